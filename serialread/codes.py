@@ -1,0 +1,47 @@
+"""What a code is: its alphabet."""
+
+from dataclasses import dataclass
+
+from serialread.errors import RecipeError
+
+PRINTABLE = "".join(chr(c) for c in range(33, 127))
+"""The 94 printable ASCII characters, blank excluded: a blank is a gap, never a character."""
+
+MAX_LENGTH = 25
+"""Longest code, in characters (method: SIGA section 1)."""
+
+
+def without_blanks(text: str) -> str:
+    """Drop every blank: they are drawn as gaps and take part in no comparison."""
+    return "".join(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabet:
+    """Characters and their class numbers; class 0 is "the code has ended"."""
+
+    chars: str = PRINTABLE
+
+    def __post_init__(self) -> None:
+        if len(set(self.chars)) != len(self.chars) or not self.chars:
+            raise RecipeError(f"alphabet {self.chars!r}: characters must be distinct and at least one. Remove repeats.")
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, the end included."""
+        return len(self.chars) + 1
+
+    def encode(self, text: str) -> list[int]:
+        """Class numbers of a text without blanks; a RecipeError names the first unknown character."""
+        numbers = []
+        for position, char in enumerate(text, start=1):
+            number = self.chars.find(char) + 1
+            if number == 0:
+                raise RecipeError(f"text {text!r}: character {position} ({char!r}) is not in the alphabet. Leave it out.")
+            numbers.append(number)
+        return numbers
+
+    def decode(self, numbers: list[int]) -> str:
+        """Text of class numbers, up to the first end class."""
+        end = numbers.index(0) if 0 in numbers else len(numbers)
+        return "".join(self.chars[n - 1] for n in numbers[:end])

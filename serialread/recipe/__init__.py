@@ -1,0 +1,5 @@
+"""What the user asks for: typed recipes for data, training and stations, each read from one TOML file."""
+
+from serialread.recipe.base import Section, load, recipe_id
+
+__all__ = ["Section", "load", "recipe_id"]

@@ -1,0 +1,172 @@
+"""What travels between the rooms: frozen values, numpy and the standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedImage:
+    """A picture as it came from its file, EXIF upright.
+
+    Attributes:
+        path: where it was read.
+        sha256: hex digest of the file's bytes.
+        pixels: uint8, grey [rows, cols] or BGR [rows, cols, 3].
+    """
+
+    path: Path
+    sha256: str
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One text line, cut out and straightened.
+
+    Attributes:
+        pixels: grey, [H, W], 0 is black.
+        quad: corners [4, 2], (x, y) in source px, clockwise from the text's top-left.
+        text_height_px: height of the characters in source px.
+        contrast: spread between the text's and the surface's grey, 0..1.
+        tilt_deg: tilt that was removed, counter-clockwise positive.
+    """
+
+    pixels: Pixels
+    quad: Floats
+    text_height_px: float
+    contrast: float
+    tilt_deg: float
+
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in crop px."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a rendered sample came about.
+
+    Attributes:
+        process: marking process, such as ``dot_peen``.
+        typeface: name of the typeface.
+        boxes: one box a character, in crop px.
+        parameters: whatever the renderer drew, JSON by construction.
+    """
+
+    process: str
+    typeface: str
+    boxes: tuple[Box, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A labelled crop.
+
+    Attributes:
+        pixels: grey, [H, W], 0 is black.
+        text: the code, without blanks.
+        glyphs: uint8 [H, W], 0 background, i = i-th character of ``text`` (dots of one stroke joined); None
+            where no masks are known.
+        origin: how it was rendered; None for real pictures.
+    """
+
+    pixels: Pixels
+    text: str
+    glyphs: Pixels | None = None
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CharReading:
+    """One character, and how sure the model is of it (0..1).
+
+    Attributes:
+        char: the character.
+        confidence: probability of ``char``, 0..1.
+        runner_up: the second most likely character and its probability; "" stands for "no character".
+        box: where the attention looked, crop px; None if unknown.
+    """
+
+    char: str
+    confidence: float
+    runner_up: tuple[str, float]
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the network read in one crop.
+
+    Attributes:
+        chars: the characters in order.
+        end_confidence: probability that the code ends after the last of them, 0..1.
+    """
+
+    chars: tuple[CharReading, ...]
+    end_confidence: float
+
+    @property
+    def text(self) -> str:
+        """The code."""
+        return "".join(c.char for c in self.chars)
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the whole string, the end included: the product over positions, 0..1."""
+        product = self.end_confidence
+        for c in self.chars:
+            product *= c.confidence
+        return product
+
+    @property
+    def weakest(self) -> int | None:
+        """Index of the least sure character; None for an empty reading."""
+        if not self.chars:
+            return None
+        return min(range(len(self.chars)), key=lambda i: self.chars[i].confidence)
+
+
+class Decision(StrEnum):
+    """What to do with a reading."""
+
+    ACCEPT = "ACCEPT"
+    REVIEW = "REVIEW"
+    REJECT = "REJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the audit: what was asked, what was read, what was decided. Never changes."""
+
+    image: str
+    """Path relative to the folder that was given, with forward slashes."""
+    image_sha256: str
+    """Hex digest of the file's bytes; "" if they could not be read."""
+    batch: str
+    """Folder of the picture, relative to the folder that was given."""
+    reading: Reading | None
+    """None when there was nothing to read."""
+    decision: Decision
+    reason: str
+    """Why not ACCEPT, in plain words."""
+    quad: tuple[tuple[float, float], ...] | None
+    """Corners (x, y) in source px, clockwise from the text's top-left."""
+    text_height_px: float | None
+    contrast: float | None
+    tilt_deg: float | None
+    model_id: str
+    station_id: str
+    read_at: datetime
+    """UTC."""
+    elapsed_ms: float

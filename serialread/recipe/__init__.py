@@ -1,6 +1,7 @@
 """What the user asks for: typed recipes for data, training and stations, each read from one TOML file."""
 
 from serialread.recipe.base import Section, load, recipe_id
+from serialread.recipe.data import DataRecipe
 from serialread.recipe.geometry import CropGeometry
 
-__all__ = ["CropGeometry", "Section", "load", "recipe_id"]
+__all__ = ["CropGeometry", "DataRecipe", "Section", "load", "recipe_id"]

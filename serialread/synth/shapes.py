@@ -1,0 +1,101 @@
+"""What a character's shape is, whatever it is made of: an outline, single strokes, or dots of a matrix.
+
+Lengths are in cap heights, y down, baseline at 0.
+"""
+
+from functools import lru_cache
+from typing import assert_never
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.synth.faces import Dots, Outline, Strokes, glyph
+
+Face = Outline | Strokes | Dots
+Points = NDArray[np.float64]
+
+_CAP_PX = 48  # resolution of cached outlines: near the working resolution, so that warps neither blur nor alias
+
+
+@lru_cache(maxsize=100_000)
+def advance(face: Face, char: str) -> float:
+    """Distance to the next character's origin."""
+    match face:
+        case Outline():
+            return glyph(face, char, _CAP_PX).advance / _CAP_PX
+        case Strokes():
+            return face.advances[char]
+        case Dots():
+            return (face.cols + 1) / (face.rows - 1) if char in face.glyphs else _missing(char)
+        case _:
+            assert_never(face)
+
+
+@lru_cache(maxsize=100_000)
+def extent(face: Face, char: str) -> tuple[float, float, float, float]:
+    """Box x0, y0, x1, y1 of the character's ink."""
+    match face:
+        case Outline():
+            g = glyph(face, char, _CAP_PX)
+            rows, columns = g.alpha.shape
+            return g.left / _CAP_PX, g.top / _CAP_PX, (g.left + columns) / _CAP_PX, (g.top + rows) / _CAP_PX
+        case Strokes():
+            points = np.concatenate(strokes(face, char))
+        case Dots():
+            points = dots(face, char)
+        case _:
+            assert_never(face)
+    (x0, y0), (x1, y1) = points.min(0) - 0.05, points.max(0) + 0.05
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+@lru_cache(maxsize=20_000)
+def strokes(face: Strokes, char: str) -> tuple[Points, ...]:
+    """Polylines [k, 2] of a single-stroke character; a lone point is a dot."""
+    return tuple(np.asarray(line, np.float64).reshape(-1, 2) for line in face.glyphs[char])
+
+
+@lru_cache(maxsize=20_000)
+def dots(face: Dots, char: str) -> Points:
+    """Centres [k, 2] of a dot-matrix character; the matrix is one cap height high."""
+    row, column = np.nonzero(np.array([[c != "." for c in line] for line in face.glyphs[char]]))
+    pitch = 1 / (face.rows - 1)
+    return np.stack([column * pitch, row * pitch - 1], axis=1)
+
+
+def along(lines: tuple[Points, ...], pitch: float) -> Points:
+    """Points [k, 2] every ``pitch`` along polylines, both ends included; no two closer than half a pitch."""
+    found: list[Points] = []
+    for line in lines:
+        if len(line) == 1:
+            found.append(line)
+            continue
+        steps = np.hypot(*np.diff(line, axis=0).T)
+        where = np.concatenate([[0.0], np.cumsum(steps)])
+        count = max(int(round(where[-1] / pitch)), 1)
+        places = np.linspace(0, where[-1], count + 1)
+        found.append(np.stack([np.interp(places, where, line[:, i]) for i in (0, 1)], axis=1))
+    return _spread(np.concatenate(found), pitch / 2)
+
+
+def _spread(points: Points, least: float) -> Points:
+    distance = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
+    taken = np.triu(distance < least, 1).any(0)
+    return points[~taken]
+
+
+def outline(face: Outline, char: str) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Coverage [h, w] of an outline character, and the matrix [3, 3] from its px to cap heights."""
+    g = glyph(face, char, _CAP_PX)
+    return g.alpha, np.array([[1, 0, g.left], [0, 1, g.top], [0, 0, _CAP_PX]]) / _CAP_PX
+
+
+def _missing(char: str) -> float:
+    raise KeyError(char)
+
+
+def transform(points: Points, matrix: NDArray[np.float64]) -> Points:
+    """Apply a [3, 3] matrix to points [k, 2]."""
+    moved = cv2.transform(points.reshape(1, -1, 2), matrix[:2])
+    return np.asarray(moved, np.float64).reshape(-1, 2)

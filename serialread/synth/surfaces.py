@@ -1,0 +1,168 @@
+"""What is marked: the surface's own relief and tone, cut from tiles that are made once."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from serialread.recipe.data import SurfaceKind, Surfaces
+from serialread.records import Floats
+
+_TILE = (384, 1024)  # px at the working scale; large enough that two crops rarely show the same spot
+_TILES = 4  # per kind
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A bare surface.
+
+    Attributes:
+        relief: height, float32 [H, W], with slopes of spread 1.
+        tone: reflectance, float32 [H, W], around 1.
+        gloss: 0 matt .. 1 mirror-like.
+    """
+
+    kind: str
+    relief: Floats
+    tone: Floats
+    gloss: float
+
+
+def draw_surface(
+    weights: dict[SurfaceKind, float], knobs: Surfaces, size: tuple[int, int], rng: np.random.Generator
+) -> Surface:
+    """Cut a patch of ``size`` from a random surface."""
+    kinds = sorted(weights)
+    shares = np.array([weights[k] for k in kinds])
+    kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+    relief, gloss = _tile(kind, int(rng.integers(_TILES)))
+    patch = _cut(relief, size, _scale(kind, rng), _turn(kind, rng), rng)
+    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _cut(_tile("cast", 0)[0], size, 0.4, 0.0, rng)
+    if kind in ("scale", "scene"):
+        tone = tone + np.float32(rng.uniform(0.05, 0.3)) * _cut(_tile(kind, 1)[0], size, 1.0, 0.0, rng)
+    if rng.random() < knobs.stain_share:
+        tone = tone * _stains(size, rng)
+    if rng.random() < knobs.scratch_share:
+        patch = patch + _scratches(size, rng)
+    return Surface(kind, patch, tone.astype(np.float32), gloss)
+
+
+def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np.random.Generator) -> Floats:
+    """A turned, scaled, mirrored part of a tile, as float32 [H, W]."""
+    rows, columns = size
+    c, s = np.cos(turn) * scale, np.sin(turn) * scale
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    x, y = rng.uniform(0, _TILE[1]), rng.uniform(0, _TILE[0])
+    matrix = np.array([[c * flip, -s, x], [s * flip, c, y]], np.float64)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(tile, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REFLECT), np.float32
+    )
+
+
+def _scale(kind: str, rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(-0.7, 0.5)))
+
+
+def _turn(kind: str, rng: np.random.Generator) -> float:
+    """Direction of the surface's grain: mostly along or across the code."""
+    if rng.random() < 0.7:
+        return float(rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.06))
+    return float(rng.uniform(0, np.pi))
+
+
+@lru_cache(maxsize=64)
+def _tile(kind: str, number: int) -> tuple[Floats, float]:
+    """One tile of a kind and its gloss; the same everywhere and for ever."""
+    rng = np.random.default_rng([sum(kind.encode()), number])
+    noise = rng.standard_normal(_TILE, np.float32)
+    match kind:
+        case "brushed":
+            relief, gloss = _streaks(noise, 60) + 0.6 * _streaks(rng.standard_normal(_TILE, np.float32), 12), 0.8
+        case "ground":
+            relief, gloss = _streaks(noise, 8) + 0.5 * _blur(noise, 1.2), 0.6
+        case "milled":
+            relief, gloss = _rings(rng, near=True) + 0.35 * _streaks(noise, 20), 0.9
+        case "turned":
+            relief, gloss = _rings(rng, near=False) + 0.3 * _streaks(noise, 40), 0.9
+        case "blasted":
+            relief, gloss = _blur(noise, 1.1) + 0.8 * _blur(rng.standard_normal(_TILE, np.float32), 2.2), 0.3
+        case "cast":
+            relief, gloss = _octaves(rng, (1.6, 4, 11), (0.5, 1, 1.4)), 0.25
+        case "scale":
+            relief, gloss = _octaves(rng, (1.2, 3, 8), (1, 1, 1)), 0.3
+            relief = np.abs(relief) ** np.float32(0.7) * np.sign(relief)
+        case "painted":
+            relief, gloss = _octaves(rng, (3, 9), (0.3, 1)), 0.6
+        case "plastic":
+            relief, gloss = _octaves(rng, (0.8, 2.5), (1, 0.5)), 0.3
+        case "paper":
+            relief, gloss = _octaves(rng, (0.7, 6), (1, 0.5)), 0.05
+        case _:
+            relief, gloss = _scene(rng), 0.2
+    slopes = np.gradient(relief)
+    steep = np.float32(np.sqrt(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) + 1e-6)
+    return ((relief - relief.mean()) / steep).astype(np.float32), gloss
+
+
+def _blur(field: Floats, spread: float, across: float | None = None) -> Floats:
+    return np.asarray(cv2.GaussianBlur(field, (0, 0), spread, sigmaY=across or spread), np.float32)
+
+
+def _unit(field: Floats) -> Floats:
+    return (field / (field.std() + np.float32(1e-6))).astype(np.float32)
+
+
+def _streaks(noise: Floats, length: float) -> Floats:
+    return _unit(_blur(noise, length, 0.7))
+
+
+def _octaves(rng: np.random.Generator, spreads: tuple[float, ...], weights: tuple[float, ...]) -> Floats:
+    total = np.zeros(_TILE, np.float32)
+    for spread, weight in zip(spreads, weights, strict=True):
+        total += np.float32(weight) * _unit(_blur(rng.standard_normal(_TILE, np.float32), spread))
+    return total
+
+
+def _rings(rng: np.random.Generator, *, near: bool) -> Floats:
+    """Feed marks: arcs of a cutter (near centre) or rings of a lathe (far centre), never quite regular."""
+    y, x = np.mgrid[: _TILE[0], : _TILE[1]].astype(np.float32)
+    centre = rng.uniform(200, 700) if near else rng.uniform(3000, 9000)
+    radius = np.hypot(x - np.float32(rng.uniform(0, _TILE[1])), y + np.float32(centre)).astype(np.float32)
+    feed = rng.uniform(4, 12)
+    wander = np.cumsum(rng.normal(0, 0.35, int(radius.max()) + 2)).astype(np.float32)
+    wander = _blur(wander.reshape(1, -1), 6)[0]
+    phase = 2 * np.pi * radius / feed + np.interp(radius, np.arange(len(wander)), wander)
+    strength = np.interp(radius, np.arange(len(wander)), 0.6 + 0.4 * np.tanh(np.roll(wander, 50)))
+    return _unit((np.sin(phase) * strength).astype(np.float32))
+
+
+def _scene(rng: np.random.Generator) -> Floats:
+    """Something like a photograph's background: flat patches with edges, gradients, grain."""
+    field = _octaves(rng, (25, 60), (1, 2))
+    flat = np.round(field * 1.5) / 1.5
+    for _ in range(40):
+        x, y = rng.integers(0, _TILE[1]), rng.integers(0, _TILE[0])
+        w, h = rng.integers(10, 220, 2)
+        cv2.rectangle(flat, (int(x), int(y)), (int(x + w), int(y + h)), float(rng.normal(0, 1.5)), cv2.FILLED)
+    return flat.astype(np.float32) + 0.15 * _octaves(rng, (1.0,), (1,))
+
+
+def _stains(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Rust, oil, dirt: soft-edged patches that darken, sometimes brighten."""
+    field = _cut(_tile("cast", 2)[0], size, rng.uniform(0.15, 0.5), 0.0, rng)
+    field = field / (field.std() + np.float32(1e-6))
+    edge = np.float32(rng.uniform(-0.5, 1.2))
+    cover = 1 / (1 + np.exp(np.clip(-4 * (field - edge), -20, 20)))
+    depth = rng.uniform(0.1, 0.45) * (1 if rng.random() < 0.8 else -0.6)
+    return (1 - np.float32(depth) * cover).astype(np.float32)
+
+
+def _scratches(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+    field = np.zeros(size, np.float32)
+    for _ in range(int(rng.integers(1, 7))):
+        (x0, x1), (y0, y1) = rng.uniform(-20, size[1] + 20, 2), rng.uniform(-20, size[0] + 20, 2)
+        ends = [(int(x0 * 16), int(y0 * 16)), (int(x1 * 16), int(y1 * 16))]
+        cv2.line(field, *ends, float(rng.uniform(-2.5, 1.5)), 1, cv2.LINE_AA, 4)
+    return _blur(field, 0.7) * np.float32(1.5)

@@ -200,10 +200,22 @@ class InkJet(Section):
     """Part of the drops that is missing."""
 
 
-Process = Annotated[Engraved | Stamped | Embossed | DotPeen | Laser | Ink | InkJet, Field(discriminator="kind")]
+Process = Annotated[
+    Engraved | Stamped | Embossed | DotPeen | Laser | Ink | InkJet, Field(discriminator="kind")
+]
 
 SurfaceKind = Literal[
-    "brushed", "milled", "turned", "ground", "blasted", "cast", "scale", "painted", "plastic", "paper", "scene"
+    "brushed",
+    "milled",
+    "turned",
+    "ground",
+    "blasted",
+    "cast",
+    "scale",
+    "painted",
+    "plastic",
+    "paper",
+    "scene",
 ]
 
 
@@ -211,11 +223,28 @@ class Surfaces(Section):
     """What is marked."""
 
     metal: dict[SurfaceKind, float] = Field(
-        default={"brushed": 3, "milled": 2, "turned": 2, "ground": 2, "blasted": 2, "cast": 2, "scale": 1, "painted": 1}
+        default={
+            "brushed": 3,
+            "milled": 2,
+            "turned": 2,
+            "ground": 2,
+            "blasted": 2,
+            "cast": 2,
+            "scale": 1,
+            "painted": 1,
+        }
     )
     """Weights of surfaces that carry relief."""
     printed: dict[SurfaceKind, float] = Field(
-        default={"plastic": 4, "painted": 3, "brushed": 2, "paper": 2, "ground": 1, "blasted": 1, "scale": 0.5}
+        default={
+            "plastic": 4,
+            "painted": 3,
+            "brushed": 2,
+            "paper": 2,
+            "ground": 1,
+            "blasted": 1,
+            "scale": 0.5,
+        }
     )
     """Weights of surfaces that carry laser and ink."""
     roughness: Span = (0.02, 0.5)

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from serialread.codes import without_blanks
-from serialread.records import Origin, Pixels, Sample
 from serialread.recipe.data import (
     DataRecipe,
     DotPeen,
@@ -23,6 +22,7 @@ from serialread.recipe.data import (
     Stamped,
     Typefaces,
 )
+from serialread.records import Origin, Pixels, Sample
 from serialread.synth import faces, markings
 from serialread.synth.camera import photograph
 from serialread.synth.drawing import Mark, Tool, draw
@@ -161,4 +161,4 @@ def _halved(owners: Pixels) -> Pixels:
     """Owners at the crop's resolution; the largest of each 2 x 2 keeps thin strokes."""
     rows, columns = owners.shape
     n = _OVERSAMPLING
-    return owners.reshape(rows // n, n, columns // n, n).max(axis=(1, 3))
+    return np.asarray(owners.reshape(rows // n, n, columns // n, n).max(axis=(1, 3)), np.uint8)

@@ -23,7 +23,7 @@ def photograph(
     Returns:
         uint8 [rows, W * rows / H], and what was drawn.
     """
-    columns = max(int(round(scene.shape[1] * rows / scene.shape[0])), 1)
+    columns = max(round(scene.shape[1] * rows / scene.shape[0]), 1)
     blur = float(rng.uniform(*camera.blur)) * rng.uniform(0.2, 1.0) * scene.shape[0] / rows
     if blur > 0.3:
         scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), blur), np.float32)
@@ -31,10 +31,12 @@ def photograph(
         scene = _moved(scene, rng)
     seen = int(rng.choice((rows, scene.shape[0])))
     if rng.random() < camera.low_share:
-        seen = min(seen, max(int(round(rng.uniform(*camera.low_text_px) * scene.shape[0] / cap_px)), 8))
-    picture = _resized(scene, seen, max(int(round(scene.shape[1] * seen / scene.shape[0])), 4))
+        seen = min(seen, max(round(rng.uniform(*camera.low_text_px) * scene.shape[0] / cap_px), 8))
+    picture = _resized(scene, seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4))
     if rng.random() < camera.sharpen_share:
-        picture = picture + np.float32(rng.uniform(0.3, 1.2)) * (picture - cv2.GaussianBlur(picture, (0, 0), 1.0))
+        picture = picture + np.float32(rng.uniform(0.3, 1.2)) * (
+            picture - cv2.GaussianBlur(picture, (0, 0), 1.0)
+        )
     noise = min(float(rng.uniform(*camera.noise)) * rng.uniform(0, 1), 0.55 * strength)
     if noise > 0.002:  # photon noise grows with the root of the light
         bright = np.sqrt(np.clip(picture, 0.1, 1)) * np.float32(noise * 1.4)
@@ -45,7 +47,9 @@ def photograph(
         quality = int(rng.uniform(*camera.jpeg_quality))
         stored = _through_jpeg(stored, quality)
     if stored.shape != (rows, columns):
-        way = cv2.INTER_AREA if stored.shape[0] > rows else (cv2.INTER_CUBIC, cv2.INTER_LINEAR)[rng.integers(2)]
+        way = (
+            cv2.INTER_AREA if stored.shape[0] > rows else (cv2.INTER_CUBIC, cv2.INTER_LINEAR)[rng.integers(2)]
+        )
         stored = np.asarray(cv2.resize(stored, (columns, rows), interpolation=way), np.uint8)
     return stored, {"seen_rows": seen, "blur_px": round(blur, 2), "noise": round(noise, 4), "jpeg": quality}
 
@@ -63,9 +67,11 @@ def _moved(scene: Floats, rng: np.random.Generator) -> Floats:
     kernel = np.zeros((size, size), np.float32)
     middle = size // 2
     dx, dy = np.cos(angle) * middle, np.sin(angle) * middle
-    start, stop = (int(round(middle - dx)), int(round(middle - dy))), (int(round(middle + dx)), int(round(middle + dy)))
+    start, stop = (round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy))
     cv2.line(kernel, start, stop, 1.0)
-    return np.asarray(cv2.filter2D(scene, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(
+        cv2.filter2D(scene, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE), np.float32
+    )
 
 
 def _through_jpeg(pixels: Pixels, quality: int) -> Pixels:

@@ -1,6 +1,7 @@
 """Where the tool touched the surface: coverage of the mark, and which character owns which pixel."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 import cv2
 import numpy as np
@@ -58,7 +59,7 @@ def draw(face: Face, line: Line, tool: Tool, rng: np.random.Generator) -> Mark:
         if extra.filled:
             cv2.fillPoly(coverage, [points], 255, cv2.LINE_AA, _SHIFT)
         else:
-            thickness = max(int(round(extra.width_px)), 1)
+            thickness = max(round(extra.width_px), 1)
             cv2.polylines(coverage, [points], len(points) > 2, 255, thickness, cv2.LINE_AA, _SHIFT)
     stroke_px = max(tool.width * line.cap_px, 1.5)
     return Mark(coverage.astype(np.float32) * np.float32(1 / 255), owners, stroke_px)
@@ -110,28 +111,32 @@ def _patch(
             alpha, to_caps = shapes.outline(face, char)
             patch = cv2.warpAffine(alpha, (matrix @ to_caps)[:2], (size[1], size[0]), flags=cv2.INTER_LINEAR)
             return np.asarray(patch, np.uint8), np.asarray(patch, np.uint8)
-        case Strokes() if tool.pitch is None:
-            patch = _polylines(shapes.strokes(face, char), matrix, size, tool.width * scale)
-            return patch, patch
         case Strokes():
             lines = shapes.strokes(face, char)
-            pitch = tool.pitch
-            patch = _dots(shapes.along(lines, pitch), pitch, matrix, size, tool, rng)
-            return patch, _polylines(lines, matrix, size, 0.8 * pitch * scale)
+            if tool.pitch is None:
+                patch = _polylines(lines, matrix, size, tool.width * scale)
+                return patch, patch
+            patch = _dots(shapes.along(lines, tool.pitch), tool.pitch, matrix, size, tool, rng)
+            return patch, _polylines(lines, matrix, size, 0.8 * tool.pitch * scale)
         case Dots():
             pitch = 1 / (face.rows - 1)
             points = shapes.dots(face, char)
             body = _circles(shapes.transform(points, matrix), 0.72 * pitch * scale, size)
             return _dots(points, pitch, matrix, size, tool, rng), body
+        case _:
+            assert_never(face)
 
 
 def _polylines(
-    lines: tuple[NDArray[np.float64], ...], matrix: NDArray[np.float64], size: tuple[int, int], width_px: float
+    lines: tuple[NDArray[np.float64], ...],
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    width_px: float,
 ) -> Pixels:
     patch = np.zeros(size, np.uint8)
     moved = [np.round(shapes.transform(p, matrix) * (1 << _SHIFT)).astype(np.int32) for p in lines]
     moved = [np.repeat(p, 2, axis=0) if len(p) == 1 else p for p in moved]
-    cv2.polylines(patch, moved, False, 255, max(int(round(width_px)), 1), cv2.LINE_AA, _SHIFT)
+    cv2.polylines(patch, moved, False, 255, max(round(width_px), 1), cv2.LINE_AA, _SHIFT)
     return patch
 
 
@@ -154,7 +159,7 @@ def _dots(
 
 def _circles(centres: NDArray[np.float64], radius_px: float, size: tuple[int, int]) -> Pixels:
     patch = np.zeros(size, np.uint8)
-    radius = max(int(round(radius_px * (1 << _SHIFT))), 9)
+    radius = max(round(radius_px * (1 << _SHIFT)), 9)
     for x, y in np.round(centres * (1 << _SHIFT)).astype(int).tolist():
         cv2.circle(patch, (x, y), radius, 255, cv2.FILLED, cv2.LINE_AA, _SHIFT)
     return patch

@@ -12,6 +12,8 @@ from serialread.synth.shapes import Face, advance, extent
 Matrices = NDArray[np.float64]
 Points = NDArray[np.float64]
 
+_RISE = 1.1  # ch; most that tilt or arc lifts one end of the line over the other
+
 
 @dataclass(frozen=True, slots=True)
 class Extra:
@@ -53,7 +55,7 @@ def set_line(
     """Set a text with its gaps, its neighbours and its margins on a canvas ``rows`` px high, at most ``widest`` wide."""
     code = without_blanks(text)
     matrices = _along_a_line(text, face, layout, hand_set, rng)
-    bend, tilt = _bend(len(code), layout, rng), _tilt(layout, rng)
+    bend, tilt = _bend(len(code), layout, rng), _tilt(len(code), layout, rng)
     matrices = _rotated(_bent(matrices, bend), tilt)
     corners = _corners(code, face, matrices)
     logo = _logo(corners, rng) if rng.random() < layout.logo_share else []
@@ -72,11 +74,16 @@ def set_line(
         extras=tuple(_moved(e, to_canvas, scale) for e in (*logo, *frame)),
         size=size,
         cap_px=float(np.median(np.sqrt(np.abs(np.linalg.det(matrices[: len(code), :2, :2]))))),
-        parameters={"tilt_deg": round(float(np.degrees(tilt)), 2), "bend_deg": round(float(np.degrees(bend)), 1)},
+        parameters={
+            "tilt_deg": round(float(np.degrees(tilt)), 2),
+            "bend_deg": round(float(np.degrees(bend)), 1),
+        },
     )
 
 
-def _along_a_line(text: str, face: Face, layout: Layout, hand_set: bool, rng: np.random.Generator) -> Matrices:
+def _along_a_line(
+    text: str, face: Face, layout: Layout, hand_set: bool, rng: np.random.Generator
+) -> Matrices:
     """One matrix a character on the baseline y = 0."""
     code = without_blanks(text)
     pens = _pens(text, face, layout, rng)
@@ -101,7 +108,7 @@ def _along_a_line(text: str, face: Face, layout: Layout, hand_set: bool, rng: np
 
 
 def _pens(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
-    """x of every character's origin before stretching; blanks move the pen."""
+    """X of every character's origin before stretching; blanks move the pen."""
     spacing = rng.uniform(*layout.spacing)
     if rng.random() < 0.3:  # wide setting is common on nameplates and chips
         spacing *= rng.uniform(1.0, 2.2)
@@ -119,16 +126,18 @@ def _pens(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> ND
     return np.array(pens)
 
 
-def _tilt(layout: Layout, rng: np.random.Generator) -> float:
-    spread = rng.uniform(-15, 15) if rng.random() < 0.1 else rng.normal(0, layout.tilt_deg)
-    return float(np.radians(np.clip(spread, -15, 15)))
+def _tilt(length: int, layout: Layout, rng: np.random.Generator) -> float:
+    """Tilt of the line, rad; a long line tilts less, or its crop would be mostly surface."""
+    drawn = rng.uniform(-15, 15) if rng.random() < 0.1 else rng.normal(0, layout.tilt_deg)
+    most = min(15.0, float(np.degrees(np.arctan2(_RISE, 0.7 * length))))
+    return float(np.radians(np.clip(drawn, -most, most)))
 
 
 def _bend(length: int, layout: Layout, rng: np.random.Generator) -> float:
     """Angle between the first and the last character, rad; 0 for a straight line."""
     if length < 4 or rng.random() >= layout.arc_share:
         return 0.0
-    return float(rng.choice((-1, 1)) * rng.uniform(0.15, 0.9))
+    return float(rng.choice((-1, 1)) * min(rng.uniform(0.15, 0.9), 8 * _RISE / (0.7 * length)))
 
 
 def _bent(matrices: Matrices, angle: float) -> Matrices:
@@ -170,7 +179,7 @@ def _corners(code: str, face: Face, matrices: Matrices) -> Points:
     x = boxes[:, [0, 2, 2, 0]]
     y = boxes[:, [1, 1, 3, 3]]
     flat = np.stack([x, y, np.ones_like(x)], axis=2)
-    return np.einsum("nij,nkj->nki", matrices, flat)[:, :, :2]
+    return np.asarray(np.einsum("nij,nkj->nki", matrices, flat)[:, :, :2], np.float64)
 
 
 def _bounds(corners: Points) -> tuple[float, float, float, float]:
@@ -200,10 +209,12 @@ def _crop(
     return x0 - left * wide, y0 - top, x1 + right * wide, y1 + bottom
 
 
-def _canvas(crop: tuple[float, float, float, float], rows: int, widest: int) -> tuple[Matrices, tuple[int, int]]:
+def _canvas(
+    crop: tuple[float, float, float, float], rows: int, widest: int
+) -> tuple[Matrices, tuple[int, int]]:
     x0, y0, x1, y1 = crop
     scale = rows / (y1 - y0)
-    columns = max(int(round(scale * (x1 - x0) / 2)) * 2, rows // 2)
+    columns = max(round(scale * (x1 - x0) / 2) * 2, rows // 2)
     across = scale
     if columns > widest:
         across *= widest / columns
@@ -233,7 +244,9 @@ def _with_neighbours(
         other = "".join(c for c in rng.choice(pool, len(code)) if _drawable(face, c))
         if not other:
             continue
-        shift = _moves(np.full(len(other), rng.normal(0, 0.8)), np.full(len(other), sign * (y1 - y0 + distance)))
+        shift = _moves(
+            np.full(len(other), rng.normal(0, 0.8)), np.full(len(other), sign * (y1 - y0 + distance))
+        )
         parts.append(shift @ matrices[: len(other)])
         chars += other
     return chars, np.concatenate(parts)

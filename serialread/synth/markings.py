@@ -46,7 +46,9 @@ def relief(mark: Mark, surface: Surface, style: Relief, knobs: Surfaces, rng: np
     The surface alone and the surface with the mark are lit alike; their difference is the mark's signal, the
     surface's own pattern is softened until the signal stands out by the recipe's legibility.
     """
-    spread = float(rng.uniform(0.35, 0.75)) * mark.stroke_px * (0.7 if not isinstance(style, Embossed) else 1.0)
+    spread = (
+        float(rng.uniform(0.35, 0.75)) * mark.stroke_px * (0.7 if not isinstance(style, Embossed) else 1.0)
+    )
     coverage = _worn(mark.coverage, surface, style.wear, rng) if isinstance(style, Stamped) else mark.coverage
     body = _blur(coverage, max(spread, 0.6))
     depth = body
@@ -64,12 +66,18 @@ def relief(mark: Mark, surface: Surface, style: Relief, knobs: Surfaces, rng: np
     tone = surface.tone
     bare = tone * _lit(own_x, own_y, lights, surface.gloss)
     floor = np.float32(rng.uniform(*style.floor_tone))
-    marked = tone * (1 + floor * body) * _lit(own_x + factor * mark_x, own_y + factor * mark_y, lights, surface.gloss)
+    marked = (
+        tone
+        * (1 + floor * body)
+        * _lit(own_x + factor * mark_x, own_y + factor * mark_y, lights, surface.gloss)
+    )
     pixels, strength = _exposed(bare, marked - bare, body, knobs, rng)
     return Shaded(pixels, strength, {"slope": round(float(slope), 2), "rough": round(float(rough), 3)})
 
 
-def flat(mark: Mark, surface: Surface, style: Laser | Ink | InkJet, knobs: Surfaces, rng: np.random.Generator) -> Shaded:
+def flat(
+    mark: Mark, surface: Surface, style: Laser | Ink | InkJet, knobs: Surfaces, rng: np.random.Generator
+) -> Shaded:
     """Light a mark that has tone but no depth."""
     coverage = _blur(mark.coverage, float(rng.uniform(0.4, 0.9)))
     match style:
@@ -113,7 +121,7 @@ def _exposed(
     # what disturbs is pattern as coarse as a stroke, and what helps is signal that outlives the network's scale
     noise = 0.5 * (_power(_blur(pattern, 1.5), around) + _power(pattern, around)) + 1e-6
     lasting = _power(_blur(signal, 1.5), around) / max(power, 1e-6)
-    strength = contrast * 0.8 if contrast is not None else float(rng.uniform(0.035, 0.24))
+    strength = contrast * 0.8 if contrast is not None else float(rng.uniform(0.045, 0.24))
     gain = strength / max(power, 1e-4)
     legible = rng.uniform(*knobs.legibility)
     own = min(gain, strength * lasting / (legible * noise))
@@ -175,7 +183,9 @@ def _lit(slope_x: Floats, slope_y: Floats, lights: tuple[Light, ...], gloss: flo
         towards = (f(light.z) - f(light.x) * slope_x - f(light.y) * slope_y) * inverse
         total += f(light.strength) * np.maximum(towards, 0)
         half = np.sqrt(2 + 2 * light.z)
-        shine = (f((1 + light.z) / half) - f(light.x / half) * slope_x - f(light.y / half) * slope_y) * inverse
+        shine = (
+            f((1 + light.z) / half) - f(light.x / half) * slope_x - f(light.y / half) * slope_y
+        ) * inverse
         shine = np.maximum(shine, 0)
         for _ in range(4):  # the 16th power: a highlight about 25 degrees wide
             shine *= shine
@@ -220,7 +230,9 @@ def _effect(coverage: Floats, rng: np.random.Generator) -> Floats:
     """A shadow of the other tone, or the outline alone."""
     if rng.random() < 0.5:
         shift = rng.integers(-4, 5, 2)
-        return coverage - np.float32(rng.uniform(0.3, 0.7)) * np.roll(coverage, tuple(shift), (0, 1)) * (1 - coverage)
+        return coverage - np.float32(rng.uniform(0.3, 0.7)) * np.roll(coverage, tuple(shift), (0, 1)) * (
+            1 - coverage
+        )
     edge = cv2.morphologyEx((coverage * 255).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     return edge.astype(np.float32) / np.float32(255)
 
@@ -249,7 +261,8 @@ def _glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
     y = np.arange(size[0], dtype=np.float32)
     cx, cy = rng.uniform(0, size[1]), rng.uniform(0, size[0])
     wx, wy = rng.uniform(0.15, 1.5) * size[0], rng.uniform(0.3, 3) * size[0]
-    patch = np.exp(-(((x - np.float32(cx)) / np.float32(wx)) ** 2))[None] * np.exp(
-        -(((y - np.float32(cy)) / np.float32(wy)) ** 2)
-    )[:, None]
-    return np.asarray(np.float32(rng.uniform(0.1, 0.5)) * patch, np.float32)
+    patch = (
+        np.exp(-(((x - np.float32(cx)) / np.float32(wx)) ** 2))[None]
+        * np.exp(-(((y - np.float32(cy)) / np.float32(wy)) ** 2))[:, None]
+    )
+    return np.asarray(np.float32(rng.uniform(0.05, 0.3)) * patch, np.float32)

@@ -15,7 +15,9 @@ from serialread.synth.faces import Dots, Outline, Strokes, glyph
 Face = Outline | Strokes | Dots
 Points = NDArray[np.float64]
 
-_CAP_PX = 48  # resolution of cached outlines: near the working resolution, so that warps neither blur nor alias
+_CAP_PX = (
+    48  # resolution of cached outlines: near the working resolution, so that warps neither blur nor alias
+)
 
 
 @lru_cache(maxsize=100_000)
@@ -73,7 +75,7 @@ def along(lines: tuple[Points, ...], pitch: float) -> Points:
             continue
         steps = np.hypot(*np.diff(line, axis=0).T)
         where = np.concatenate([[0.0], np.cumsum(steps)])
-        count = max(int(round(where[-1] / pitch)), 1)
+        count = max(round(where[-1] / pitch), 1)
         places = np.linspace(0, where[-1], count + 1)
         found.append(np.stack([np.interp(places, where, line[:, i]) for i in (0, 1)], axis=1))
     return _spread(np.concatenate(found), pitch / 2)
@@ -82,7 +84,7 @@ def along(lines: tuple[Points, ...], pitch: float) -> Points:
 def _spread(points: Points, least: float) -> Points:
     distance = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
     taken = np.triu(distance < least, 1).any(0)
-    return points[~taken]
+    return np.asarray(points[~taken], np.float64)
 
 
 def outline(face: Outline, char: str) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

@@ -79,7 +79,10 @@ def _tile(kind: str, number: int) -> tuple[Floats, float]:
     noise = rng.standard_normal(_TILE, np.float32)
     match kind:
         case "brushed":
-            relief, gloss = _streaks(noise, 60) + 0.6 * _streaks(rng.standard_normal(_TILE, np.float32), 12), 0.8
+            relief, gloss = (
+                _streaks(noise, 60) + 0.6 * _streaks(rng.standard_normal(_TILE, np.float32), 12),
+                0.8,
+            )
         case "ground":
             relief, gloss = _streaks(noise, 8) + 0.5 * _blur(noise, 1.2), 0.6
         case "milled":
@@ -163,6 +166,5 @@ def _scratches(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     field = np.zeros(size, np.float32)
     for _ in range(int(rng.integers(1, 7))):
         (x0, x1), (y0, y1) = rng.uniform(-20, size[1] + 20, 2), rng.uniform(-20, size[0] + 20, 2)
-        ends = [(int(x0 * 16), int(y0 * 16)), (int(x1 * 16), int(y1 * 16))]
-        cv2.line(field, *ends, float(rng.uniform(-2.5, 1.5)), 1, cv2.LINE_AA, 4)
-    return _blur(field, 0.7) * np.float32(1.5)
+        cv2.line(field, (int(x0), int(y0)), (int(x1), int(y1)), float(rng.uniform(-2.5, 1.5)), 1)
+    return np.asarray(_blur(field, 0.7) * np.float32(1.5), np.float32)

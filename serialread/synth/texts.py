@@ -1,5 +1,6 @@
 """Which code is written: arbitrary sequences and part-number patterns; a blank is a gap that labels omit."""
 
+import itertools
 import string
 
 import numpy as np
@@ -93,9 +94,11 @@ def _with_symbol(text: str, rng: np.random.Generator) -> str:
 
 
 def _with_gaps(text: str, rng: np.random.Generator) -> str:
-    places = sorted(rng.choice(np.arange(1, len(text)), size=min(int(rng.integers(1, 4)), len(text) - 1), replace=False))
+    places = sorted(
+        rng.choice(np.arange(1, len(text)), size=min(int(rng.integers(1, 4)), len(text) - 1), replace=False)
+    )
     bounds = [0, *places, len(text)]
-    return " ".join(text[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+    return " ".join(text[a:b] for a, b in itertools.pairwise(bounds))
 
 
 def _fit(text: str, longest: int) -> str:

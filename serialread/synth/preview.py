@@ -1,0 +1,95 @@
+"""Samples side by side, to be looked at: what cannot be read there shall not be trained on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from serialread.errors import RecordsError
+from serialread.records import Pixels, Sample
+
+SCALE = 2
+"""Crops are enlarged, so that an eye sees in 32 rows what the network sees."""
+CAPTION = 34
+"""Height of the two lines below a crop, px."""
+GAP = 10
+"""Space around a cell, px."""
+PAPER = 245
+"""Grey of the sheet."""
+
+
+def contact_sheet(samples: Sequence[Sample], columns: int = 4, *, masks: bool = False) -> Pixels:
+    """Lay samples out in rows, each with its number and label, its process and its typeface below.
+
+    Args:
+        samples: any number; they keep their order.
+        columns: cells in a row, at least 1.
+        masks: tint every character of a sample that has masks.
+
+    Returns:
+        BGR uint8 [rows, cols, 3].
+    """
+    if not samples:
+        return np.full((CAPTION, CAPTION, 3), PAPER, np.uint8)
+    cells = [_cell(number, sample, masks) for number, sample in enumerate(samples)]
+    height = max(cell.shape[0] for cell in cells) + GAP
+    width = max(cell.shape[1] for cell in cells) + GAP
+    rows = -(-len(cells) // columns)
+    sheet = np.full((rows * height + GAP, min(columns, len(cells)) * width + GAP, 3), PAPER, np.uint8)
+    for number, cell in enumerate(cells):
+        top, left = GAP + number // columns * height, GAP + number % columns * width
+        sheet[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
+    return sheet
+
+
+def save(sheet: Pixels, path: Path) -> None:
+    """Write a sheet as PNG; a RecordsError says why it cannot be."""
+    if path.suffix.lower() != ".png":
+        raise RecordsError(f"{path}: a contact sheet is a PNG. Name it {path.with_suffix('.png').name}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another place.") from None
+
+
+def _cell(number: int, sample: Sample, masks: bool) -> Pixels:
+    picture = _tinted(sample) if masks else _coloured(sample.pixels)
+    picture = cv2.resize(picture, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+    height, width = picture.shape[:2]
+    origin = f"{sample.origin.process}, {sample.origin.typeface}" if sample.origin else ""
+    lines = [f"{number}: {sample.text}", origin]
+    cell = np.full((height + CAPTION, max(width, *(_text_width(line) for line in lines)), 3), PAPER, np.uint8)
+    cell[:height, :width] = picture
+    for line, baseline in zip(lines, (height + 14, height + 30), strict=True):
+        cv2.putText(
+            cell, _drawable(line), (1, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA
+        )
+    return cell
+
+
+def _tinted(sample: Sample) -> Pixels:
+    picture = _coloured(sample.pixels)
+    if sample.glyphs is None:
+        return picture
+    # Steps of 67 of 180 degrees of hue: neighbouring characters differ plainly.
+    hue = (sample.glyphs.astype(np.int32) * 67 % 180).astype(np.uint8)
+    full = np.full_like(hue, 255)
+    tint = cv2.cvtColor(np.dstack([hue, full, full]), cv2.COLOR_HSV2BGR)
+    mixed = cv2.addWeighted(picture, 0.5, tint, 0.5, 0)
+    return np.where(sample.glyphs[..., None] > 0, mixed, picture).astype(np.uint8, copy=False)
+
+
+def _coloured(pixels: Pixels) -> Pixels:
+    return np.repeat(pixels[..., None], 3, axis=2)
+
+
+def _text_width(line: str) -> int:
+    (width, _), _ = cv2.getTextSize(_drawable(line), cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
+    return int(width) + 4
+
+
+def _drawable(line: str) -> str:
+    """The line in the characters that OpenCV's own font has."""
+    return line.encode("ascii", "replace").decode()

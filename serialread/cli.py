@@ -1,6 +1,8 @@
 """The front desk: parse, one call, print, exit code."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,9 +27,62 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _front(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Read industrial serial numbers from pictures of marked parts."""
+
+
+@app.command("generate-synth")
+def generate_synth(
+    recipe: Annotated[Path, typer.Argument(help="What to render: a TOML such as recipes/data/marks.toml.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the new sample store.")],
+    count: Annotated[int, typer.Option(min=1, help="Samples in the store.")],
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other samples.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = os.cpu_count() or 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped or smaller store.")] = False,
+) -> None:
+    """Render labelled crops into an LMDB that other readers of the field open as it is."""
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from serialread import synth
+    from serialread.recipe import DataRecipe, load, recipe_id
+    from serialread.store import grow
+
+    asked = load(recipe, DataRecipe)
+    about = {
+        "recipe": asked.model_dump(mode="json"),
+        "recipe_id": recipe_id(asked),
+        "seed": seed,
+        "typefaces_offered": synth.typeface_names(asked),
+    }
+    make = partial(synth.make_sample, asked, seed)
+    with tqdm(total=count, unit=" crops", smoothing=0.1) as bar:
+        for written in grow(out, make, count, about=about, workers=workers, resume=resume):
+            bar.update(written - bar.n)
+    typer.echo(f"{out}: {count} samples of recipe {recipe_id(asked)}, seed {seed}")
+
+
+@app.command()
+def preview(
+    recipe: Annotated[Path, typer.Argument(help="A data recipe (TOML).")],
+    out: Annotated[Path, typer.Argument(help="The picture to write, a .png.")],
+    count: Annotated[int, typer.Option(min=1, help="Samples on the sheet.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other samples.")] = 0,
+    columns: Annotated[int, typer.Option(min=1, help="Samples in a row.")] = 4,
+    masks: Annotated[bool, typer.Option("--masks", help="Tint each character's mask.")] = False,
+) -> None:
+    """Draw a contact sheet of a recipe's first samples, to look at before rendering many."""
+    from serialread import synth
+    from serialread.recipe import DataRecipe, load
+    from serialread.synth.preview import contact_sheet, save
+
+    asked = load(recipe, DataRecipe)
+    save(contact_sheet([synth.make_sample(asked, seed, i) for i in range(count)], columns, masks=masks), out)
+    typer.echo(f"{out}: {count} samples")
 
 
 def main() -> None:

@@ -56,12 +56,11 @@ def save(sheet: Pixels, path: Path) -> None:
 
 def _cell(number: int, sample: Sample, masks: bool) -> Pixels:
     picture = _tinted(sample) if masks else _coloured(sample.pixels)
-    picture = cv2.resize(picture, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
-    height, width = picture.shape[:2]
+    height, width = SCALE * picture.shape[0], SCALE * picture.shape[1]
     origin = f"{sample.origin.process}, {sample.origin.typeface}" if sample.origin else ""
     lines = [f"{number}: {sample.text}", origin]
     cell = np.full((height + CAPTION, max(width, *(_text_width(line) for line in lines)), 3), PAPER, np.uint8)
-    cell[:height, :width] = picture
+    cell[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
     for line, baseline in zip(lines, (height + 14, height + 30), strict=True):
         cv2.putText(
             cell, _drawable(line), (1, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA

@@ -55,6 +55,8 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     )
     mark = draw(face, line, tool, rng)
     shaded = _shaded(mark, process, recipe, rng)
+    if rng.random() < recipe.layout.edge_share:
+        shaded = markings.ended(shaded, mark, rng)
     pixels, taken = photograph(shaded.pixels, shaded.strength, line.cap_px, recipe.camera, recipe.height, rng)
     boxes = np.round(line.boxes / _OVERSAMPLING, 1).tolist()
     parameters = {"contrast": round(shaded.strength, 4), **line.parameters, **shaded.parameters, **taken}

@@ -40,7 +40,13 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A drawn line: coverage float32 [H, W] 0..1, and owners uint8 [H, W] (0 none, i the code's i-th character)."""
+    """A drawn line.
+
+    Attributes:
+        coverage: float32 [H, W], 0..1.
+        owners: uint8 [H, W], 0 none, i the code's i-th character.
+        stroke_px: width of a stroke.
+    """
 
     coverage: Floats
     owners: Pixels
@@ -104,7 +110,7 @@ def _patch(
     tool: Tool,
     rng: np.random.Generator,
 ) -> tuple[Pixels, Pixels]:
-    """Coverage of one character and its body (the same with the dots of a stroke joined), both uint8 ``size``."""
+    """Coverage of one character, and its body: the same with the dots of a stroke joined; uint8 ``size``."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     match face:
         case Outline():

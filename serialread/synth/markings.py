@@ -135,6 +135,26 @@ def _exposed(
     return _within_range(np.asarray(pixels, np.float32)), strength
 
 
+def ended(shaded: Shaded, mark: Mark, rng: np.random.Generator) -> Shaded:
+    """Let the part end beside, over or under the code: what lies beyond has another, even tone."""
+    rows, columns = np.nonzero(mark.owners)
+    height, width = mark.owners.shape
+    if len(rows) == 0:
+        return shaded
+    side = rng.integers(4)
+    free = (columns.min(), width - 1 - columns.max(), rows.min(), height - 1 - rows.max())[side]
+    reach = int(free * rng.uniform(0.2, 0.8))
+    if reach < 2:
+        return shaded
+    beyond = np.zeros((height, width), np.float32)
+    area = (np.s_[:, :reach], np.s_[:, -reach:], np.s_[:reach], np.s_[-reach:])[side]
+    beyond[area] = 1
+    beyond = _blur(beyond, float(rng.uniform(0.5, 2.5)))
+    tone = np.float32(rng.uniform(0.0, 0.35) if rng.random() < 0.75 else rng.uniform(0.6, 1.0))
+    pixels = shaded.pixels + beyond * (tone - shaded.pixels)
+    return Shaded(pixels.astype(np.float32), shaded.strength, {**shaded.parameters, "edge": float(side)})
+
+
 def _power(field: Floats, where: NDArray[np.bool_]) -> float:
     """Root mean square of a field over a region; of all of it if the region is empty."""
     values = field[where] if where.any() else field
@@ -230,11 +250,10 @@ def _effect(coverage: Floats, rng: np.random.Generator) -> Floats:
     """A shadow of the other tone, or the outline alone."""
     if rng.random() < 0.5:
         shift = rng.integers(-4, 5, 2)
-        return coverage - np.float32(rng.uniform(0.3, 0.7)) * np.roll(coverage, tuple(shift), (0, 1)) * (
-            1 - coverage
-        )
+        shadow = np.roll(coverage, tuple(shift), (0, 1)) * (1 - coverage)
+        return np.asarray(coverage - np.float32(rng.uniform(0.3, 0.7)) * shadow, np.float32)
     edge = cv2.morphologyEx((coverage * 255).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    return edge.astype(np.float32) / np.float32(255)
+    return np.asarray(edge, np.float32) / np.float32(255)
 
 
 def _flip(size: tuple[int, ...], rng: np.random.Generator) -> Floats:

@@ -85,6 +85,22 @@ def preview(
     typer.echo(f"{out}: {count} samples")
 
 
+@app.command()
+def audit(
+    results: Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for batches.csv, errors.csv, unmatched.csv and the report.")],
+    truth: Annotated[Path | None, typer.Option(help="Table with the columns filename,text.")] = None,
+) -> None:
+    """Count what was read, and how much of it is right."""
+    from rich.console import Console
+
+    from serialread import reporting
+
+    done = reporting.audit(results, truth, out)
+    Console().print(reporting.console_view(done))
+    typer.echo(f"{out}: {', '.join(reporting.FILES)}")
+
+
 def main() -> None:
     """Run the command line; a SerialreadError becomes one line and exit code 1."""
     try:

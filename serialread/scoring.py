@@ -63,6 +63,31 @@ def one_minus_ned(read: str, truth: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """How far each of N reads is from its truth, both reduced by one protocol.
+
+    Attributes:
+        edits: [N].
+        truth_chars: lengths of the truths, [N].
+        similarity: 1-NED, [N].
+    """
+
+    edits: NDArray[np.int32]
+    truth_chars: NDArray[np.int32]
+    similarity: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, reads: Iterable[str], truths: Iterable[str], protocol: Protocol = strict) -> "Marks":
+        """Compare reads with truths, one by one in the same order."""
+        left, right = [protocol(read) for read in reads], [protocol(truth) for truth in truths]
+        distances = edits_each(left, right)
+        read_chars = np.fromiter(map(len, left), np.int32, len(left))
+        truth_chars = np.fromiter(map(len, right), np.int32, len(right))
+        longer = np.maximum(np.maximum(read_chars, truth_chars), 1)
+        return cls(distances, truth_chars, 1.0 - distances / longer.astype(np.float64))
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """Counts over many pairs of a read and its truth; tallies add up, rates are properties.
 
@@ -83,17 +108,14 @@ class Tally:
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]], protocol: Protocol = strict) -> "Tally":
         """Count (read, truth) pairs, both sides reduced by the protocol first."""
-        reduced = [(protocol(read), protocol(truth)) for read, truth in pairs]
-        reads = [read for read, _ in reduced]
-        truths = [truth for _, truth in reduced]
-        distances = edits_each(reads, truths)
-        longer = [max(len(read), len(truth), 1) for read, truth in reduced]
+        listed = list(pairs)
+        marks = Marks.of([read for read, _ in listed], [truth for _, truth in listed], protocol)
         return cls(
-            right=int(np.count_nonzero(distances == 0)),
-            total=len(reduced),
-            edits=int(distances.sum()),
-            truth_chars=sum(map(len, truths)),
-            similarity=float((1.0 - distances / np.array(longer, np.float64)).sum()),
+            right=int(np.count_nonzero(marks.edits == 0)),
+            total=len(listed),
+            edits=int(marks.edits.sum()),
+            truth_chars=int(marks.truth_chars.sum()),
+            similarity=float(marks.similarity.sum()),
         )
 
     def __add__(self, other: "Tally") -> "Tally":

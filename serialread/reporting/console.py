@@ -1,0 +1,89 @@
+"""An audit in the terminal."""
+
+from collections.abc import Callable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from serialread.reporting.auditing import Audit
+from serialread.reporting.counting import BatchScore
+from serialread.reporting.findings import Severity
+from serialread.reporting.wording import in_percent, ratio, span
+from serialread.scoring import Tally
+
+MOST_BATCHES = 30
+"""Batches shown; batches.csv holds all."""
+
+MOST_FINDINGS = 10
+"""Findings shown; audit.json and report.html hold all."""
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+_ALWAYS: dict[str, Callable[[BatchScore], str]] = {
+    "images": lambda score: f"{score.images:,}",
+    "read": lambda score: f"{score.read:,}",
+}
+_JUDGED: dict[str, Callable[[BatchScore], str]] = {
+    "rejected": lambda score: f"{score.rejected:,}",
+    "no truth": lambda score: f"{score.no_truth:,}",
+    "right": lambda score: f"{score.strict.right:,}",
+    "wrong": lambda score: f"{score.strict.wrong:,}",
+    "accuracy": lambda score: _accuracy(score.strict),
+    "MPSC": lambda score: in_percent(score.mpsc.accuracy),
+    "CER": lambda score: in_percent(score.strict.cer),
+    "1-NED": lambda score: ratio(score.strict.one_minus_ned),
+}
+_UNJUDGED: dict[str, Callable[[BatchScore], str]] = {
+    "accepted": lambda score: f"{score.accepted:,}",
+    "review": lambda score: f"{score.review:,}",
+    "rejected": lambda score: f"{score.rejected:,}",
+    "confidence 5 %": lambda score: ratio(score.confidence[0]),
+    "median": lambda score: ratio(score.confidence[1]),
+    "95 %": lambda score: ratio(score.confidence[2]),
+}
+
+
+def console_view(audit: Audit) -> RenderableType:
+    """A table of batches with their total, and the findings below."""
+    lines = [
+        Text(f"{f.severity}: {f.text}", style=_STYLES[f.severity]) for f in audit.findings[:MOST_FINDINGS]
+    ]
+    if len(audit.findings) > MOST_FINDINGS:
+        lines.append(Text(f"and {len(audit.findings) - MOST_FINDINGS} more findings in report.html"))
+    return Group(_table(audit), *lines)
+
+
+def _table(audit: Audit) -> Table:
+    columns = _ALWAYS | (_JUDGED if audit.judged else _UNJUDGED)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        caption=_caption(audit),
+        caption_justify="left",
+    )
+    table.add_column("batch", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=name != "no truth")
+    for score in audit.batches[:MOST_BATCHES]:
+        table.add_row(Text(score.batch), *[show(score) for show in columns.values()])
+    table.add_section()
+    table.add_row("total", *[show(audit.total) for show in columns.values()], style="bold")
+    return table
+
+
+def _caption(audit: Audit) -> str:
+    more = len(audit.batches) - MOST_BATCHES
+    shown = f"{more} more batches in batches.csv. " if more > 0 else ""
+    if not audit.judged:
+        return shown + "No truth given: nothing was judged."
+    return (
+        shown
+        + "Accuracy: of all images with a truth, a rejected one is not right; below it the 95 % Wilson interval."
+    )
+
+
+def _accuracy(tally: Tally) -> str:
+    return f"{in_percent(tally.accuracy)}\n{span(tally.interval)}" if tally.total else "–"

@@ -1,0 +1,179 @@
+"""How many of each batch were read, rejected, right and wrong."""
+
+import math
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from serialread.records import Decision
+from serialread.reporting.findings import Finding, counted, note, some, warning
+from serialread.scoring import Interval, Marks, Tally, clopper_pearson, mpsc, strict
+
+Array = NDArray[Any]
+
+QUANTILES = (0.05, 0.5, 0.95)
+"""Of the confidence over what was read."""
+
+_SPREADSHEET_NUMBER = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchScore:
+    """Counts of one batch, or of all.
+
+    Attributes:
+        batch: name of the batch.
+        images: lines of readings.csv.
+        read: images with a text.
+        accepted: images decided ACCEPT.
+        review: images decided REVIEW.
+        rejected: images decided REJECT.
+        strict: case and symbols count; over the images that have a truth, a rejected one is not right.
+        mpsc: letters and digits only, lower-cased; otherwise the same.
+        accepted_known: accepted images that have a truth.
+        misread: accepted images that are strictly wrong.
+        confidence: 5 %, 50 % and 95 % quantile over what was read, 0..1; nan if nothing was.
+    """
+
+    batch: str
+    images: int
+    read: int
+    accepted: int
+    review: int
+    rejected: int
+    strict: Tally
+    mpsc: Tally
+    accepted_known: int
+    misread: int
+    confidence: tuple[float, float, float]
+
+    @property
+    def no_truth(self) -> int:
+        """Images without a truth."""
+        return self.images - self.strict.total
+
+    @property
+    def misread_rate(self) -> float:
+        """Share of wrong ones among the accepted images with a truth, 0..1; nan if there are none."""
+        return self.misread / self.accepted_known if self.accepted_known else math.nan
+
+    @property
+    def misread_interval(self) -> Interval:
+        """Exact interval of the misread rate at 95 %."""
+        return clopper_pearson(self.misread, self.accepted_known)
+
+
+def judge(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add to readings with ``truth`` and ``known`` what is countable, and ``note`` on damaged truths.
+
+    A rejected image is never right, whatever its text; edits are those of the text as it was read.
+    """
+    judged = rows.assign(
+        sure=_confidences(rows["confidence"]), read=[strict(text) != "" for text in rows["text"]]
+    )
+    for name, decision in (
+        ("accepted", Decision.ACCEPT),
+        ("review", Decision.REVIEW),
+        ("rejected", Decision.REJECT),
+    ):
+        judged[name] = judged["decision"] == decision
+    known = judged["known"].to_numpy(bool)
+    for prefix, protocol in (("strict", strict), ("mpsc", mpsc)):
+        marks = Marks.of(judged["text"][known], judged["truth"][known], protocol)
+        for column in ("edits", "truth_chars", "similarity"):
+            judged[f"{prefix}_{column}"] = _spread(getattr(marks, column), known)
+        judged[f"{prefix}_right"] = _spread(marks.edits == 0, known) & judged["read"] & ~judged["rejected"]
+    judged["accepted_known"] = judged["accepted"] & known
+    judged["misread"] = judged["accepted_known"] & ~judged["strict_right"]
+    return judged.assign(note=_notes(judged))
+
+
+def count(judged: pd.DataFrame) -> tuple[BatchScore, tuple[BatchScore, ...]]:
+    """Sum judged readings up: in total, and per batch in the order of their first image."""
+    numbers, names = pd.factorize(judged["batch"])
+    (total,) = _scores(judged, np.zeros(len(judged), np.int64), ["total"])
+    return total, tuple(_scores(judged, numbers, list(names)))
+
+
+def oddities(judged: pd.DataFrame) -> Iterator[Finding]:
+    """What the cells themselves give away."""
+    for text, advice in _NOTES.items():
+        names = judged["image"][judged["note"] == text]
+        if len(names):
+            yield warning(f"{counted(len(names), 'image')}: {text}; counted wrong: {some(names)}. {advice}")
+    unsure = judged["image"][judged["sure"].isna() & judged["read"]]
+    if len(unsure):
+        yield warning(f"{counted(len(unsure), 'image')} without a confidence of 0 to 1: {some(unsure)}.")
+    for column, noun in (("model_id", "model"), ("station_id", "station")):
+        distinct = judged[column].unique()
+        if len(distinct) > 1:
+            yield note(f"Read by {counted(len(distinct), noun)}: {some(distinct)}.")
+
+
+_ZEROS = "the truth seems to have lost its leading zeros"
+_NUMBER = "the truth seems to be a number that a spreadsheet rewrote"
+_NOTES = {
+    _ZEROS: "Make the column a text column before you save the table.",
+    _NUMBER: "Make the column a text column and enter these again.",
+}
+
+
+def _notes(judged: pd.DataFrame) -> list[str]:
+    suspects = (judged["known"] & ~judged["strict_right"]).to_numpy(bool)
+    notes = np.full(len(judged), "", dtype=object)
+    pairs = zip(judged["text"][suspects], judged["truth"][suspects], strict=True)
+    notes[suspects] = np.array([_damage(strict(read), strict(truth)) for read, truth in pairs], dtype=object)
+    return list(notes)
+
+
+def _damage(read: str, truth: str) -> str:
+    """What a spreadsheet may have done to a truth: 7 against 007, 1.23E+11 against 123456789012."""
+    if not (read.isascii() and read.isdecimal()):
+        return ""
+    if truth.isascii() and truth.isdecimal():
+        shorter = len(truth) < len(read) and truth.lstrip("0") == read.lstrip("0")
+        return _ZEROS if shorter else ""
+    return _NUMBER if _SPREADSHEET_NUMBER.fullmatch(truth) else ""
+
+
+def _confidences(texts: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
+    return numbers.where((numbers >= 0) & (numbers <= 1))
+
+
+def _spread(values: Array, known: NDArray[np.bool_]) -> Array:
+    """Values of the known rows at their places, [N]; 0 elsewhere."""
+    spread = np.zeros(len(known), values.dtype)
+    spread[known] = values
+    return spread
+
+
+_SUMS = ("read", "accepted", "review", "rejected", "known", "accepted_known", "misread")
+_TALLY = ("right", "edits", "truth_chars", "similarity")
+
+
+def _scores(judged: pd.DataFrame, numbers: NDArray[np.int64], names: list[str]) -> Iterator[BatchScore]:
+    """One score a group; ``numbers`` [N] says which group a row is in."""
+    tallies = [f"{prefix}_{column}" for prefix in ("strict", "mpsc") for column in _TALLY]
+    groups = judged[[*_SUMS, *tallies]].groupby(numbers)
+    sums, sizes = groups.sum().to_dict("records"), groups.size()
+    sure = judged["sure"].where(judged["read"]).groupby(numbers).quantile(np.array(QUANTILES)).unstack()
+    for name, row, images, quantiles in zip(names, sums, sizes, sure.to_numpy(), strict=True):
+        yield BatchScore(
+            batch=name,
+            images=int(images),
+            strict=_tally(row, "strict"),
+            mpsc=_tally(row, "mpsc"),
+            confidence=(float(quantiles[0]), float(quantiles[1]), float(quantiles[2])),
+            **{column: int(row[column]) for column in _SUMS if column != "known"},
+        )
+
+
+def _tally(row: Mapping[Hashable, float], prefix: str) -> Tally:
+    right, edits, truth_chars, similarity = (row[f"{prefix}_{column}"] for column in _TALLY)
+    return Tally(int(right), int(row["known"]), int(edits), int(truth_chars), float(similarity))

@@ -1,0 +1,27 @@
+"""How a figure is written for people."""
+
+import math
+
+from serialread.scoring import Interval
+
+
+def in_percent(share: float) -> str:
+    """A share as a percentage with two decimals; 100 stands for all of them only, and 0 for none."""
+    if math.isnan(share):
+        return "–"
+    rounded = round(100 * share, 2)
+    if share < 1:
+        rounded = min(rounded, 99.99)
+    if share > 0:
+        rounded = max(rounded, 0.01)
+    return f"{rounded:.2f} %"
+
+
+def ratio(value: float) -> str:
+    """A figure from 0 to 1 with four decimals."""
+    return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def span(interval: Interval) -> str:
+    """An interval in per cent, without the sign."""
+    return "–".join(in_percent(bound).removesuffix(" %") for bound in interval)

@@ -1,0 +1,126 @@
+"""The corridor: rooms stand in an order and import only earlier ones; torch lies behind one door."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import serialread
+
+PACKAGE = Path(serialread.__file__).parent
+
+LEFT_OF_THE_DOOR = (
+    "errors",
+    "records",
+    "recipe",
+    "codes",
+    "imaging",
+    "scoring",
+    "synth",
+    "store",
+    "decoding",
+    "engine",
+    "reading",
+    "calibrating",
+    "reporting",
+    "weights",
+)
+BEHIND_THE_DOOR = ("model", "checkpoint", "training", "cli")
+ROOMS = (*LEFT_OF_THE_DOOR, *BEHIND_THE_DOOR)
+BEHIND_ONLY = {"torch", "onnx", "onnxscript", "torchvision"}
+
+BLOCKED = """
+import importlib, sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError("No module named " + name + " (blocked)", name=name)
+sys.meta_path.insert(0, NoTorch())
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+
+def room(name: str) -> str:
+    """The room of a dotted module name; "" for the package itself."""
+    return (*name.split("."), "")[1]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(path: Path, *, at_import_only: bool = False) -> set[str]:
+    """Every module that a file imports; with ``at_import_only`` without those inside functions."""
+    found: set[str] = set()
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; the corridor is read by full names"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+        if not (at_import_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            pending.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def reached(start: str) -> set[str]:
+    """Every module that importing ``start`` imports, directly or through serialread's own modules."""
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in MODULES:
+            parents = {name.rpartition(".")[0]} - {""}
+            pending.extend(imports(MODULES[name], at_import_only=True) | parents)
+    return seen
+
+
+def test_every_module_is_in_a_known_room() -> None:
+    unknown = {room(name) for name in MODULES} - {*ROOMS, "", "__main__"}
+    assert not unknown, f"give {unknown} a place in the corridor"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_room_imports_only_earlier_rooms(name: str) -> None:
+    if room(name) in ("", "__main__"):
+        return
+    place = ROOMS.index(room(name))
+    for wanted in sorted(imports(MODULES[name])):
+        top, _, _ = wanted.partition(".")
+        if top != "serialread" or room(wanted) not in ROOMS:
+            continue
+        assert ROOMS.index(room(wanted)) <= place, f"{name} imports {wanted}, a later room"
+
+
+def test_the_package_itself_imports_no_room() -> None:
+    assert not {w for w in imports(MODULES["serialread"]) if w.startswith("serialread")}
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODULES if room(n) in LEFT_OF_THE_DOOR))
+def test_nothing_left_of_the_door_knows_torch(name: str) -> None:
+    own = {wanted.partition(".")[0] for wanted in imports(MODULES[name])}
+    through_others = {wanted.partition(".")[0] for wanted in reached(name)}
+    assert not (own | through_others) & BEHIND_ONLY
+
+
+def test_the_front_desk_opens_the_torch_door_only_when_asked() -> None:
+    assert not {wanted.partition(".")[0] for wanted in reached("serialread.cli")} & BEHIND_ONLY
+
+
+def test_every_room_left_of_the_door_can_be_entered_without_torch() -> None:
+    names = [name for name in MODULES if room(name) in (*LEFT_OF_THE_DOOR, "cli")]
+    script = BLOCKED.format(blocked=BEHIND_ONLY)
+    done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

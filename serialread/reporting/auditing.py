@@ -93,6 +93,5 @@ def _errors(judged: pd.DataFrame) -> pd.DataFrame:
     """Not strictly right, by confidence: a sure error is the one that nobody looks at again."""
     wrong = judged[judged["known"] & ~judged["strict_right"]]
     wrong = wrong.sort_values("sure", ascending=False, kind="stable", na_position="last")
-    return pd.DataFrame({name: wrong[origin] for name, origin in _ERROR_COLUMNS.items()}).reset_index(
-        drop=True
-    )
+    table = pd.DataFrame({name: wrong[origin] for name, origin in _ERROR_COLUMNS.items()})
+    return table.assign(mpsc_right=np.where(table["mpsc_right"], "yes", "no")).reset_index(drop=True)

@@ -10,7 +10,7 @@ from rich.text import Text
 from serialread.reporting.auditing import Audit
 from serialread.reporting.counting import BatchScore
 from serialread.reporting.findings import Severity
-from serialread.reporting.wording import in_percent, ratio, span
+from serialread.reporting.wording import percent, ratio, span
 from serialread.scoring import Tally
 
 MOST_BATCHES = 30
@@ -27,21 +27,21 @@ _ALWAYS: dict[str, Callable[[BatchScore], str]] = {
 }
 _JUDGED: dict[str, Callable[[BatchScore], str]] = {
     "rejected": lambda score: f"{score.rejected:,}",
-    "no truth": lambda score: f"{score.no_truth:,}",
+    "no\ntruth": lambda score: f"{score.no_truth:,}",
     "right": lambda score: f"{score.strict.right:,}",
     "wrong": lambda score: f"{score.strict.wrong:,}",
-    "accuracy": lambda score: _accuracy(score.strict),
-    "MPSC": lambda score: in_percent(score.mpsc.accuracy),
-    "CER": lambda score: in_percent(score.strict.cer),
+    "accuracy\n%": lambda score: _accuracy(score.strict),
+    "MPSC\n%": lambda score: percent(score.mpsc.accuracy),
+    "CER\n%": lambda score: percent(score.strict.cer),
     "1-NED": lambda score: ratio(score.strict.one_minus_ned),
 }
 _UNJUDGED: dict[str, Callable[[BatchScore], str]] = {
     "accepted": lambda score: f"{score.accepted:,}",
     "review": lambda score: f"{score.review:,}",
     "rejected": lambda score: f"{score.rejected:,}",
-    "confidence 5 %": lambda score: ratio(score.confidence[0]),
-    "median": lambda score: ratio(score.confidence[1]),
-    "95 %": lambda score: ratio(score.confidence[2]),
+    "confidence\n5 %": lambda score: ratio(score.confidence[0]),
+    "\nmedian": lambda score: ratio(score.confidence[1]),
+    "\n95 %": lambda score: ratio(score.confidence[2]),
 }
 
 
@@ -59,14 +59,13 @@ def _table(audit: Audit) -> Table:
     columns = _ALWAYS | (_JUDGED if audit.judged else _UNJUDGED)
     table = Table(
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+        padding=0,
         caption=_caption(audit),
         caption_justify="left",
     )
-    table.add_column("batch", overflow="fold")
+    table.add_column("batch", overflow="fold", min_width=6)
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=name != "no truth")
+        table.add_column(name, justify="right", no_wrap=True)
     for score in audit.batches[:MOST_BATCHES]:
         table.add_row(Text(score.batch), *[show(score) for show in columns.values()])
     table.add_section()
@@ -80,10 +79,9 @@ def _caption(audit: Audit) -> str:
     if not audit.judged:
         return shown + "No truth given: nothing was judged."
     return (
-        shown
-        + "Accuracy: of all images with a truth, a rejected one is not right; below it the 95 % Wilson interval."
+        shown + "Right of all images with a truth; a rejected one is not right. Below: 95 % Wilson interval."
     )
 
 
 def _accuracy(tally: Tally) -> str:
-    return f"{in_percent(tally.accuracy)}\n{span(tally.interval)}" if tally.total else "–"
+    return f"{percent(tally.accuracy)}\n{span(tally.interval)}" if tally.total else "–"

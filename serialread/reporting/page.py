@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 
 from serialread import __version__
 from serialread.reporting.auditing import Audit
-from serialread.reporting.wording import in_percent, ratio
+from serialread.reporting.wording import percent, ratio
 from serialread.scoring import strict
 
 MOST_ERRORS = 500
@@ -36,7 +36,7 @@ def page(audit: Audit) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"percent": in_percent, "ratio": ratio}
+    environment.filters |= {"percent": percent, "ratio": ratio}
     template = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         audit=audit,

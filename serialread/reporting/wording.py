@@ -5,8 +5,8 @@ import math
 from serialread.scoring import Interval
 
 
-def in_percent(share: float) -> str:
-    """A share as a percentage with two decimals; 100 stands for all of them only, and 0 for none."""
+def percent(share: float) -> str:
+    """A share in per cent, two decimals; 100 stands for all of them only, and 0 for none."""
     if math.isnan(share):
         return "–"
     rounded = round(100 * share, 2)
@@ -14,7 +14,7 @@ def in_percent(share: float) -> str:
         rounded = min(rounded, 99.99)
     if share > 0:
         rounded = max(rounded, 0.01)
-    return f"{rounded:.2f} %"
+    return f"{rounded:.2f}"
 
 
 def ratio(value: float) -> str:
@@ -23,5 +23,5 @@ def ratio(value: float) -> str:
 
 
 def span(interval: Interval) -> str:
-    """An interval in per cent, without the sign."""
-    return "–".join(in_percent(bound).removesuffix(" %") for bound in interval)
+    """An interval in per cent."""
+    return "–".join(percent(bound) for bound in interval)

@@ -1,0 +1,36 @@
+"""Readings and truths that the tests of the audit are made of."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+
+from serialread.reporting.tables import READING_COLUMNS, Source
+
+DATA = Path(__file__).parent / "data" / "audit"
+
+
+def line(image: str, text: str, **cells: str) -> dict[str, str]:
+    """One line of readings.csv, accepted and sure unless said otherwise."""
+    batch = image.rpartition("/")[0]
+    known = {"image": image, "batch": batch, "text": text, "confidence": "0.9", "decision": "ACCEPT"}
+    return dict.fromkeys(READING_COLUMNS, "") | known | {"sha256": image} | cells
+
+
+def readings(*lines: dict[str, str]) -> Source:
+    rows = pd.DataFrame(list(lines), columns=list(READING_COLUMNS), dtype=object)
+    return Source(Path("readings.csv"), "00", rows)
+
+
+def truths(*pairs: tuple[str, str]) -> Source:
+    return Source(
+        Path("labels.csv"), "00", pd.DataFrame(list(pairs), columns=["filename", "text"], dtype=object)
+    )
+
+
+def write_readings(path: Path, *lines: dict[str, str]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, READING_COLUMNS)
+        table.writeheader()
+        table.writerows(lines)
+    return path

@@ -1,0 +1,299 @@
+"""Audits: hand-worked figures, odd tables, odd names, and laws that every audit obeys."""
+
+import csv
+import io
+import json
+import math
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from audit_cases import DATA, line, readings, truths, write_readings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
+
+from serialread.cli import app, main
+from serialread.reporting import FILES, Audit, audit, console_view
+from serialread.reporting.auditing import examine
+from serialread.reporting.page import MOST_ERRORS, marked
+from serialread.reporting.wording import percent
+from serialread.scoring import Tally, mpsc, strict
+
+
+def said(done: Audit) -> list[str]:
+    return [f"{finding.severity}: {finding.text}" for finding in done.findings]
+
+
+# --- the hand-worked audit ------------------------------------------------------------------------
+
+
+def test_the_tables_are_the_hand_worked_ones(tmp_path: Path) -> None:
+    audit(DATA, DATA / "labels.csv", tmp_path)
+    for name in ("batches.csv", "errors.csv", "unmatched.csv"):
+        assert (tmp_path / name).read_text("utf-8") == (DATA / "expected" / name).read_text("utf-8"), name
+
+
+def test_the_figures_are_the_hand_worked_ones(tmp_path: Path) -> None:
+    # Truth and read: 00123 00123, AB-12 AB-12, "AB 12" ab12 (2 edits), 5567 "" (4), 7 007 (2);
+    # NA NA, 1e5 1e5, XOY X0Y (1), K9 K9 rejected; j.png has two truths and so none.
+    done = audit(DATA, DATA / "labels.csv", tmp_path)
+    day1, day2 = done.batches
+    assert day1.strict == Tally(2, 5, 2 + 4 + 2, 5 + 5 + 4 + 4 + 1, pytest.approx(1 + 1 + 2 / 4 + 0 + 1 / 3))
+    assert day1.mpsc == Tally(3, 5, 4 + 2, 5 + 4 + 4 + 4 + 1, pytest.approx(3 + 0 + 1 / 3))
+    assert day2.strict == day2.mpsc == Tally(2, 4, 1, 2 + 3 + 3 + 2, pytest.approx(1 + 1 + 2 / 3 + 1))
+    total = done.total
+    assert (total.images, total.read, total.accepted, total.review, total.rejected) == (10, 9, 5, 3, 2)
+    assert (total.no_truth, total.strict.right, total.strict.wrong) == (1, 4, 5)
+    assert (total.accepted_known, total.misread, total.misread_rate) == (5, 2, 0.4)
+    assert total.strict.cer == 9 / 29
+    assert total.strict.interval == pytest.approx((0.1888, 0.7333), abs=5e-5)  # 4 of 9
+    assert total.misread_interval == pytest.approx((0.0527, 0.8534), abs=5e-5)  # 2 of 5, exact
+
+
+def test_the_findings_name_what_is_odd(tmp_path: Path) -> None:
+    assert said(audit(DATA, DATA / "labels.csv", tmp_path)) == [
+        "error: day2/j.png: truths conflict: one / two. The image counts as without truth. "
+        "Correct the table.",
+        "warning: 1 image without truth: day2/j.png. See unmatched.csv.",
+        "warning: 1 truth without image: day9/z.png. See unmatched.csv.",
+        "warning: 1 image: the truth seems to have lost its leading zeros; counted wrong: day1/e.png. "
+        "Make the column a text column before you save the table.",
+        "note: 1 image matched by file name alone.",
+    ]
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        audit(DATA / "readings.csv", DATA / "labels.csv", tmp_path / name)
+    for name in FILES:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_json_says_what_the_table_says_and_nothing_undefined(tmp_path: Path) -> None:
+    write_readings(
+        tmp_path / "readings.csv", line("a.png", "1"), line("b/c.png", "", decision="REJECT", confidence="")
+    )
+    (tmp_path / "labels.csv").write_text("filename,text\na.png,1\n")
+    audit(tmp_path, tmp_path / "labels.csv", tmp_path)
+    document = json.loads((tmp_path / "audit.json").read_text("utf-8"), parse_constant=pytest.fail)
+    table = list(csv.DictReader(io.StringIO((tmp_path / "batches.csv").read_text("utf-8"))))
+    for row, line_ in zip([*document["batches"], document["total"]], table, strict=True):
+        assert row.keys() == line_.keys()
+        assert all(
+            cell == "" if row[name] is None else str(row[name]) == cell for name, cell in line_.items()
+        )
+    assert document["batches"][1]["accuracy"] is None
+    assert document["unmatched"] == {"images": 1, "truths": 0}
+
+
+# --- right and wrong ------------------------------------------------------------------------------
+
+
+def test_a_rejected_image_is_not_right_whatever_its_text() -> None:
+    lines = [line("a.png", "1", decision="REJECT"), line("b.png", "", decision="REJECT"), line("c.png", "--")]
+    done = examine(readings(*lines), truths(("a.png", "1"), ("b.png", "--"), ("c.png", "--")))
+    assert (done.total.strict.right, done.total.mpsc.right) == (1, 1)
+    assert done.errors["edits"].tolist() == [0, 2]
+    assert done.errors["mpsc_right"].tolist() == ["no", "no"]
+
+
+@pytest.mark.parametrize(
+    ("read", "truth", "finding"),
+    [
+        ("007", "7", "lost its leading zeros"),
+        ("0007", "07", "lost its leading zeros"),
+        ("000", "0", "lost its leading zeros"),
+        ("7", "007", ""),
+        ("17", "7", ""),
+        ("0X7", "X7", ""),
+        ("123456789012", "1.23457E+11", "a number that a spreadsheet rewrote"),
+        ("123456789012", "1,23E+11", "a number that a spreadsheet rewrote"),
+        ("1E5", "1E5", ""),
+        ("A1", "1E5", ""),
+    ],
+)
+def test_what_spreadsheets_do_to_truths_is_noticed(read: str, truth: str, finding: str) -> None:
+    done = examine(readings(line("a.png", read)), truths(("a.png", truth)))
+    assert done.total.strict.right == (read == truth)
+    assert finding in " ".join(said(done))
+    assert len(done.findings) == (1 if finding else 0)
+    assert all(finding in note for note in done.errors["note"])
+
+
+def test_errors_come_surest_first() -> None:
+    sure = {"a": "0.5", "b": "", "c": "0.99", "d": "NA", "e": "0.99", "f": "7", "g": "1e-3"}
+    lines = [line(f"{name}.png", "X", confidence=confidence) for name, confidence in sure.items()]
+    done = examine(readings(*lines), truths(*[(f"{name}.png", "Y") for name in sure]))
+    assert "".join(name[0] for name in done.errors["image"]) == "ceagbdf"
+    assert done.errors["confidence"].tolist() == ["0.99", "0.99", "0.5", "1e-3", "", "NA", "7"]
+    assert said(done) == ["warning: 3 images without a confidence of 0 to 1: b.png, d.png, f.png."]
+
+
+def test_several_models_are_said() -> None:
+    done = examine(readings(line("a.png", "1", model_id="m1"), line("b.png", "2", model_id="m2")), None)
+    assert (said(done), done.models) == (["note: Read by 2 models: m1, m2."], ("m1", "m2"))
+
+
+def test_without_truth_it_counts_what_was_read(tmp_path: Path) -> None:
+    done = audit(DATA, None, tmp_path)
+    total = done.total
+    assert (total.images, total.read, total.accepted, total.review, total.rejected) == (10, 9, 5, 3, 2)
+    assert total.confidence == pytest.approx((0.42, 0.9, 0.986))
+    assert (total.no_truth, total.strict, len(done.errors), len(done.unmatched)) == (10, Tally(), 0, 0)
+    assert math.isnan(total.misread_rate)
+    assert done.findings == ()
+    assert "no truth given, nothing was judged" in (tmp_path / "report.html").read_text("utf-8")
+
+
+LINES = st.tuples(
+    st.sampled_from(["", "day1", "day2/left", "total"]),
+    st.text("A0o-7", max_size=4),
+    st.none() | st.text("A0o-7", max_size=4),
+    st.sampled_from(["ACCEPT", "REVIEW", "REJECT"]),
+    st.sampled_from(["", "0.1", "0.95", "x"]),
+)
+
+
+@given(rows=st.lists(LINES, min_size=1, max_size=30), order=st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_every_audit_adds_up(rows: list[tuple[str, str, str | None, str, str]], order: object) -> None:
+    lines = [
+        line(f"{i}.png", text, batch=batch, decision=decision, confidence=confidence)
+        for i, (batch, text, _, decision, confidence) in enumerate(rows)
+    ]
+    labels = [(f"{i}.png", row[2]) for i, row in enumerate(rows) if row[2] is not None]
+    done = examine(readings(*lines), truths(*labels))
+    total, batches = done.total, done.batches
+    for name in ("images", "read", "accepted", "review", "rejected", "no_truth", "accepted_known", "misread"):
+        assert getattr(total, name) == sum(getattr(score, name) for score in batches)
+    for score in (total, *batches):
+        assert score.images == score.accepted + score.review + score.rejected
+        assert score.images == score.strict.right + score.strict.wrong + score.no_truth
+        assert score.strict.right <= score.mpsc.right
+        assert score.misread <= score.accepted_known <= score.accepted
+    assert len(done.errors) == total.strict.wrong
+    assert done.errors["edits"].sum() == total.strict.edits
+    # Without rejections an audit counts as Tally does.
+    kept = [row for row in rows if row[3] != "REJECT" and row[2]]
+    pairs = [(text, truth) for _, text, truth, _, _ in kept if truth is not None]
+    reads = [(read, truth) for read, truth in pairs if read or mpsc(truth)]
+    assert total.strict.right == Tally.of(pairs, strict).right
+    assert total.mpsc.right == Tally.of(reads, mpsc).right
+    order.shuffle(lines)  # type: ignore[attr-defined]
+    again = examine(readings(*lines), truths(*labels)).total
+    assert (again.strict.right, again.strict.edits, again.mpsc.right) == (
+        total.strict.right,
+        total.strict.edits,
+        total.mpsc.right,
+    )
+
+
+# --- what people see ------------------------------------------------------------------------------
+
+
+def test_the_page_escapes_everything_and_fetches_nothing(tmp_path: Path) -> None:
+    nasty = "<script>alert(1)</script>&\"'"
+    path = write_readings(
+        tmp_path / "readings.csv", line(f"{nasty}/a.png", nasty, reason=nasty, model_id=nasty)
+    )
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["filename", "text"], [f"{nasty}/a.png", "X"], [f"{nasty}.png", nasty]])
+    audit(path, tmp_path / "labels.csv", tmp_path)
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "<script" not in html
+    assert "alert(1)" in html
+    assert not re.search(r"https?://|\bsrc=|\bhref=|@import|url\(", html)
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+
+
+def test_the_page_marks_where_truth_and_text_differ(tmp_path: Path) -> None:
+    audit(DATA, DATA / "labels.csv", tmp_path)
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "X<mark>O</mark>Y" in html
+    assert "X<mark>0</mark>Y" in html
+
+
+@given(truth=st.text("AB0", max_size=8), text=st.text("AB0", max_size=8))
+def test_marked_pieces_join_to_the_whole(truth: str, text: str) -> None:
+    left, right = marked(truth, text)
+    assert "".join(piece for piece, _ in left) == truth
+    assert "".join(piece for piece, _ in right) == text
+    assert [p for p, differs in left if not differs] == [p for p, differs in right if not differs]
+
+
+def test_a_page_of_many_errors_stays_readable(tmp_path: Path) -> None:
+    lines = [line(f"{i}.png", "X") for i in range(MOST_ERRORS + 7)]
+    write_readings(tmp_path / "readings.csv", *lines)
+    (tmp_path / "labels.csv").write_text(
+        "filename,text\n" + "".join(f"{i}.png,Y\n" for i in range(len(lines)))
+    )
+    audit(tmp_path, tmp_path / "labels.csv", tmp_path)
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert f"the first {MOST_ERRORS} of {MOST_ERRORS + 7}, errors.csv holds all" in html
+    assert html.count("<mark>X</mark>") == MOST_ERRORS
+    assert len((tmp_path / "errors.csv").read_text("utf-8").splitlines()) == 1 + len(lines)
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(1.0, "100.00"), (0.99999, "99.99"), (0.0, "0.00"), (1e-9, "0.01"), (1.25, "125.00"), (math.nan, "–")],
+)
+def test_percentages_never_round_an_error_away(share: float, shown: str) -> None:
+    assert percent(share) == shown
+
+
+def printed(done: Audit) -> str:
+    console = Console(width=80, file=io.StringIO())
+    console.print(console_view(done))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_the_terminal_shows_batches_total_and_findings(tmp_path: Path) -> None:
+    shown = printed(audit(DATA, DATA / "labels.csv", tmp_path))
+    rows = [row.split() for row in shown.splitlines()]
+    assert ["day1", "5", "4", "1", "0", "2", "3", "40.00", "60.00", "42.11", "0.5667"] in rows
+    assert ["total", "10", "9", "2", "1", "4", "5", "44.44", "55.56", "31.03", "0.7222"] in rows
+    assert "error: day2/j.png: truths conflict: one / two." in shown
+    assert "…" not in shown
+
+
+def test_the_terminal_takes_batch_names_literally_and_stops_at_thirty() -> None:
+    lines = [line(f"[red]{i}[/red]/a.png", "1") for i in range(40)]
+    shown = printed(examine(readings(*lines), None))
+    assert "[red]0[/red]" in shown
+    assert "[red]30[/red]" not in shown
+    assert "10 more batches in batches.csv." in shown
+
+
+def test_the_terminal_sums_up_many_findings() -> None:
+    labels = [(f"{i}.png", text) for i in range(15) for text in "ab"]
+    assert "more findings in report.html" in printed(examine(readings(line("a.png", "1")), truths(*labels)))
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_writes_and_prints(tmp_path: Path) -> None:
+    labels = str(DATA / "labels.csv")
+    result = CliRunner().invoke(
+        app, ["audit", str(DATA), "--truth", labels, "--out", str(tmp_path / "new" / "out")]
+    )
+    assert result.exit_code == 0
+    assert "44.44" in result.output
+    assert sorted(path.name for path in (tmp_path / "new" / "out").iterdir()) == sorted(FILES)
+
+
+def test_the_command_says_in_one_line_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["serialread", "audit", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: {tmp_path / 'readings.csv'}: cannot be read: ")
+    assert shown.count("\n") == 1

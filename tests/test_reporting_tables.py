@@ -1,0 +1,249 @@
+"""Tables as they come, and which truth belongs to which image."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from audit_cases import DATA, line, readings, truths, write_readings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serialread.errors import RecordsError
+from serialread.reporting import Audit, audit
+from serialread.reporting.auditing import examine
+from serialread.reporting.tables import READING_COLUMNS, read_readings, read_truth
+
+TOUCHY = [
+    "00123",
+    "NA",
+    "nan",
+    "inf",
+    "1e5",
+    "",
+    "None",
+    "TRUE",
+    "#N/A",
+    "-",
+    '"',
+    'a"b',
+    "a,b;c",
+    "=1+1",
+    "'07",
+]
+
+
+def said(done: Audit) -> list[str]:
+    return [f"{finding.severity}: {finding.text}" for finding in done.findings]
+
+
+@pytest.mark.parametrize("text", TOUCHY)
+def test_a_text_stays_the_text_it_is(tmp_path: Path, text: str) -> None:
+    path = write_readings(tmp_path / "readings.csv", line("a.png", text, weakest_char=text[:1]))
+    (row,) = read_readings(path).rows.to_dict("records")
+    assert (row["text"], row["weakest_char"]) == (text, text[:1])
+    (tmp_path / "labels.csv").write_text('filename,text\na.png,"{}"\n'.format(text.replace('"', '""')))
+    assert read_truth(tmp_path / "labels.csv").rows["text"].tolist() == [text]
+    done = audit(path, tmp_path / "labels.csv", tmp_path / "out")
+    assert done.total.strict.right == (1 if text else 0)
+
+
+@given(text=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=25))
+@settings(max_examples=50)
+def test_any_code_survives_the_table(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = write_readings(tmp_path_factory.mktemp("r") / "readings.csv", line("a.png", text))
+    assert read_readings(path).rows["text"].tolist() == [text]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"filename,text\na.png,007\nb.png,X;1\n",
+        b"\xef\xbb\xbffilename,text\r\na.png,007\r\nb.png,X;1\r\n\r\n",
+        b'filename;text\ra.png;007\rb.png;"X;1"\r',
+        b'"filename"\t"text"\n"a.png"\t"007"\nb.png\tX;1',
+        b"Text, FileName ,remark\n007,a.png,\nX;1,b.png,new\n",
+        b"sep=,\r\nfilename,text\r\na.png,007,,\r\nb.png,X;1,,\r\n",
+        "filename\ttext\na.png\t007\nb.png\tX;1\n".encode("utf-16"),
+    ],
+)
+def test_truth_tables_come_in_many_forms(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "labels.csv").write_bytes(data)
+    rows = read_truth(tmp_path / "labels.csv").rows
+    assert rows[["filename", "text"]].to_numpy().tolist() == [["a.png", "007"], ["b.png", "X;1"]]
+
+
+def test_a_truth_table_that_is_not_utf8_is_read_and_said(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes("filename;text\nGehäuse.png;12\n".encode("cp1252"))
+    truth = read_truth(tmp_path / "labels.csv")
+    assert truth.rows["filename"].tolist() == ["Gehäuse.png"]
+    assert [finding.text for finding in truth.findings] == ["labels.csv: not UTF-8, read as Windows-1252."]
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out_and_said(tmp_path: Path) -> None:
+    path = write_readings(tmp_path / "readings.csv", line("a.png", "1"), line("b.png", "2"))
+    whole = path.read_text("utf-8")
+    path.write_text(whole[: whole.index("b.png") + 7])
+    read = read_readings(path)
+    assert read.rows["image"].tolist() == ["a.png"]
+    assert [finding.text for finding in read.findings] == [
+        "readings.csv: 1 line without a decision left out. Resume the run if it was killed."
+    ]
+
+
+HEADER = ",".join(READING_COLUMNS) + "\n"
+RUN_OUT = "Give the folder that serialread read --out wrote."
+WROTE = "Give the readings.csv that serialread read wrote."
+FIRST_LINE = "Its first line must name the columns filename,text."
+ADD = "no truth in it. Add a line an image: filename,text."
+QUOTES = "Put quotes around a text that holds a separator."
+MISSING = "cannot be read: No such file or directory."
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, f"{MISSING} {RUN_OUT}"),
+        (HEADER, "no readings in it. Run serialread read again."),
+        ("", f"no column {', '.join(READING_COLUMNS)}. {WROTE}"),
+        (HEADER.replace(",model_id", ""), f"no column model_id. {WROTE}"),
+        (HEADER + "," * 20 + "x\n", f"line 2: 21 columns where the header has 13. {QUOTES}"),
+    ],
+)
+def test_readings_that_cannot_be_audited_are_one_clear_line(
+    tmp_path: Path, table: str | None, message: str
+) -> None:
+    if table is not None:
+        (tmp_path / "readings.csv").write_text(table)
+    with pytest.raises(RecordsError) as caught:
+        audit(tmp_path, None, tmp_path / "out")
+    assert str(caught.value) == f"{tmp_path / 'readings.csv'}: {message}"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, f"{MISSING} Give a table with the columns filename,text."),
+        ("", f"no column filename, text. {FIRST_LINE}"),
+        ("a.png,1\n", f"no column filename, text. {FIRST_LINE}"),
+        ("filename;label\na.png;1\n", f"no column text. {FIRST_LINE}"),
+        ("filename,text\n", ADD),
+        ("filename,text\n,1\n", ADD),
+        ("filename,text\nb.png,2\na.png,1,2\n", f"line 3: 3 columns where the header has 2. {QUOTES}"),
+        ('filename,text\na.png,"1\nb.png,2\n', "a.png: a quote is opened and not closed. Write it twice."),
+        ("filename,text\na," + "1" * 131_073, f"line 2: field larger than field limit (131072). {QUOTES}"),
+    ],
+)
+def test_truths_without_use_are_one_clear_line(tmp_path: Path, table: str | None, message: str) -> None:
+    if table is not None:
+        (tmp_path / "labels.csv").write_text(table)
+    with pytest.raises(RecordsError) as caught:
+        audit(DATA, tmp_path / "labels.csv", tmp_path / "out")
+    assert str(caught.value) == f"{tmp_path / 'labels.csv'}: {message}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        RecordsError, match=r"file/out: cannot be written: Not a directory. Give another --out folder."
+    ):
+        audit(DATA, None, tmp_path / "file" / "out")
+
+
+def test_an_output_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(
+        RecordsError, match=r": cannot be written: Is a directory. Give another --out folder."
+    ):
+        audit(DATA, None, tmp_path)
+
+
+def test_no_input_is_ever_replaced(tmp_path: Path) -> None:
+    path = write_readings(tmp_path / "batches.csv", line("a.png", "1"))
+    with pytest.raises(
+        RecordsError, match=r"batches.csv: the audit would replace it. Give another --out folder."
+    ):
+        audit(path, None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "matched"),
+    [
+        (["b/a.png"], ["b/a.png"], 1),
+        (["b/a.png"], ["b\\a.png"], 1),
+        (["b/a.png"], ["./b/a.png"], 1),
+        (["b/a.png"], [" b/a.png "], 1),
+        (["b/a.png"], ["a.png"], 1),
+        (["a.png"], ["C:\\parts\\a.png"], 1),
+        (["ä.png"], [unicodedata.normalize("NFD", "ä.png")], 1),
+        (["b/a.png", "c/a.png"], ["a.png"], 0),  # the name is not unique among the images
+        (["a.png"], ["b/a.png", "c/a.png"], 0),  # nor among the truths
+        (["b/a.png", "c/a.png"], ["b/a.png", "d/a.png"], 1),  # a path fits, the other name is not unique
+        (["b/a.png", "c/b.png"], ["b/a.png", "b.png"], 2),
+        (["a.png"], ["A.PNG"], 0),
+        (["a.png"], ["a.jpg"], 0),
+    ],
+)
+def test_truths_match_by_path_or_by_a_unique_name(images: list[str], labels: list[str], matched: int) -> None:
+    done = examine(readings(*[line(name, "1") for name in images]), truths(*[(name, "1") for name in labels]))
+    assert done.total.strict.right == done.total.strict.total == matched
+    sides = done.unmatched["side"].value_counts()
+    assert (sides.get("image", 0), sides.get("truth", 0)) == (len(images) - matched, len(labels) - matched)
+
+
+def test_what_is_alone_is_listed_with_its_reason() -> None:
+    images = ["b/a.png", "c/a.png", "d.png", "e.png", "f.png"]
+    labels = [("a.png", "1"), ("d.png", ""), ("e.png", "5"), ("e.png", "6"), ("g.png", "7")]
+    done = examine(readings(*[line(name, "1") for name in images]), truths(*labels))
+    assert [tuple(row) for row in done.unmatched.to_numpy()] == [
+        ("image", "b/a.png", "1", "file name not unique"),
+        ("image", "c/a.png", "1", "file name not unique"),
+        ("image", "d.png", "1", "truth is empty"),
+        ("image", "e.png", "1", "truths conflict"),
+        ("image", "f.png", "1", "no partner of this path or file name"),
+        ("truth", "a.png", "1", "file name not unique"),
+        ("truth", "d.png", "", "truth is empty"),
+        ("truth", "e.png", "5", "truths conflict"),
+        ("truth", "e.png", "6", "truths conflict"),
+        ("truth", "g.png", "7", "no partner of this path or file name"),
+    ]
+    assert said(done) == [
+        "error: No image has a truth. Name them as readings.csv does: b/a.png.",
+        "error: e.png: truths conflict: 5 / 6. The image counts as without truth. Correct the table.",
+        "warning: 5 images without truth: b/a.png, c/a.png, d.png, e.png, f.png. See unmatched.csv.",
+        "warning: 2 truths without image: a.png, g.png. See unmatched.csv.",
+    ]
+
+
+def test_the_same_truth_said_twice_is_one_truth() -> None:
+    done = examine(
+        readings(line("a.png", "AB12")), truths(("a.png", "AB12"), ("a.png", "AB 12"), ("./a.png", "AB12"))
+    )
+    assert (done.total.strict.right, len(done.unmatched), done.findings) == (1, 0, ())
+
+
+def test_many_conflicts_are_summed_up() -> None:
+    labels = [(f"{i}.png", text) for i in range(23) for text in "ab"]
+    done = examine(readings(line("a.png", "1")), truths(*labels, ("a.png", "1")))
+    assert said(done)[19:21] == [
+        "error: 19.png: truths conflict: a / b. The image counts as without truth. Correct the table.",
+        "error: 3 more conflicts of this kind: see unmatched.csv.",
+    ]
+
+
+def test_one_name_for_several_pictures_has_no_truth() -> None:
+    lines = [line("a.png", "1", sha256="01"), line("a.png", "2", sha256="02"), line("b.png", "3")]
+    done = examine(readings(*lines), truths(("a.png", "1"), ("b.png", "3")))
+    assert (done.total.strict.total, done.total.no_truth) == (1, 2)
+    assert set(done.unmatched["why"]) == {"several pictures of this name"}
+    assert (
+        said(done)[0]
+        == "error: 1 image name for several pictures, all without truth: a.png. Read the folders apart."
+    )
+
+
+def test_a_picture_read_twice_counts_twice_and_is_said() -> None:
+    done = examine(readings(line("a.png", "1"), line("a.png", "2")), truths(("a.png", "1")))
+    assert (done.total.strict.right, done.total.strict.wrong) == (1, 1)
+    assert said(done) == ["warning: 1 picture read more than once, each line counts: a.png."]

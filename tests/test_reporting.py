@@ -274,6 +274,15 @@ def test_the_terminal_sums_up_many_findings() -> None:
     assert "more findings in report.html" in printed(examine(readings(line("a.png", "1")), truths(*labels)))
 
 
+def test_the_documentation_names_every_column(tmp_path: Path) -> None:
+    audit(DATA, DATA / "labels.csv", tmp_path)
+    documented = (Path(__file__).parents[1] / "docs" / "audit.md").read_text("utf-8")
+    for name in ("batches.csv", "errors.csv", "unmatched.csv"):
+        for column in (tmp_path / name).read_text("utf-8").splitlines()[0].split(","):
+            named = re.sub("^(mpsc|weakest)_(?!right).*", r"\1_...", column)
+            assert f"`{named}`" in documented, column
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 

@@ -99,9 +99,8 @@ def _partners(images: pd.DataFrame, settled: pd.DataFrame) -> tuple[NDArray[np.i
     by_path = images["path"].map(numbers.set_axis(settled["path"]))
     single = ~settled["name"].duplicated(keep=False)
     by_name = images["name"].map(numbers[single].set_axis(settled["name"][single]))
-    by_name[images["name"].duplicated(keep=False)] = np.nan
-    partner = by_path.fillna(by_name)
-    partner[images["several"]] = np.nan
+    by_name = by_name.mask(images["name"].duplicated(keep=False))
+    partner = by_path.fillna(by_name).mask(images["several"])
     return partner.fillna(-1).to_numpy(np.int64), int((partner.notna() & by_path.isna()).sum())
 
 

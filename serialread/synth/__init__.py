@@ -91,12 +91,22 @@ def _faces(kind: str, knobs: Typefaces) -> tuple[Face, ...]:
     return tuple(f for f in found if faces.held_out(f.name) == only)
 
 
+@lru_cache(maxsize=8)
+def _families(kind: str, knobs: Typefaces) -> tuple[tuple[Face, ...], ...]:
+    """Typefaces by family, so that a family of thirty weights is drawn no more often than one of two."""
+    groups: dict[str, list[Face]] = {}
+    for face in _faces(kind, knobs):
+        groups.setdefault(face.family if isinstance(face, faces.Outline) else face.name, []).append(face)
+    return tuple(tuple(group) for group in groups.values())
+
+
 def _face(text: str, process: Process, knobs: Typefaces, rng: np.random.Generator) -> tuple[Face, str]:
     """A typeface that has every character of the text; unicase faces get capitals."""
-    choices = _faces(_kind_of_face(process, rng), knobs)
+    families = _families(_kind_of_face(process, rng), knobs)
     code = without_blanks(text)
     for _ in range(30):
-        face = choices[rng.integers(len(choices))]
+        family = families[rng.integers(len(families))]
+        face = family[rng.integers(len(family))]
         wanted, shown = (code.upper(), text.upper()) if face.caps_only else (code, text)
         if faces.covers(face, wanted):
             return face, shown

@@ -1,0 +1,136 @@
+"""From grey pixels to feature maps P_0, P_1, P_2 and to columns that know one another.
+
+Shapes: B crops, H x W crop px, C channels, h x w feature cells, N columns, D channels of a column.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+SMOOTHING_CELLS = 9
+"""Window of the local normalisation at half resolution: about half the text's height around each pixel."""
+
+
+def convolution(inputs: int, outputs: int, size: int = 3, stride: int | tuple[int, int] = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU; the first two fold into one at test time."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+def unshuffle(pixels: Tensor) -> Tensor:
+    """Turn every 2 x 2 px into four channels: [B, C, H, W] to [B, 4C, H/2, W/2]."""
+    return torch.cat([pixels[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)], 1)
+
+
+class Relief(nn.Module):
+    """What an even light would show: grey, locally normalised grey, gradient magnitude; nothing to learn."""
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Channels [B, 12, H/2, W/2] of grey [B, 1, H, W]."""
+        cells = unshuffle(grey)
+        mean = self._smooth(cells.mean(1, keepdim=True))
+        square = self._smooth((cells * cells).mean(1, keepdim=True))
+        even = (cells - mean) * torch.rsqrt((square - mean * mean).clamp_min(0) + 0.05)
+        return torch.cat([cells, even, unshuffle(self._gradient(grey))], 1)
+
+    @staticmethod
+    def _smooth(cells: Tensor) -> Tensor:
+        n, half = SMOOTHING_CELLS, SMOOTHING_CELLS // 2
+        rows = F.avg_pool2d(cells, (n, 1), 1, (half, 0), count_include_pad=False)
+        return F.avg_pool2d(rows, (1, n), 1, (0, half), count_include_pad=False)
+
+    @staticmethod
+    def _gradient(grey: Tensor) -> Tensor:
+        padded = F.pad(grey, (1, 1, 1, 1), mode="replicate")
+        across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+        down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+        return torch.sqrt(across * across + down * down + 1e-4)
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around which the input may pass; one norm between them is enough, and half the price."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
+        with torch.no_grad():
+            self.second.weight.mul_(0.1)  # a block starts near the identity
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Same shape as the input."""
+        out: Tensor = self.second(self.first(cells))
+        return out.add_(cells)
+
+
+class Trunk(nn.Module):
+    """Residual stages at 2 x 2, 4 x 4 and 8 x 4 px a cell: height shrinks on, columns stay 4 px wide."""
+
+    def __init__(self, channels: tuple[int, int, int], blocks: tuple[int, int, int], relief: bool) -> None:
+        super().__init__()
+        self.relief = Relief() if relief else None
+        inputs = (12 if relief else 4, *channels[:2])
+        strides: tuple[int | tuple[int, int], ...] = (1, 2, (2, 1))
+        self.stages = nn.ModuleList(
+            nn.Sequential(convolution(i, o, 3, s), *(Residual(o) for _ in range(n)))
+            for i, o, s, n in zip(inputs, channels, strides, blocks, strict=True)
+        )
+
+    def forward(self, grey: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """P_0 [B, C, H/2, W/2], P_1 [B, C, H/4, W/4], P_2 [B, C, H/8, W/4] of grey [B, 1, H, W]."""
+        cells = self.relief(grey) if self.relief is not None else unshuffle(grey)
+        p0 = self.stages[0](cells)
+        p1 = self.stages[1](p0)
+        return p0, p1, self.stages[2](p1)
+
+
+class Mixing(nn.Module):
+    """Self-attention over all columns, then a perceptron on each."""
+
+    def __init__(self, dim: int, heads: int, ratio: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, ratio * dim), nn.GELU(), nn.Linear(ratio * dim, dim))
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """Columns [B, N, D] that have seen one another."""
+        columns = columns + self.out(self._attend(self.norm_attention(columns)))
+        mixed: Tensor = columns + self.mlp(self.norm_mlp(columns))
+        return mixed
+
+    def _attend(self, columns: Tensor) -> Tensor:
+        qkv = self.qkv(columns).unflatten(-1, (3, self.heads, -1))  # [B, N, 3, heads, D / heads]
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        scores = torch.matmul(query, key.transpose(-1, -2)) * float(query.shape[-1]) ** -0.5
+        weights = scores.float().softmax(-1).to(value.dtype)  # written out: the fused CPU kernel's backward is slow
+        return torch.matmul(weights, value).transpose(1, 2).flatten(2)
+
+
+class Columns(nn.Module):
+    """Collapse P_2 over its height and let every column see the whole line: only so can a slot count."""
+
+    def __init__(self, channels: int, rows: int, dim: int, blocks: int, heads: int, ratio: int, longest: int) -> None:
+        super().__init__()
+        self.collapse = nn.Linear(channels * rows, dim)
+        self.positions = nn.Parameter(0.5 * _waves(longest, dim))
+        self.mixing = nn.Sequential(*(Mixing(dim, heads, ratio) for _ in range(blocks)))
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, p2: Tensor) -> Tensor:
+        """Columns H [B, N, D] of P_2 [B, C, h, N]."""
+        stacked = p2.permute(0, 3, 2, 1).flatten(2)  # [B, N, h * C]
+        columns = self.collapse(stacked) + self.positions[: p2.shape[-1]]
+        out: Tensor = self.norm(self.mixing(columns))
+        return out
+
+
+def _waves(length: int, dim: int) -> Tensor:
+    """Sines and cosines of rising wavelength, [length, dim]: a start from which positions are learned."""
+    place = torch.arange(length, dtype=torch.float32)[:, None]
+    speed = torch.exp(torch.arange(0, dim, 2, dtype=torch.float32) * (-math.log(1000.0) / dim))
+    return torch.cat([torch.sin(place * speed), torch.cos(place * speed)], 1)[:, :dim]

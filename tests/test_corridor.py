@@ -14,8 +14,8 @@ PACKAGE = Path(serialread.__file__).parent
 LEFT_OF_THE_DOOR = (
     "errors",
     "records",
-    "recipe",
     "codes",
+    "recipe",
     "imaging",
     "scoring",
     "synth",

@@ -2,8 +2,8 @@
 
 python benchmarks/generator_speed.py recipes/data/marks.toml --count 3000
 
-A core's rate is of processor time, which other work on the machine disturbs little; "by the clock" needs a machine
-of one's own. A worker's start (finding and opening every typeface) is counted on its own.
+A core's rate is of processor time, which other work disturbs little; "by the clock" needs a machine of one's own.
+A worker's start (finding and opening every typeface) is counted on its own.
 """
 
 import argparse
@@ -60,8 +60,10 @@ def grown(recipe: DataRecipe, count: int) -> Iterator[str]:
     startup = cpu_of_children_for(partial(only_start, recipe), 1, workers=1)[0]
     for workers in (1, 2):
         spent, clock = cpu_of_children_for(make, count, workers)
-        rate = count / (spent - workers * startup)
-        yield f"store, {workers} worker(s) | {rate:.0f} crops/s of a core, {count / clock:.0f} by the clock with start"
+        rates = (
+            f"{count / (spent - workers * startup):.0f} crops/s of a core, {count / clock:.0f} by the clock"
+        )
+        yield f"store, {workers} worker(s) | {rates}, start included"
 
 
 def only_start(recipe: DataRecipe, index: int) -> Sample:

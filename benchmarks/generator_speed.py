@@ -2,7 +2,7 @@
 
 python benchmarks/generator_speed.py recipes/data/marks.toml --count 3000
 
-A core's rate is of processor time, which other work disturbs little; "by the clock" needs a machine of one's own.
+A core's rate is of processor time, which other work disturbs little; "by the clock" needs an idle machine.
 A worker's start (finding and opening every typeface) is counted on its own.
 """
 

@@ -1,7 +1,7 @@
 """What synthetic marks look like: texts, typefaces, layout, processes, surfaces, camera.
 
-Lengths are in cap heights ("ch", the height of a capital letter) unless a name carries another unit, so that a
-recipe means the same at every resolution.
+Lengths are in cap heights ("ch", the height of a capital letter) unless a name carries another unit, so
+that a recipe means the same at every resolution.
 """
 
 from pathlib import Path
@@ -43,17 +43,17 @@ class Texts(Section):
     symbol_share: Share = 0.10
     """Share of digit, mixed and arbitrary codes that get separators or rare symbols."""
     patterns: tuple[str, ...] = ("####-##-####",)
-    """Patterns: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, a blank is a gap, the rest stands for
-    itself; ``{a|b}`` picks one, ``\\`` quotes."""
+    """Patterns: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, a blank is a gap, ``{a|b}`` picks
+    one, ``\\`` quotes; the rest stands for itself."""
     lengths: tuple[float, ...] = (4, 8, 13, 13, 11, 13, 9, 9, 7, 7, 4, 4)
-    """Weights of lengths 1, 2, ... of the short codes; flatter than MPSC's, whose one- and two-character marks teach little."""
+    """Weights of lengths 1, 2, ... of the short codes; flatter than MPSC's, whose shortest marks teach little."""
 
 
 class Typefaces(Section):
     """Which letter shapes are used."""
 
     folders: tuple[Path, ...] = ()
-    """More folders of .ttf, .otf and .ttc files beside the bundled ones, relative to where the command runs."""
+    """More folders of .ttf and .otf files beside the bundled ones, relative to where the command runs."""
     held_out: Literal["leave_out", "only", "all"] = "leave_out"
     """One family in ten never trains: leave it out, use it alone (validation), or use all."""
 

@@ -68,7 +68,7 @@ class Glyph:
 
 
 def outline_faces(folders: tuple[Path, ...] = ()) -> tuple[Outline, ...]:
-    """The bundled typefaces and those of further folders, by name; the order of files on disk does not matter."""
+    """The bundled typefaces and those of further folders, sorted by name whatever the order on disk."""
     return _outline_faces(tuple(Path(f) for f in folders))
 
 
@@ -252,7 +252,7 @@ def _rounded(line: NDArray[np.float64], times: int) -> NDArray[np.float64]:
 
 
 def _dotted(cut: _Cut, cols: int, rows: int) -> Dots:
-    """Set every character on a matrix; small letters' tails are lifted onto the baseline's row, as matrices do."""
+    """Set every character on a matrix; small letters' tails are lifted onto the baseline, as matrices do."""
     glyphs = {}
     for char, (width, strokes) in _swapped(cut).items():
         grid = np.zeros((rows, cols), np.uint8)

@@ -52,7 +52,7 @@ class Line:
 def set_line(
     text: str, face: Face, layout: Layout, *, hand_set: bool, rows: int, widest: int, rng: np.random.Generator
 ) -> Line:
-    """Set a text with its gaps, neighbours and margins on a canvas ``rows`` px high, at most ``widest`` wide."""
+    """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``widest`` px wide."""
     code = without_blanks(text)
     matrices = _along_a_line(text, face, layout, hand_set, rng)
     bend, tilt = _bend(len(code), layout, rng), _tilt(len(code), layout, rng)

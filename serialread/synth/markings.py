@@ -111,14 +111,14 @@ def _exposed(
     contrast: float | None = None,
     bright: bool | None = None,
 ) -> tuple[Floats, float]:
-    """Put surface and signal together: the signal as strong as drawn, the pattern no stronger than legible."""
+    """Put surface and signal together: the signal as strong as drawn, the pattern only as legible."""
     # smooth light on a coarse grid: a quarter of the resolution is plenty for so soft a blur
     small = cv2.resize(bare, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     soft = cv2.resize(_blur(np.asarray(small, np.float32), 4.0), (bare.shape[1], bare.shape[0]))
     pattern = bare - soft
     around = body > 0.15
     power = _power(signal, around)
-    # what disturbs is pattern as coarse as a stroke, and what helps is signal that outlives the network's scale
+    # a pattern as coarse as a stroke disturbs; a signal that outlives the network's scale helps
     noise = 0.5 * (_power(_blur(pattern, 1.5), around) + _power(pattern, around)) + 1e-6
     lasting = _power(_blur(signal, 1.5), around) / max(power, 1e-6)
     strength = contrast * 0.8 if contrast is not None else float(rng.uniform(0.045, 0.24))
@@ -195,7 +195,7 @@ def _lights(rng: np.random.Generator) -> tuple[Light, ...]:
 
 
 def _lit(slope_x: Floats, slope_y: Floats, lights: tuple[Light, ...], gloss: float) -> Floats:
-    """Lambert's diffuse light plus a Blinn highlight, from the surface's slopes; the viewer looks straight down."""
+    """Lambert's diffuse light plus a Blinn highlight, from the surface's slopes; viewed from above."""
     f = np.float32
     inverse = 1 / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
     total = np.full(slope_x.shape, 0.25, np.float32)
@@ -233,7 +233,7 @@ def _worn(coverage: Floats, surface: Surface, wear: tuple[float, float], rng: np
     field = _blur(field, float(rng.uniform(0.8, 2.5)))
     field = (field - field.mean()) / (field.std() + np.float32(1e-6))
     kept = 1 / (1 + np.exp(np.clip(3 * (field - np.float32(2.2 - 3.2 * amount)), -20, 20)))
-    return (coverage * (1 - np.float32(min(0.9, 0.4 + amount)) * (1 - kept))).astype(np.float32)
+    return np.asarray(coverage * (1 - np.float32(min(0.9, 0.4 + amount)) * (1 - kept)), np.float32)
 
 
 def _hatched(coverage: Floats, rng: np.random.Generator) -> Floats:

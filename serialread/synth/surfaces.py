@@ -114,7 +114,7 @@ def _blur(field: Floats, spread: float, across: float | None = None) -> Floats:
 
 
 def _unit(field: Floats) -> Floats:
-    return (field / (field.std() + np.float32(1e-6))).astype(np.float32)
+    return np.asarray(field / (field.std() + np.float32(1e-6)), np.float32)
 
 
 def _streaks(noise: Floats, length: float) -> Floats:
@@ -159,7 +159,7 @@ def _stains(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     edge = np.float32(rng.uniform(-0.5, 1.2))
     cover = 1 / (1 + np.exp(np.clip(-4 * (field - edge), -20, 20)))
     depth = rng.uniform(0.1, 0.45) * (1 if rng.random() < 0.8 else -0.6)
-    return (1 - np.float32(depth) * cover).astype(np.float32)
+    return np.asarray(1 - np.float32(depth) * cover, np.float32)
 
 
 def _scratches(size: tuple[int, int], rng: np.random.Generator) -> Floats:

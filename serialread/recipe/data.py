@@ -43,10 +43,10 @@ class Texts(Section):
     symbol_share: Share = 0.10
     """Share of digit, mixed and arbitrary codes that get separators or rare symbols."""
     patterns: tuple[str, ...] = ("####-##-####",)
-    """Patterns: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, a blank is a gap, ``{a|b}`` picks
-    one, ``\\`` quotes; the rest stands for itself."""
+    """Patterns: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, a blank is a gap,
+    ``{a|b}`` picks one, ``\\`` quotes; the rest stands for itself."""
     lengths: tuple[float, ...] = (4, 8, 13, 13, 11, 13, 9, 9, 7, 7, 4, 4)
-    """Weights of lengths 1, 2, ... of the short codes; flatter than MPSC's, whose shortest marks teach little."""
+    """Weights of lengths 1, 2, ... of the short codes; flatter than MPSC's, whose shortest teach little."""
 
 
 class Typefaces(Section):

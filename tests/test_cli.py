@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
@@ -103,6 +104,18 @@ def test_generate_synth_resumes_only_when_told_and_only_the_same(recipe: Path, t
     assert isinstance(invoke(*again).exception, StoreError)
     assert isinstance(invoke(*again, "--resume", "--seed", 1).exception, StoreError)
     assert invoke(*again, "--resume").exit_code == 0
+
+
+def test_the_real_generator_writes_the_same_store_with_any_number_of_workers(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE + '[[processes]]\nkind = "dot_peen"\n')
+    for workers in (1, 2):
+        arguments = ("generate-synth", tmp_path / "recipe.toml", tmp_path / f"{workers}", "--count", 40)
+        assert invoke(*arguments, "--workers", workers).exit_code == 0
+    with (
+        lmdb.open(str(tmp_path / "1"), readonly=True, lock=False) as one,
+        lmdb.open(str(tmp_path / "2"), readonly=True, lock=False) as two,
+    ):
+        assert list(one.begin().cursor()) == list(two.begin().cursor())
 
 
 def test_preview_draws_a_sheet(recipe: Path, tmp_path: Path) -> None:

@@ -2,26 +2,30 @@
 
 import hashlib
 import json
+import logging
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from serialread.codes import Alphabet
+from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.errors import CheckpointError
 from serialread.model import Recognizer
-from serialread.recipe import recipe_id
+from serialread.recipe import CropGeometry, recipe_id
 from serialread.recipe.training import TrainingRecipe
 
 FORMAT = 1
 """Raised when what a file holds changes its meaning."""
 
-AT_TEST = ("segmentation", "ctc")
+TEACHING = ("segmentation", "ctc")
 """Parts of the network that only teach; they are left out of a model file."""
 
 
@@ -43,14 +47,23 @@ class Checkpoint:
 
     @property
     def model_id(self) -> str:
-        """Name and twelve hex digits that change with any weight used at test time, as a model file stores it."""
-        return f"{self.recipe.name}-{_digest(rounded(self.weights))}"
+        """Name and twelve hex digits that change with any weight of the model file."""
+        weights = self.deployed().state_dict()
+        return f"{self.recipe.name}-{_digest({n: w for n, w in weights.items() if n.split('.')[0] not in TEACHING})}"
 
     def network(self) -> Recognizer:
         """The network with these weights, ready to read."""
         model = Recognizer(self.recipe.network, self.recipe.geometry, self.alphabet)
         model.load_state_dict(dict(self.weights))
         return model.eval()
+
+    def deployed(self) -> Recognizer:
+        """The network as a model file holds it: norms melted into convolutions, weights rounded to 16 bits."""
+        model = _folded(self.network())
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.copy_(weight.half().float())
+        return model
 
 
 def save(checkpoint: Checkpoint, path: Path, state: Mapping[str, Any] | None = None) -> None:
@@ -68,7 +81,9 @@ def save(checkpoint: Checkpoint, path: Path, state: Mapping[str, Any] | None = N
         torch.save(content, partial)
         os.replace(partial, path)  # noqa: PTH105
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror}. Free the disk or name another folder.") from None
+        raise CheckpointError(
+            f"{path}: cannot be written: {error.strerror}. Free the disk or name another folder."
+        ) from None
 
 
 def load(path: Path) -> Checkpoint:
@@ -86,23 +101,32 @@ def load_state(path: Path) -> tuple[Checkpoint, dict[str, Any]]:
 
 def _checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
     if not path.is_file():
-        raise CheckpointError(f"{path}: no checkpoint here. Train one: serialread train RECIPE --data STORE --out RUN")
+        raise CheckpointError(
+            f"{path}: no checkpoint here. Train one: serialread train RECIPE --data STORE --out RUN"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         number = content["format"]
     except (RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError):
-        raise CheckpointError(f"{path}: not a checkpoint of serialread, or a torn one. Take best.pt of a run.") from None
+        raise CheckpointError(
+            f"{path}: not a checkpoint of serialread, or a torn one. Take best.pt of a run."
+        ) from None
     if number != FORMAT:
-        raise CheckpointError(f"{path}: checkpoint format {number}, this version reads {FORMAT}. Train it anew.")
+        raise CheckpointError(
+            f"{path}: checkpoint format {number}, this version reads {FORMAT}. Train it anew."
+        )
     recipe = TrainingRecipe.model_validate_json(content["recipe"])
     checkpoint = Checkpoint(recipe, Alphabet(content["alphabet"]), content["weights"], content["steps"])
     return checkpoint, content["state"]
 
 
-def rounded(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights as a model file stores them: 16-bit floats, and no part that only teaches."""
-    kept = {n: w for n, w in weights.items() if n.split(".")[0] not in AT_TEST and not n.endswith("num_batches_tracked")}
-    return {name: weight.half().float() if weight.is_floating_point() else weight for name, weight in kept.items()}
+def _folded(model: Recognizer) -> Recognizer:
+    """Melt every batch norm into the convolution before it: the same function, fewer numbers."""
+    for module in model.modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
+            module[0] = fuse_conv_bn_eval(module[0], module[1])  # type: ignore[type-var]
+            module[1] = nn.Identity()
+    return model
 
 
 def _digest(weights: Mapping[str, Tensor]) -> str:
@@ -127,20 +151,68 @@ def export(run: Path, out: Path) -> Path:
     Returns:
         ``out``.
     """
-    from serialread.exporting import write_onnx
-
     checkpoint = load(run)
-    recipe = checkpoint.recipe
+    geometry = checkpoint.recipe.geometry
     about = {
         "model_id": checkpoint.model_id,
         "alphabet": checkpoint.alphabet.chars,
-        "height": recipe.geometry.height,
-        "widths": list(recipe.geometry.widths),
-        "max_length": 25,
-        "recipe_id": recipe_id(recipe),
+        "height": geometry.height,
+        "widths": list(geometry.widths),
+        "max_length": MAX_LENGTH,
+        "recipe_id": recipe_id(checkpoint.recipe),
         "steps": checkpoint.steps,
     }
-    model = checkpoint.network()
-    model.load_state_dict(rounded(checkpoint.weights), strict=False)
-    write_onnx(model, recipe.geometry, json.dumps(about), out)
+    proto = _traced(checkpoint.deployed(), geometry)
+    _store_halves(proto.graph)
+    del proto.metadata_props[:]
+    proto.metadata_props.add(key="serialread", value=json.dumps(about))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(proto.SerializeToString())
+    except OSError as error:
+        raise CheckpointError(f"{out}: cannot be written: {error.strerror}. Name another file.") from None
     return out
+
+
+def _traced(model: Recognizer, geometry: CropGeometry) -> Any:
+    """The network as an ONNX graph; batch and width stay open."""
+    crops = torch.zeros(2, 1, geometry.height, geometry.widths[0])
+    batch, columns = (
+        torch.export.Dim("batch"),
+        torch.export.Dim("columns", min=2, max=geometry.widths[-1] // 8),
+    )
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own use of old torch functions
+        program = torch.onnx.export(
+            model,
+            (crops,),
+            dynamo=True,
+            verbose=False,
+            input_names=["crops"],
+            output_names=["scores", "attention"],
+            dynamic_shapes={"crops": {0: batch, 3: 8 * columns}},
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def _store_halves(graph: Any) -> None:
+    """Keep as 16-bit floats, widened where they are used, all weights that lose nothing by it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in [w for w in graph.initializer if w.data_type == TensorProto.FLOAT]:
+        values = numpy_helper.to_array(weight)
+        halves = values.astype(np.float16)
+        if values.size < 16 or not np.array_equal(halves.astype(np.float32), values):
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(halves, name + ".half"))
+        casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])
+    stale = [v for v in graph.value_info if any(v.name == c.output[0] for c in casts)]
+    for value in stale:
+        graph.value_info.remove(value)

@@ -101,6 +101,69 @@ def audit(
     typer.echo(f"{out}: {', '.join(reporting.FILES)}")
 
 
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="What to train: a TOML such as recipes/train/siga-compact.toml.")],
+    data: Annotated[list[Path], typer.Option("--data", help="A sample store to learn from; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="The run's folder: best.pt, last.pt, log.jsonl.")],
+    valid: Annotated[list[Path] | None, typer.Option(help="A store to choose the best network by.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+) -> None:
+    """Train a network on sample stores."""
+    _require_torch()
+    from tqdm import tqdm
+
+    from serialread import training
+    from serialread.recipe import TrainingRecipe, load
+    from serialread.store import SampleStore
+
+    asked = load(recipe, TrainingRecipe)
+    stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
+    with tqdm(total=asked.optimisation.steps, unit=" steps", smoothing=0.05) as bar:
+        for progress in training.train(asked, stores, out, valid=held_out, resume=resume):
+            bar.update(progress.step - bar.n)
+            bar.set_postfix_str(
+                f"loss {progress.loss:.2f}, best {progress.best:.1%}, {progress.crops_per_s:.0f} crops/s", refresh=False
+            )
+    typer.echo(f"{out}: {bar.n:.0f} of {bar.total} steps taken")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
+    out: Annotated[Path, typer.Option(help="The model file to write, an .onnx.")] = Path("model.onnx"),
+) -> None:
+    """Write a trained network as one model file that needs no torch."""
+    _require_torch()
+    from serialread import checkpoint
+
+    checkpoint.export(run, out)
+    typer.echo(f"{out}: {checkpoint.load(run).model_id}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
+    store: Annotated[Path, typer.Argument(help="A sample store, best one of typefaces not seen in training.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a trained network: what it reads, and what its glyph attention is worth."""
+    _require_torch()
+    from serialread import training
+    from serialread.store import SampleStore
+
+    measures = training.examine(run, SampleStore(store))
+    typer.echo(measures.to_json() if as_json else measures.to_text())
+
+
+def _require_torch() -> None:
+    """Training alone needs torch; reading never does."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise SerialreadError("training: torch is not installed. Install it: pip install 'serialread[train]'")
+
+
 def main() -> None:
     """Run the command line; a SerialreadError becomes one line and exit code 1."""
     try:

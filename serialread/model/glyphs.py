@@ -79,5 +79,8 @@ class GlyphLevel(nn.Module):
         places = maps[:, 1:].flatten(2).float()
         null = self.null_logit.expand(places.shape[0], -1, -1)
         look = torch.cat([places, null], -1).softmax(-1)  # [B, T, h * N + 1]
-        pooled = torch.matmul(look[..., :-1].to(cells.dtype), cells) + look[..., -1:].to(cells.dtype) * self.null_feature
+        pooled = (
+            torch.matmul(look[..., :-1].to(cells.dtype), cells)
+            + look[..., -1:].to(cells.dtype) * self.null_feature
+        )
         return Glyphs(self.project(pooled), maps, look[..., -1], self.project(cells))

@@ -30,10 +30,13 @@ def terms(view: TrainingView, targets: Targets, losses: Losses, progress: float)
         **_reading(view, targets, losses),
         "segment": losses.segment * _segment(view.segmentation, targets),
         "correlation": losses.correlation * ramp * correlation(alpha, targets.lengths),
-        "difference": losses.difference * ramp * difference(alpha, view.segmentation, targets.lengths, losses),
+        "difference": losses.difference
+        * ramp
+        * difference(alpha, view.segmentation, targets.lengths, losses),
         "glyph_maps": losses.glyph_maps * _glyph_maps(view, targets, losses, ramp),
         "null": losses.null * (_null(view.view.level_1, targets) + _null(view.view.level_2, targets)),
-        "dense_columns": losses.dense_columns * _dense(view.columns, targets.classes_at(targets.columns), known),
+        "dense_columns": losses.dense_columns
+        * _dense(view.columns, targets.classes_at(targets.columns), known),
         "dense_cells": losses.dense_cells * _dense_cells(view, targets),
         "align": losses.align * max(0.1, 1 - 1.8 * progress) * alignment(alpha, targets),
         "ctc": losses.ctc * _ctc(view.ctc, targets) if losses.ctc else alpha.new_zeros(()),
@@ -84,7 +87,9 @@ def difference(alpha: Tensor, segmentation: Tensor, lengths: Tensor, losses: Los
     shares = bands(alpha, lengths)
     saliency = torch.sigmoid(losses.slope * (shares - losses.threshold)) * (shares > 0)
     covered = saliency.sum(1).clamp(1e-4, 1)  # [B, N]
-    text = (segmentation.detach() > 0).sum(1).unflatten(-1, (-1, 2)).sum(-1).float()  # pixels of text in a column
+    text = (
+        (segmentation.detach() > 0).sum(1).unflatten(-1, (-1, 2)).sum(-1).float()
+    )  # pixels of text in a column
     return -(text * covered.log()).sum() / text.sum().clamp_min(1)
 
 
@@ -130,7 +135,9 @@ def _null(level: Glyphs, targets: Targets) -> Tensor:
 
 def _dense(scores: Tensor, classes: Tensor, known: Tensor) -> Tensor:
     """Cross-entropy of every place [B, P, C] where masks are known."""
-    each = F.cross_entropy(scores.float().flatten(0, 1), classes.flatten(), reduction="none").view(classes.shape)
+    each = F.cross_entropy(scores.float().flatten(0, 1), classes.flatten(), reduction="none").view(
+        classes.shape
+    )
     return _mean(each.mean(1), known)
 
 

@@ -16,7 +16,9 @@ SMOOTHING_CELLS = 9
 def convolution(inputs: int, outputs: int, size: int = 3, stride: int | tuple[int, int] = 1) -> nn.Sequential:
     """Convolution, batch norm, ReLU; the first two fold into one at test time."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )
 
 
@@ -107,14 +109,18 @@ class Mixing(nn.Module):
         qkv = self.qkv(columns).unflatten(-1, (3, self.heads, -1))  # [B, N, 3, heads, D / heads]
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         scores = torch.matmul(query, key.transpose(-1, -2)) * float(query.shape[-1]) ** -0.5
-        weights = scores.float().softmax(-1).to(value.dtype)  # written out: the fused CPU kernel's backward is slow
+        weights = (
+            scores.float().softmax(-1).to(value.dtype)
+        )  # written out: the fused CPU kernel's backward is slow
         return torch.matmul(weights, value).transpose(1, 2).flatten(2)
 
 
 class Columns(nn.Module):
     """Collapse P_2 over its height and let every column see the whole line: only so can a slot count."""
 
-    def __init__(self, channels: int, rows: int, dim: int, blocks: int, heads: int, ratio: int, longest: int) -> None:
+    def __init__(
+        self, channels: int, rows: int, dim: int, blocks: int, heads: int, ratio: int, longest: int
+    ) -> None:
         super().__init__()
         self.collapse = nn.Linear(channels * rows, dim)
         self.positions = nn.Parameter(0.5 * _waves(longest, dim))

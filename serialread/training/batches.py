@@ -56,7 +56,9 @@ def survey(samples: Sequence[Sample], geometry: CropGeometry, alphabet: Alphabet
     for i in range(len(samples)):
         sample = samples[i]
         if len(sample.text) > MAX_LENGTH:
-            raise StoreError(f"sample {i}: {len(sample.text)} characters, at most {MAX_LENGTH} can be read. Leave it out.")
+            raise StoreError(
+                f"sample {i}: {len(sample.text)} characters, at most {MAX_LENGTH} can be read. Leave it out."
+            )
         try:
             alphabet.encode(sample.text)
         except SerialreadError as error:
@@ -108,9 +110,20 @@ class Batches(torch.utils.data.Dataset[Batch]):
     """Batch k of a run, augmented; can be handed to worker processes."""
 
     def __init__(
-        self, samples: Sequence[Sample], plan: Plan, geometry: CropGeometry, alphabet: Alphabet, knobs: Augmentation
+        self,
+        samples: Sequence[Sample],
+        plan: Plan,
+        geometry: CropGeometry,
+        alphabet: Alphabet,
+        knobs: Augmentation,
     ) -> None:
-        self.samples, self.plan, self.geometry, self.alphabet, self.knobs = samples, plan, geometry, alphabet, knobs
+        self.samples, self.plan, self.geometry, self.alphabet, self.knobs = (
+            samples,
+            plan,
+            geometry,
+            alphabet,
+            knobs,
+        )
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step."""
@@ -118,7 +131,9 @@ class Batches(torch.utils.data.Dataset[Batch]):
         epoch = step // self.plan.per_epoch
         drawn = []
         for place, number in enumerate(numbers):
-            rng = np.random.default_rng([self.plan.seed, epoch, int(number), place if len(numbers) > len(self.samples) else 0])
+            rng = np.random.default_rng(
+                [self.plan.seed, epoch, int(number), place if len(numbers) > len(self.samples) else 0]
+            )
             drawn.append(augment(self.samples[int(number)], self.knobs, rng))
         return collate(drawn, bucket, self.geometry, self.alphabet)
 

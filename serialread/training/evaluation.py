@@ -3,13 +3,15 @@
 Shapes: B crops, T slots, N columns, D channels.
 """
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from serialread import scoring
+from serialread import checkpoint, scoring
 from serialread.codes import Alphabet
 from serialread.model import Recognizer, Targets, View
 from serialread.model.pseudo_labels import from_masks
@@ -78,9 +80,46 @@ def evaluate(
     )
 
 
-def table(evaluation: Evaluation) -> dict[str, float | int | tuple[float, float]]:
-    """The measures by name."""
-    return {field.name: getattr(evaluation, field.name) for field in fields(evaluation)}
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A network's measures, with and without its glyph features."""
+
+    model_id: str
+    whole: Evaluation
+    blind: Evaluation
+    """With the glyph features zeroed: what the implicit attention reads alone, after learning with both."""
+
+    def to_json(self) -> str:
+        """All measures as one JSON object."""
+        return json.dumps(
+            {"model_id": self.model_id, "whole": asdict(self.whole), "glyphs_zeroed": asdict(self.blind)}
+        )
+
+    def to_text(self) -> str:
+        """All measures as lines for people."""
+        whole, blind = self.whole, self.blind
+        return "\n".join(
+            [
+                f"{self.model_id} on {whole.samples} samples",
+                f"read exactly           {whole.strict:7.2%}   with glyph features zeroed {blind.strict:7.2%}",
+                f"read by MPSC protocol  {whole.mpsc:7.2%}   with glyph features zeroed {blind.mpsc:7.2%}",
+                f"mean gate z            {whole.gates[0]:7.3f} (fine) {whole.gates[1]:.3f} (coarse); 1 is glimpse alone",
+                f"glyph-map overlap      {whole.glyph_iou:7.3f}",
+                f"attention inside       {whole.attention_inside:7.2%}",
+                f"attention drifted      {whole.drift:7.2%}",
+            ]
+        )
+
+
+def examine(run: Path, samples: Sequence[Sample]) -> Examination:
+    """Measure the best network of a run, or one checkpoint, in 32-bit arithmetic."""
+    saved = checkpoint.load(run)
+    model, geometry = saved.network(), saved.recipe.geometry
+    return Examination(
+        saved.model_id,
+        evaluate(model, samples, geometry, saved.alphabet),
+        evaluate(model, samples, geometry, saved.alphabet, zero_glyphs=True),
+    )
 
 
 def _batches(
@@ -122,6 +161,8 @@ def _overlap(maps: Tensor, targets: Targets) -> Tensor:
     """Intersection over union [B, T] of the drawn and the rendered cells of each character."""
     slots = maps.shape[1] - 1
     drawn = torch.nn.functional.one_hot(maps.argmax(1), slots + 1)[..., 1:].flatten(1, 2)  # [B, h * N, T]
-    true = torch.nn.functional.one_hot(from_masks(targets.pixels, maps.shape[2]), slots + 1)[..., 1:].flatten(1, 2)
+    true = torch.nn.functional.one_hot(from_masks(targets.pixels, maps.shape[2]), slots + 1)[..., 1:].flatten(
+        1, 2
+    )
     both, either = (drawn & true).sum(1), (drawn | true).sum(1)
     return both / either.clamp_min(1)

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,8 @@ class Progress:
     """Best validation accuracy so far, strict, 0..1."""
     validation: Evaluation | None
     """Present after the steps that end in a validation."""
-
-    @property
-    def seconds_left(self) -> float:
-        """At the present speed; filled in by whoever knows the batch."""
-        return math.nan
+    seconds_left: float
+    """At the present speed."""
 
 
 def train(
@@ -92,7 +89,9 @@ def train(
     if resume:
         start, best = _restore(last, recipe, model, average, optimiser)
     elif last.exists():
-        raise CheckpointError(f"{out}: a run is in there already. Go on with --resume, or name another folder.")
+        raise CheckpointError(
+            f"{out}: a run is in there already. Go on with --resume, or name another folder."
+        )
     log.keep_until(start)
 
     def state_of(step: int) -> dict[str, Any]:
@@ -133,13 +132,19 @@ def train(
             if ended or time.monotonic() - saved > 60 * knobs.save_minutes:
                 checkpoints.save(snapshot(step), last, state_of(step))
                 saved = time.monotonic()
-            yield Progress(step, knobs.steps, loss, speed.crops_per_s, best, validation)
+            left = (knobs.steps - step) * knobs.batch / max(speed.crops_per_s, 1e-9)
+            yield Progress(step, knobs.steps, loss, speed.crops_per_s, best, validation, left)
             if ended:
                 return
 
 
 def _step(
-    model: Recognizer, batch: Batch, optimiser: torch.optim.Optimizer, rate: float, recipe: TrainingRecipe, progress: float
+    model: Recognizer,
+    batch: Batch,
+    optimiser: torch.optim.Optimizer,
+    rate: float,
+    recipe: TrainingRecipe,
+    progress: float,
 ) -> dict[str, float]:
     """Learn from one batch; returns the weighted loss terms."""
     model.train()
@@ -241,8 +246,9 @@ def _loader(batches: Batches, start: int, knobs: Optimisation) -> Iterator[Batch
 
 
 def _deaf(_: int) -> None:
-    """Workers leave Ctrl-C to the loop, which still needs their batches."""
+    """Workers leave signals to the loop, which still needs their batches; they end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager
@@ -341,9 +347,7 @@ class Log:
 
     def validated(self, step: int, validation: Evaluation) -> None:
         """Note a validation."""
-        from serialread.training.evaluation import table
-
-        self._write({"step": step, "validation": table(validation)})
+        self._write({"step": step, "validation": asdict(validation)})
 
     def _write(self, line: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

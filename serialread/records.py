@@ -22,11 +22,13 @@ class LoadedImage:
         path: where it was read.
         sha256: hex digest of the file's bytes.
         pixels: uint8, grey [rows, cols] or BGR [rows, cols, 3].
+        note: what was left out, such as further pages; "" if nothing.
     """
 
     path: Path
     sha256: str
     pixels: Pixels
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

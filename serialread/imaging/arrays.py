@@ -1,10 +1,16 @@
-"""Pixels before the network: the one way from a picture to the array that the network sees."""
+"""From a grey crop to the array that the network sees: the one way, in training and in reading."""
 
 import cv2
 import numpy as np
 
 from serialread.records import Floats, Pixels
 from serialread.recipe import CropGeometry
+
+
+def content_width(pixels: Pixels, geometry: CropGeometry) -> int:
+    """How many columns of its array a crop fills, px; the rest is padding."""
+    height, width = pixels.shape
+    return min(max(round(width * geometry.height / height), 8), geometry.widths[-1])
 
 
 def to_array(pixels: Pixels, geometry: CropGeometry) -> Floats:
@@ -19,7 +25,7 @@ def to_array(pixels: Pixels, geometry: CropGeometry) -> Floats:
         A crop too wide for the last bucket is squeezed.
     """
     height, width = pixels.shape
-    wanted = min(max(round(width * geometry.height / height), 8), geometry.widths[-1])
+    wanted = content_width(pixels, geometry)
     if (height, width) != (geometry.height, wanted):
         shrinks = geometry.height < height
         pixels = cv2.resize(

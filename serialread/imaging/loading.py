@@ -1,0 +1,201 @@
+"""From a file to upright 8-bit pixels, or to a plain reason why not."""
+
+import hashlib
+import io
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from serialread.errors import ImageError
+from serialread.records import LoadedImage, Pixels
+
+SMALLEST_SIDE_PX = 8
+"""Below this no character can be told from another."""
+LARGEST_PX = 100_000_000
+"""Larger pictures are refused by their header: 100 million px are 300 MB of colours."""
+LARGEST_FILE_BYTES = 1 << 30
+
+_UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.swapaxes(0, 1),
+    6: lambda p: p.swapaxes(0, 1)[:, ::-1],
+    7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
+    8: lambda p: p.swapaxes(0, 1)[::-1],
+}
+"""What brings each EXIF orientation upright (TIFF 6.0, tag 274)."""
+_ORIENTATION = 0x0112
+_LOCK = threading.Lock()
+
+
+def load_image(path: Path) -> LoadedImage:
+    """Read one picture.
+
+    Returns:
+        Grey or BGR pixels, upright; ``note`` says what was left out, such as further pages.
+
+    Raises:
+        ImageError: the file cannot be read, is no whole picture, or is too small or too large.
+    """
+    try:
+        data = _bytes(path)
+        pixels, note = decode_image(data)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+    return LoadedImage(path, hashlib.sha256(data).hexdigest(), pixels, note)
+
+
+def decode_image(data: bytes) -> tuple[Pixels, str]:
+    """Upright 8-bit pixels of a picture file's bytes, and a note on what was left out."""
+    if not data:
+        raise ImageError("the file is empty. Copy it again.")
+    with _plain_reasons(), _quiet():
+        header = Image.open(io.BytesIO(data))
+        note = _checked(header)
+        if _is_plain(header):
+            _refuse_truncated(data, header.format)
+            orientation = header.getexif().get(_ORIENTATION, 1)
+        else:
+            decoded, orientation = _slow(header, data)
+            return _upright(decoded, orientation), note
+    return _upright(_fast(data), orientation), note
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE_BYTES:
+            raise ImageError(f"{size / 1e9:.1f} GB are too much for one picture. Crop it.")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"cannot be read ({reason}). Check the path and its permissions.") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings about odd headers to ourselves; its warnings filter is not thread-safe."""
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _plain_reasons() -> Iterator[None]:
+    """Turn whatever a decoder raises over bad bytes into one plain reason."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise ImageError("not a picture of a known format. Give a jpg, png, bmp, tif or webp.") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"more than {LARGEST_PX / 1e6:.0f} million pixels. Crop or shrink it.") from None
+    except MemoryError:
+        raise ImageError("too large for the memory. Crop or shrink it.") from None
+    except Exception as error:  # Pillow's plugins raise a dozen kinds over broken files
+        if "truncated" in str(error).lower():
+            raise _truncated() from None
+        raise ImageError(f"broken picture ({' '.join(str(error).split())[:80]}). Save it again.") from None
+
+
+def _checked(header: Image.Image) -> str:
+    """Refuse what is too small or too large; a note if there is more than one page."""
+    width, height = header.size
+    if min(width, height) < SMALLEST_SIDE_PX:
+        raise ImageError(f"{width}x{height} px are too few to hold text. Give a larger picture.")
+    if width * height > LARGEST_PX:
+        raise ImageError(f"{width}x{height} px are too many. Crop or shrink it to {LARGEST_PX / 1e6:.0f} million.")
+    pages = getattr(header, "n_frames", 1)
+    # the second picture of an MPO is a preview or a depth map, not a page
+    return f"first of {pages} pages" if pages > 1 and header.format != "MPO" else ""
+
+
+def _is_plain(header: Image.Image) -> bool:
+    """Whether OpenCV, four times as fast, reads it just as well and truncation shows in the bytes."""
+    if header.format == "PNG":
+        depth_is_8 = not any("16" in str(tile[3]) for tile in header.tile)
+        return header.mode in ("L", "RGB") and depth_is_8 and not header.has_transparency_data
+    return header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB")
+
+
+def _refuse_truncated(data: bytes, format_: str | None) -> None:
+    if format_ == "PNG":
+        whole = b"IEND\xaeB`\x82" in data[-4096:]
+    else:  # an end marker behind the last start of a scan; that of an embedded thumbnail stands before
+        whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    if not whole:
+        raise _truncated()
+
+
+def _truncated() -> ImageError:
+    return ImageError("truncated: the file ends before the picture does. Copy it again.")
+
+
+def _fast(data: bytes) -> NDArray[np.generic]:
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        decoded = None
+    if decoded is None:
+        raise ImageError("broken picture (its data cannot be decoded). Save it again.")
+    return np.asarray(decoded)
+
+
+def _slow(header: Image.Image, data: bytes) -> tuple[NDArray[np.generic], int]:
+    """Decode whatever is not plain: 16 bits, palettes, transparency, CMYK, TIFF, BMP, WebP."""
+    deep_colours = header.mode == "RGB" and any("16" in str(tile[3]) for tile in header.tile)
+    orientation = header.getexif().get(_ORIENTATION, 1)
+    header.load()  # raises if truncated; TIFF is upright from here on
+    if deep_colours:
+        return _deep_colours(data), orientation
+    if header.format == "TIFF":
+        orientation = 1
+    if header.mode.startswith(("I", "F")):
+        return stretched(np.asarray(header)), orientation
+    if header.has_transparency_data:
+        return _composited(np.asarray(header.convert("RGBA"))), orientation
+    if header.mode in ("1", "L"):
+        return np.asarray(header.convert("L")), orientation
+    return np.asarray(header.convert("RGB"))[..., ::-1], orientation
+
+
+def _deep_colours(data: bytes) -> Pixels:
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise ImageError("broken picture (its 16-bit data cannot be decoded). Save it with 8 bits.")
+    return stretched(np.asarray(decoded)[..., :3])
+
+
+def stretched(values: NDArray[np.generic]) -> Pixels:
+    """Scale deep pixels to 0..255 by their own range: cameras put 10 or 12 bits into 16."""
+    numbers = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    some = numbers[:: max(1, numbers.shape[0] // 500), :: max(1, numbers.shape[1] // 500)]
+    low, high = (np.float32(v) for v in np.percentile(some, (0.1, 99.9)))  # a hot pixel is no range
+    if high <= low:
+        low, high = numbers.min(), numbers.max()
+    scaled = (numbers - low) * (np.float32(255) / max(high - low, np.float32(1e-6)))
+    return np.clip(scaled + np.float32(0.5), 0, 255).astype(np.uint8)
+
+
+def _composited(rgba: Pixels) -> Pixels:
+    """Lay a partly transparent picture on white if what shows is dark, on black if it is bright."""
+    opacity = rgba[..., 3:].astype(np.float32) / np.float32(255)
+    shown = float((rgba[..., :3] * opacity).sum() / max(3 * float(opacity.sum()), 1e-6))
+    behind = np.float32(255 if shown < 128 else 0)
+    blended = rgba[..., 2::-1] * opacity + behind * (1 - opacity)
+    return (blended + np.float32(0.5)).astype(np.uint8)
+
+
+def _upright(pixels: NDArray[np.generic], orientation: int) -> Pixels:
+    turn = _UPRIGHT.get(orientation)
+    return np.ascontiguousarray(turn(pixels) if turn else pixels, dtype=np.uint8)

@@ -2,6 +2,6 @@
 
 from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.loading import load_image
-from serialread.imaging.normalizing import normalize
+from serialread.imaging.normalizing import normalize, propose
 
-__all__ = ["content_width", "load_image", "normalize", "to_array"]
+__all__ = ["content_width", "load_image", "normalize", "propose", "to_array"]

@@ -57,16 +57,17 @@ def decode_image(data: bytes) -> tuple[Pixels, str]:
     """Upright 8-bit pixels of a picture file's bytes, and a note on what was left out."""
     if not data:
         raise ImageError("the file is empty. Copy it again.")
-    with _plain_reasons(), _quiet():
-        header = Image.open(io.BytesIO(data))
-        note = _checked(header)
+    with _plain_reasons():
+        with _quiet():
+            header = Image.open(io.BytesIO(data))
+            note = _checked(header)
+            orientation = header.getexif().get(_ORIENTATION, 1)
         if _is_plain(header):
             _refuse_truncated(data, header.format)
-            orientation = header.getexif().get(_ORIENTATION, 1)
-        else:
-            decoded, orientation = _slow(header, data)
-            return _upright(decoded, orientation), note
-    return _upright(_fast(data), orientation), note
+            return _upright(_fast(data), orientation), note
+        pixels = _pixels(header, data)
+        # Pillow turns a TIFF while it loads
+        return _upright(pixels, 1 if header.format == "TIFF" else orientation), note
 
 
 def _bytes(path: Path) -> bytes:
@@ -122,9 +123,13 @@ def _checked(header: Image.Image) -> str:
 def _is_plain(header: Image.Image) -> bool:
     """Whether OpenCV, four times as fast, reads it just as well and truncation shows in the bytes."""
     if header.format == "PNG":
-        depth_is_8 = not any("16" in str(tile[3]) for tile in header.tile)
-        return header.mode in ("L", "RGB") and depth_is_8 and not header.has_transparency_data
+        return header.mode in ("L", "RGB") and not (_is_deep(header) or header.has_transparency_data)
     return header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB")
+
+
+def _is_deep(header: Image.Image) -> bool:
+    """Whether its colours have 16 bits, of which Pillow keeps the upper eight."""
+    return any("16" in str(tile[3]) for tile in header.tile)
 
 
 def _refuse_truncated(data: bytes, format_: str | None) -> None:
@@ -151,22 +156,19 @@ def _fast(data: bytes) -> NDArray[np.generic]:
     return np.asarray(decoded)
 
 
-def _slow(header: Image.Image, data: bytes) -> tuple[NDArray[np.generic], int]:
-    """Decode whatever is not plain: 16 bits, palettes, transparency, CMYK, TIFF, BMP, WebP."""
-    deep_colours = header.mode == "RGB" and any("16" in str(tile[3]) for tile in header.tile)
-    orientation = header.getexif().get(_ORIENTATION, 1)
-    header.load()  # raises if truncated; TIFF is upright from here on
-    if deep_colours:
-        return _deep_colours(data), orientation
-    if header.format == "TIFF":
-        orientation = 1
-    if header.mode.startswith(("I", "F")):
-        return stretched(np.asarray(header)), orientation
-    if header.has_transparency_data:
-        return _composited(np.asarray(header.convert("RGBA"))), orientation
-    if header.mode in ("1", "L"):
-        return np.asarray(header.convert("L")), orientation
-    return np.asarray(header.convert("RGB"))[..., ::-1], orientation
+def _pixels(loaded: Image.Image, data: bytes) -> NDArray[np.generic]:
+    """Pixels of whatever is not plain: 16 bits, palettes, transparency, CMYK, TIFF, WebP."""
+    deep = _is_deep(loaded)
+    loaded.load()  # raises if truncated
+    if deep and loaded.mode == "RGB":
+        return _deep_colours(data)
+    if loaded.mode.startswith(("I", "F")):
+        return stretched(np.asarray(loaded))
+    if loaded.has_transparency_data:
+        return _composited(np.asarray(loaded.convert("RGBA")))
+    if loaded.mode in ("1", "L"):
+        return np.asarray(loaded.convert("L"))
+    return np.asarray(loaded.convert("RGB"))[..., ::-1]
 
 
 def _deep_colours(data: bytes) -> Pixels:

@@ -3,6 +3,17 @@
 from serialread.recipe.base import Section, load, recipe_id
 from serialread.recipe.data import DataRecipe
 from serialread.recipe.geometry import CropGeometry
+from serialread.recipe.station import Limits, Station, View
 from serialread.recipe.training import TrainingRecipe
 
-__all__ = ["CropGeometry", "DataRecipe", "Section", "TrainingRecipe", "load", "recipe_id"]
+__all__ = [
+    "CropGeometry",
+    "DataRecipe",
+    "Limits",
+    "Section",
+    "Station",
+    "TrainingRecipe",
+    "View",
+    "load",
+    "recipe_id",
+]

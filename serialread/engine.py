@@ -1,0 +1,166 @@
+"""The exported network on this machine: arrays in, arrays out.
+
+Letters: B crops, H W px, T positions, C classes, N attention columns.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, assert_never
+
+import numpy as np
+
+from serialread.codes import Alphabet
+from serialread.errors import CheckpointError, RecipeError
+from serialread.recipe import CropGeometry
+from serialread.records import Floats
+
+EngineKind = Literal["openvino", "onnxruntime"]
+Precision = Literal["fast", "exact"]
+"""``fast`` lets the processor multiply in 16 bits where it can; ``exact`` keeps 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model file says of itself.
+
+    Attributes:
+        model_id: name and digest of the weights.
+        alphabet: its characters.
+        geometry: height and width buckets that it was trained for.
+        recipe_id: the training recipe.
+        steps: how long it was trained.
+    """
+
+    model_id: str
+    alphabet: Alphabet
+    geometry: CropGeometry
+    recipe_id: str
+    steps: int
+
+
+class _Network(Protocol):
+    """A compiled network of one library."""
+
+    def __call__(self, batch: Floats) -> tuple[Floats, Floats]: ...
+
+
+class Engine:
+    """One model file, ready to run.
+
+    Attributes:
+        card: what the file says of itself.
+    """
+
+    def __init__(
+        self, path: Path, kind: EngineKind = "openvino", precision: Precision = "fast", threads: int = 0
+    ) -> None:
+        """Open a model file that ``serialread export`` wrote.
+
+        Args:
+            path: the .onnx file.
+            kind: the library that runs it.
+            precision: see ``Precision``; only OpenVINO has a fast one.
+            threads: processor threads; 0 takes all cores.
+
+        Raises:
+            CheckpointError: no such file, not ours, or the library is not installed.
+        """
+        data = _bytes(path)
+        match kind:
+            case "openvino":
+                about, self._network = _openvino(path, data, precision, threads)
+            case "onnxruntime":
+                about, self._network = _onnxruntime(path, data, threads)
+            case _:
+                assert_never(kind)
+        self.card = _card(path, about)
+
+    def run(self, batch: Floats) -> tuple[Floats, Floats]:
+        """Log-probabilities [B, T, C] and attention [B, T, N] of crops [B, 1, H, W]; W is one bucket."""
+        return self._network(np.ascontiguousarray(batch, np.float32))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such model. Make one: serialread export RUN {path}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}. Give a model file.") from None
+
+
+def _foreign(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path}: not a model of serialread. Make one: serialread export RUN {path}")
+
+
+def _card(path: Path, about: str | None) -> ModelCard:
+    """The card in a model file's metadata."""
+    if not about:
+        raise _foreign(path)
+    try:
+        told = json.loads(about)
+        return ModelCard(
+            model_id=str(told["model_id"]),
+            alphabet=Alphabet(told["alphabet"]),
+            geometry=CropGeometry(height=told["height"], widths=tuple(told["widths"])),
+            recipe_id=str(told["recipe_id"]),
+            steps=int(told["steps"]),
+        )
+    except (ValueError, KeyError, TypeError, RecipeError) as error:
+        raise CheckpointError(
+            f"{path}: its card is broken ({type(error).__name__}). Export it again: serialread export RUN {path}"
+        ) from None
+
+
+def _openvino(path: Path, data: bytes, precision: Precision, threads: int) -> tuple[str | None, _Network]:
+    import openvino
+
+    core = openvino.Core()
+    try:
+        model = core.read_model(data, b"")
+    except RuntimeError:
+        raise _foreign(path) from None
+    if not model.has_rt_info(["framework", "serialread"]):
+        return None, _unusable
+    about = str(model.get_rt_info(["framework", "serialread"]).value)
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}  # one batch at a time, all threads on it
+    if precision == "exact":
+        settings["INFERENCE_PRECISION_HINT"] = "f32"  # by itself OpenVINO takes bf16 where the processor has it
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    compiled = core.compile_model(model, "CPU", settings)
+    request = compiled.create_infer_request()
+    scores, attention = compiled.output("scores"), compiled.output("attention")
+
+    def run(batch: Floats) -> tuple[Floats, Floats]:
+        results = request.infer({"crops": batch}, share_inputs=True)
+        return np.asarray(results[scores]), np.asarray(results[attention])
+
+    return about, run
+
+
+def _onnxruntime(path: Path, data: bytes, threads: int) -> tuple[str | None, _Network]:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise CheckpointError(
+            "engine onnxruntime: not installed. Install it: pip install 'serialread[onnxruntime]'"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception:  # its exceptions share no base of their own
+        raise _foreign(path) from None
+
+    def run(batch: Floats) -> tuple[Floats, Floats]:
+        scores, attention = session.run(["scores", "attention"], {"crops": batch})
+        return scores, attention
+
+    return session.get_modelmeta().custom_metadata_map.get("serialread"), run
+
+
+def _unusable(batch: Floats) -> tuple[Floats, Floats]:
+    raise NotImplementedError("a model without a card is refused before it runs")

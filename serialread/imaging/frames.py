@@ -1,0 +1,88 @@
+"""A part of a picture that still knows where in the picture it lies."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.records import Floats, LoadedImage, Pixels
+
+Matrix = NDArray[np.float64]
+"""3 x 3 for (x, y, 1); double, because products of several are taken, and no pixels are made of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Grey pixels and the way back to the source picture; a pixel is a unit square, (0, 0) its outer corner.
+
+    Attributes:
+        pixels: grey, [H, W], 0 is black.
+        to_source: maps frame px to source px.
+    """
+
+    pixels: Pixels
+    to_source: Matrix
+
+    @classmethod
+    def whole(cls, image: LoadedImage) -> Self:
+        """The whole picture in grey."""
+        pixels = image.pixels
+        return cls(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels, np.eye(3))
+
+    @property
+    def quad(self) -> Floats:
+        """The frame's corners [4, 2] in source px, clockwise from its top-left."""
+        height, width = self.pixels.shape
+        corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], np.float64)
+        seen = corners @ self.to_source.T
+        return (seen[:, :2] / seen[:, 2:]).astype(np.float32)
+
+    @property
+    def source_per_px(self) -> float:
+        """How many source px one px of the frame's height spans."""
+        quad = self.quad
+        sides = np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])
+        return float(sides) / 2 / self.pixels.shape[0]
+
+    def cut(self, left: int, top: int, right: int, bottom: int) -> "Frame":
+        """The upright box between these px."""
+        return Frame(self.pixels[top:bottom, left:right], self.to_source @ moved(left, top))
+
+    def turned(self, degrees_clockwise: int) -> "Frame":
+        """The frame after quarter turns."""
+        height, width = self.pixels.shape
+        match degrees_clockwise % 360:
+            case 90:
+                back = [[0, 1, 0], [-1, 0, height], [0, 0, 1]]
+            case 180:
+                back = [[-1, 0, width], [0, -1, height], [0, 0, 1]]
+            case 270:
+                back = [[0, -1, width], [1, 0, 0], [0, 0, 1]]
+            case _:
+                return self
+        pixels = np.ascontiguousarray(np.rot90(self.pixels, -degrees_clockwise // 90))
+        return Frame(pixels, self.to_source @ np.array(back, np.float64))
+
+    def warped(self, to_this: Matrix, width: int, height: int) -> "Frame":
+        """Another view of [height, width] px; ``to_this`` maps its px to mine. Beyond my border the border goes on."""
+        centres = moved(-0.5, -0.5) @ to_this @ moved(0.5, 0.5)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        pixels = cv2.warpPerspective(self.pixels, centres, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return Frame(pixels.astype(np.uint8, copy=False), self.to_source @ to_this)
+
+    def shrunk(self, most_height: int) -> "Frame":
+        """The frame at no more than this height; areas are averaged, so that thin strokes stay."""
+        height, width = self.pixels.shape
+        if height <= most_height:
+            return self
+        small = max(round(width * most_height / height), 1)
+        pixels = cv2.resize(self.pixels, (small, most_height), interpolation=cv2.INTER_AREA)
+        scale = np.diag([width / small, height / most_height, 1.0])
+        return Frame(pixels.astype(np.uint8, copy=False), self.to_source @ scale)
+
+
+def moved(x: float, y: float) -> Matrix:
+    """The shift by (x, y)."""
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)

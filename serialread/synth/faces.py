@@ -4,6 +4,7 @@ Lengths are in cap heights, y down, baseline at 0, unless a name says px.
 """
 
 import hashlib
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -86,10 +87,10 @@ def _outline_faces(folders: tuple[Path, ...]) -> tuple[Outline, ...]:
 def _examined(path: Path) -> Iterator[Outline]:
     """The typeface in a file, if it has what codes need and looks like letters."""
     try:
-        with TTFont(path, lazy=True) as font:
+        with path.open("rb") as stream, TTFont(stream, lazy=True) as font:
             chars = frozenset(chr(c) for c in (font.getBestCmap() or {}) if 33 <= c < 127)
             family, style = font["name"].getBestFamilyName(), font["name"].getBestSubFamilyName()
-    except (TTLibError, OSError, KeyError, AssertionError):
+    except (TTLibError, OSError, KeyError, AssertionError, struct.error):
         return
     if not chars >= _CAPS_NEEDED:
         return

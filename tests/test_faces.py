@@ -1,0 +1,112 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serialread.codes import PRINTABLE
+from serialread.synth import faces
+
+TYPEFACES = Path(faces.__file__).parent / "typefaces"
+OUTLINES = faces.outline_faces()
+MATRICES = {f.name: f for f in faces.dot_faces()}
+PROBED = [OUTLINES[i] for i in range(0, len(OUTLINES), 9)]
+NAMES = [f.name for f in (*OUTLINES, *faces.stroke_faces(), *faces.dot_faces())]
+
+
+def test_the_bundle_is_large_varied_and_small_on_disk() -> None:
+    assert len(OUTLINES) >= 60
+    assert len({f.family for f in OUTLINES}) >= 40
+    assert sum(p.stat().st_size for p in TYPEFACES.rglob("*")) <= 8_000_000
+
+
+def test_every_bundled_typeface_lies_beside_its_licence() -> None:
+    allowed = (
+        "permission & conditions",
+        "permission is hereby granted",
+        "redistribution and use",
+        "apache license",
+    )
+    for folder in TYPEFACES.iterdir():
+        licence = (folder / "LICENSE.txt").read_text("utf-8").lower()
+        assert any(words in licence for words in allowed), folder.name
+
+
+def test_typefaces_are_sorted_and_named_once() -> None:
+    assert [f.name for f in OUTLINES] == sorted({f.name for f in OUTLINES})
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_further_folders_add_and_bundled_names_come_first(tmp_path: Path) -> None:
+    known = OUTLINES[0]
+    (tmp_path / known.path.name).write_bytes(known.path.read_bytes())
+    (tmp_path / "broken.ttf").write_bytes(b"not a font")
+    (tmp_path / "empty.otf").write_bytes(b"")
+    (tmp_path / "cut.otf").write_bytes(known.path.read_bytes()[:5000])
+    assert faces.outline_faces((tmp_path,)) == OUTLINES
+
+
+@pytest.mark.parametrize("face", PROBED, ids=lambda f: f.name)
+def test_capitals_and_digits_are_as_high_as_asked(face: faces.Outline) -> None:
+    for cap_px in (24, 48):
+        for char in "HE7":
+            glyph = faces.glyph(face, char, cap_px)
+            assert glyph.alpha.dtype == np.uint8
+            assert abs(-glyph.top - cap_px) <= 0.1 * cap_px
+            assert abs(glyph.top + glyph.alpha.shape[0]) <= 0.06 * cap_px
+            assert 0 < glyph.advance < 2 * cap_px
+
+
+@pytest.mark.parametrize("face", PROBED, ids=lambda f: f.name)
+def test_no_two_digits_and_no_two_capitals_look_alike(face: faces.Outline) -> None:
+    for group in ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
+        assert len({faces.glyph(face, c).alpha.tobytes() for c in group}) == len(group)
+
+
+def test_covers_knows_what_is_missing() -> None:
+    with_all = next(f for f in OUTLINES if f.chars >= set(PRINTABLE))
+    assert faces.covers(with_all, PRINTABLE)
+    assert not faces.covers(with_all, "A\N{SNOWMAN}")
+    assert all(faces.covers(f, "AZ09-./") for f in OUTLINES)
+
+
+@pytest.mark.parametrize("face", faces.stroke_faces(), ids=lambda f: f.name)
+def test_a_stroke_alphabet_draws_every_printable_character(face: faces.Strokes) -> None:
+    assert set(face.glyphs) == set(face.advances) == set(PRINTABLE)
+    for char, lines in face.glyphs.items():
+        points = np.concatenate([np.array(line, float).reshape(-1, 2) for line in lines])
+        assert points[:, 0].min() >= -1e-9, char
+        assert points[:, 0].max() < face.advances[char], char
+        assert points[:, 1].min() >= -1.01, char
+        assert points[:, 1].max() <= 0.45, char
+    for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
+        ys = [y for line in face.glyphs[char] for _, y in line]
+        assert (min(ys), max(ys)) == pytest.approx((-1, 0), abs=0.02), char
+
+
+@pytest.mark.parametrize("face", faces.dot_faces(), ids=lambda f: f.name)
+def test_a_dot_matrix_has_every_printable_character_on_its_grid(face: faces.Dots) -> None:
+    assert set(face.glyphs) == set(PRINTABLE)
+    for char, rows in face.glyphs.items():
+        assert len(rows) == face.rows, char
+        assert {len(row) for row in rows} == {face.cols}, char
+        assert "#" in "".join(rows), char
+
+
+@pytest.mark.parametrize(
+    "group", ["0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "B8", "5S", "2Z", "0O", "0D", "OD", "g9q"]
+)
+def test_confusable_characters_differ_in_every_alphabet_of_our_own(group: str) -> None:
+    for face in (*faces.stroke_faces(), *faces.dot_faces()):
+        assert len({face.glyphs[c] for c in group}) == len(group), face.name
+
+
+def test_one_family_in_ten_is_held_out_whole() -> None:
+    """Of each kind at least one, and all weights of a family on the same side."""
+    assert any(map(faces.held_out, (f.name for f in OUTLINES)))
+    assert any(map(faces.held_out, (f.name for f in faces.stroke_faces())))
+    assert any(map(faces.held_out, (f.name for f in faces.dot_faces())))
+    for face in OUTLINES:
+        assert faces.held_out(face.name) == faces.held_out(f"{face.family} Some Other Weight")
+    many = [faces.held_out(hashlib.sha256(bytes([i])).hexdigest()) for i in range(256)]
+    assert 0.05 < np.mean(many) < 0.16

@@ -45,8 +45,9 @@ def test_pixels_masks_and_boxes_agree(seed: int, index: int) -> None:
     for number, (x0, y0, x1, y1) in enumerate(sample.origin.boxes, start=1):
         rows, columns = np.nonzero(sample.glyphs == number)
         if len(rows):
-            assert x0 - 2 <= columns.min() <= columns.max() <= x1 + 2
-            assert y0 - 2 <= rows.min() <= rows.max() <= y1 + 2
+            # a box follows the centre of a stroke, whose width reaches over it
+            assert x0 - 4 <= columns.min() <= columns.max() <= x1 + 4
+            assert y0 - 4 <= rows.min() <= rows.max() <= y1 + 4
 
 
 @pytest.mark.parametrize("kind", KINDS)

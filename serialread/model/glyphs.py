@@ -22,7 +22,7 @@ class Glyphs(NamedTuple):
     null: Tensor
     """Share of each slot's look that went to the null cell [B, T], 0..1."""
     cells: Tensor
-    """Features before pooling, projected as the glyphs are [B, h * N, D]."""
+    """Features before pooling [B, h * N, C]; ``GlyphLevel.project`` makes them comparable to glyphs."""
 
 
 class Pyramid(nn.Module):
@@ -83,4 +83,4 @@ class GlyphLevel(nn.Module):
             torch.matmul(look[..., :-1].to(cells.dtype), cells)
             + look[..., -1:].to(cells.dtype) * self.null_feature
         )
-        return Glyphs(self.project(pooled), maps, look[..., -1], self.project(cells))
+        return Glyphs(self.project(pooled), maps, look[..., -1], cells)

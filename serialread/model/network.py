@@ -101,7 +101,7 @@ class Recognizer(nn.Module):
             view=view,
             scores=Slots(*(self.classifier(slots) for slots in view.slots)),
             columns=self.classifier(view.columns),
-            cells=self.classifier(view.level_2.cells),
+            cells=self.classifier(self.level_2.project(view.level_2.cells)),
             segmentation=self.segmentation(p0, o1),
             ctc=self.ctc(view.columns),
         )

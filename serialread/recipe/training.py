@@ -128,6 +128,9 @@ class Optimisation(Section):
     """Decay of the averaged weights, which are validated, kept and exported; shorter at the start."""
     bf16: bool = True
     """bfloat16 arithmetic where it is safe; four times faster on CPUs with AMX."""
+    replicas: int = Field(default=1, ge=1)
+    """Threads that each learn from their part of a batch, one core each; 1 spreads every layer over all cores.
+    With more than one the dropout must be 0: chance would depend on which thread comes first."""
     workers: int = Field(default=1, ge=0)
     """Processes that read and augment; 0 does it in the loop."""
     validate_crops: int = Field(default=100_000, ge=1)
@@ -155,3 +158,11 @@ class TrainingRecipe(Section):
     losses: Losses = Losses()
     augmentation: Augmentation = Augmentation()
     optimisation: Optimisation = Optimisation()
+
+    @model_validator(mode="after")
+    def _replicas_agree(self) -> "TrainingRecipe":
+        if self.optimisation.replicas > 1 and self.network.dropout:
+            raise ValueError("network.dropout must be 0 where optimisation.replicas is more than 1")
+        if self.optimisation.batch % self.optimisation.replicas:
+            raise ValueError("optimisation.replicas must divide optimisation.batch")
+        return self

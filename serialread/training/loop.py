@@ -16,18 +16,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from serialread import checkpoint as checkpoints
 from serialread.checkpoint import Checkpoint
 from serialread.codes import Alphabet
 from serialread.errors import CheckpointError, RecipeError, StoreError
-from serialread.model import Recognizer, terms
+from serialread.model import Recognizer
 from serialread.recipe import recipe_id
 from serialread.recipe.training import Optimisation, TrainingRecipe
 from serialread.records import Sample
 from serialread.training.batches import Batch, Batches, Joined, Plan, survey
 from serialread.training.evaluation import Evaluation, evaluate
+from serialread.training.replicas import Replicas
 
 LOG_EVERY = 50
 """Steps averaged into one line of log.jsonl."""
@@ -61,8 +62,8 @@ def train(
 ) -> Iterator[Progress]:
     """Train a network; writes best.pt, last.pt and log.jsonl into ``out`` and yields after every step.
 
-    SIGTERM or Ctrl-C end the run after the current step, with last.pt written; ``resume`` goes on from it as if
-    nothing had happened.
+    SIGTERM or Ctrl-C end the run after the current step, with last.pt written; ``resume`` goes on from it as
+    if nothing had happened.
 
     Args:
         recipe: what to train.
@@ -81,6 +82,8 @@ def train(
     buckets = _surveyed(samples, recipe, alphabet, out)
     torch.manual_seed(recipe.seed)
     _keep_memory()
+    if knobs.replicas > 1:
+        torch.set_num_threads(1)
     model = Recognizer(recipe.network, recipe.geometry, alphabet).to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(_groups(model, knobs.decay), lr=knobs.rate, betas=(0.9, 0.98), fused=True)
@@ -93,6 +96,7 @@ def train(
             f"{out}: a run is in there already. Go on with --resume, or name another folder."
         )
     log.keep_until(start)
+    replicas = Replicas(model, knobs.replicas)
 
     def state_of(step: int) -> dict[str, Any]:
         return {
@@ -113,11 +117,11 @@ def train(
     with _stop_asked() as stop:
         for step, batch in enumerate(_loader(batches, start, knobs), start + 1):
             rate = _rate(knobs, (step - 1) / knobs.steps)
-            parts = _step(model, batch, optimiser, rate, recipe, (step - 1) / knobs.steps)
+            parts = _step(replicas, batch, optimiser, rate, recipe, (step - 1) / knobs.steps)
             loss = sum(parts.values())
             if not math.isfinite(loss):
                 raise RecipeError(
-                    f"step {step}: the loss is {loss} ({_worst(parts)}). Lower optimisation.rate, then --resume from last.pt."
+                    f"step {step}: the loss is {loss} ({_worst(parts)}). Lower optimisation.rate and train anew."
                 )
             _average(average, model, min(knobs.average, (1 + step) / (10 + step)))
             log.add(step, parts, rate=rate, crops_per_s=speed.tick())
@@ -139,7 +143,7 @@ def train(
 
 
 def _step(
-    model: Recognizer,
+    replicas: Replicas,
     batch: Batch,
     optimiser: torch.optim.Optimizer,
     rate: float,
@@ -147,19 +151,13 @@ def _step(
     progress: float,
 ) -> dict[str, float]:
     """Learn from one batch; returns the weighted loss terms."""
-    model.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimisation.bf16):
-        view = model.learn(batch.crops)
-    parts = terms(view, batch.targets, recipe.losses, progress)
-    total = torch.stack(list(parts.values())).sum()
-    optimiser.zero_grad(set_to_none=True)
-    if torch.isfinite(total):
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.optimisation.clip)
+    parts = replicas.learn(batch, recipe, progress)
+    if math.isfinite(sum(parts.values())):
+        nn.utils.clip_grad_norm_(replicas.model.parameters(), recipe.optimisation.clip)
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.step()
-    return {name: part.item() for name, part in parts.items()}
+    return parts
 
 
 def _rate(knobs: Optimisation, progress: float) -> float:
@@ -241,6 +239,7 @@ def _loader(batches: Batches, start: int, knobs: Optimisation) -> Iterator[Batch
         num_workers=knobs.workers,
         prefetch_factor=6 if knobs.workers else None,
         worker_init_fn=_deaf,
+        generator=torch.Generator(),  # else the loader would draw from the network's chance, once a start
     )
     return iter(loader)
 

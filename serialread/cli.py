@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -83,6 +83,45 @@ def preview(
     asked = load(recipe, DataRecipe)
     save(contact_sheet([synth.make_sample(asked, seed, i) for i in range(count)], columns, masks=masks), out)
     typer.echo(f"{out}: {count} samples")
+
+
+@app.command()
+def read(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders with all that they hold.")],
+    out: Annotated[Path, typer.Option(help="Folder for readings.csv and readings.jsonl.")],
+    station: Annotated[Path | None, typer.Option(help="Station file: see calib/bench-camera.toml.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
+    engine: Annotated[
+        Literal["openvino", "onnxruntime"], typer.Option(help="Library that runs the network.")
+    ] = "openvino",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder's results.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 unless all are accepted.")] = False,
+) -> None:
+    """Read the code in every picture: one line each in readings.csv."""
+    from time import perf_counter
+
+    from rich.console import Console
+    from tqdm import tqdm
+
+    from serialread import reading
+    from serialread.recipe import Station, load
+    from serialread.weights import shipped_model
+
+    if resume and overwrite:
+        raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
+    found = reading.find_images(paths)
+    reader = reading.Reader(model or shipped_model(), load(station, Station) if station else None, engine)
+    mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
+    start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
+    started, tally = perf_counter(), reading.Tally()
+    records = reading.write_records(reader.read(start.pictures), out)
+    for record in tqdm(records, total=len(start.pictures), unit=" images", smoothing=0.1):
+        tally.add(record)
+    Console().print(reading.console_view(tally, perf_counter() - started))
+    typer.echo(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}")
+    if strict and tally.not_accepted + start.not_accepted:
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -108,9 +108,8 @@ def _card(path: Path, about: str | None) -> ModelCard:
             steps=int(told["steps"]),
         )
     except (ValueError, KeyError, TypeError, RecipeError) as error:
-        raise CheckpointError(
-            f"{path}: its card is broken ({type(error).__name__}). Export it again: serialread export RUN {path}"
-        ) from None
+        broken = f"its card is broken ({type(error).__name__})"
+        raise CheckpointError(f"{path}: {broken}. Export it again: serialread export RUN {path}") from None
 
 
 def _openvino(path: Path, data: bytes, precision: Precision, threads: int) -> tuple[str | None, _Network]:
@@ -126,7 +125,9 @@ def _openvino(path: Path, data: bytes, precision: Precision, threads: int) -> tu
     about = str(model.get_rt_info(["framework", "serialread"]).value)
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}  # one batch at a time, all threads on it
     if precision == "exact":
-        settings["INFERENCE_PRECISION_HINT"] = "f32"  # by itself OpenVINO takes bf16 where the processor has it
+        settings["INFERENCE_PRECISION_HINT"] = (
+            "f32"  # by itself OpenVINO takes bf16 where the processor has it
+        )
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(model, "CPU", settings)

@@ -1,7 +1,7 @@
 """Pixels before the network: load a picture, find and straighten its text, make the network's array."""
 
 from serialread.imaging.arrays import content_width, to_array
-from serialread.imaging.loading import load_image
+from serialread.imaging.loading import digest, load_image
 from serialread.imaging.normalizing import normalize, propose
 
-__all__ = ["content_width", "load_image", "normalize", "propose", "to_array"]
+__all__ = ["content_width", "digest", "load_image", "normalize", "propose", "to_array"]

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from serialread.records import Floats, Pixels
 from serialread.recipe import CropGeometry
+from serialread.records import Floats, Pixels
 
 
 def content_width(pixels: Pixels, geometry: CropGeometry) -> int:
@@ -21,8 +21,8 @@ def to_array(pixels: Pixels, geometry: CropGeometry) -> Floats:
         geometry: height and buckets of the network.
 
     Returns:
-        float32 [1, height, bucket]: the text's part has mean 0 and deviation 1 (clipped to ±4), the padding is 0.
-        A crop too wide for the last bucket is squeezed.
+        float32 [1, height, bucket]: the text's part has mean 0 and deviation 1 (clipped to ±4), the
+        padding is 0. A crop too wide for the last bucket is squeezed.
     """
     height, width = pixels.shape
     wanted = content_width(pixels, geometry)

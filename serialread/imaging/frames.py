@@ -66,10 +66,12 @@ class Frame:
         return Frame(pixels, self.to_source @ np.array(back, np.float64))
 
     def warped(self, to_this: Matrix, width: int, height: int) -> "Frame":
-        """Another view of [height, width] px; ``to_this`` maps its px to mine. Beyond my border the border goes on."""
+        """Another view of [height, width] px; ``to_this`` maps its px to mine. Beyond my border it goes on."""
         centres = moved(-0.5, -0.5) @ to_this @ moved(0.5, 0.5)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        pixels = cv2.warpPerspective(self.pixels, centres, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        pixels = cv2.warpPerspective(
+            self.pixels, centres, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
         return Frame(pixels.astype(np.uint8, copy=False), self.to_source @ to_this)
 
     def shrunk(self, most_height: int) -> "Frame":

@@ -53,6 +53,15 @@ def load_image(path: Path) -> LoadedImage:
     return LoadedImage(path, hashlib.sha256(data).hexdigest(), pixels, note)
 
 
+def digest(path: Path) -> str:
+    """Hex digest of a file's bytes; "" if they cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return ""
+
+
 def decode_image(data: bytes) -> tuple[Pixels, str]:
     """Upright 8-bit pixels of a picture file's bytes, and a note on what was left out."""
     if not data:
@@ -114,7 +123,9 @@ def _checked(header: Image.Image) -> str:
     if min(width, height) < SMALLEST_SIDE_PX:
         raise ImageError(f"{width}x{height} px are too few to hold text. Give a larger picture.")
     if width * height > LARGEST_PX:
-        raise ImageError(f"{width}x{height} px are too many. Crop or shrink it to {LARGEST_PX / 1e6:.0f} million.")
+        raise ImageError(
+            f"{width}x{height} px are too many. Crop or shrink it to {LARGEST_PX / 1e6:.0f} million."
+        )
     pages = getattr(header, "n_frames", 1)
     # the second picture of an MPO is a preview or a depth map, not a page
     return f"first of {pages} pages" if pages > 1 and header.format != "MPO" else ""

@@ -23,8 +23,8 @@ def normalize(image: LoadedImage, view: View) -> Crop:
 def propose(image: LoadedImage, view: View) -> tuple[Crop, ...]:
     """Text lines that a picture may mean, most likely first, at least one.
 
-    A picture that its text fills is proposed once, as it is. Only where the text fills a part, or stands upright,
-    are there more proposals: the network reads them all, and the surest reading counts.
+    A picture that its text fills is proposed once, as it is. Only where the text fills a part, or stands
+    upright, are there more proposals: the network reads them all, and the surest reading counts.
     """
     frame = Frame.whole(image).turned(view.rotation)
     frame = cut_region(frame, view)

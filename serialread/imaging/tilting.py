@@ -15,8 +15,8 @@ LEAST_DEG = 2.0
 def estimate_tilt(pixels: Pixels) -> float:
     """Tilt of the text line in [H, W], degrees counter-clockwise, -15..15; 0.0 unless it is sure.
 
-    Text sheared to lie level has rows full of strokes and rows with none. Strokes are seen by the lesser eigenvalue
-    of the structure tensor, which is blind to machining lines and edges: they change in one direction only.
+    Text sheared to lie level has rows full of strokes and rows with none. Strokes are seen by the lesser
+    eigenvalue of the structure tensor, blind to machining lines and edges: these change in one direction only.
     """
     strokes = _strokes(pixels)
     height, width = strokes.shape

@@ -16,15 +16,15 @@ class View(Section):
     rotation: Literal[0, 90, 180, 270] = 0
     """Degrees, clockwise: how far to turn the upright picture; for a camera that is mounted askew."""
     region: tuple[Point, Point, Point, Point] | None = None
-    """Corners (x, y) of the code's place, as fractions of the turned picture's width and height, clockwise from
-    the text's top-left. Fractions, so that another resolution of the same camera needs no new file."""
+    """Corners (x, y) of the code's place, as fractions of the turned picture's width and height, clockwise
+    from the text's top-left. Fractions, so that another resolution of the same camera needs no new file."""
     tighten: bool = True
-    """Look for the text line where it fills only part of the picture. Off where a region already fits tightly."""
+    """Look for the text line where it fills only part of the picture; off where a region fits tightly."""
     straighten: bool = True
     """Remove a slight tilt (to 15 degrees) where it is measured surely."""
     turn_tall: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
-    """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer reading;
-    a station whose codes all run one way is faster when it says so."""
+    """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
+    reading; a station whose codes all run one way is faster when it says so."""
 
     @field_validator("region")
     @classmethod
@@ -38,9 +38,9 @@ class Limits(Section):
     """What a reading has to keep to be accepted without a look."""
 
     text_height_px: tuple[float, float] = (10, 1000)
-    """px in the source picture; below 10 px strokes melt, another height than usual means another part or lens."""
+    """px in the source picture; below 10 px strokes melt; an unusual height means another part or lens."""
     accept_at: Fraction | None = None
-    """Confidence of the whole string from which a reading is accepted; None: nothing is, every one is reviewed."""
+    """Confidence of the whole string from which a reading is accepted; None: every one is reviewed."""
     review_at: Fraction | None = None
     """Confidence below which a reading is rejected; None: none is."""
 
@@ -59,14 +59,16 @@ class Station(Section):
     name: str = Field(default="", pattern=r"^[\w.-]*$")
     """Short name; stands in every record."""
     model_id: str = ""
-    """The model for which the limits were measured; another is refused. "" for any, which allows no limits."""
+    """The model for which the limits were measured; another is refused. "": any, but no limits."""
     view: View = View()
     limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _limits_need_their_model(self) -> "Station":
         if not self.model_id and (self.limits.accept_at is not None or self.limits.review_at is not None):
-            raise ValueError("limits.accept_at and limits.review_at hold for one model only: name its model_id")
+            raise ValueError(
+                "limits.accept_at and limits.review_at hold for one model only: name its model_id"
+            )
         return self
 
     @property

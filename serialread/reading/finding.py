@@ -1,0 +1,102 @@
+"""Which files are pictures to read, and what they are called in the results."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from serialread.errors import RecordsError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file to read.
+
+    Attributes:
+        path: where it is.
+        image: its path relative to the folder that was given, with forward slashes.
+    """
+
+    path: Path
+    image: str
+
+    @property
+    def batch(self) -> str:
+        """The picture's folder, relative to the folder that was given; "" for that folder itself."""
+        return self.image.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the given paths hold.
+
+    Attributes:
+        pictures: in the order of the paths; within a folder in natural order, 2 before 10.
+        others: how many files were passed over, because their names are no picture's.
+    """
+
+    pictures: tuple[Picture, ...]
+    others: int
+
+
+def find_images(paths: Iterable[Path]) -> Found:
+    """All pictures of files and folders, folders with all that they hold.
+
+    A file that is named itself is taken whatever its suffix. Hidden files and folders are passed over; a
+    folder that links lead to twice is entered once.
+
+    Raises:
+        RecordsError: a path does not exist, or no picture was found at all.
+    """
+    pictures: list[Picture] = []
+    others = 0
+    places = list(paths)
+    for place in places:
+        if not place.exists():
+            raise RecordsError(f"{place}: no such file or folder. Check the path.")
+        if not place.is_dir():
+            pictures.append(Picture(place, place.name))
+            continue
+        files = list(_files(place, set()))
+        found = [f for f in files if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
+        others += len(files) - len(found)
+        named = [Picture(f, f.relative_to(place).as_posix()) for f in found]
+        pictures += sorted(named, key=lambda picture: _natural(picture.image))
+    if not pictures:
+        where = ", ".join(str(p) for p in places)
+        raise RecordsError(
+            f"{where}: no pictures here. Give a folder with {', '.join(sorted(SUFFIXES))} files."
+        )
+    return Found(tuple(pictures), others)
+
+
+def _files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
+    """Every file below a folder."""
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in entered:  # a link back: walking on would never end
+            return
+        entered.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise RecordsError(f"{folder}: cannot be listed ({error.strerror}). Check its permissions.") from None
+    for entry in listed:
+        if not entry.is_dir():
+            yield Path(entry.path)
+        elif not entry.name.startswith("."):
+            yield from _files(Path(entry.path), entered)
+
+
+def _natural(image: str) -> tuple[list[tuple[list[tuple[int, str]], str]], str]:
+    """Sort key: numbers by value, letters by case-folded text, folder by folder; then the name itself."""
+    parts = [(_chunks(part.casefold()), part) for part in image.split("/")]
+    return parts, image
+
+
+def _chunks(text: str) -> list[tuple[int, str]]:
+    chunks = re.findall(r"[0-9]+|[^0-9]+", text)
+    return [(int(c), "") if c[0] in "0123456789" else (-1, c) for c in chunks]

@@ -1,0 +1,105 @@
+"""What a record looks like on disk: a JSON line with everything, a table row with what people look at."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from serialread.records import Reading, Record
+
+COLUMNS = (
+    "image",
+    "batch",
+    "text",
+    "confidence",
+    "weakest_char",
+    "weakest_position",
+    "weakest_confidence",
+    "decision",
+    "reason",
+    "text_height_px",
+    "contrast",
+    "tilt_deg",
+    "elapsed_ms",
+    "read_at",
+    "station_id",
+    "model_id",
+    "sha256",
+)
+"""Of readings.csv. Positions count from 1; confidences are 0..1; cells without a value are empty."""
+
+Line = dict[str, Any]
+"""A record as JSON."""
+
+
+def json_line(record: Record) -> Line:
+    """Everything about a record; numbers rounded to what they mean."""
+    reading = record.reading
+    return {
+        "image": record.image,
+        "batch": record.batch,
+        "text": reading.text if reading else "",
+        "confidence": round(reading.confidence, 6) if reading else None,
+        "end_confidence": round(reading.end_confidence, 6) if reading else None,
+        "decision": record.decision.value,
+        "reason": record.reason,
+        "chars": _chars(reading) if reading else [],
+        "quad": [[round(x, 2), round(y, 2)] for x, y in record.quad] if record.quad else None,
+        "text_height_px": _rounded(record.text_height_px, 1),
+        "contrast": _rounded(record.contrast, 3),
+        "tilt_deg": _rounded(record.tilt_deg, 1),
+        "elapsed_ms": round(record.elapsed_ms, 2),
+        "read_at": record.read_at.isoformat(timespec="milliseconds"),
+        "station_id": record.station_id,
+        "model_id": record.model_id,
+        "sha256": record.image_sha256,
+    }
+
+
+def csv_row(line: Line) -> list[str]:
+    """The cells of readings.csv from a line of readings.jsonl."""
+    weakest = min(enumerate(line["chars"], start=1), key=lambda at: at[1]["confidence"], default=None)
+    cells = dict(line)
+    if weakest:
+        position, char = weakest
+        cells |= {
+            "weakest_char": char["char"],
+            "weakest_position": position,
+            "weakest_confidence": char["confidence"],
+        }
+    return [_cell(cells.get(column)) for column in COLUMNS]
+
+
+def _chars(reading: Reading) -> list[Line]:
+    return [
+        {
+            "char": c.char,
+            "confidence": round(c.confidence, 6),
+            "runner_up": [c.runner_up[0], round(c.runner_up[1], 6)],
+            "box": [round(v, 1) for v in c.box] if c.box else None,
+        }
+        for c in reading.chars
+    ]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def json_bytes(line: Line) -> bytes:
+    """A line of readings.jsonl."""
+    # a path that is no Unicode keeps its bytes as lone surrogates, which only escaping can write
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def csv_bytes(cells: Iterable[str]) -> bytes:
+    """A line of readings.csv."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8", "backslashreplace")

@@ -24,7 +24,9 @@ class Alphabet:
 
     def __post_init__(self) -> None:
         if len(set(self.chars)) != len(self.chars) or not self.chars:
-            raise RecipeError(f"alphabet {self.chars!r}: characters must be distinct and at least one. Remove repeats.")
+            raise RecipeError(
+                f"alphabet {self.chars!r}: characters must be distinct and at least one. Remove repeats."
+            )
 
     @property
     def classes(self) -> int:
@@ -37,7 +39,9 @@ class Alphabet:
         for position, char in enumerate(text, start=1):
             number = self.chars.find(char) + 1
             if number == 0:
-                raise RecipeError(f"text {text!r}: character {position} ({char!r}) is not in the alphabet. Leave it out.")
+                raise RecipeError(
+                    f"text {text!r}: character {position} ({char!r}) is not in the alphabet. Leave it out."
+                )
             numbers.append(number)
         return numbers
 

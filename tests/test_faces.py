@@ -9,7 +9,6 @@ from serialread.synth import faces
 
 TYPEFACES = Path(faces.__file__).parent / "typefaces"
 OUTLINES = faces.outline_faces()
-MATRICES = {f.name: f for f in faces.dot_faces()}
 PROBED = [OUTLINES[i] for i in range(0, len(OUTLINES), 9)]
 NAMES = [f.name for f in (*OUTLINES, *faces.stroke_faces(), *faces.dot_faces())]
 

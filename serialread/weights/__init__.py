@@ -14,5 +14,7 @@ def shipped_model() -> Path:
         CheckpointError: this installation came without one.
     """
     if not _SHIPPED.is_file():
-        raise CheckpointError(f"{_SHIPPED}: no model was shipped here. Name one: --model FILE, from serialread export")
+        raise CheckpointError(
+            f"{_SHIPPED}: no model was shipped here. Name one: --model FILE, from serialread export"
+        )
     return _SHIPPED

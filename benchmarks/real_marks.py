@@ -1,0 +1,122 @@
+"""How well a model reads photographs of real marks, by the side of what is known of other readers.
+
+    python benchmarks/real_marks.py FOLDER [--model FILE] [--json OUT] [--sets NAME ...] [--wrong]
+
+FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text) and, in _photos/<set>,
+whole photographs with truth.jsonl. Crops are read as the command does, whole photographs too.
+"""
+
+import argparse
+import csv
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from serialread.reading import Picture, Reader
+from serialread.scoring import Protocol, mpsc, strict, wilson
+from serialread.weights import shipped_model
+
+BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
+"""Marks on parts: the ground that this reader is made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetScore:
+    name: str
+    crops: int
+    mpsc_right: int
+    strict_right: int
+
+    @property
+    def mpsc_percent(self) -> float:
+        return 100 * self.mpsc_right / self.crops
+
+    def line(self) -> str:
+        low, high = wilson(self.mpsc_right, self.crops)
+        strict_percent = 100 * self.strict_right / self.crops
+        return (
+            f"| {self.name} | {self.crops} | {self.mpsc_percent:.1f} | {100 * low:.1f}-{100 * high:.1f} "
+            f"| {strict_percent:.1f} |"
+        )
+
+
+def texts_of(reader: Reader, pictures: list[Picture]) -> list[str]:
+    return [record.reading.text if record.reading else "" for record in reader.read(pictures)]
+
+
+def score_crops(reader: Reader, folder: Path, *, show_wrong: bool) -> SetScore:
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = texts_of(reader, [Picture(folder / "images" / r["filename"], r["filename"]) for r in rows])
+    pairs = [(text, row["text"]) for text, row in zip(found, rows, strict=True)]
+
+    def right(protocol: Protocol) -> int:
+        return sum(protocol(text) == protocol(truth) for text, truth in pairs)
+
+    if show_wrong:
+        for (text, truth), row in zip(pairs, rows, strict=True):
+            if mpsc(text) != mpsc(truth):
+                print(f"    {row['filename']}: {truth} read as {text}")
+    return SetScore(folder.name, len(pairs), right(mpsc), right(strict))
+
+
+def score_photos(reader: Reader, folder: Path, *, show: bool) -> dict[str, int | str]:
+    """How many of the named transcriptions are in what was read; one reading a photograph."""
+    truths = [json.loads(line) for line in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = texts_of(reader, [Picture(folder / t["file"], t["file"]) for t in truths])
+    wanted = [t["must_contain"] if "must_contain" in t else t["text"].split() for t in truths]
+    hits = [[mpsc(w) in mpsc(text) for w in named] for text, named in zip(found, wanted, strict=True)]
+    if show:
+        for t, text, named in zip(truths, found, wanted, strict=True):
+            print(f"    {t['file']}: {' '.join(named)} read as {text}")
+    return {
+        "name": folder.name,
+        "photos": len(truths),
+        "photos_with_one": sum(any(h) for h in hits),
+        "named": sum(len(h) for h in hits),
+        "found": sum(sum(h) for h in hits),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--sets", nargs="*", help="only these sets; none for the photographs alone")
+    parser.add_argument("--wrong", action="store_true", help="list the wrong readings")
+    asked = parser.parse_args()
+    reader = Reader(asked.model or shipped_model())
+    folders = [f for f in sorted(asked.folder.iterdir()) if (f / "labels.csv").is_file()]
+    print(
+        f"model {reader.model_id}\n\n| set | crops | MPSC % | 95 % interval | strict % |\n|---|---|---|---|---|"
+    )
+    scores = []
+    for folder in folders:
+        if asked.sets is None or folder.name in asked.sets:
+            scores.append(score_crops(reader, folder, show_wrong=asked.wrong))
+            print(scores[-1].line(), flush=True)
+    bold = [s.mpsc_percent for s in scores if s.name in BOLD]
+    mean = sum(bold) / len(bold) if len(bold) == len(BOLD) else None
+    if mean is not None:
+        print(f"\nmean over {', '.join(BOLD)}: {mean:.1f}")
+    photos = [score_photos(reader, f, show=asked.wrong) for f in sorted((asked.folder / "_photos").glob("*"))]
+    for p in photos:
+        print(
+            f"{p['name']}: {p['found']} of {p['named']} named codes found in {p['photos']} photographs, "
+            f"{p['photos_with_one']} photographs with one of theirs"
+        )
+    if asked.json:
+        told = {
+            "model_id": reader.model_id,
+            "bold_mean": mean,
+            "sets": [asdict(s) for s in scores],
+            "photos": photos,
+        }
+        asked.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -48,8 +48,8 @@ class Checkpoint:
     @property
     def model_id(self) -> str:
         """Name and twelve hex digits that change with any weight of the model file."""
-        weights = self.deployed().state_dict()
-        return f"{self.recipe.name}-{_digest({n: w for n, w in weights.items() if n.split('.')[0] not in TEACHING})}"
+        weights = self.deployed().state_dict().items()
+        return f"{self.recipe.name}-{_digest({n: w for n, w in weights if n.split('.')[0] not in TEACHING})}"
 
     def network(self) -> Recognizer:
         """The network with these weights, ready to read."""
@@ -58,7 +58,7 @@ class Checkpoint:
         return model.eval()
 
     def deployed(self) -> Recognizer:
-        """The network as a model file holds it: norms melted into convolutions, weights rounded to 16 bits."""
+        """The network of a model file: norms melted into convolutions, weights rounded to 16 bits."""
         model = _folded(self.network())
         with torch.no_grad():
             for weight in model.parameters():
@@ -140,8 +140,8 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
 def export(run: Path, out: Path) -> Path:
     """Write the model file of a run: one ONNX file that knows its alphabet, its geometry and its id.
 
-    Input ``crops`` float32 [B, 1, H, W], any B and any W of the recipe's buckets (as ``imaging.to_array`` makes
-    them); outputs ``scores`` float32 [B, 26, C], log-probabilities, and ``attention`` float32 [B, 26, W / 4].
+    Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B and any W that is a multiple
+    of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, and ``attention`` float32 [B, 26, W / 4].
     Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
 
     Args:

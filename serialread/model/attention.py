@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class ImplicitAttention(nn.Module):
-    """All slots at once: the recurrent state is replaced by an embedding of the slot, so no language is learned."""
+    """All slots at once: an embedding of the slot replaces the recurrent state, so no language is learned."""
 
     def __init__(self, slots: int, dim: int, attention: int) -> None:
         super().__init__()

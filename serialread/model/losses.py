@@ -1,4 +1,4 @@
-"""What the network is told: every loss term by name; after SIGA (Guan et al., CVPR 2023), start-up terms ours.
+"""What the network is told: every loss term by name; after SIGA (Guan et al., CVPR 2023), the start-up is o
 
 Shapes: B crops, T slots, N columns, C classes, h x N feature cells.
 """
@@ -81,7 +81,7 @@ def correlation(alpha: Tensor, lengths: Tensor) -> Tensor:
 def difference(alpha: Tensor, segmentation: Tensor, lengths: Tensor, losses: Losses) -> Tensor:
     """L_dif: the characters' bands, taken together, must cover every column of the text.
 
-    Where S_m shows no text the saliency is 0 whatever the attention does, and over a column it is constant, so
+    Where S_m shows no text the saliency is 0 whatever the attention does, and over a column it is constant:
     the mean over pixels is a mean over columns, weighted by the text in each.
     """
     shares = bands(alpha, lengths)

@@ -1,7 +1,7 @@
 """The recognizer: trunk, implicit attention, glyph attention, fusion; after SIGA (Guan et al., CVPR 2023).
 
-Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns (W / 4), D channels of a slot,
-C classes (95: the end and 94 characters), h x w feature cells.
+Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns (W / 4), D channels of a
+slot, C classes (95: the end and 94 characters), h x w feature cells.
 """
 
 from typing import NamedTuple
@@ -84,7 +84,7 @@ class Recognizer(nn.Module):
         self.ctc = nn.Linear(dim, alphabet.classes)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities [B, T, C] and attention [B, T, N] of crops [B, 1, H, W]: all there is at test time."""
+        """Log-probabilities [B, T, C] and attention [B, T, N] of crops [B, 1, H, W]: all of test time."""
         view = self.look(*self.trunk(crops))
         return F.log_softmax(self.classifier(view.slots.reading).float(), -1), view.alpha
 

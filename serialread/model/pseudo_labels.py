@@ -1,4 +1,4 @@
-"""Glyph pseudo-labels S_gt: which character each cell belongs to; after SIGA (Guan et al., CVPR 2023), section 5.
+"""Glyph pseudo-labels S_gt: which character each cell belongs to; after SIGA (Guan et al., CVPR 2023).
 
 Shapes: B crops, T slots, N columns, h x N feature cells.
 """
@@ -19,14 +19,14 @@ def bands(alpha: Tensor, lengths: Tensor) -> Tensor:
 
 
 def from_attention(alpha: Tensor, text: Tensor, lengths: Tensor, threshold: float) -> Tensor:
-    """Character ids [B, h, N] of text cells (bool [B, h, N]) by the slot that looks hardest at their column."""
+    """Character ids [B, h, N] of text cells (bool [B, h, N]): the slot that looks hardest at the column."""
     strongest, slot = bands(alpha, lengths).max(1)  # [B, N]
     owner = torch.where(strongest > threshold, slot + 1, 0)
     return torch.where(text, owner[:, None], 0)
 
 
 def from_masks(pixels: Tensor, rows: int) -> Tensor:
-    """Character ids [B, rows, N] of the rendered masks [B, 2 * 8, 2 * N]; max-pooled, so thin strokes survive."""
+    """Character ids [B, rows, N] of rendered masks [B, H / 2, 2 * N]; max-pooled, so thin strokes survive."""
     window = pixels.shape[1] // rows
     return F.max_pool2d(pixels[:, None].float(), (window, 2))[:, 0].long()
 

@@ -53,7 +53,7 @@ class Relief(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions around which the input may pass; one norm between them is enough, and half the price."""
+    """Two 3 x 3 convolutions around which the input may pass; one norm between them is enough."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

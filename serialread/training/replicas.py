@@ -27,7 +27,9 @@ class Replicas:
         parts = [Batch(*p) for p in zip(*(_split(v, len(self.all)) for v in batch), strict=True)]
         if self.pool is None:
             return _learn(self.model, batch, recipe, progress)
-        work = [self.pool.submit(_learn, m, p, recipe, progress) for m, p in zip(self.all, parts, strict=True)]
+        work = [
+            self.pool.submit(_learn, m, p, recipe, progress) for m, p in zip(self.all, parts, strict=True)
+        ]
         losses = [w.result() for w in work]
         self._gather()
         return {name: sum(loss[name] for loss in losses) / len(losses) for name in losses[0]}

@@ -4,6 +4,7 @@ Lengths are in cap heights, y down, baseline at 0, unless a name says px.
 """
 
 import hashlib
+import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from serialread.records import Pixels
+
+# fontTools reports harmless oddities of font files; what makes a file unusable is judged below
+logging.getLogger("fontTools").setLevel(logging.ERROR)
 
 _HERE = Path(__file__).parent
 _NEEDED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-./")

@@ -66,7 +66,7 @@ class Frame:
         return Frame(pixels, self.to_source @ np.array(back, np.float64))
 
     def warped(self, to_this: Matrix, width: int, height: int) -> "Frame":
-        """Another view of [height, width] px; ``to_this`` maps its px to mine. Beyond my border it goes on."""
+        """Another view of [height, width] px; ``to_this`` maps its px to mine. Borders are repeated."""
         centres = moved(-0.5, -0.5) @ to_this @ moved(0.5, 0.5)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         pixels = cv2.warpPerspective(

@@ -70,11 +70,12 @@ def decode_image(data: bytes) -> tuple[Pixels, str]:
         with _quiet():
             header = Image.open(io.BytesIO(data))
             note = _checked(header)
-            orientation = header.getexif().get(_ORIENTATION, 1)
+            orientation = _orientation(header)
+            deep = _is_deep(header)
         if _is_plain(header):
             _refuse_truncated(data, header.format)
             return _upright(_fast(data), orientation), note
-        pixels = _pixels(header, data)
+        pixels = _deep_colours(data) if deep and header.mode == "RGB" else _pixels(header)
         # Pillow turns a TIFF while it loads
         return _upright(pixels, 1 if header.format == "TIFF" else orientation), note
 
@@ -138,8 +139,14 @@ def _is_plain(header: Image.Image) -> bool:
     return header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB")
 
 
+def _orientation(header: Image.Image) -> int:
+    if header.format == "PNG" and "exif" not in header.info:
+        return 1  # Pillow would decode the whole picture to look for an entry behind it
+    return int(header.getexif().get(_ORIENTATION, 1))
+
+
 def _is_deep(header: Image.Image) -> bool:
-    """Whether its colours have 16 bits, of which Pillow keeps the upper eight."""
+    """Whether its values have 16 bits; to be asked before it is loaded."""
     return any("16" in str(tile[3]) for tile in header.tile)
 
 
@@ -167,12 +174,9 @@ def _fast(data: bytes) -> NDArray[np.generic]:
     return np.asarray(decoded)
 
 
-def _pixels(loaded: Image.Image, data: bytes) -> NDArray[np.generic]:
-    """Pixels of whatever is not plain: 16 bits, palettes, transparency, CMYK, TIFF, WebP."""
-    deep = _is_deep(loaded)
+def _pixels(loaded: Image.Image) -> NDArray[np.generic]:
+    """Pixels of whatever is not plain: 16-bit grey, palettes, transparency, CMYK, TIFF, BMP, WebP."""
     loaded.load()  # raises if truncated
-    if deep and loaded.mode == "RGB":
-        return _deep_colours(data)
     if loaded.mode.startswith(("I", "F")):
         return stretched(np.asarray(loaded))
     if loaded.has_transparency_data:
@@ -183,6 +187,7 @@ def _pixels(loaded: Image.Image, data: bytes) -> NDArray[np.generic]:
 
 
 def _deep_colours(data: bytes) -> Pixels:
+    """Of colours with 16 bits, of which Pillow would keep the upper eight."""
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise ImageError("broken picture (its 16-bit data cannot be decoded). Save it with 8 bits.")

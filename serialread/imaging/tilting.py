@@ -16,7 +16,7 @@ def estimate_tilt(pixels: Pixels) -> float:
     """Tilt of the text line in [H, W], degrees counter-clockwise, -15..15; 0.0 unless it is sure.
 
     Text sheared to lie level has rows full of strokes and rows with none. Strokes are seen by the lesser
-    eigenvalue of the structure tensor, blind to machining lines and edges: these change in one direction only.
+    eigenvalue of the structure tensor, blind to machining lines and edges: they change in one direction only.
     """
     strokes = _strokes(pixels)
     height, width = strokes.shape
@@ -46,5 +46,8 @@ def _rows_stand_out(strokes: Floats, angle_deg: float) -> float:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     rows = cv2.warpAffine(strokes, shear, (width, height), flags=flags).sum(axis=1)
     inside = cv2.warpAffine(np.ones_like(strokes), shear, (width, height), flags=flags).sum(axis=1)
-    rows = rows[inside > width / 3] / inside[inside > width / 3]
+    full = inside > width / 3
+    if not full.any():  # a picture so wide that such a tilt would have left it
+        return 0.0
+    rows = rows[full] / inside[full]
     return float(rows.var()) / max(float(rows.mean()) ** 2, 1e-12)

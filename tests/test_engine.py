@@ -1,0 +1,95 @@
+"""A model file runs on this machine, whatever library runs it, and a foreign one is refused."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stub_model import ABOUT, GEOMETRY, MODEL_ID, write_stub
+
+from serialread import weights
+from serialread.engine import Engine, EngineKind
+from serialread.errors import CheckpointError
+
+pytest.importorskip("onnx")
+KINDS: tuple[EngineKind, ...] = ("openvino", "onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_stub(tmp_path_factory.mktemp("model") / "stub.onnx")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_says_what_it_is(stub: Path, kind: EngineKind) -> None:
+    card = Engine(stub, kind).card
+    assert (card.model_id, card.geometry, card.alphabet.chars) == (MODEL_ID, GEOMETRY, ABOUT["alphabet"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("crops", "width"), [(1, 96), (5, 160), (16, 384)])
+def test_any_number_of_crops_of_any_bucket_run(stub: Path, kind: EngineKind, crops: int, width: int) -> None:
+    scores, attention = Engine(stub, kind).run(np.ones((crops, 1, 32, width), np.float32))
+    assert (scores.shape, attention.shape) == ((crops, 26, 95), (crops, 26, width // 4))
+    assert scores.dtype == attention.dtype == np.float32
+
+
+def test_libraries_agree(stub: Path) -> None:
+    batch = np.random.default_rng(0).standard_normal((3, 1, 32, 96)).astype(np.float32)
+    batch[1, :, :, 40:] = 0
+    exact = Engine(stub, "openvino", "exact").run(batch)
+    for ours, theirs in zip(exact, Engine(stub, "onnxruntime").run(batch), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_results_are_not_overwritten_by_the_next_run(stub: Path) -> None:
+    opened = Engine(stub)
+    scores, _ = opened.run(np.ones((2, 1, 32, 96), np.float32))
+    before = scores.copy()
+    opened.run(np.zeros((2, 1, 32, 96), np.float32))
+    np.testing.assert_array_equal(scores, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_model_is_one_line(tmp_path: Path, kind: EngineKind) -> None:
+    path = tmp_path / "none.onnx"
+    with pytest.raises(CheckpointError) as caught:
+        Engine(path, kind)
+    assert str(caught.value) == f"{path}: no such model. Make one: serialread export RUN {path}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x07" * 50])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, kind: EngineKind, content: bytes) -> None:
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"not a model of serialread. Make one: serialread export"):
+        Engine(path, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_another_house_is_refused(tmp_path: Path, kind: EngineKind) -> None:
+    with pytest.raises(CheckpointError, match="not a model of serialread"):
+        Engine(write_stub(tmp_path / "other.onnx", {}), kind)
+
+
+@pytest.mark.parametrize("about", [{"model_id": "x"}, {**ABOUT, "height": 7}, {**ABOUT, "alphabet": "AA"}])
+def test_a_broken_card_is_refused(tmp_path: Path, about: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match="its card is broken"):
+        Engine(write_stub(tmp_path / "broken.onnx", about))
+
+
+def test_a_library_that_is_not_installed_is_named(stub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(
+        CheckpointError, match=r"not installed. Install it: pip install 'serialread\[onnxruntime\]'"
+    ):
+        Engine(stub, "onnxruntime")
+
+
+def test_an_installation_without_a_model_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(weights, "_SHIPPED", tmp_path / "serialread.onnx")
+    with pytest.raises(CheckpointError, match=r"no model was shipped here. Name one: --model FILE"):
+        weights.shipped_model()
+    (tmp_path / "serialread.onnx").touch()
+    assert weights.shipped_model() == tmp_path / "serialread.onnx"

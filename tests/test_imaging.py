@@ -1,0 +1,364 @@
+"""Pictures of every kind become upright 8-bit pixels or a reason, text lines the network's array."""
+
+import io
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from serialread.errors import ImageError
+from serialread.imaging import content_width, digest, load_image, loading, normalize, propose, to_array
+from serialread.imaging.frames import Frame
+from serialread.imaging.normalizing import contrast, even_light, text_rows
+from serialread.imaging.tilting import estimate_tilt
+from serialread.recipe import CropGeometry, View
+from serialread.records import LoadedImage, Pixels
+
+GEOMETRY = CropGeometry()
+AS_IT_IS = View(tighten=False, straighten=False)
+
+
+SEGMENTS = {"0": "abcdef", "1": "bc", "2": "abged", "4": "fgbc", "5": "afgcd", "7": "abc", "9": "abcdfg"}
+ENDS = {"a": (0, 0, 1, 0), "b": (1, 0, 1, 1), "c": (1, 1, 1, 2), "d": (0, 2, 1, 2), "e": (0, 1, 0, 2)}
+ENDS |= {"f": (0, 0, 0, 1), "g": (0, 1, 1, 1)}
+
+
+def written(text: str = "905247", width: int = 240, height: int = 60, size: int = 34) -> Pixels:
+    """Dark digits of some px height on a bright, slightly rough surface, centred."""
+    surface = np.random.default_rng(7).normal(170, 4, (height, width)).astype(np.float32)
+    ink = np.zeros((height, width), np.uint8)
+    left, top = (width - len(text) * size) // 2 + size // 4, (height - size) // 2
+    for i, char in enumerate(text):
+        for x0, y0, x1, y1 in (ENDS[segment] for segment in SEGMENTS[char]):
+            start = (left + i * size + x0 * size // 2, top + y0 * size // 2)
+            cv2.line(ink, start, (left + i * size + x1 * size // 2, top + y1 * size // 2), 255, size // 9)
+    surface[ink > 0] -= 120
+    return np.clip(surface, 0, 255).astype(np.uint8)
+
+
+def corner_marked() -> Pixels:
+    """A picture whose orientation shows: 40 high, 60 wide, bright in its top-left corner."""
+    pixels = np.full((40, 60), 40, np.uint8)
+    pixels[:15, :20] = 220
+    return pixels
+
+
+def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format_, **options)
+    return stream.getvalue()
+
+
+def loaded(path: Path, data: bytes) -> LoadedImage:
+    path.write_bytes(data)
+    return load_image(path)
+
+
+def image_of(pixels: Pixels) -> LoadedImage:
+    return LoadedImage(Path("x.png"), "00", pixels)
+
+
+# loading
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_common_formats_are_read(tmp_path: Path, format_: str, mode: str) -> None:
+    image = Image.fromarray(corner_marked()).convert(mode)
+    pixels = loaded(tmp_path / "Teil Nr. 5 – ä.bin", encoded(image, format_)).pixels
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels
+    assert grey.dtype == np.uint8
+    assert grey.shape == (40, 60)
+    assert np.abs(grey.astype(int) - corner_marked()).mean() < 4
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
+def test_colours_are_blue_green_red(tmp_path: Path, format_: str) -> None:
+    data = encoded(Image.new("RGB", (32, 32), (200, 100, 30)), format_)
+    assert np.abs(loaded(tmp_path / "x", data).pixels[16, 16].astype(int) - (30, 100, 200)).max() <= 8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_pictures_are_upright_by_their_exif(tmp_path: Path, orientation: int, format_: str) -> None:
+    lying = cv2.cvtColor(corner_marked(), cv2.COLOR_GRAY2RGB)
+    inverse = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)
+    if inverse > 1:
+        lying = np.ascontiguousarray(loading._UPRIGHT[inverse](lying))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = loaded(tmp_path / "x", encoded(Image.fromarray(lying), format_, exif=exif.tobytes())).pixels
+    assert pixels.shape[:2] == (40, 60)
+    assert pixels[7, 10].min() > 180
+    assert pixels[35, 55].max() < 80
+
+
+def sixteen_bit_grey() -> bytes:
+    return encoded(Image.fromarray(corner_marked().astype(np.uint16) * 16), "PNG")  # 12 bits in 16
+
+
+def sixteen_bit_colour() -> bytes:
+    deep = cv2.cvtColor(corner_marked(), cv2.COLOR_GRAY2BGR).astype(np.uint16) * 16
+    return bytes(cv2.imencode(".png", deep)[1].tobytes())
+
+
+def floating() -> bytes:
+    return encoded(Image.fromarray(corner_marked().astype(np.float32) / 255), "TIFF")
+
+
+def cmyk() -> bytes:
+    return encoded(Image.fromarray(corner_marked()).convert("RGB").convert("CMYK"), "JPEG")
+
+
+def palette() -> bytes:
+    return encoded(Image.fromarray(corner_marked()).convert("RGB").quantize(8), "PNG")
+
+
+def bilevel() -> bytes:
+    return encoded(Image.fromarray(corner_marked()).convert("1", dither=Image.Dither.NONE), "TIFF")
+
+
+@pytest.mark.parametrize("make", [sixteen_bit_grey, sixteen_bit_colour, floating, cmyk, palette, bilevel])
+def test_uncommon_pixels_become_8_bits_of_full_range(tmp_path: Path, make: Callable[[], bytes]) -> None:
+    pixels = loaded(tmp_path / "x", make()).pixels
+    assert pixels.dtype == np.uint8
+    assert pixels[7, 10].min() > 180
+    assert pixels[35, 55].max() < 80
+
+
+@pytest.mark.parametrize(("ink", "behind"), [(20, 255), (230, 0)])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_transparent_pictures_are_laid_on_what_their_ink_stands_out_from(
+    tmp_path: Path, ink: int, behind: int, mode: str
+) -> None:
+    opaque = np.zeros((40, 60), np.uint8)
+    opaque[10:30, 20:40] = 255
+    image = Image.merge("LA", (Image.new("L", (60, 40), ink), Image.fromarray(opaque))).convert(mode)
+    pixels = loaded(tmp_path / "x", encoded(image, "PNG")).pixels
+    assert (pixels[20, 30].max(), pixels[2, 2].max()) == (ink, behind)
+
+
+def test_the_first_of_several_pages_is_taken_and_said(tmp_path: Path) -> None:
+    pages = [Image.fromarray(corner_marked()), Image.new("L", (60, 40), 0)]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    image = loaded(tmp_path / "x.tif", data)
+    assert image.note == "first of 2 pages"
+    assert image.pixels[7, 10] == 220
+
+
+def test_the_digest_is_of_the_file(tmp_path: Path) -> None:
+    image = loaded(tmp_path / "x", encoded(Image.fromarray(corner_marked()), "PNG"))
+    assert image.sha256 == digest(tmp_path / "x") != ""
+    assert digest(tmp_path / "none") == ""
+
+
+def torn(format_: str, share: float) -> bytes:
+    noisy = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    exif = Image.Exif()
+    data = encoded(Image.fromarray(noisy), format_, **({"exif": exif.tobytes()} if format_ == "JPEG" else {}))
+    return data[: int(len(data) * share)]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
+def test_a_torn_picture_is_refused(tmp_path: Path, format_: str, share: float) -> None:
+    with pytest.raises(ImageError):
+        loaded(tmp_path / "x", torn(format_, share))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty. Copy it again."),
+        (b"no picture", "not a picture of a known format. Give a jpg, png, bmp, tif or webp."),
+        (torn("JPEG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
+        (torn("PNG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
+        (encoded(Image.new("L", (1, 1)), "PNG"), "1x1 px are too few to hold text. Give a larger picture."),
+        (
+            encoded(Image.new("L", (300, 7)), "JPEG"),
+            "300x7 px are too few to hold text. Give a larger picture.",
+        ),
+    ],
+)
+def test_the_reason_is_one_plain_line(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "x.jpg"
+    with pytest.raises(ImageError) as caught:
+        loaded(path, data)
+    assert str(caught.value) == f"{path}: {reason}"
+
+
+@pytest.mark.parametrize("side", [10_001, 14_000, 60_000])
+def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
+    header = bytearray(encoded(Image.new("1", (16, 16)), "PNG"))
+    header[16:24] = side.to_bytes(4, "big") * 2
+    header[29:33] = crc_of(bytes(header[12:29]))
+    with pytest.raises(ImageError, match="million"):
+        loaded(tmp_path / "x.png", bytes(header))
+
+
+def crc_of(chunk: bytes) -> bytes:
+    return zlib.crc32(chunk).to_bytes(4, "big")
+
+
+def test_what_cannot_be_opened_is_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        load_image(tmp_path)
+    with pytest.raises(ImageError, match="No such file"):
+        load_image(tmp_path / "none.jpg")
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), format_=st.sampled_from(["JPEG", "PNG", "BMP", "TIFF", "WEBP"]))
+def test_damaged_bytes_give_pixels_or_a_reason_and_nothing_else(seed: int, format_: str) -> None:
+    rng = np.random.default_rng(seed)
+    data = bytearray(torn(format_, 1.0))
+    for place in rng.integers(0, len(data), rng.integers(1, 8)):
+        data[place] = rng.integers(0, 256)
+    try:
+        pixels, _ = loading.decode_image(bytes(data))
+    except ImageError:
+        return
+    assert pixels.dtype == np.uint8
+
+
+def test_loading_warns_of_nothing(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded(tmp_path / "x", torn("JPEG", 1.0))
+
+
+# frames
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_turned_frame_knows_where_its_px_come_from(degrees: int) -> None:
+    pixels = corner_marked()
+    frame = Frame.whole(image_of(pixels)).turned(degrees).cut(2, 3, 30, 33)
+    x, y = frame.quad[0]
+    inward = (frame.quad[2] - frame.quad[0]) / np.abs(frame.quad[2] - frame.quad[0])
+    row, column = int(np.floor(y + 0.5 * inward[1])), int(np.floor(x + 0.5 * inward[0]))
+    assert frame.pixels[0, 0] == pixels[row, column]
+    assert frame.source_per_px == pytest.approx(1)
+
+
+def test_a_shrunk_frame_spans_the_same_quad() -> None:
+    frame = Frame.whole(image_of(written()))
+    np.testing.assert_allclose(frame.shrunk(32).quad, frame.quad, atol=1e-3)
+    assert frame.shrunk(32).pixels.shape == (32, 128)
+    assert frame.shrunk(64) is frame
+
+
+def test_a_warp_that_changes_nothing_changes_nothing() -> None:
+    frame = Frame.whole(image_of(written()))
+    np.testing.assert_array_equal(frame.warped(np.eye(3), 240, 60).pixels, frame.pixels)
+
+
+# normalizing
+
+
+def test_a_tight_crop_stays_whole() -> None:
+    crop = normalize(image_of(written()), View())
+    np.testing.assert_allclose(crop.quad, [[0, 0], [240, 0], [240, 60], [0, 60]])
+    np.testing.assert_array_equal(crop.pixels, written())
+    assert crop.tilt_deg == 0.0
+
+
+def test_a_crop_is_kept_at_twice_the_networks_height() -> None:
+    assert normalize(image_of(written(width=960, height=240, size=136)), AS_IT_IS).pixels.shape == (64, 256)
+
+
+@pytest.mark.parametrize("view", [View(), View(turn_tall="clockwise"), View(turn_tall="counter_clockwise")])
+def test_a_tall_picture_is_turned_as_the_station_says(view: View) -> None:
+    tall = np.ascontiguousarray(np.rot90(written()))
+    proposals = propose(image_of(tall), view)
+    assert len(proposals) == (2 if view.turn_tall == "both" else 1)
+    assert all(crop.pixels.shape == (60, 240) for crop in proposals)
+    right = proposals[-1 if view.turn_tall == "both" else 0].pixels
+    upside_down = view.turn_tall == "counter_clockwise"
+    np.testing.assert_array_equal(right, written()[::-1, ::-1] if upside_down else written())
+
+
+def test_a_station_that_never_turns_leaves_tall_pictures() -> None:
+    assert normalize(image_of(written()[:, :30]), View(turn_tall="never")).pixels.shape == (60, 30)
+
+
+def test_a_stations_region_is_cut_and_straightened() -> None:
+    canvas = np.full((300, 600), 90, np.uint8)
+    canvas[120:180, 300:540] = written()
+    view = View(region=((0.5, 0.4), (0.9, 0.4), (0.9, 0.6), (0.5, 0.6)), tighten=False, straighten=False)
+    crop = normalize(image_of(canvas), view)
+    assert crop.pixels.shape == (60, 240)
+    assert np.abs(crop.pixels.astype(int) - written()).max() <= 1
+    np.testing.assert_allclose(crop.quad, [[300, 120], [540, 120], [540, 180], [300, 180]], atol=0.01)
+
+
+def test_a_station_that_is_mounted_upside_down_turns_its_pictures() -> None:
+    crop = normalize(image_of(written()[::-1, ::-1]), View(rotation=180))
+    np.testing.assert_array_equal(crop.pixels, written())
+
+
+@pytest.mark.parametrize("tilt", [-12.0, -6.0, 5.0, 9.0])
+def test_a_tilt_is_measured_and_removed(tilt: float) -> None:
+    level = written(width=320, height=110, size=45)
+    turn = cv2.getRotationMatrix2D((160, 55), tilt, 1.0)
+    tilted = cv2.warpAffine(level, turn, (320, 110), borderMode=cv2.BORDER_REPLICATE)
+    assert estimate_tilt(tilted) == pytest.approx(tilt, abs=2.5)
+    straight = normalize(image_of(tilted), View(tighten=False))
+    assert abs(estimate_tilt(straight.pixels)) <= 2.0
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 900), (64, 64), (40, 4000), (900, 8)])
+@pytest.mark.parametrize("value", [0, 255, None])
+def test_pictures_without_text_pass(shape: tuple[int, int], value: int | None) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+    pixels = noise if value is None else np.full(shape, value, np.uint8)
+    for crop in propose(image_of(pixels), View()):
+        assert min(crop.pixels.shape) >= 1
+        assert np.isfinite(crop.quad).all()
+        assert np.isfinite(to_array(crop.pixels, GEOMETRY)).all()
+
+
+def test_light_that_varies_more_than_the_marks_is_evened() -> None:
+    ramp = np.linspace(0, 100, 240, dtype=np.float32)
+    faint = (written().astype(np.float32) - 170) / 8
+    lit = np.clip(60 + ramp + faint, 0, 255).astype(np.uint8)
+    even = even_light(lit)
+    assert abs(float(even[:, :40].mean()) - float(even[:, -40:].mean())) < 10
+    np.testing.assert_array_equal(even_light(written()), written())
+
+
+def test_the_text_rows_are_those_of_the_strokes() -> None:
+    top, bottom = text_rows(written(height=160))
+    assert (top, bottom) == pytest.approx((63, 97), abs=5)
+
+
+def test_text_height_is_in_source_px() -> None:
+    crop = normalize(image_of(written(width=960, height=240, size=136)), AS_IT_IS)
+    assert crop.text_height_px == pytest.approx(136, rel=0.15)
+
+
+def test_contrast_is_the_spread_of_greys() -> None:
+    assert contrast(np.full((32, 100), 80, np.uint8)) == 0.0
+    assert contrast(np.tile(np.array([0, 255], np.uint8), (32, 50))) == 1.0
+
+
+# the array
+
+
+@given(height=st.integers(8, 100), width=st.integers(8, 1200), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_an_array_is_even_where_it_is_filled_and_zero_beyond(height: int, width: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 255, (height, width), np.uint8)
+    array, filled = to_array(pixels, GEOMETRY), content_width(pixels, GEOMETRY)
+    assert array.shape == (1, 32, GEOMETRY.bucket(filled))
+    assert array.dtype == np.float32
+    assert not array[..., filled:].any()
+    assert abs(float(array[..., :filled].mean())) < 0.1
+    assert np.abs(array).max() <= 4

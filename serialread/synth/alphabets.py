@@ -81,7 +81,6 @@ _FIVE_BY_SEVEN = (
 _FIVE_BY_FIVE = (
     _Cut("dots-5x5", ""),
     _Cut("dots-5x5-slashed", "0/slashed 1/foot"),
-    _Cut("dots-5x5-dotted", "0/dotted"),
 )
 _SET = (
     (7, 9, _Cut("dots-7x9", "s/short I/serif 1/foot M/short", rounding=1)),

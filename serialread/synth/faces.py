@@ -44,9 +44,7 @@ _MISLEADING = frozenset(
 )
 """Families whose capitals are Greek, small letters, or past reading: their labels would lie."""
 
-_HELD_OUT = frozenset(
-    ("strokes-draughtsman", "strokes-wide-octagon", "dots-5x7-bar", "dots-5x5-dotted", "dots-7x9-slashed")
-)
+_HELD_OUT = frozenset(("strokes-draughtsman", "strokes-wide-octagon", "dots-5x7-bar", "dots-7x9-slashed"))
 _HOUSES = {
     "nimbus": "tex c059 p052 z003 urw freesans freemono freeserif tlwg tlwgmono tlwgtypewriter garuda",
     "liberation": "arimo cousine tinos",

@@ -86,11 +86,11 @@ _SET = (
     (7, 9, _Cut("dots-7x9", "s/short I/serif 1/foot M/short", rounding=1)),
     (7, 9, _Cut("dots-7x9-slashed", "s/short 0/slashed 1 7/bar")),
     (7, 9, _Cut("dots-7x9-dotted", "s/short 0/dotted I/serif 4/open A/flat")),
-    (7, 9, _Cut("dots-7x9-open", "s/short 0/open 1/foot I/serif 3/flat", rounding=1)),
+    (7, 9, _Cut("dots-7x9-open", "s/short 0/gap 1/foot I/serif 3/flat", rounding=1)),
     (9, 13, _Cut("dots-9x13", "s/short 2/round M/short", rounding=1)),
     (9, 13, _Cut("dots-9x13-slashed", "s/short 0/slashed 1/foot I/serif", rounding=1)),
     (9, 13, _Cut("dots-9x13-dotted", "s/short 0/dotted 7/bar 6/straight 9/straight")),
-    (9, 13, _Cut("dots-9x13-open", "s/short 0/open 4/high I/serif Z/bar", rounding=2)),
+    (9, 13, _Cut("dots-9x13-open", "s/short 0/gap 4/high I/serif Z/bar", rounding=2)),
 )
 
 

@@ -127,7 +127,7 @@ def _patch(
         case Dots():
             pitch = 1 / (face.rows - 1)
             points = shapes.dots(face, char)
-            body = _circles(shapes.transform(points, matrix), 0.72 * pitch * scale, size)
+            body = _circles(shapes.transform(points, matrix), shapes.BODY * pitch * scale, size)
             return _dots(points, pitch, matrix, size, tool, rng), body
         case _:
             assert_never(face)

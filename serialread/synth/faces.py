@@ -14,19 +14,55 @@ from pathlib import Path
 import cv2
 import numpy as np
 from fontTools.ttLib import TTFont, TTLibError
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from serialread.records import Pixels
+from serialread.synth.alphabets import Dots, Strokes, dot_faces, stroke_faces
+
+__all__ = [
+    "Dots",
+    "Glyph",
+    "Outline",
+    "Strokes",
+    "covers",
+    "dot_faces",
+    "glyph",
+    "held_out",
+    "outline_faces",
+    "stroke_faces",
+]
 
 # fontTools reports harmless oddities of font files; what makes a file unusable is judged below
 logging.getLogger("fontTools").setLevel(logging.ERROR)
 
 _HERE = Path(__file__).parent
-_NEEDED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-./")
-_CAPS_NEEDED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./")
+_CAPITALS, _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+_CAPS_NEEDED = frozenset(f"{_CAPITALS}{_DIGITS}-./")
+_NEEDED = _CAPS_NEEDED | frozenset(_CAPITALS.lower())
 
-Polyline = tuple[tuple[float, float], ...]
+_MISLEADING = frozenset(
+    (
+        *("Standard Symbols PS", "Ubuntu-Title", "unifur", "Fette classic UNZ Fraktur", "El Abogado Loco"),
+        *("Penguin Attack", "It wasn't me", "Wargames", "Monofett", "Major Mono Display", "Unica One"),
+    )
+)
+"""Families whose capitals are Greek, small letters, or past reading: their labels would lie."""
+
+_HELD_OUT = frozenset(("strokes-draughtsman", "strokes-wide-octagon", "dots-5x7-bar", "dots-7x9-slashed"))
+_HOUSES = {
+    "nimbus": "tex c059 p052 z003 urw freesans freemono freeserif tlwg tlwgmono tlwgtypewriter garuda",
+    "liberation": "arimo cousine tinos",
+    "dejavu": "bitstream verana veranda aerial tymes hack arundina waree",
+    "roboto": "yantramanav heebo",
+    "ibm": "ia",
+    "libre": "public",
+    "karla": "karmilla",
+    "monoid": "monoisome",
+    "lato": "carlito",
+    "latin": "cmu",
+    "m": "mplus rounded",
+}
+"""First words of families that share drawings with another: twins stay on one side of the split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +74,6 @@ class Outline:
     path: Path
     index: int
     chars: frozenset[str] = field(repr=False, compare=False, hash=False)
-    caps_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Strokes:
-    """A single-stroke alphabet: polylines a character (a lone point is a dot), and its advances."""
-
-    name: str
-    glyphs: dict[str, tuple[Polyline, ...]] = field(repr=False)
-    advances: dict[str, float] = field(repr=False)
-    caps_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Dots:
-    """A dot matrix, one cap height high: ``rows`` strings of ``cols`` characters each, "." for no dot."""
-
-    name: str
-    rows: int
-    cols: int
-    glyphs: dict[str, tuple[str, ...]] = field(repr=False)
     caps_only: bool = False
 
 
@@ -96,7 +111,7 @@ def _examined(path: Path) -> Iterator[Outline]:
             family, style = font["name"].getBestFamilyName(), font["name"].getBestSubFamilyName()
     except (TTLibError, OSError, KeyError, AssertionError, struct.error):
         return
-    if not chars >= _CAPS_NEEDED:
+    if not chars >= _CAPS_NEEDED or family in _MISLEADING:
         return
     name = f"{family} {style}".strip()
     caps_only = not chars >= _NEEDED
@@ -119,8 +134,17 @@ def _plausible(face: Outline) -> bool:
 
 
 def _unicase(face: Outline) -> bool:
-    same = sum(glyph(face, c, 48).alpha.shape == glyph(face, c.upper(), 48).alpha.shape for c in "abdeghnqrt")
-    return same >= 5
+    """Whether the small letters are capitals, full-size or small ones."""
+    return sum(_alike(face, c, c.upper()) for c in "abdeghnqrt") >= 6
+
+
+def _alike(face: Outline, one: str, other: str) -> bool:
+    """Whether two characters have one shape, whatever their sizes."""
+    a, b = (glyph(face, c, 48).alpha for c in (one, other))
+    if not 0.7 < (a.shape[1] * b.shape[0]) / (a.shape[0] * b.shape[1]) < 1.4:
+        return False
+    inked, other_inked = (cv2.resize(x, (32, 32), interpolation=cv2.INTER_AREA) > 110 for x in (a, b))
+    return int((inked & other_inked).sum()) > 0.75 * int((inked | other_inked).sum())
 
 
 def covers(face: Outline | Strokes | Dots, text: str) -> bool:
@@ -151,127 +175,10 @@ def _font(path: Path, index: int, cap_px: int) -> ImageFont.FreeTypeFont:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """A variant of the stroke skeleton."""
-
-    name: str
-    width: float
-    rounding: int
-    swaps: tuple[str, ...]
-    gap: float = 0.26
-
-
-_CUTS = (
-    _Cut("strokes-iso", 1.0, 3, ()),
-    _Cut("strokes-iso-slashed", 1.0, 3, ("0/slashed", "7/bar")),
-    _Cut("strokes-plotter", 1.0, 0, ("0/slashed", "1", "4/open")),
-    _Cut("strokes-plotter-plain", 0.95, 0, ("2/round", "M/short")),
-    _Cut("strokes-plotter-foot", 1.05, 0, ("1/foot", "I/serif", "0/dotted")),
-    _Cut("strokes-narrow", 0.72, 3, ("1/plain", "4/open"), 0.22),
-    _Cut("strokes-narrow-octagon", 0.75, 0, ("3/flat", "1/plain", "M/short"), 0.22),
-    _Cut("strokes-wide", 1.3, 3, ("4/open", "I/serif", "2/round")),
-    _Cut("strokes-wide-octagon", 1.25, 1, ("0/slashed", "6/straight", "9/straight")),
-    _Cut("strokes-pen", 0.9, 2, ("6/straight", "9/straight", "1/foot", "3/flat", "7/hook", "l/tail")),
-    _Cut("strokes-machinist", 0.85, 1, ("4/high", "7/bar", "Z/bar", "A/flat", "0/open", "l/tail")),
-    _Cut("strokes-draughtsman", 0.9, 3, ("2/round", "6/straight", "9/straight", "M/short", "4/high"), 0.3),
-)
-_GRIDS = ((5, 7), (5, 7), (5, 7), (7, 9), (7, 9), (9, 13))
-_GRID_CUTS = (
-    _Cut("5x7", 1.0, 0, ("A/flat", "M/short", "I/serif", "1/foot", "l/tail", "4/open")),
-    _Cut("5x7-slashed", 1.0, 0, ("A/flat", "M/short", "I/serif", "1/foot", "0/slashed", "3/flat")),
-    _Cut("5x7-plain", 1.0, 0, ("M/short", "1", "6/straight", "9/straight", "2/round")),
-    _Cut("7x9", 1.0, 1, ("I/serif", "1/foot", "M/short")),
-    _Cut("7x9-slashed", 1.0, 0, ("0/slashed", "1", "7/bar")),
-    _Cut("9x13-slashed", 1.0, 1, ("0/slashed", "1/foot", "I/serif")),
-)
-
-
-@lru_cache(maxsize=1)
-def stroke_faces() -> tuple[Strokes, ...]:
-    """Single-stroke alphabets as engraving machines and plotters cut them; drawn for this package."""
-    return tuple(_cut(c) for c in _CUTS)
-
-
-@lru_cache(maxsize=1)
-def dot_faces() -> tuple[Dots, ...]:
-    """Dot matrices from 5 x 7 to 9 x 13, with plain and slashed zeros; set from the stroke skeleton."""
-    return tuple(_dotted(c, cols, rows) for c, (cols, rows) in zip(_GRID_CUTS, _GRIDS, strict=True))
-
-
 def held_out(name: str) -> bool:
-    """Whether a typeface is kept from training: one family in ten, whole families together."""
-    if name.startswith("strokes-"):
-        return name in ("strokes-draughtsman", "strokes-wide-octagon")
-    if name.startswith("dots-"):
-        return name == "dots-7x9-slashed"
-    family = name.split()[0].lower()
-    return hashlib.sha256(family.encode()).digest()[0] % 10 == 0
-
-
-@lru_cache(maxsize=1)
-def _skeleton() -> dict[str, tuple[float, tuple[NDArray[np.float64], ...]]]:
-    """Width and strokes [k, 2] of every character and variant, grid units."""
-    table = {}
-    for line in (_HERE / "data" / "strokes.txt").read_text(encoding="utf-8").splitlines():
-        parts = line.split(" ")
-        if len(parts) < 3 or not parts[1].isdigit():
-            continue
-        strokes = tuple(
-            np.array([[int(s[i], 36), int(s[i + 1], 36)] for i in range(0, len(s), 2)], np.float64)
-            for s in parts[2:]
-        )
-        table[parts[0]] = (float(parts[1]), strokes)
-    return table
-
-
-def _cut(cut: _Cut) -> Strokes:
-    glyphs, advances = {}, {}
-    for char, (width, strokes) in _swapped(cut).items():
-        lines = tuple(_rounded(s, cut.rounding) for s in strokes)
-        glyphs[char] = tuple(
-            tuple((float(x) * cut.width / 8, float(y) / 8 - 1) for x, y in line) for line in lines
-        )
-        advances[char] = width * cut.width / 8 + cut.gap
-    return Strokes(cut.name, glyphs, advances)
-
-
-def _swapped(cut: _Cut) -> dict[str, tuple[float, tuple[NDArray[np.float64], ...]]]:
-    table = _skeleton()
-    plain = {name: value for name, value in table.items() if len(name) == 1}
-    return plain | {name[0]: table[name] for name in cut.swaps}
-
-
-def _rounded(line: NDArray[np.float64], times: int) -> NDArray[np.float64]:
-    """Cut every corner of a polyline at its quarters, again and again (Chaikin); closed lines stay closed."""
-    closed = len(line) > 3 and bool(np.all(line[0] == line[-1]))
-    for _ in range(times if len(line) > 2 else 0):
-        a, b = line[:-1], line[1:]
-        points = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=1).reshape(-1, 2)
-        line = (
-            np.concatenate([points, points[:1]])
-            if closed
-            else np.concatenate([line[:1], points[1:-1], line[-1:]])
-        )
-    return line
-
-
-def _dotted(cut: _Cut, cols: int, rows: int) -> Dots:
-    """Set every character on a matrix; small letters' tails are lifted onto the baseline, as matrices do."""
-    glyphs = {}
-    for char, (width, strokes) in _swapped(cut).items():
-        grid = np.zeros((rows, cols), np.uint8)
-        lowest = max(float(s[:, 1].max()) for s in strokes)
-        lift = max(lowest - 8, 0.0)
-        across = (cols - 1) / max(width, 5.0)
-        shift = round((cols - 1 - width * across) / 2)
-        for stroke in strokes:
-            line = _rounded(stroke, cut.rounding)
-            x = np.round(line[:, 0] * across + shift)
-            y = np.round((line[:, 1] - lift).clip(0) * (rows - 1) / 8)
-            points = np.stack([x, y], axis=1).astype(np.int32)
-            cv2.polylines(grid, [points], False, 1) if len(points) > 1 else grid.__setitem__(
-                (points[0, 1], points[0, 0]), 1
-            )
-        glyphs[char] = tuple("".join("#" if v else "." for v in row) for row in grid)
-    return Dots(f"dots-{cut.name}", rows, cols, glyphs)
+    """Whether a typeface is kept from training: one family in ten, whole and with its twins."""
+    if name.startswith(("strokes-", "dots-")):
+        return name in _HELD_OUT
+    first = name.split()[0].lower()
+    house = next((h for h, twins in _HOUSES.items() if first in twins.split()), first)
+    return hashlib.sha256(house.encode()).digest()[0] % 10 == 0

@@ -20,6 +20,10 @@ _CAP_PX = (
 )
 
 
+BODY = 0.72
+"""Radius, in pitches, at which the dots of a matrix join into one body."""
+
+
 @lru_cache(maxsize=100_000)
 def advance(face: Face, char: str) -> float:
     """Distance to the next character's origin."""
@@ -43,12 +47,12 @@ def extent(face: Face, char: str) -> tuple[float, float, float, float]:
             rows, columns = g.alpha.shape
             return g.left / _CAP_PX, g.top / _CAP_PX, (g.left + columns) / _CAP_PX, (g.top + rows) / _CAP_PX
         case Strokes():
-            points = np.concatenate(strokes(face, char))
+            points, margin = np.concatenate(strokes(face, char)), 0.05
         case Dots():
-            points = dots(face, char)
+            points, margin = dots(face, char), BODY / (face.rows - 1)
         case _:
             assert_never(face)
-    (x0, y0), (x1, y1) = points.min(0) - 0.05, points.max(0) + 0.05
+    (x0, y0), (x1, y1) = points.min(0) - margin, points.max(0) + margin
     return float(x0), float(y0), float(x1), float(y1)
 
 

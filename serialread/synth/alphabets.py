@@ -1,0 +1,182 @@
+"""Alphabets of our own: single strokes as engraving machines cut them, dot matrices as pin markers set them.
+
+Lengths are in cap heights, y down, baseline at 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_DATA = Path(__file__).parent / "data"
+
+T = TypeVar("T")
+Polyline = tuple[tuple[float, float], ...]
+Skeleton = Mapping[str, tuple[float, tuple[NDArray[np.float64], ...]]]
+"""Width and strokes [k, 2] of every character, grid units: cap top 0, baseline 8."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strokes:
+    """A single-stroke alphabet: polylines a character (a lone point is a dot), and its advances."""
+
+    name: str
+    glyphs: dict[str, tuple[Polyline, ...]] = field(repr=False)
+    advances: dict[str, float] = field(repr=False)
+    caps_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dots:
+    """A dot matrix: strings of ``cols`` characters, "." for no dot.
+
+    The first ``rows`` of them are one cap height high; what follows hangs below the baseline.
+    """
+
+    name: str
+    rows: int
+    cols: int
+    glyphs: dict[str, tuple[str, ...]] = field(repr=False)
+    caps_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A variant of an alphabet: other shapes for some characters, another width, rounder corners."""
+
+    name: str
+    swaps: str
+    width: float = 1.0
+    rounding: int = 0
+    gap: float = 0.26
+
+
+_STROKES = (
+    _Cut("strokes-iso", "", 1.0, 3),
+    _Cut("strokes-iso-slashed", "0/slashed 7/bar", 1.0, 3),
+    _Cut("strokes-plotter", "0/slashed 1 4/open", 1.0, 0),
+    _Cut("strokes-plotter-plain", "2/round M/short", 0.95, 0),
+    _Cut("strokes-plotter-foot", "1/foot I/serif 0/dotted", 1.05, 0),
+    _Cut("strokes-narrow", "1/plain I/serif l/tail 4/open", 0.72, 3, 0.22),
+    _Cut("strokes-narrow-octagon", "3/flat 1/plain I/serif l/tail M/short", 0.75, 0, 0.22),
+    _Cut("strokes-wide", "4/open I/serif 2/round", 1.3, 3),
+    _Cut("strokes-wide-octagon", "0/slashed 6/straight 9/straight", 1.25, 1),
+    _Cut("strokes-pen", "6/straight 9/straight 1/foot 3/flat 7/hook l/tail", 0.9, 2),
+    _Cut("strokes-machinist", "4/high 7/bar Z/bar A/flat 0/open l/tail", 0.85, 1),
+    _Cut("strokes-draughtsman", "2/round 6/straight 9/straight M/short 4/high", 0.9, 3, 0.3),
+)
+_FIVE_BY_SEVEN = (
+    _Cut("dots-5x7", "0/pointed"),
+    _Cut("dots-5x7-slashed", "0/slashed 1/foot 5/round"),
+    _Cut("dots-5x7-dotted", "0/dotted 4/open A/flat M/deep W/deep D/square"),
+    _Cut("dots-5x7-open", "0/open 1/foot 3/flat 6/straight 9/straight"),
+    _Cut("dots-5x7-bar", "0/narrow 1/plain 7/bar Z/bar J/bar"),
+    _Cut("dots-5x7-square", "1/foot 7/steep I/bar O/square"),
+)
+_FIVE_BY_FIVE = (
+    _Cut("dots-5x5", ""),
+    _Cut("dots-5x5-slashed", "0/slashed 1/foot"),
+)
+_SET = (
+    (7, 9, _Cut("dots-7x9", "s/short I/serif 1/foot M/short", rounding=1)),
+    (7, 9, _Cut("dots-7x9-slashed", "s/short 0/slashed 1 7/bar")),
+    (7, 9, _Cut("dots-7x9-dotted", "s/short 0/dotted I/serif 4/open A/flat")),
+    (7, 9, _Cut("dots-7x9-open", "s/short 0/gap 1/foot I/serif 3/flat", rounding=1)),
+    (9, 13, _Cut("dots-9x13", "s/short 2/round M/short", rounding=1)),
+    (9, 13, _Cut("dots-9x13-slashed", "s/short 0/slashed 1/foot I/serif", rounding=1)),
+    (9, 13, _Cut("dots-9x13-dotted", "s/short 0/dotted 7/bar 6/straight 9/straight")),
+    (9, 13, _Cut("dots-9x13-open", "s/short 0/gap 4/high I/serif Z/bar", rounding=2)),
+)
+
+
+@lru_cache(maxsize=1)
+def stroke_faces() -> tuple[Strokes, ...]:
+    """Single-stroke alphabets as engraving machines and plotters cut them; drawn for this package."""
+    return tuple(_strokes(cut) for cut in _STROKES)
+
+
+@lru_cache(maxsize=1)
+def dot_faces() -> tuple[Dots, ...]:
+    """Dot matrices from 5 x 5 to 9 x 13, with plain, slashed, dotted and open zeros.
+
+    The small ones are drawn dot by dot; the large ones are set from the stroke skeleton.
+    """
+    large, small = _read_matrix("dots-5x7.txt"), _read_matrix("dots-5x5.txt")
+    return (
+        *(Dots(cut.name, 7, 5, _swapped(large, cut)) for cut in _FIVE_BY_SEVEN),
+        *(Dots(cut.name, 5, 5, _swapped(small, cut), caps_only=True) for cut in _FIVE_BY_FIVE),
+        *(_set(cut, cols, rows) for cols, rows, cut in _SET),
+    )
+
+
+def _swapped(table: Mapping[str, T], cut: _Cut) -> dict[str, T]:
+    plain = {name: value for name, value in table.items() if len(name) == 1}
+    return plain | {name[0]: table[name] for name in cut.swaps.split()}
+
+
+def _read_matrix(file: str) -> dict[str, tuple[str, ...]]:
+    """Rows of every character and variant: blocks of a line of names, then their rows side by side."""
+    table: dict[str, tuple[str, ...]] = {}
+    for block in (_DATA / file).read_text(encoding="utf-8").split("\n\n")[1:]:
+        names, *rows = (line.split() for line in block.strip().split("\n"))
+        table |= zip(names, zip(*rows, strict=True), strict=True)
+    return table
+
+
+@lru_cache(maxsize=1)
+def _skeleton() -> Skeleton:
+    table = {}
+    for line in (_DATA / "strokes.txt").read_text(encoding="utf-8").splitlines():
+        parts = line.split(" ")
+        if len(parts) < 3 or not parts[1].isdigit():
+            continue
+        strokes = tuple(
+            np.array([[int(s[i], 36), int(s[i + 1], 36)] for i in range(0, len(s), 2)], np.float64)
+            for s in parts[2:]
+        )
+        table[parts[0]] = (float(parts[1]), strokes)
+    return table
+
+
+def _strokes(cut: _Cut) -> Strokes:
+    glyphs, advances = {}, {}
+    for char, (width, strokes) in _swapped(_skeleton(), cut).items():
+        lines = tuple(_rounded(s, cut.rounding) for s in strokes)
+        glyphs[char] = tuple(
+            tuple((float(x) * cut.width / 8, float(y) / 8 - 1) for x, y in line) for line in lines
+        )
+        advances[char] = width * cut.width / 8 + cut.gap
+    return Strokes(cut.name, glyphs, advances)
+
+
+def _rounded(line: NDArray[np.float64], times: int) -> NDArray[np.float64]:
+    """Cut every corner of a polyline at its quarters, again and again (Chaikin); closed lines stay closed."""
+    closed = len(line) > 3 and bool(np.all(line[0] == line[-1]))
+    for _ in range(times if len(line) > 2 else 0):
+        a, b = line[:-1], line[1:]
+        points = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=1).reshape(-1, 2)
+        if closed:
+            line = np.concatenate([points, points[:1]])
+        else:
+            line = np.concatenate([line[:1], points[1:-1], line[-1:]])
+    return line
+
+
+def _set(cut: _Cut, cols: int, rows: int) -> Dots:
+    """Set the stroke skeleton on a matrix; tails hang below the baseline."""
+    glyphs = {}
+    for char, (width, strokes) in _swapped(_skeleton(), cut).items():
+        across, down = (cols - 1) / max(width, 5.0), (rows - 1) / 8
+        shift = round((cols - 1 - width * across) / 2)
+        deepest = max(float(s[:, 1].max()) for s in strokes)
+        grid = np.zeros((max(round(deepest * down) + 1, rows), cols), np.uint8)
+        for stroke in strokes:
+            points = np.round(_rounded(stroke, cut.rounding) * (across, down) + (shift, 0)).astype(np.int32)
+            cv2.polylines(grid, [np.repeat(points, 2, axis=0) if len(points) == 1 else points], False, 1)
+        glyphs[char] = tuple("".join("#" if v else "." for v in row) for row in grid)
+    return Dots(cut.name, rows, cols, glyphs)

@@ -91,12 +91,15 @@ def _files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
             yield from _files(Path(entry.path), entered)
 
 
-def _natural(image: str) -> tuple[list[tuple[list[tuple[int, str]], str]], str]:
-    """Sort key: numbers by value, letters by case-folded text, folder by folder; then the name itself."""
-    parts = [(_chunks(part.casefold()), part) for part in image.split("/")]
-    return parts, image
+_Chunk = tuple[bool, int, str]
+"""Whether it is letters, its value as a number, its letters."""
 
 
-def _chunks(text: str) -> list[tuple[int, str]]:
+def _natural(image: str) -> tuple[list[tuple[list[_Chunk], str]], str]:
+    """Sort key: numbers by value before case-folded letters, folder by folder; then the name itself."""
+    return [(_chunks(part.casefold()), part) for part in image.split("/")], image
+
+
+def _chunks(text: str) -> list[_Chunk]:
     chunks = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(int(c), "") if c[0] in "0123456789" else (-1, c) for c in chunks]
+    return [(False, int(c), "") if c[0] in "0123456789" else (True, 0, c) for c in chunks]

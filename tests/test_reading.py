@@ -1,0 +1,493 @@
+"""Folders become records in order, decisions have reasons, results survive kills and full disks."""
+
+import csv
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
+
+from serialread.engine import EngineKind
+from serialread.errors import CalibrationError, RecipeError, RecordsError
+from serialread.imaging import content_width, digest
+from serialread.reading import (
+    FILES,
+    Picture,
+    Reader,
+    Tally,
+    aside,
+    begin,
+    decide,
+    find_images,
+    results,
+    write_records,
+)
+from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
+from serialread.reading.reader import ahead, surest
+from serialread.recipe import Limits, Station, load
+from serialread.records import CharReading, Decision, Reading, Record
+
+CALIB = Path(__file__).parent.parent / "calib"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnx")
+    return write_stub(tmp_path_factory.mktemp("model") / "stub.onnx")
+
+
+def picture(path: Path, width: int = 100, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(60, 200, (32, width), np.uint8)
+    path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
+    return path
+
+
+def reading_of(text: str, confidence: float = 0.9) -> Reading:
+    return Reading(
+        tuple(CharReading(c, confidence, ("", 0.05), (0.0, 0.0, 9.0, 32.0)) for c in text), confidence
+    )
+
+
+def record_of(image: str, text: str = "AB12", **changes: object) -> Record:
+    known = Record(
+        image=image,
+        image_sha256=f"sha of {image}",
+        batch=image.rpartition("/")[0],
+        reading=reading_of(text),
+        decision=Decision.REVIEW,
+        reason="why",
+        quad=((0.0, 0.0), (9.0, 0.0), (9.0, 4.0), (0.0, 4.0)),
+        text_height_px=24.0,
+        contrast=0.5,
+        tilt_deg=0.0,
+        model_id=MODEL_ID,
+        station_id="",
+        read_at=datetime(2026, 1, 5, 8, 0, tzinfo=UTC),
+        elapsed_ms=3.25,
+    )
+    return replace(known, **changes)
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "readings.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def json_lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "readings.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+# finding
+
+
+def test_pictures_are_found_below_folders_in_natural_order(tmp_path: Path) -> None:
+    names = ["a/1.jpeg", "a/2.tif", "a/10.webp", "b9.jpg", "b10.PNG", "Ä ö/x.bmp"]
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_images([tmp_path])
+    assert [p.image for p in found.pictures] == [
+        "a/1.jpeg",
+        "a/2.tif",
+        "a/10.webp",
+        "b9.jpg",
+        "b10.PNG",
+        "Ä ö/x.bmp",
+    ]
+    assert [p.batch for p in found.pictures] == ["a", "a", "a", "", "", "Ä ö"]
+
+
+def test_other_files_are_counted_and_hidden_ones_passed_over(tmp_path: Path) -> None:
+    for name in ("1.jpg", "labels.csv", "._1.jpg", ".hidden/2.jpg", "noext"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_images([tmp_path])
+    assert ([p.image for p in found.pictures], found.others) == (["1.jpg"], 3)
+
+
+def test_a_file_that_is_named_is_always_taken(tmp_path: Path) -> None:
+    odd = tmp_path / "scan.dat"
+    odd.touch()
+    assert find_images([odd]).pictures == (Picture(odd, "scan.dat"),)
+
+
+def test_paths_are_read_in_the_order_they_are_given(tmp_path: Path) -> None:
+    for name in ("z/1.jpg", "a/1.jpg"):
+        picture(tmp_path / name)
+    found = find_images([tmp_path / "z", tmp_path / "a"])
+    assert [p.path.parent.name for p in found.pictures] == ["z", "a"]
+
+
+def test_links_that_lead_back_are_entered_once(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.jpg")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a" / "dangling.jpg").symlink_to(tmp_path / "none")
+    assert [p.image for p in find_images([tmp_path]).pictures] == ["a/1.jpg", "a/dangling.jpg"]
+
+
+def test_an_empty_folder_and_a_missing_path_are_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordsError, match=r"empty: no pictures here. Give a folder with .bmp, .jpeg, .jpg"):
+        find_images([tmp_path / "empty"])
+    with pytest.raises(RecordsError) as caught:
+        find_images([tmp_path / "none"])
+    assert str(caught.value) == f"{tmp_path / 'none'}: no such file or folder. Check the path."
+
+
+# deciding
+
+
+MEASURED = Limits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "height_px", "limits", "decision", "reason"),
+    [
+        ("", 0.9, 30, Limits(), Decision.REJECT, "no character found"),
+        ("A1", 1.0, 30, Limits(), Decision.REVIEW, "not calibrated: no limit says how sure is sure enough"),
+        ("A1", 1.0, 30, MEASURED, Decision.ACCEPT, ""),
+        ("A1", 0.9, 30, MEASURED, Decision.REVIEW, "confidence 0.729 is below 0.900"),
+        ("A1", 0.5, 30, MEASURED, Decision.REJECT, "confidence 0.125 is below 0.200"),
+        ("A1", 1.0, 70, MEASURED, Decision.REVIEW, "text is 70 px high, expected 10 to 60"),
+        ("A1", 1.0, 4, Limits(), Decision.REVIEW, "text is 4 px high, expected 10 to 1000"),
+    ],
+)
+def test_decisions_have_reasons(
+    text: str, confidence: float, height_px: float, limits: Limits, decision: Decision, reason: str
+) -> None:
+    assert decide(reading_of(text, confidence), height_px, limits) == (decision, reason)
+
+
+@given(confidence=st.floats(0, 1), text=st.text("A1", min_size=1, max_size=25), height=st.floats(1, 2000))
+def test_an_uncalibrated_reader_never_accepts(confidence: float, text: str, height: float) -> None:
+    assert decide(reading_of(text, confidence), height, Limits())[0] is Decision.REVIEW
+
+
+# stations
+
+
+def test_the_first_station_file_is_valid_and_accepts_nothing() -> None:
+    station = load(CALIB / "bench-camera.toml", Station)
+    assert station.station_id.startswith("bench-camera-")
+    assert station.limits.accept_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[limits]\naccept_at = 0.9", "hold for one model only: name its model_id"),
+        ("model_id = 'm'\n[limits]\naccept_at = 0.5\nreview_at = 0.6", "review_at must not exceed accept_at"),
+        ("[limits]\ntext_height_px = [9, 3]", "text_height_px is (least, most)"),
+        ("[view]\nregion = [[0,0],[0,1],[1,1],[1,0]]", "corners must go clockwise"),
+        ("[view]\nrotation = 45", "view.rotation"),
+        ("name = 'a b'", "name"),
+        ("[view]\ntighen = true", "view.tighen: no such key"),
+    ],
+)
+def test_a_station_that_makes_no_sense_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load(path, Station)
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_station_of_another_model_is_refused(model: Path) -> None:
+    with pytest.raises(CalibrationError) as caught:
+        Reader(model, Station(name="s1", model_id="other"))
+    assert str(caught.value) == (
+        f"station s1: measured with model other, got {MODEL_ID}. "
+        "Give that model, or take model_id and limits out of the file."
+    )
+
+
+def test_a_stations_id_changes_with_any_of_its_values() -> None:
+    plain = Station(name="s1")
+    assert plain.station_id != Station(name="s1", limits=Limits(text_height_px=(10, 50))).station_id
+    assert Station().station_id == ""
+
+
+# reading
+
+
+def expected(width: int) -> str:
+    filled = content_width(np.zeros((32, width), np.uint8), GEOMETRY)
+    return digit(filled / GEOMETRY.bucket(filled)) + "7"
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 150])
+def test_records_come_in_the_order_of_the_pictures(model: Path, tmp_path: Path, count: int) -> None:
+    widths = np.random.default_rng(3).integers(60, 400, count).tolist()
+    paths = [picture(tmp_path / f"{i}.png", width, seed=i) for i, width in enumerate(widths)]
+    records = list(Reader(model).read(paths))
+    assert [r.image for r in records] == [p.name for p in paths]
+    texts = [r.reading.text if r.reading else None for r in records]
+    assert texts == [expected(width) for width in widths]
+    assert all(r.decision is Decision.REVIEW and r.model_id == MODEL_ID for r in records)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_any_engine_reads_the_same(model: Path, tmp_path: Path, engine: EngineKind) -> None:
+    paths = [picture(tmp_path / f"{w}.png", w) for w in (70, 130, 300)]
+    texts = [r.reading.text for r in Reader(model, engine=engine).read(paths) if r.reading]
+    assert texts == [expected(w) for w in (70, 130, 300)]
+
+
+def test_a_broken_picture_among_good_ones_is_a_record_with_its_reason(model: Path, tmp_path: Path) -> None:
+    paths = [picture(tmp_path / "1.jpg"), tmp_path / "2.jpg", tmp_path / "3.jpg", picture(tmp_path / "4.png")]
+    paths[1].write_bytes(paths[0].read_bytes()[:-400])
+    records = list(Reader(model).read(paths))
+    assert [r.decision for r in records] == [
+        Decision.REVIEW,
+        Decision.REJECT,
+        Decision.REJECT,
+        Decision.REVIEW,
+    ]
+    assert records[1].reason == "truncated: the file ends before the picture does. Copy it again."
+    assert records[1].reading is None
+    assert len(records[1].image_sha256) == 64
+    assert records[2].reason.startswith("cannot be read (No such file")
+    assert records[2].image_sha256 == ""
+
+
+def test_a_later_run_reads_the_same(model: Path, tmp_path: Path) -> None:
+    paths = [picture(tmp_path / f"{i}.png", 90 + i, seed=i) for i in range(20)]
+    first, second = ([r.reading for r in Reader(model, workers=n).read(paths)] for n in (1, 3))
+    assert first == second
+
+
+def test_of_several_proposals_the_one_with_most_sure_characters_counts() -> None:
+    assert surest([reading_of("1", 0.99), reading_of("12345", 0.8), reading_of("1234567", 0.4)]) == 1
+    assert surest([reading_of(""), reading_of("77", 0.3)]) == 0
+
+
+def test_only_so_many_pictures_are_held_at_a_time() -> None:
+    lock, started, seen = threading.Lock(), 0, 0
+
+    def work(item: int) -> int:
+        nonlocal started
+        with lock:
+            started += 1
+        return item
+
+    def endless() -> Iterator[int]:
+        yield from range(10**9)
+
+    with ThreadPoolExecutor(2) as pool:
+        results_ = ahead(pool, work, endless(), 8)
+        for item in results_:
+            assert item == seen
+            seen += 1
+            assert started <= seen + 8
+            if seen == 100:
+                results_.close()
+                break
+
+
+def test_a_slow_consumer_or_an_early_stop_leaves_no_threads_behind(model: Path, tmp_path: Path) -> None:
+    before = threading.active_count()
+    records = Reader(model).read([picture(tmp_path / f"{i}.png") for i in range(80)])
+    next(records)
+    records.close()
+    for _ in range(50):
+        if threading.active_count() <= before:
+            break
+        time.sleep(0.02)
+    assert threading.active_count() <= before
+
+
+# writing
+
+
+def pictures_of(tmp_path: Path, count: int) -> tuple[Picture, ...]:
+    for i in range(count):
+        picture(tmp_path / "in" / f"{i}.png", 90 + i, seed=i)
+    return find_images([tmp_path / "in"]).pictures
+
+
+def run(out: Path, pictures: tuple[Picture, ...], mode: results.Mode = "new") -> results.Start:
+    """What the command does, with made-up readings."""
+    start = begin(out, mode, pictures, MODEL_ID, "")
+    made = (record_of(p.image, image_sha256=digest(p.path), batch=p.batch) for p in start.pictures)
+    for _ in write_records(made, out):
+        pass
+    return start
+
+
+def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    begin(out, "new", (), MODEL_ID, "")
+    list(write_records(Reader(model).read(pictures_of(tmp_path, 3)), out))
+    header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header == (
+        "image,batch,text,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
+        "text_height_px,contrast,tilt_deg,elapsed_ms,read_at,station_id,model_id,sha256"
+    )
+    row, line = rows(out)[1], json_lines(out)[1]
+    assert (row["image"], row["text"], row["decision"]) == ("1.png", expected(91), "REVIEW")
+    assert {str(line[c]) for c in ("text", "confidence", "sha256")} <= set(row.values())
+    assert [c["char"] for c in line["chars"]] == list(expected(91))
+    assert len(line["chars"][0]["box"]) == 4
+
+
+@pytest.mark.parametrize("text", ['A,"1"', "=1+2", "00123", "1E5", "-7", "'", "NA", ";|"])
+def test_a_text_stays_what_it_is_in_the_table(tmp_path: Path, text: str) -> None:
+    begin(tmp_path, "new", (), MODEL_ID, "")
+    list(write_records([record_of("a.png", text)], tmp_path))
+    assert rows(tmp_path)[0]["text"] == text
+
+
+def test_the_weakest_character_is_counted_from_one() -> None:
+    chars = tuple(CharReading(c, p, ("", 0.0)) for c, p in (("A", 0.9), ("B", 0.4), ("C", 0.8)))
+    row = dict(zip(COLUMNS, csv_row(json_line(record_of("x", reading=Reading(chars, 1.0)))), strict=True))
+    assert (row["weakest_char"], row["weakest_position"], row["weakest_confidence"]) == ("B", "2", "0.4")
+
+
+def test_an_unread_picture_has_empty_cells(tmp_path: Path) -> None:
+    changes = dict.fromkeys(("reading", "quad", "text_height_px", "contrast", "tilt_deg"))
+    row = dict(zip(COLUMNS, csv_row(json_line(record_of("x", **changes))), strict=True))
+    assert {row[c] for c in ("text", "confidence", "weakest_char", "tilt_deg")} == {""}
+
+
+def test_names_that_are_no_unicode_are_written(tmp_path: Path) -> None:
+    line = json_line(record_of("bad\udcff.png"))
+    assert b"bad" in json_bytes(line)
+    assert json.loads(json_bytes(line))["image"] == "bad\udcff.png"
+    assert b"bad" in csv_bytes(csv_row(line))
+
+
+def test_results_are_not_touched_unless_asked(tmp_path: Path) -> None:
+    pictures = pictures_of(tmp_path, 2)
+    out = tmp_path / "out"
+    run(out, pictures)
+    with pytest.raises(RecordsError) as caught:
+        run(out, pictures)
+    assert str(caught.value) == f"{out}: holds results already. Go on with --resume, or --overwrite them."
+    run(out, pictures[:1], "overwrite")
+    assert [r["image"] for r in rows(out)] == ["0.png"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_a_killed_run_goes_on_wherever_it_was_cut(
+    tmp_path_factory: pytest.TempPathFactory, shares: tuple[float, float]
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("cut")
+    pictures = pictures_of(tmp_path, 5)
+    out = tmp_path / "out"
+    run(out, pictures)
+    whole = json_lines(out)
+    for name, share in zip(FILES, shares, strict=True):
+        os.truncate(out / name, int((out / name).stat().st_size * share))
+    start = run(out, pictures, "resume")
+    assert start.kept + len(start.pictures) == 5
+    assert json_lines(out) == whole
+    assert [r["image"] for r in rows(out)] == [p.image for p in pictures]
+
+
+def test_going_on_reads_only_what_is_missing(tmp_path: Path) -> None:
+    pictures = pictures_of(tmp_path, 6)
+    out = tmp_path / "out"
+    run(out, pictures[:4])
+    before = (out / "readings.jsonl").read_bytes()
+    start = run(out, pictures, "resume")
+    assert (start.kept, start.again, [p.image for p in start.pictures]) == (4, 0, ["4.png", "5.png"])
+    assert start.not_accepted == 4
+    assert (out / "readings.jsonl").read_bytes().startswith(before)
+    assert aside(find_images([tmp_path / "in"]), start) == "; 4 kept from before"
+
+
+def test_a_changed_picture_is_read_again_and_has_one_line(tmp_path: Path) -> None:
+    pictures = pictures_of(tmp_path, 3)
+    out = tmp_path / "out"
+    run(out, pictures)
+    picture(pictures[1].path, 260)
+    start = run(out, pictures, "resume")
+    assert (start.kept, start.again) == (2, 1)
+    assert sorted(r["image"] for r in rows(out)) == ["0.png", "1.png", "2.png"]
+
+
+def test_two_folders_with_equal_names_keep_their_lines(tmp_path: Path) -> None:
+    first = picture(tmp_path / "a" / "1.png", 90)
+    (tmp_path / "b").mkdir()
+    shutil.copy(first, tmp_path / "b" / "1.png")
+    pictures = find_images([tmp_path / "a", tmp_path / "b"]).pictures
+    run(tmp_path / "out", pictures)
+    start = begin(tmp_path / "out", "resume", pictures, MODEL_ID, "")
+    assert (start.kept, start.pictures) == (2, ())
+
+
+def test_going_on_with_another_model_or_station_is_refused(tmp_path: Path) -> None:
+    pictures = pictures_of(tmp_path, 1)
+    run(tmp_path / "out", pictures)
+    for ids in (("other", ""), (MODEL_ID, "s1-000000")):
+        with pytest.raises(RecordsError, match=f"was read with model {MODEL_ID} and station none"):
+            begin(tmp_path / "out", "resume", pictures, *ids)
+
+
+def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordsError) as caught:
+        begin(tmp_path / "file", "new", (), MODEL_ID, "")
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'file'}: cannot be written (File exists). Make room or name"
+    )
+
+
+class _SmallDisk:
+    """A file on a disk with room for some bytes more."""
+
+    def __init__(self, file: object, room: int) -> None:
+        self._file, self._room = file, room
+
+    def write(self, data: memoryview) -> int:
+        if not self._room:
+            raise OSError(28, "No space left on device")
+        written = self._file.write(data[: self._room])
+        self._room -= written
+        return int(written)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("room", [0, 1, 300])
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "readings.jsonl"
+    line = json_bytes(json_line(record_of("1.png")))
+    path.write_bytes(line)
+    with path.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        results._append(_SmallDisk(file, room), line)
+    assert path.read_bytes() == line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    for name in FILES:
+        (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(RecordsError, match=r"cannot be written \(.*\). Make room"):
+        list(write_records([record_of("1.png")], tmp_path))
+
+
+def test_the_tally_counts_and_names_the_least_sure() -> None:
+    tally = Tally()
+    for i in range(9):
+        tally.add(record_of(f"{i}.png", reading=reading_of("A", 0.1 * i)))
+    tally.add(record_of("none.png", reading=None, decision=Decision.REJECT))
+    tally.add(record_of("sure.png", decision=Decision.ACCEPT))
+    assert (tally.images, tally.read, tally.not_accepted) == (11, 10, 10)
+    assert [entry[2] for entry in sorted(tally.least_sure, reverse=True)] == [f"{i}.png" for i in range(5)]

@@ -138,9 +138,9 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
 
 
 def export(run: Path, out: Path) -> Path:
-    """Write the model file of a run: one ONNX file that knows its alphabet, its geometry and its id.
+    """Write the model file of a run: one ONNX file that knows its alphabet, geometry and id.
 
-    Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B and any W that is a multiple
+    Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W that is a multiple
     of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, and ``attention`` float32 [B, 26, W / 4].
     Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
 

@@ -1,4 +1,4 @@
-"""What the network is told: every loss term by name; after SIGA (Guan et al., CVPR 2023), the start-up is o
+"""What the network is told: every loss term by name; after SIGA (Guan et al., CVPR 2023), start-up ours.
 
 Shapes: B crops, T slots, N columns, C classes, h x N feature cells.
 """
@@ -87,10 +87,10 @@ def difference(alpha: Tensor, segmentation: Tensor, lengths: Tensor, losses: Los
     shares = bands(alpha, lengths)
     saliency = torch.sigmoid(losses.slope * (shares - losses.threshold)) * (shares > 0)
     covered = saliency.sum(1).clamp(1e-4, 1)  # [B, N]
-    text = (
-        (segmentation.detach() > 0).sum(1).unflatten(-1, (-1, 2)).sum(-1).float()
-    )  # pixels of text in a column
-    return -(text * covered.log()).sum() / text.sum().clamp_min(1)
+    shown = (segmentation.detach() > 0).sum(1).float()  # [B, W / 2]
+    text = shown[:, ::2] + shown[:, 1::2]  # half-resolution pixels of text in a column
+    missed: Tensor = -(text * covered.log()).sum() / text.sum().clamp_min(1)
+    return missed
 
 
 def _glyph_maps(view: TrainingView, targets: Targets, losses: Losses, ramp: float) -> Tensor:

@@ -74,4 +74,5 @@ def _lit(pixels: Pixels, knobs: Augmentation, rng: np.random.Generator) -> Pixel
     if blur > 0.3:
         light = cv2.GaussianBlur(light, (0, 0), blur).astype(np.float32, copy=False)
     noise = rng.standard_normal(light.shape, np.float32) * np.float32(rng.uniform(0, knobs.noise))
-    return np.clip(light + noise, 0, 255).astype(np.uint8)
+    lit: Pixels = np.clip(light + noise, 0, 255).astype(np.uint8)
+    return lit

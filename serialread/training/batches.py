@@ -176,15 +176,16 @@ def _masks(glyphs: Pixels, bucket: int, geometry: CropGeometry) -> Pixels:
 
 
 def owners(masks: Pixels, characters: int) -> NDArray[np.int64]:
-    """Character id of every column of four px [N]: the character that reaches into it, the nearest if several do."""
+    """Character id of every column of four px [N]: who reaches into it, the nearest if several do."""
     width = masks.shape[1]
-    seen = np.zeros((characters + 1, width), bool)
-    seen[np.minimum(masks, characters), np.arange(width)[None]] = True
-    seen = seen[1:]
+    if characters == 0:
+        return np.zeros(width // 4, np.int64)
+    present: NDArray[np.bool_] = np.zeros((characters + 1, width), np.bool_)
+    present[np.minimum(masks, characters), np.arange(width)[None]] = True
+    seen: NDArray[np.bool_] = present[1:]
     left, right = seen.argmax(1), width - 1 - seen[:, ::-1].argmax(1)  # [n]
     start = np.arange(0, width, 4)
-    reaches = (right[:, None] >= start) & (left[:, None] <= start + 3) & seen.any(1)[:, None]  # [n, N]
+    visible = np.asarray(seen.any(1))
+    reaches = (right[:, None] >= start) & (left[:, None] <= start + 3) & visible[:, None]  # [n, N]
     far = np.where(reaches, np.abs(start + 1.5 - (left + right)[:, None] / 2), np.inf)
-    if characters == 0:
-        return np.zeros(len(start), np.int64)
     return np.where(reaches.any(0), far.argmin(0) + 1, 0)

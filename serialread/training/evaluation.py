@@ -30,7 +30,7 @@ class Evaluation:
     mpsc: float
     """Share read by the MPSC protocol: lower case, letters and digits only."""
     gates: tuple[float, float]
-    """Mean gate z of each level over the characters: 1 where only the glimpse counts, 0 where only the glyph does."""
+    """Mean gate z of each level over the characters: 1 is glimpse alone, 0 is glyph alone."""
     glyph_iou: float
     """Overlap of the finer glyph map with each character's rendered mask, mean over characters."""
     attention_inside: float
@@ -98,12 +98,13 @@ class Examination:
     def to_text(self) -> str:
         """All measures as lines for people."""
         whole, blind = self.whole, self.blind
+        fine, coarse = whole.gates
         return "\n".join(
             [
                 f"{self.model_id} on {whole.samples} samples",
-                f"read exactly           {whole.strict:7.2%}   with glyph features zeroed {blind.strict:7.2%}",
-                f"read by MPSC protocol  {whole.mpsc:7.2%}   with glyph features zeroed {blind.mpsc:7.2%}",
-                f"mean gate z            {whole.gates[0]:7.3f} (fine) {whole.gates[1]:.3f} (coarse); 1 is glimpse alone",
+                f"read exactly           {whole.strict:7.2%}   glyph features zeroed {blind.strict:7.2%}",
+                f"read by MPSC protocol  {whole.mpsc:7.2%}   glyph features zeroed {blind.mpsc:7.2%}",
+                f"mean gate z            {fine:7.3f} (fine) {coarse:.3f} (coarse); 1 is glimpse alone",
                 f"glyph-map overlap      {whole.glyph_iou:7.3f}",
                 f"attention inside       {whole.attention_inside:7.2%}",
                 f"attention drifted      {whole.drift:7.2%}",

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from serialread import checkpoint as checkpoints
@@ -84,7 +85,8 @@ def train(
     _keep_memory()
     if knobs.replicas > 1:
         torch.set_num_threads(1)
-    model = Recognizer(recipe.network, recipe.geometry, alphabet).to(memory_format=torch.channels_last)
+    model = Recognizer(recipe.network, recipe.geometry, alphabet)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(_groups(model, knobs.decay), lr=knobs.rate, betas=(0.9, 0.98), fused=True)
     start, best = 0, -1.0
@@ -121,7 +123,7 @@ def train(
             loss = sum(parts.values())
             if not math.isfinite(loss):
                 raise RecipeError(
-                    f"step {step}: the loss is {loss} ({_worst(parts)}). Lower optimisation.rate and train anew."
+                    f"step {step}: the loss is {loss} ({_worst(parts)}). Lower optimisation.rate; train anew."
                 )
             _average(average, model, min(knobs.average, (1 + step) / (10 + step)))
             log.add(step, parts, rate=rate, crops_per_s=speed.tick())
@@ -215,17 +217,18 @@ class _Part(Sequence[Sample]):
         return self.whole[self.places[index]]
 
 
-def _surveyed(samples: Sequence[Sample], recipe: TrainingRecipe, alphabet: Alphabet, out: Path) -> Any:
+def _surveyed(
+    samples: Sequence[Sample], recipe: TrainingRecipe, alphabet: Alphabet, out: Path
+) -> NDArray[np.int32]:
     """Width buckets of all samples; kept in the run's folder, since a look at each takes a minute."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(f"{out}: cannot be made: {error.strerror}. Name another folder.") from None
-    kept = out / "buckets.npy"
+    widths = "-".join(map(str, recipe.geometry.widths))
+    kept = out / f"buckets-{len(samples)}-{widths}.npy"
     if kept.exists():
-        buckets = np.load(kept)
-        if len(buckets) == len(samples):
-            return buckets
+        return np.asarray(np.load(kept), np.int32)
     buckets = survey(samples, recipe.geometry, alphabet)
     np.save(kept, buckets)
     return buckets
@@ -261,7 +264,7 @@ def _stop_asked() -> Iterator[threading.Event]:
 
     def ask(number: int, _: object) -> None:
         event.set()
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, ask)

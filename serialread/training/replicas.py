@@ -13,8 +13,8 @@ from serialread.training.batches import Batch
 class Replicas:
     """The network, once a thread: each learns from its part of a batch, and the gradients are averaged.
 
-    A thread that works alone waits at no barrier inside a layer, which makes two of them a fifth faster than one
-    network spread over two cores. Replicas share their parameters; each normalises by its own part of the batch.
+    A thread that works alone waits at no barrier inside a layer, which makes two of them a fifth faster than
+    one network spread over two cores. Replicas share their parameters; each normalises by its own part.
     """
 
     def __init__(self, model: Recognizer, count: int) -> None:

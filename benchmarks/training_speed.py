@@ -1,0 +1,75 @@
+"""Crops per second of the bare network and of the whole loop, same recipe, same store, same minutes.
+
+    python benchmarks/training_speed.py RECIPE STORE [--steps 40]
+
+Bare: forward, losses, backward on batches that already lie in memory, in the store's mix of widths. Loop: what
+``serialread train`` does, reading, augmentation, optimizer, averaging and log included, validation excluded.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from serialread.codes import Alphabet
+from serialread.model import Recognizer
+from serialread.recipe import TrainingRecipe, load
+from serialread.store import SampleStore
+from serialread.training import train
+from serialread.training.batches import Batches, Plan, survey
+from serialread.training.replicas import Replicas
+
+
+def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float, float]:
+    """Crops per second without reading and without optimizer, and the mean width in px."""
+    knobs = recipe.optimisation
+    plan = Plan(survey(store, recipe.geometry, Alphabet()), knobs.batch, recipe.seed)
+    batches = Batches(store, plan, recipe.geometry, Alphabet(), recipe.augmentation)
+    held = [batches[step] for step in range(steps)]
+    if knobs.replicas > 1:
+        torch.set_num_threads(1)
+    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
+    model.to(memory_format=torch.channels_last)
+    replicas = Replicas(model, knobs.replicas)
+    for batch in held[:3]:
+        replicas.learn(batch, recipe, 0.5)
+    started = time.perf_counter()
+    for batch in held:
+        replicas.learn(batch, recipe, 0.5)
+    seconds = time.perf_counter() - started
+    return steps * knobs.batch / seconds, statistics.fmean(batch.crops.shape[-1] for batch in held)
+
+
+def loop(recipe: TrainingRecipe, store: SampleStore, steps: int) -> float:
+    """Crops per second of the training loop, its first steps left out."""
+    knobs = recipe.optimisation
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        for progress in train(recipe, [store], Path(folder)):
+            times.append(time.perf_counter())
+            if progress.step == steps + 3:
+                break
+    return steps * knobs.batch / (times[-1] - times[2])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--steps", type=int, default=40)
+    asked = parser.parse_args()
+    recipe, store = load(asked.recipe, TrainingRecipe), SampleStore(asked.store)
+    looped = loop(recipe, store, asked.steps)
+    network, width = bare(recipe, store, asked.steps)
+    print(f"mean padded width {width:.0f} px")
+    print(f"bare network      {network:.0f} crops/s")
+    print(f"whole loop        {looped:.0f} crops/s, {looped / network:.0%} of it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""A trained network survives its file, and the model file reads exactly as the network does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+import torch
+from sample_cases import sample
+
+from serialread import checkpoint
+from serialread.checkpoint import Checkpoint
+from serialread.codes import PRINTABLE, Alphabet
+from serialread.errors import CheckpointError
+from serialread.imaging import to_array
+from serialread.model import Recognizer
+from serialread.recipe import TrainingRecipe, load, recipe_id
+from serialread.records import Floats
+
+RECIPES = Path(__file__).parent.parent / "recipes" / "train"
+TOLERANCE = 1e-4
+"""Log-probabilities and attention, the same 16-bit weights in 32-bit arithmetic on both sides."""
+
+
+def trained() -> Checkpoint:
+    recipe = load(RECIPES / "siga-tiny.toml", TrainingRecipe)
+    torch.manual_seed(3)
+    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
+    with torch.no_grad():
+        for _ in range(5):  # running statistics that differ from those of a new network
+            model.train().learn(torch.randn(8, 1, 32, 96) * 2 + 0.3)
+    return Checkpoint(recipe, Alphabet(), model.state_dict(), 42)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    checkpoint.save(trained(), folder / "best.pt")
+    return checkpoint.export(folder, folder / "model.onnx")
+
+
+def crops(count: int, length: int) -> Floats:
+    geometry = trained().recipe.geometry
+    return np.stack([to_array(sample(seed, length).pixels, geometry) for seed in range(count)])
+
+
+def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
+    before = trained()
+    checkpoint.save(before, tmp_path / "best.pt")
+    after = checkpoint.load(tmp_path)
+
+    assert (after.recipe, after.alphabet, after.steps) == (before.recipe, before.alphabet, 42)
+    assert all(torch.equal(after.weights[name], before.weights[name]) for name in before.weights)
+    assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_the_id_follows_the_weights_that_read_and_no_others() -> None:
+    one = trained()
+    taught = dict(one.weights) | {"ctc.weight": one.weights["ctc.weight"] + 1}
+    changed = dict(one.weights) | {"classifier.1.bias": one.weights["classifier.1.bias"] + 1}
+
+    assert one.model_id.startswith("siga-tiny-")
+    assert len(one.model_id) == len("siga-tiny-") + 12
+    assert Checkpoint(one.recipe, one.alphabet, taught, 7).model_id == one.model_id
+    assert Checkpoint(one.recipe, one.alphabet, changed, 42).model_id != one.model_id
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    torn, future, bare = (tmp_path / name for name in ("torn.pt", "future.pt", "bare.pt"))
+    torn.write_bytes(b"no zip")
+    torch.save({"format": 99}, future)
+    checkpoint.save(trained(), bare)
+
+    with pytest.raises(CheckpointError) as missing:
+        checkpoint.load(tmp_path)
+    assert str(missing.value) == (
+        f"{tmp_path / 'best.pt'}: no checkpoint here. "
+        "Train one: serialread train RECIPE --data STORE --out RUN"
+    )
+    with pytest.raises(CheckpointError, match="not a checkpoint of serialread, or a torn one"):
+        checkpoint.load(torn)
+    with pytest.raises(CheckpointError, match="checkpoint format 99, this version reads 1"):
+        checkpoint.load(future)
+    with pytest.raises(CheckpointError, match="no run to go on with"):
+        checkpoint.load_state(bare)
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, 4), (3, 4), (2, 8)])
+def test_the_model_file_reads_as_torch_does_in_both_engines(
+    model_file: Path, count: int, length: int
+) -> None:
+    array = crops(count, length)
+    with torch.inference_mode():
+        scores, attention = trained().deployed()(torch.from_numpy(array))
+
+    session = onnxruntime.InferenceSession(str(model_file), providers=["CPUExecutionProvider"])
+    compiled = openvino.Core().compile_model(str(model_file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    by_ort = session.run(["scores", "attention"], {"crops": array})
+    by_openvino = [compiled(array)[name] for name in ("scores", "attention")]
+
+    assert scores.shape == (count, 26, 95)
+    assert attention.shape == (count, 26, array.shape[-1] // 4)
+    for answer in (by_ort, by_openvino):
+        np.testing.assert_allclose(answer[0], scores.numpy(), atol=TOLERANCE)
+        np.testing.assert_allclose(answer[1], attention.numpy(), atol=TOLERANCE)
+
+
+def test_rounding_and_melting_hardly_change_the_reading() -> None:
+    array = torch.from_numpy(crops(3, 4))
+    with torch.inference_mode():
+        exact, _ = trained().network()(array)
+        stored, _ = trained().deployed()(array)
+    torch.testing.assert_close(stored, exact, atol=0.02, rtol=0)
+
+
+def test_the_model_file_says_what_it_is(model_file: Path) -> None:
+    meta = onnxruntime.InferenceSession(str(model_file)).get_modelmeta().custom_metadata_map
+    one = trained()
+
+    assert json.loads(meta["serialread"]) == {
+        "model_id": one.model_id,
+        "alphabet": PRINTABLE,
+        "height": 32,
+        "widths": list(one.recipe.geometry.widths),
+        "max_length": 25,
+        "recipe_id": recipe_id(one.recipe),
+        "steps": 42,
+    }
+
+
+def test_the_model_file_stores_halves_and_nothing_that_only_teaches(model_file: Path) -> None:
+    import onnx
+
+    graph = onnx.load(model_file).graph
+    sizes = dict.fromkeys((onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16), 0)
+    for weight in graph.initializer:
+        sizes[weight.data_type] = sizes.get(weight.data_type, 0) + int(np.prod(weight.dims))
+    names = " ".join(weight.name for weight in graph.initializer)
+
+    assert sizes[onnx.TensorProto.FLOAT] < 0.05 * sizes[onnx.TensorProto.FLOAT16]
+    assert "segmentation" not in names
+    assert "ctc" not in names
+
+
+def test_the_shipped_network_fits_into_twelve_megabytes() -> None:
+    recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
+    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
+    assert 2 * sum(p.numel() for p in model.parameters()) < 11e6

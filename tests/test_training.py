@@ -1,0 +1,243 @@
+"""A run learns, stops when asked, goes on as if it had never stopped, and refuses what it cannot learn."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_cases import sample, samples
+from typer.testing import CliRunner
+
+from serialread import cli
+from serialread.codes import Alphabet
+from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
+from serialread.imaging import to_array
+from serialread.model import Recognizer
+from serialread.recipe import CropGeometry, TrainingRecipe, load
+from serialread.recipe.training import Augmentation
+from serialread.records import Sample
+from serialread.training import Progress, evaluate, train
+from serialread.training.augmentation import augment
+from serialread.training.batches import Batches, Joined, Plan, collate, owners, survey
+
+GEOMETRY = CropGeometry(widths=(96, 160))
+RECIPES = Path(__file__).parent.parent / "recipes" / "train"
+
+
+def tiny(steps: int = 6, *, replicas: int = 1, rate: float = 2e-3) -> TrainingRecipe:
+    recipe = load(RECIPES / "siga-tiny.toml", TrainingRecipe)
+    knobs = {"crops": 8 * steps, "batch": 8, "validate_crops": 24, "replicas": replicas, "rate": rate}
+    network = recipe.network.model_copy(update={"dropout": 0.0 if replicas > 1 else 0.3})
+    return recipe.model_copy(
+        update={"network": network, "optimisation": recipe.optimisation.model_copy(update=knobs)}
+    )
+
+
+def run(recipe: TrainingRecipe, out: Path, *, resume: bool = False, stop_at: int = 0) -> list[Progress]:
+    """All steps of a run; ``stop_at`` asks it to stop, as an operator would."""
+    threads = torch.get_num_threads()
+    seen = []
+    for progress in train(recipe, [samples(30)], out, resume=resume):
+        seen.append(progress)
+        if progress.step == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+    torch.set_num_threads(threads)
+    return seen
+
+
+# ---------------------------------------------------------------------------------------------- augmentation
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), which=st.integers(0, 20))
+def test_augmentation_keeps_the_size_the_text_and_every_character(seed: int, which: int) -> None:
+    before = sample(which)
+    after = augment(before, Augmentation(probability=1), np.random.default_rng(seed))
+
+    assert after.glyphs is not None
+    assert (after.text, after.pixels.shape) == (before.text, before.pixels.shape)
+    assert set(np.unique(after.glyphs)) == set(range(len(before.text) + 1))
+    assert after.pixels.dtype == after.glyphs.dtype == np.uint8
+
+
+def test_augmentation_moves_pixels_and_masks_together() -> None:
+    before = sample(3)
+    moves = Augmentation(probability=1, gamma=0, noise=0, blur_px=0, invert=0)
+    after = augment(before, moves, np.random.default_rng(1))
+
+    assert after.glyphs is not None
+    assert not np.array_equal(after.glyphs, before.glyphs)
+    assert after.pixels[after.glyphs > 0].mean() < after.pixels[after.glyphs == 0].mean() - 50
+
+
+def test_no_augmentation_is_no_change() -> None:
+    before = sample(3)
+    after = augment(before, Augmentation(probability=0, invert=0), np.random.default_rng(1))
+    assert np.array_equal(after.pixels, before.pixels)
+
+
+# --------------------------------------------------------------------------------------------------- batches
+
+
+def test_several_stores_are_one_sequence() -> None:
+    joined = Joined([["a", "b"], [], ["c"]])  # type: ignore[list-item]
+
+    assert [*joined] == ["a", "b", "c"]
+    assert joined[-1] == "c"
+    assert joined[1:] == ["b", "c"]
+
+
+@given(seed=st.integers(0, 1000), counts=st.lists(st.integers(1, 40), min_size=1, max_size=3))
+def test_a_plan_gives_every_batch_one_bucket_and_no_sample_twice_an_epoch(
+    seed: int, counts: list[int]
+) -> None:
+    buckets = np.repeat(np.array([96, 160, 256][: len(counts)], np.int32), counts)
+    plan = Plan(buckets, 8, seed)
+    epoch = [plan.at(step) for step in range(plan.per_epoch)]
+    again = Plan(buckets, 8, seed)
+
+    assert all((buckets[numbers] == bucket).all() and len(numbers) == 8 for bucket, numbers in epoch)
+    for bucket, count in zip((96, 160, 256), counts, strict=False):
+        used = np.concatenate([n for b, n in epoch if b == bucket])
+        assert len(np.unique(used)) == min(count, len(used))
+    assert np.array_equal(again.at(plan.per_epoch + 1)[1], plan.at(plan.per_epoch + 1)[1])
+
+
+def test_epochs_differ_in_order_and_in_augmentation() -> None:
+    data = samples(16)
+    plan = Plan(survey(data, GEOMETRY, Alphabet()), 4, 1)
+    batches = Batches(data, plan, GEOMETRY, Alphabet(), Augmentation())
+    first, other = plan.at(0)[1], plan.at(plan.per_epoch)[1]
+
+    assert not np.array_equal(first, other)
+    assert torch.equal(batches[1].crops, batches[1].crops)
+
+
+def test_a_batch_holds_what_the_reader_would_see_and_where_each_character_is() -> None:
+    whole = sample(1, 4)
+    tall = Sample(cv2.resize(whole.pixels, None, fx=2, fy=2), whole.text, None)  # type: ignore[arg-type]
+    batch = collate([whole, tall], 96, GEOMETRY, Alphabet())
+
+    assert np.array_equal(batch.crops[0].numpy(), to_array(whole.pixels, GEOMETRY))
+    assert Alphabet().decode(batch.targets.classes[1].tolist()) == whole.text
+    assert batch.targets.known.tolist() == [True, False]
+    assert set(batch.targets.pixels[0].unique().tolist()) == {0, 1, 2, 3, 4}
+    assert batch.targets.columns[0][batch.targets.columns[0] > 0].tolist() == sorted(
+        batch.targets.columns[0][batch.targets.columns[0] > 0].tolist()
+    )
+    assert not batch.targets.pixels[1].any()
+
+
+def test_a_column_belongs_to_the_nearest_of_those_who_reach_into_it() -> None:
+    masks = np.zeros((32, 32), np.uint8)
+    masks[8:20, 4:11] = 1
+    masks[8:20, 10:15] = 2
+    masks[8:20, 21] = 3
+
+    assert owners(masks, 3).tolist() == [0, 1, 2, 2, 0, 3, 0, 0]
+    assert owners(masks * 0, 0).tolist() == [0] * 8
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A" * 26, "sample 1: 26 characters, at most 25 can be read. Leave it out."),
+        (
+            "Aé",
+            "sample 1: text 'Aé': character 2 ('é') is not in the alphabet. Leave it out.",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_is_named(text: str, message: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        survey([sample(0), Sample(sample(0).pixels, text)], GEOMETRY, Alphabet())
+    assert str(caught.value) == message
+
+
+# ------------------------------------------------------------------------------------------------------- run
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, replicas: int) -> None:
+    recipe = tiny(replicas=replicas)
+    whole = run(recipe, tmp_path / "whole")
+    first = run(recipe, tmp_path / "parts", stop_at=3)
+    second = run(recipe, tmp_path / "parts", resume=True)
+
+    assert len(first) in {3, 4}
+    assert [p.step for p in first + second] == [1, 2, 3, 4, 5, 6]
+    assert [p.loss for p in first + second] == [p.loss for p in whole]
+    ends = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parts")]
+    assert all(torch.equal(ends[0]["weights"][n], ends[1]["weights"][n]) for n in ends[0]["weights"])
+    lines = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "parts")]
+    assert lines[0] == lines[1]
+
+
+def test_a_run_learns_and_writes_its_best_its_last_and_a_log(tmp_path: Path) -> None:
+    steps = run(tiny(60), tmp_path)
+
+    assert np.mean([p.loss for p in steps[-5:]]) < 0.8 * np.mean([p.loss for p in steps[:5]])
+    assert {"best.pt", "last.pt", "log.jsonl"} <= {path.name for path in tmp_path.iterdir()}
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "terms" in line] == [50]
+    assert [line["step"] for line in lines if "validation" in line] == list(range(3, 61, 3))
+    assert steps[-1].validation is not None
+    assert steps[-1].seconds_left == 0
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_by_another_recipe(tmp_path: Path) -> None:
+    run(tiny(2), tmp_path)
+
+    with pytest.raises(CheckpointError) as caught:
+        run(tiny(2), tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: a run is in there already. Go on with --resume, or name another folder."
+    )
+    with pytest.raises(CheckpointError, match="a run of another recipe"):
+        run(tiny(3), tmp_path, resume=True)
+
+
+def test_a_run_that_explodes_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"step \d+: the loss is .* Lower optimisation.rate; train anew."):
+        run(tiny(20, rate=1e30), tmp_path)
+
+
+def test_too_little_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        next(train(tiny(), [samples(1)], tmp_path))
+    assert str(caught.value) == ("training data: 1 sample(s), at least 2 are needed. Name more stores.")
+
+
+# ------------------------------------------------------------------------------------------------ evaluation
+
+
+def test_an_untrained_network_reads_nothing_and_its_measures_are_shares() -> None:
+    recipe = tiny()
+    torch.manual_seed(0)
+    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
+    measures = evaluate(model, samples(20), recipe.geometry, Alphabet())
+
+    assert (measures.samples, measures.strict) == (20, 0)
+    shares = [*measures.gates, measures.glyph_iou, measures.attention_inside, measures.drift]
+    assert all(0 <= share <= 1 for share in shares)
+
+
+def test_training_without_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = CliRunner().invoke(cli.app, ["train", "r.toml", "--data", "store", "--out", str(tmp_path)])
+
+    assert isinstance(result.exception, SerialreadError)
+    assert str(result.exception) == (
+        "training: torch is not installed. Install it: pip install 'serialread[train]'"
+    )
+
+
+def test_the_shipped_recipes_are_valid() -> None:
+    for path in RECIPES.glob("*.toml"):
+        assert load(path, TrainingRecipe).name == path.stem

@@ -127,7 +127,9 @@ def read(
 @app.command()
 def audit(
     results: Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")],
-    out: Annotated[Path, typer.Option(help="Folder for batches.csv, errors.csv, unmatched.csv and the report.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for batches.csv, errors.csv, unmatched.csv and the report.")
+    ],
     truth: Annotated[Path | None, typer.Option(help="Table with the columns filename,text.")] = None,
 ) -> None:
     """Count what was read, and how much of it is right."""
@@ -142,10 +144,17 @@ def audit(
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="What to train: a TOML such as recipes/train/siga-compact.toml.")],
-    data: Annotated[list[Path], typer.Option("--data", help="A sample store to learn from; may be repeated.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="What to train: a TOML such as recipes/train/siga-compact.toml.")
+    ],
+    data: Annotated[
+        list[Path], typer.Option("--data", help="A sample store to learn from; may be repeated.")
+    ],
     out: Annotated[Path, typer.Option(help="The run's folder: best.pt, last.pt, log.jsonl.")],
     valid: Annotated[list[Path] | None, typer.Option(help="A store to choose the best network by.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Checkpoint whose weights a new run starts with.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
 ) -> None:
     """Train a network on sample stores."""
@@ -159,10 +168,13 @@ def train(
     asked = load(recipe, TrainingRecipe)
     stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
     with tqdm(total=asked.optimisation.steps, unit=" steps", smoothing=0.05) as bar:
-        for progress in training.train(asked, stores, out, valid=held_out, resume=resume):
+        for progress in training.train(
+            asked, stores, out, valid=held_out, resume=resume, start_from=start_from
+        ):
             bar.update(progress.step - bar.n)
             bar.set_postfix_str(
-                f"loss {progress.loss:.2f}, best {progress.best:.1%}, {progress.crops_per_s:.0f} crops/s", refresh=False
+                f"loss {progress.loss:.2f}, best {progress.best:.1%}, {progress.crops_per_s:.0f} crops/s",
+                refresh=False,
             )
     typer.echo(f"{out}: {bar.n:.0f} of {bar.total} steps taken")
 
@@ -183,7 +195,9 @@ def export(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
-    store: Annotated[Path, typer.Argument(help="A sample store, best one of typefaces not seen in training.")],
+    store: Annotated[
+        Path, typer.Argument(help="A sample store, best one of typefaces not seen in training.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a trained network: what it reads, and what its glyph attention is worth."""

@@ -15,10 +15,18 @@ class ImplicitAttention(nn.Module):
         self.queries = nn.Parameter(torch.randn(slots, attention) * 0.5)  # U q_t
         self.keys = nn.Linear(dim, attention, bias=False)  # W
         self.score = nn.Linear(attention, 1, bias=False)  # w
+        self.null_score = nn.Parameter(torch.zeros(1))
+        self.null = nn.Parameter(torch.zeros(dim))
 
-    def forward(self, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Glimpses g [B, T, D] and alpha [B, T, N] of columns [B, N, D]; each alpha[b, t] sums to 1."""
+    def forward(self, columns: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+        """Glimpses g [B, T, D] and alpha [B, T, N] of columns [B, N, D], through a window [B, T, N + 1].
+
+        What an alpha[b, t] lacks to 1 went to the null cell, where slots past the end look.
+        """
         keys = self.keys(columns)
         excited = torch.tanh(keys[:, None] + self.queries[:, None].to(keys.dtype))  # [B, T, N, A]
-        alpha = self.score(excited).squeeze(-1).float().softmax(-1)
-        return torch.matmul(alpha.to(columns.dtype), columns), alpha
+        scores = self.score(excited).squeeze(-1).float() + window[..., :-1]
+        look = torch.cat([scores, self.null_score + window[..., -1:]], -1).softmax(-1)  # [B, T, N + 1]
+        alpha, null = look[..., :-1], look[..., -1:]
+        glimpse = torch.matmul(alpha.to(columns.dtype), columns) + null.to(columns.dtype) * self.null
+        return glimpse, alpha

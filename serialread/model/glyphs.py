@@ -72,12 +72,13 @@ class GlyphLevel(nn.Module):
         self.null_feature = nn.Parameter(torch.zeros(tap))
         self.project = nn.Linear(tap, dim)
 
-    def forward(self, tap: Tensor, pyramid: Tensor) -> Glyphs:
-        """Look at a tap P_k [B, C, h, N] through maps drawn on O_k [B, C, h, N]."""
-        maps = self.maps(pyramid)
+    def forward(self, tap: Tensor, pyramid: Tensor, window: Tensor) -> Glyphs:
+        """Look at a tap P_k [B, C, h, N] through maps drawn on O_k [B, C, h, N], in a window [B, T, N + 1]."""
+        drawn = self.maps(pyramid).float()
+        maps = torch.cat([drawn[:, :1], drawn[:, 1:] + window[:, :, None, :-1]], 1)
         cells = self.features(tap).flatten(2).transpose(1, 2)  # [B, h * N, C]
-        places = maps[:, 1:].flatten(2).float()
-        null = self.null_logit.expand(places.shape[0], -1, -1)
+        places = maps[:, 1:].flatten(2)
+        null = self.null_logit + window[..., -1:]
         look = torch.cat([places, null], -1).softmax(-1)  # [B, T, h * N + 1]
         pooled = (
             torch.matmul(look[..., :-1].to(cells.dtype), cells)

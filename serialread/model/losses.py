@@ -38,6 +38,7 @@ def terms(view: TrainingView, targets: Targets, losses: Losses, progress: float)
         "dense_columns": losses.dense_columns
         * _dense(view.columns, targets.classes_at(targets.columns), known),
         "dense_cells": losses.dense_cells * _dense_cells(view, targets),
+        "counting": losses.counting * counting(view.view.starts, targets),
         "align": losses.align * max(0.1, 1 - 1.8 * progress) * alignment(alpha, targets),
         "ctc": losses.ctc * _ctc(view.ctc, targets) if losses.ctc else alpha.new_zeros(()),
         "existence": _existence(view, targets, losses),
@@ -68,6 +69,17 @@ def _segment(logits: Tensor, targets: Targets) -> Tensor:
     wanted = (targets.pixels > 0).float()
     each = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none").mean((1, 2))
     return _mean(each, targets.known)
+
+
+def counting(starts: Tensor, targets: Targets) -> Tensor:
+    """A character begins in the first column that it owns, and there are as many beginnings as characters."""
+    owners = targets.columns
+    before = owners.cummax(1).values.roll(1, 1)
+    before[:, 0] = 0
+    wanted = (owners > before).float()
+    each = F.binary_cross_entropy_with_logits(starts, wanted, reduction="none").sum(1) / (wanted.sum(1) + 1)
+    total = F.smooth_l1_loss(torch.sigmoid(starts).sum(1), targets.lengths.float())
+    return _mean(each, targets.known) + 0.1 * total
 
 
 def correlation(alpha: Tensor, lengths: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.model.attention import ImplicitAttention
+from serialread.model.counting import Counting
 from serialread.model.fusion import GatedUnit
 from serialread.model.glyphs import GlyphLevel, Glyphs, Pyramid, Segmentation
 from serialread.model.trunk import Columns, Trunk
@@ -44,6 +45,8 @@ class View(NamedTuple):
     level_2: Glyphs
     columns: Tensor
     """H [B, N, D]."""
+    starts: Tensor
+    """Logits [B, N]: a character begins in this column."""
 
 
 class TrainingView(NamedTuple):
@@ -73,6 +76,7 @@ class Recognizer(nn.Module):
             channels[2], geometry.height // 8, dim, network.mixing_blocks, network.heads, network.mlp_ratio,
             geometry.widths[-1] // 4,
         )  # fmt: skip
+        self.counting = Counting(SLOTS, dim)
         self.attention = ImplicitAttention(SLOTS, dim, network.attention)
         self.pyramid = Pyramid(channels, dim, network.pyramid)
         self.level_1 = GlyphLevel(SLOTS, channels[1], network.pyramid, dim)
@@ -108,9 +112,10 @@ class Recognizer(nn.Module):
 
     def _look(self, p1: Tensor, p2: Tensor, zero_glyphs: bool) -> tuple[View, Tensor]:
         columns = self.columns(p2)
-        glimpse, alpha = self.attention(columns)
+        starts, window = self.counting(columns)
+        glimpse, alpha = self.attention(columns, window)
         o1, o2 = self.pyramid(p1, p2, columns)
-        level_1, level_2 = self.level_1(p1, o1), self.level_2(p2, o2)
+        level_1, level_2 = self.level_1(p1, o1, window), self.level_2(p2, o2, window)
         glyph_1, glyph_2 = self._drop(level_1.features), self._drop(level_2.features)
         if zero_glyphs:
             glyph_1, glyph_2 = glyph_1 * 0, glyph_2 * 0
@@ -118,7 +123,7 @@ class Recognizer(nn.Module):
         fused_2, z2 = self.fuse_2(glimpse, glyph_2)
         reading, _ = self.fuse(fused_1, fused_2)
         slots = Slots(glimpse, glyph_1, glyph_2, fused_1, fused_2, reading)
-        return View(slots, alpha, (z1, z2), level_1, level_2, columns), o1
+        return View(slots, alpha, (z1, z2), level_1, level_2, columns, starts), o1
 
     def _drop(self, glyphs: Tensor) -> Tensor:
         """Blank whole glyphs [B, T, D] now and then while learning."""

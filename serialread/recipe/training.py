@@ -66,6 +66,8 @@ class Losses(Section):
     """Class of every column through the shared classifier; starts the attention."""
     dense_cells: float = Field(default=0.5, ge=0)
     """Class of every cell of P_2 through the shared classifier."""
+    counting: float = Field(default=0.5, ge=0)
+    """Characters begin where the masks say, and as many as the text has: gives every slot its place."""
     align: float = Field(default=1.0, ge=0)
     """Attention inside the character's columns; falls to a tenth by half time."""
     ctc: float = Field(default=0.3, ge=0)

@@ -60,6 +60,7 @@ def train(
     *,
     valid: Sequence[Sequence[Sample]] = (),
     resume: bool = False,
+    start_from: Path | None = None,
 ) -> Iterator[Progress]:
     """Train a network; writes best.pt, last.pt and log.jsonl into ``out`` and yields after every step.
 
@@ -72,6 +73,7 @@ def train(
         out: the run's folder.
         valid: labelled crops to choose the best network by; without them the last 2 % of the data.
         resume: go on with the run in ``out``.
+        start_from: checkpoint whose weights a new run starts with, where it has them in the same shape.
 
     Raises:
         StoreError: no samples, or samples that cannot be learned.
@@ -87,6 +89,8 @@ def train(
         torch.set_num_threads(1)
     model = Recognizer(recipe.network, recipe.geometry, alphabet)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start_from is not None and not resume:
+        _take_over(model, start_from)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(_groups(model, knobs.decay), lr=knobs.rate, betas=(0.9, 0.98), fused=True)
     start, best = 0, -1.0
@@ -287,6 +291,15 @@ def _restore(
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["random"])
     return state["step"], state["best"]
+
+
+def _take_over(model: nn.Module, path: Path) -> None:
+    """Start with another network's weights; parts that it lacks, or has in another shape, start afresh."""
+    own, given = model.state_dict(), checkpoints.load(path).weights
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise CheckpointError(f"{path}: no part fits this recipe's network. Name a checkpoint of its family.")
+    model.load_state_dict(fitting, strict=False)
 
 
 def _worst(parts: dict[str, float]) -> str:

@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test check lint types
 
 demo: $(VENV)/.installed
-	$(BIN)/serialread read sample_images --out report
+	$(BIN)/serialread read sample_images --out report --overwrite
 	$(BIN)/serialread audit report --truth sample_images/labels.csv --out report/audit
 	@echo "The report: $(CURDIR)/report/audit"
 

@@ -52,9 +52,15 @@ class Checkpoint:
         return f"{self.recipe.name}-{_digest({n: w for n, w in weights if n.split('.')[0] not in TEACHING})}"
 
     def network(self) -> Recognizer:
-        """The network with these weights, ready to read."""
+        """The network with these weights, ready to read; a CheckpointError if its parts have changed since."""
         model = Recognizer(self.recipe.network, self.recipe.geometry, self.alphabet)
-        model.load_state_dict(dict(self.weights))
+        try:
+            model.load_state_dict(dict(self.weights))
+        except RuntimeError:
+            raise CheckpointError(
+                f"checkpoint of {self.recipe.name}, step {self.steps}: made by another version of the network. "
+                "Start a new run from it: serialread train --from"
+            ) from None
         return model.eval()
 
     def deployed(self) -> Recognizer:

@@ -52,13 +52,13 @@ class Checkpoint:
         return f"{self.recipe.name}-{_digest({n: w for n, w in weights if n.split('.')[0] not in TEACHING})}"
 
     def network(self) -> Recognizer:
-        """The network with these weights, ready to read; a CheckpointError if its parts have changed since."""
+        """The network with these weights, ready to read; a CheckpointError if its parts have changed."""
         model = Recognizer(self.recipe.network, self.recipe.geometry, self.alphabet)
         try:
             model.load_state_dict(dict(self.weights))
         except RuntimeError:
             raise CheckpointError(
-                f"checkpoint of {self.recipe.name}, step {self.steps}: made by another version of the network. "
+                f"checkpoint of {self.recipe.name}, step {self.steps}: its network is of another version. "
                 "Start a new run from it: serialread train --from"
             ) from None
         return model.eval()

@@ -2,8 +2,8 @@
 
     python benchmarks/training_speed.py RECIPE STORE [--steps 40]
 
-Bare: forward, losses, backward on batches that already lie in memory, in the store's mix of widths. Loop: what
-``serialread train`` does, reading, augmentation, optimizer, averaging and log included, validation excluded.
+Bare: forward, losses, backward on batches that already lie in memory, in the store's mix of widths. Loop:
+what ``serialread train`` does, with reading, augmentation, optimizer, averaging and log, without validation.
 """
 
 import argparse

@@ -56,7 +56,8 @@ def _sharing(model: Recognizer) -> Recognizer:
 
 def _learn(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
     model.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimisation.bf16):
+    # Threads share one cache of casts, and whoever ends first empties it: sums would change their order.
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimisation.bf16, cache_enabled=False):
         view = model.learn(batch.crops)
     parts = terms(view, batch.targets, recipe.losses, progress)
     total = torch.stack(list(parts.values())).sum()

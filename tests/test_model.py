@@ -7,10 +7,12 @@ from torch import Tensor
 
 from serialread.codes import Alphabet
 from serialread.model import SLOTS, Recognizer, terms
+from serialread.model.counting import Counting
 from serialread.model.existence import existence
 from serialread.model.fusion import GatedUnit
 from serialread.model.glyphs import Glyphs
 from serialread.model.losses import alignment, correlation, difference, drawing
+from serialread.model.losses import counting as counting_loss
 from serialread.model.pseudo_labels import bands, from_attention, from_masks, text_cells
 from serialread.model.targets import Targets
 from serialread.recipe import CropGeometry
@@ -36,7 +38,9 @@ def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
     assert scores.shape == (3, SLOTS, 95)
     assert attention.shape == (3, SLOTS, width // 4)
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(3, SLOTS))
-    torch.testing.assert_close(attention.sum(-1), torch.ones(3, SLOTS))
+    total = attention.sum(-1)  # the rest looks at the null cell
+    assert (total >= 0).all()
+    assert (total <= 1 + 1e-5).all()
 
 
 def test_a_crop_reads_the_same_alone_and_in_a_batch(model: Recognizer) -> None:
@@ -145,6 +149,33 @@ def test_existence_asks_which_characters_are_anywhere() -> None:
     assert existence(places, absent, 1) > 1
 
 
+def test_slots_look_where_the_count_of_beginnings_is_their_own() -> None:
+    """Characters begin in columns 1, 4 and 6 of 8: the third slot is free on 6 and 7, the fourth on null."""
+    counting = Counting(slots=5, dim=1)
+    torch.nn.init.constant_(counting.start.weight, 1.0)
+    torch.nn.init.constant_(counting.start.bias, 0.0)
+    columns = torch.full((1, 8, 1), -20.0)
+    columns[0, [1, 4, 6]] = 20.0
+
+    window = counting(columns).window[0]
+
+    free = [(window[slot] > -0.01).nonzero().flatten().tolist() for slot in range(5)]
+    assert free == [[1, 2, 3], [4, 5], [6, 7], [8], [8]]
+
+
+def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
+    targets = Targets(
+        classes=torch.zeros(1, 26, dtype=torch.long),
+        lengths=torch.tensor([2]),
+        pixels=torch.zeros(1, 16, 12, dtype=torch.uint8),
+        columns=torch.tensor([[0, 1, 1, 0, 2, 2]]),
+        known=torch.tensor([True]),
+    )
+    right = torch.tensor([[-9.0, 9, -9, -9, 9, -9]])
+    wrong = torch.tensor([[-9.0, 9, 9, -9, -9, 9]])
+    assert counting_loss(right, targets) < 0.01 < 1 < counting_loss(wrong, targets)
+
+
 def test_every_term_has_a_name_and_without_masks_those_of_masks_are_zero(model: Recognizer) -> None:
     batches = [
         collate(samples(6, masks=known), 160, CropGeometry(widths=(160,)), Alphabet())
@@ -155,7 +186,7 @@ def test_every_term_has_a_name_and_without_masks_those_of_masks_are_zero(model: 
     assert all(torch.isfinite(value) for value in [*known.values(), *unknown.values()])
     assert list(known) == [
         "reading", "fused", "glimpse", "glyph", "segment", "correlation", "difference", "glyph_maps", "null",
-        "dense_columns", "dense_cells", "align", "ctc", "existence",
+        "dense_columns", "dense_cells", "counting", "align", "ctc", "existence",
     ]  # fmt: skip
     assert all(known[name] > 0 for name in known if name not in {"difference", "existence"})
     silent = {name for name, value in unknown.items() if value == 0} - {"difference"}

@@ -1,9 +1,9 @@
 """Which character a column belongs to, by counting the characters that have begun up to it.
 
-Slots are ordered, so a slot must count, and position queries learn that slowly: after 200,000 crops slots read
-no code of 16 characters of which a CTC head on the same columns read two in five. A column therefore says
-whether a character begins in it; the running sum is the number of its character, and every slot looks where that
-number is its own.
+Slots are ordered, so a slot must count, and position queries learn that slowly: after 200,000 crops the slots
+read none of the codes of 16 characters and more, of which a CTC head on the same columns read a third. A
+column therefore says whether a character begins in it; the running sum is the number of its character, and
+every slot looks where that number is its own. One of the additions that method section 15 proposes.
 
 Shapes: B crops, T slots, N columns, D channels of a column.
 """
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-
 
 _FAR = 3.0
 """Characters from which on all are equally far: a miscount costs a bounded loss."""

@@ -73,7 +73,7 @@ class GlyphLevel(nn.Module):
         self.project = nn.Linear(tap, dim)
 
     def forward(self, tap: Tensor, pyramid: Tensor, window: Tensor) -> Glyphs:
-        """Look at a tap P_k [B, C, h, N] through maps drawn on O_k [B, C, h, N], in a window [B, T, N + 1]."""
+        """Look at a tap P_k [B, C, h, N] by maps drawn on O_k [B, C, h, N], in a window [B, T, N + 1]."""
         drawn = self.maps(pyramid).float()
         maps = torch.cat([drawn[:, :1], drawn[:, 1:] + window[:, :, None, :-1]], 1)
         cells = self.features(tap).flatten(2).transpose(1, 2)  # [B, h * N, C]

@@ -9,10 +9,10 @@ from serialread.recipe.geometry import CropGeometry
 
 
 class Network(Section):
-    """Sizes of the compact SIGA. Channels are multiples of 32: the matrix units of CPUs work in such tiles."""
+    """Sizes of the compact SIGA. Channels are multiples of 32, the tiles of the CPUs' matrix units."""
 
     relief: bool = True
-    """Feed locally normalised grey and gradient magnitude beside grey: a relief has a bright and a dark flank."""
+    """Feed locally normalised grey and gradient magnitude too: a relief has a bright and a dark flank."""
     channels: tuple[int, int, int] = (32, 64, 192)
     """Channels of P_0 (half height), P_1 (quarter) and P_2 (eighth)."""
     blocks: tuple[int, int, int] = (0, 2, 3)
@@ -73,7 +73,7 @@ class Losses(Section):
     ctc: float = Field(default=0.3, ge=0)
     """CTC of an auxiliary head on the columns."""
     existence: float = Field(default=0.0, ge=0)
-    """SEC: which characters exist anywhere. Its exact twin is dense_cells, so it is off where masks are known."""
+    """SEC: which characters exist anywhere. Off where masks are known: dense_cells is its exact twin."""
     existence_pool: int = Field(default=1, ge=1)
     """Cells averaged into the probability that a character exists; 1 is the maximum."""
     threshold: float = Field(default=0.35, gt=0, lt=1)
@@ -131,7 +131,7 @@ class Optimisation(Section):
     bf16: bool = True
     """bfloat16 arithmetic where it is safe; four times faster on CPUs with AMX."""
     replicas: int = Field(default=1, ge=1)
-    """Threads that each learn from their part of a batch, one core each; 1 spreads every layer over all cores.
+    """Threads that each learn from their part of a batch, one core each; 1 spreads each layer over the cores.
     With more than one the dropout must be 0: chance would depend on which thread comes first."""
     workers: int = Field(default=1, ge=0)
     """Processes that read and augment; 0 does it in the loop."""

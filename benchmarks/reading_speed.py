@@ -4,7 +4,7 @@
 
 PYTHON is an interpreter that has rapidocr (which would bring another OpenCV into this environment). Both read
 the same PNG crops, rendered after recipes/data/marks.toml at 64 px height. Ours is the whole command: start,
-find, load, normalize, read, decide, write; rapidocr's clock runs over its recognizer only, on pictures in memory.
+find, load, normalize, read, decide, write; rapidocr's clock runs over its recognizer only, from memory.
 """
 
 import argparse

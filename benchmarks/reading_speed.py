@@ -116,7 +116,7 @@ def main() -> None:
                 theirs.append(others(asked.rapidocr, folder))
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(
-            f"serialread read: {statistics.median(mine):.0f} images/s, the whole command (median of {asked.runs})"
+        print(f"serialread read, whole command: {statistics.median(mine):.0f} images/s, peak {peak:.0f} MB")
         )
         if theirs:
             print(f"rapidocr, recognition alone: {statistics.median(theirs):.0f} images/s")

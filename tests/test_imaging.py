@@ -19,7 +19,7 @@ from serialread.imaging.frames import Frame
 from serialread.imaging.normalizing import contrast, even_light, text_rows
 from serialread.imaging.tilting import estimate_tilt
 from serialread.recipe import CropGeometry, View
-from serialread.records import LoadedImage, Pixels
+from serialread.records import Floats, LoadedImage, Pixels
 
 GEOMETRY = CropGeometry()
 AS_IT_IS = View(tighten=False, straighten=False)
@@ -347,6 +347,66 @@ def test_text_height_is_in_source_px() -> None:
 def test_contrast_is_the_spread_of_greys() -> None:
     assert contrast(np.full((32, 100), 80, np.uint8)) == 0.0
     assert contrast(np.tile(np.array([0, 255], np.uint8), (32, 50))) == 1.0
+
+
+# finding lines
+
+
+def placed(tilt_deg: float = 0.0, *, lines: bool = False) -> tuple[Pixels, Floats]:
+    """A picture, 1000 x 600, with the digits in a fifth of its width, and the corners of the digits' place."""
+    rng = np.random.default_rng(4)
+    canvas = rng.normal(170, 5, (600, 1000)).astype(np.float32)
+    if lines:  # as a milling cutter leaves them
+        canvas += 12 * np.sin(np.arange(600, dtype=np.float32) / 1.5)[:, None]
+    ink = np.full((600, 1000), 170, np.uint8)
+    ink[350:410, 550:790] = np.where(written() < 120, 50, 170)
+    turn = cv2.getRotationMatrix2D((670, 380), tilt_deg, 1.0)
+    ink = cv2.warpAffine(ink, turn, (1000, 600), borderValue=170.0).astype(np.uint8)
+    canvas += ink.astype(np.float32) - 170
+    corners = np.array([[568, 363], [768, 363], [768, 397], [568, 397]], np.float32)
+    return np.clip(canvas, 0, 255).astype(np.uint8), cv2.transform(corners[None], turn)[0].astype(np.float32)
+
+
+def holds(crop_quad: Floats, corners: Floats) -> bool:
+    """Whether the corners lie in the quad, and the quad is not much larger."""
+    inside = all(cv2.pointPolygonTest(crop_quad, (float(x), float(y)), True) > -3 for x, y in corners)
+    return inside and cv2.contourArea(crop_quad) < 4 * cv2.contourArea(corners)
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, -10.0, 6.0, 12.0])
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_code_in_a_fifth_of_the_width_is_found(tilt_deg: float, lines: bool) -> None:
+    pixels, corners = placed(tilt_deg, lines=lines)
+    whole, *found = propose(image_of(pixels), View())
+    assert any(holds(crop.quad, corners) for crop in found)
+    np.testing.assert_allclose(whole.quad[2], [1000, 600])
+
+
+def test_a_found_line_lies_level() -> None:
+    pixels, corners = placed(10.0)
+    crop = next(c for c in propose(image_of(pixels), View()) if holds(c.quad, corners))
+    assert abs(estimate_tilt(crop.pixels)) <= 2.0
+    (x0, y0), (x1, y1) = crop.quad[:2].tolist()
+    assert np.degrees(np.arctan2(y0 - y1, x1 - x0)) == pytest.approx(10.0, abs=2.5)
+
+
+def test_a_code_that_stands_upright_is_found_and_turned() -> None:
+    pixels, corners = placed()
+    upright = np.ascontiguousarray(np.rot90(pixels))
+    turned_corners = np.column_stack((corners[:, 1], 1000 - corners[:, 0])).astype(np.float32)
+    crops = propose(image_of(upright), View())[1:]
+    found = [c for c in crops if holds(c.quad, turned_corners)]
+    assert len(found) >= 2  # once each way round
+    assert all(c.pixels.shape[1] > 2 * c.pixels.shape[0] for c in found)
+
+
+def test_a_station_that_does_not_tighten_takes_the_whole_picture() -> None:
+    assert len(propose(image_of(placed()[0]), View(tighten=False))) == 1
+
+
+def test_proposals_are_few_even_on_a_texture() -> None:
+    texture = np.random.default_rng(0).integers(0, 255, (500, 700), np.uint8)
+    assert len(propose(image_of(cv2.GaussianBlur(texture, (0, 0), 3).astype(np.uint8)), View())) <= 13
 
 
 # the array

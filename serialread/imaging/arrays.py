@@ -9,7 +9,7 @@ from serialread.records import Floats, Pixels
 
 def content_width(pixels: Pixels, geometry: CropGeometry) -> int:
     """How many columns of its array a crop fills, px; the rest is padding."""
-    height, width = pixels.shape
+    height, width = map(int, pixels.shape)
     return min(max(round(width * geometry.height / height), 8), geometry.widths[-1])
 
 

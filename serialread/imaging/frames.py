@@ -29,7 +29,8 @@ class Frame:
     def whole(cls, image: LoadedImage) -> Self:
         """The whole picture in grey."""
         pixels = image.pixels
-        return cls(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels, np.eye(3))
+        grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels
+        return cls(np.asarray(grey, np.uint8), np.eye(3))
 
     @property
     def quad(self) -> Floats:
@@ -44,7 +45,7 @@ class Frame:
         """How many source px one px of the frame's height spans."""
         quad = self.quad
         sides = np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])
-        return float(sides) / 2 / self.pixels.shape[0]
+        return float(sides / 2 / self.pixels.shape[0])
 
     def cut(self, left: int, top: int, right: int, bottom: int) -> "Frame":
         """The upright box between these px."""

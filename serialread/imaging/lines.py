@@ -1,7 +1,229 @@
-"""Where in a picture text lines lie."""
+"""Where in a picture text lines lie: strokes become blobs, blobs of one height in a row become lines.
 
-from serialread.imaging.frames import Frame
+Good enough to propose, not to decide: the network reads the proposals, and the whole picture is always one.
+Letters: N blobs, each a box (left, top, right, bottom) in px of the shrunk picture.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.imaging.frames import Frame, moved
+from serialread.records import Floats, Pixels
+
+SEARCHED_PX = 800
+"""Longer side of the picture that is searched: of characters a fiftieth as high, 16 px are left."""
+STROKES_PX = (11, 7, 17)
+"""Widest stroke of each search; characters are 1 to 5 times as high."""
+GLANCED_PX = 96
+"""Height at which a line that fills its picture shows."""
+MOST_LINES = 6
+"""Proposals a picture: each costs a reading."""
+MOST_BLOBS = 400
+"""More are a texture, in which any row can be found."""
+FILLED = 0.4
+"""A line that spans this share of the picture's height and width fills it: there is nothing to tighten."""
+SMALLEST_PX = 64
+"""Pictures of less height hold one line at most that can be read."""
+MARGIN_ACROSS, MARGIN_ALONG = 0.25, 0.6
+"""Room left round a line, in character heights: a thin first or last character is easily missed."""
+
+_Boxes = Floats
+"""[N, 4]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of blobs [N, 4] in a picture that may be shrunk."""
+
+    boxes: _Boxes
+
+    @property
+    def height(self) -> float:
+        """Middle height of its blobs, px."""
+        return float(np.median(self.boxes[:, 3] - self.boxes[:, 1]))
+
+    @property
+    def slope(self) -> float:
+        """How far it falls to the right per px, by least squares."""
+        x, y = (_centres(self.boxes) - _centres(self.boxes).mean(axis=0)).T
+        return float((x * y).sum() / max(float((x * x).sum()), 1e-6)) if len(x) > 2 else 0.0
+
+    @property
+    def score(self) -> float:
+        """How much it looks like text: more with every blob, less for uneven heights and blobs off the line."""
+        height, heights = self.height, self.boxes[:, 3] - self.boxes[:, 1]
+        chars = heights > 0.6 * height
+        off = np.abs(self.off(_centres(self.boxes)))[chars].mean()
+        return float(np.sqrt(chars.sum()) * np.exp(-(3 * off + 2 * heights[chars].std()) / height))
+
+    def off(self, points: Floats) -> Floats:
+        """How far below the line points [N, 2] lie."""
+        middle = _centres(self.boxes).mean(axis=0)
+        return np.asarray(points[:, 1] - middle[1] - np.float32(self.slope) * (points[:, 0] - middle[0]))
+
+    @property
+    def hull(self) -> Floats:
+        """The upright box round all its blobs."""
+        return np.concatenate((self.boxes[:, :2].min(axis=0), self.boxes[:, 2:].max(axis=0)))
 
 
 def find_lines(frame: Frame) -> tuple[Frame, ...]:
-    return (frame,)
+    """The whole frame and, where text fills only a part of it, the text lines in it, likeliest first.
+
+    Lines that stand upright are returned upright, for whoever knows which way to turn them.
+    """
+    height, width = frame.pixels.shape
+    if min(height, width) < SMALLEST_PX or is_filled(frame):
+        return (frame,)
+    scale = min(1.0, SEARCHED_PX / max(height, width))
+    searched = frame.shrunk(round(height * scale)).pixels
+    standing = frame.turned(90)
+    found = [(line, frame) for line in rows_of_blobs(searched)]
+    found += [(line, standing) for line in rows_of_blobs(np.ascontiguousarray(np.rot90(searched, -1)))]
+    found.sort(key=lambda pair: -pair[0].score)
+    cuts = (cut_line(line, way, scale).turned(270 if way is standing else 0) for line, way in found)
+    return (frame, *_apart(cuts)[:MOST_LINES])
+
+
+def is_filled(frame: Frame) -> bool:
+    """Whether one line of text, lying along the longer side, fills the frame: most pictures are cut so."""
+    height, width = frame.pixels.shape
+    lying = frame if width >= height else frame.turned(90)
+    small = lying.shrunk(GLANCED_PX).pixels
+    return any(_fills(line, small.shape) for line in rows_of_blobs(small))
+
+
+def rows_of_blobs(pixels: Pixels) -> Iterator[Line]:
+    """Lying lines in [H, W], of every stroke width that is searched."""
+    for stroke_px in STROKES_PX:
+        for strokes in strokes_of(pixels, stroke_px):
+            every = blobs(strokes, stroke_px)
+            chars = every[_like_characters(every, stroke_px)]
+            if 3 <= len(chars) <= MOST_BLOBS:
+                yield from (lengthened(Line(row), every) for row in rows(chars))
+
+
+def strokes_of(pixels: Pixels, stroke_px: int) -> tuple[Pixels, ...]:
+    """What is brighter, darker, or either, than its surroundings, and at most so wide; [H, W] each.
+
+    Print is one of the first two; the flanks of relief are one of each, side by side, and join in the third.
+    """
+    kernel = np.ones((stroke_px, stroke_px), np.uint8)
+    smooth = cv2.GaussianBlur(pixels, (0, 0), stroke_px / 11)
+    brighter, darker = (
+        np.asarray(cv2.morphologyEx(smooth, way, kernel), np.uint8)
+        for way in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)
+    )
+    return brighter, darker, np.maximum(brighter, darker)
+
+
+def blobs(strokes: Pixels, stroke_px: int) -> _Boxes:
+    """Boxes of connected strokes that stand out from their surroundings."""
+    around = cv2.blur(strokes.astype(np.float32), (6 * stroke_px + 1, 6 * stroke_px + 1))
+    mask = (strokes > 1.6 * around + 2).astype(np.uint8)
+    joint = np.ones((stroke_px // 5 | 1, stroke_px // 5 | 1), np.uint8)
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, joint)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    left, top, width, height, area = stats[1:].T.astype(np.float32)
+    solid = area > 0.12 * width * height
+    return np.asarray(np.column_stack((left, top, left + width, top + height))[solid], np.float32)
+
+
+def _like_characters(boxes: _Boxes, stroke_px: int) -> NDArray[np.bool_]:
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    fits = (height >= 0.8 * stroke_px) & (height <= 4.5 * stroke_px)
+    return np.asarray(fits & (width <= 2.2 * height) & (height <= 8 * width) & (width * height > stroke_px))
+
+
+def rows(boxes: _Boxes) -> list[_Boxes]:
+    """Chains of three or more neighbours of like height, each beside the next."""
+    centres, heights = _centres(boxes), boxes[:, 3] - boxes[:, 1]
+    across, down = (centres[None] - centres[:, None]).transpose(2, 0, 1)
+    tall = np.maximum(heights[None], heights[:, None])
+    gaps = np.maximum(boxes[None, :, 0], boxes[:, None, 0]) - np.minimum(boxes[None, :, 2], boxes[:, None, 2])
+    alike = tall < 1.5 * np.minimum(heights[None], heights[:, None])
+    level = (np.abs(down) < 0.35 * np.abs(across)) & (np.abs(down) < 0.6 * tall)
+    linked = alike & level & (gaps < 0.9 * tall) & (gaps > -0.3 * tall)
+    return [boxes[members] for members in _groups(linked) if len(members) >= 3]
+
+
+def _groups(linked: NDArray[np.bool_]) -> list[list[int]]:
+    """Members of each set of things that are linked, directly or through others; [N, N], symmetric."""
+    neighbours = [np.flatnonzero(row).tolist() for row in linked]
+    left, groups = set(range(len(neighbours))), []
+    while left:
+        pending, members = [left.pop()], []
+        while pending:
+            one = pending.pop()
+            members.append(one)
+            near = left.intersection(neighbours[one])
+            left -= near
+            pending += near
+        groups.append(sorted(members))
+    return groups
+
+
+def lengthened(line: Line, every: _Boxes) -> Line:
+    """The line with what goes on at its ends: hyphens, dots, and characters that are whole no longer."""
+    height = line.height
+    sizes = every[:, 2:] - every[:, :2]
+    fits = (sizes < (3 * height, 1.4 * height)).all(axis=1) & (sizes[:, 1] > 0.12 * height)
+    near = every[fits & (np.abs(line.off(_centres(every))) < 0.5 * height)]
+    left, right = float(line.boxes[:, 0].min()), float(line.boxes[:, 2].max())
+    for _ in range(len(near)):
+        joins = (near[:, 2] > left - 1.2 * height) & (near[:, 0] < right + 1.2 * height)
+        reach = (float(near[joins, 0].min(initial=left)), float(near[joins, 2].max(initial=right)))
+        if reach == (left, right):
+            break
+        left, right = reach
+    inside = near[(near[:, 0] >= left) & (near[:, 2] <= right)]
+    return Line(np.concatenate((line.boxes, inside)))
+
+
+def cut_line(line: Line, frame: Frame, scale: float) -> Frame:
+    """The line cut out of the frame and laid level, with some room on every side."""
+    angle = float(np.arctan(line.slope))
+    along, down = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+    centres, half = _centres(line.boxes), (line.boxes[:, 2:] - line.boxes[:, :2]) / 2
+    u, v = centres @ along, centres @ down
+    chars = half[:, 1] > 0.3 * line.height
+    left, right = float((u - half[:, 0]).min()), float((u + half[:, 0]).max())
+    top = float(np.percentile((v - half[:, 1])[chars], 20))
+    bottom = float(np.percentile((v + half[:, 1])[chars], 80))
+    left, right = left - MARGIN_ALONG * line.height, right + MARGIN_ALONG * line.height
+    top, bottom = top - MARGIN_ACROSS * line.height, bottom + MARGIN_ACROSS * line.height
+    turn = np.eye(3)
+    turn[:2, 0], turn[:2, 1] = along, down
+    width, height = max(round((right - left) / scale), 8), max(round((bottom - top) / scale), 8)
+    return frame.warped(turn @ moved(left / scale, top / scale), width, height)
+
+
+def _fills(line: Line, shape: tuple[int, ...]) -> bool:
+    left, top, right, bottom = line.hull
+    return bool(bottom - top >= FILLED * shape[0] and right - left >= FILLED * shape[1])
+
+
+def _apart(frames: Iterable[Frame]) -> list[Frame]:
+    """The frames without those of which an earlier one holds half."""
+    kept: list[tuple[Floats, Frame]] = []
+    for frame in frames:
+        corners = frame.quad
+        box = np.concatenate((corners.min(axis=0), corners.max(axis=0)))
+        if all(_shared(box, other) < 0.5 for other, _ in kept):
+            kept.append((box, frame))
+    return [frame for _, frame in kept]
+
+
+def _shared(a: Floats, b: Floats) -> float:
+    """Part of the smaller of two boxes that the other covers."""
+    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
+    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
+    return float(np.prod(sides)) / max(smaller, 1e-6)
+
+
+def _centres(boxes: _Boxes) -> Floats:
+    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2)

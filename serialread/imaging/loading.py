@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from serialread.errors import ImageError
 from serialread.records import LoadedImage, Pixels
@@ -106,7 +106,7 @@ def _plain_reasons() -> Iterator[None]:
         yield
     except ImageError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError("not a picture of a known format. Give a jpg, png, bmp, tif or webp.") from None
     except Image.DecompressionBombError:
         raise ImageError(f"more than {LARGEST_PX / 1e6:.0f} million pixels. Crop or shrink it.") from None
@@ -147,7 +147,7 @@ def _orientation(header: Image.Image) -> int:
 
 def _is_deep(header: Image.Image) -> bool:
     """Whether its values have 16 bits; to be asked before it is loaded."""
-    return any("16" in str(tile[3]) for tile in header.tile)
+    return isinstance(header, ImageFile.ImageFile) and any("16" in str(tile[3]) for tile in header.tile)
 
 
 def _refuse_truncated(data: bytes, format_: str | None) -> None:
@@ -202,7 +202,7 @@ def stretched(values: NDArray[np.generic]) -> Pixels:
     if high <= low:
         low, high = numbers.min(), numbers.max()
     scaled = (numbers - low) * (np.float32(255) / max(high - low, np.float32(1e-6)))
-    return np.clip(scaled + np.float32(0.5), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(scaled + np.float32(0.5), 0, 255), np.uint8)
 
 
 def _composited(rgba: Pixels) -> Pixels:
@@ -211,7 +211,7 @@ def _composited(rgba: Pixels) -> Pixels:
     shown = float((rgba[..., :3] * opacity).sum() / max(3 * float(opacity.sum()), 1e-6))
     behind = np.float32(255 if shown < 128 else 0)
     blended = rgba[..., 2::-1] * opacity + behind * (1 - opacity)
-    return (blended + np.float32(0.5)).astype(np.uint8)
+    return np.asarray(blended + np.float32(0.5), np.uint8)
 
 
 def _upright(pixels: NDArray[np.generic], orientation: int) -> Pixels:

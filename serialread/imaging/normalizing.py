@@ -14,6 +14,9 @@ CROP_HEIGHT_PX = 64
 TALL = 1.5
 """Higher than this times the width, a line stands upright: "11" in a narrow face is no higher than 1.4."""
 
+UNEVEN = 1.0
+"""Light that varies more than this times the marks is evened."""
+
 
 def normalize(image: LoadedImage, view: View) -> Crop:
     """The most likely text line of a picture."""
@@ -90,11 +93,7 @@ def even_light(pixels: Pixels) -> Pixels:
     marks = pixels.astype(np.float32) - slow
     if float(slow.std()) <= UNEVEN * float(marks.std()):
         return pixels
-    return np.clip(marks + np.float32(128.5), 0, 255).astype(np.uint8)
-
-
-UNEVEN = 1.0
-"""Light that varies more than this times the marks is evened."""
+    return np.asarray(np.clip(marks + np.float32(128.5), 0, 255), np.uint8)
 
 
 def text_rows(pixels: Pixels) -> tuple[int, int]:

@@ -87,10 +87,13 @@ class Reader:
         """
         pictures = (image if isinstance(image, Picture) else Picture(image, image.name) for image in images)
         geometry, view = self._engine.card.geometry, self.station.view
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="prepare") as pool:
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="prepare")
+        try:
             prepared = ahead(pool, lambda picture: _prepare(picture, view, geometry), pictures, 2 * WINDOW)
             while window := list(islice(prepared, WINDOW)):
                 yield from self._read_window(window)
+        finally:  # whoever stops early waits for no more than what is under way
+            pool.shutdown(cancel_futures=True)
 
     def _read_window(self, window: list[_Prepared]) -> list[Record]:
         started = perf_counter()
@@ -162,15 +165,11 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], 
     """Results of ``work`` in the order of the items, with at most ``most`` under way or waiting."""
     pending: deque[Future[B]] = deque()
     source = iter(items)
-    try:
-        while True:
-            pending.extend(pool.submit(work, item) for item in islice(source, most - len(pending)))
-            if not pending:
-                return
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
+    while True:
+        pending.extend(pool.submit(work, item) for item in islice(source, most - len(pending)))
+        if not pending:
+            return
+        yield pending.popleft().result()
 
 
 def _prepare(picture: Picture, view: View, geometry: CropGeometry) -> _Prepared:

@@ -91,7 +91,8 @@ def main() -> None:
     reader = Reader(asked.model or shipped_model())
     folders = [f for f in sorted(asked.folder.iterdir()) if (f / "labels.csv").is_file()]
     print(
-        f"model {reader.model_id}\n\n| set | crops | MPSC % | 95 % interval | strict % |\n|---|---|---|---|---|"
+        f"model {reader.model_id}\n\n"
+        "| set | crops | MPSC % | 95 % interval | strict % |\n|---|---|---|---|---|"
     )
     scores = []
     for folder in folders:

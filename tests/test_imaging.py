@@ -353,7 +353,7 @@ def test_contrast_is_the_spread_of_greys() -> None:
 
 
 def placed(tilt_deg: float = 0.0, *, lines: bool = False) -> tuple[Pixels, Floats]:
-    """A picture, 1000 x 600, with the digits in a fifth of its width, and the corners of the digits' place."""
+    """A picture, 1000 x 600, digits in a fifth of its width, and the corners of the digits' place."""
     rng = np.random.default_rng(4)
     canvas = rng.normal(170, 5, (600, 1000)).astype(np.float32)
     if lines:  # as a milling cutter leaves them

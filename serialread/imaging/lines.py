@@ -54,7 +54,7 @@ class Line:
 
     @property
     def score(self) -> float:
-        """How much it looks like text: more with each blob, less for uneven heights and blobs off the line."""
+        """How much it looks like text: more with each blob, less for uneven heights or blobs off line."""
         height, heights = self.height, self.boxes[:, 3] - self.boxes[:, 1]
         chars = heights > 0.6 * height
         off = np.abs(self.off(_centres(self.boxes)))[chars].mean()

@@ -1,125 +1,181 @@
-"""Images per second and memory of `serialread read`, beside rapidocr's recognition alone, in one run.
+"""How fast a folder of crops is read and in how much memory, where the time goes, and beside rapidocr.
 
-    python benchmarks/reading_speed.py [--count 2000] [--runs 3] [--rapidocr PYTHON]
+    python benchmarks/reading_speed.py recipes/data/marks.toml --count 2000 [--rapidocr PYTHON]
 
-PYTHON is an interpreter that has rapidocr (which would bring another OpenCV into this environment). Both read
-the same PNG crops, rendered after recipes/data/marks.toml at 64 px height. Ours is the whole command: start,
-find, load, normalize, read, decide, write; rapidocr's clock runs over its recognizer only, from memory.
+PYTHON is the interpreter of an environment that has rapidocr; its recognizer alone runs, without detection
+and orientation, one crop at a time as its interface takes them. Each reader runs as a process of its own on
+the same files; the clock starts when it is ready to read, so that neither is charged for its imports.
 """
 
 import argparse
+import json
+import os
 import resource
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 
-from serialread.codes import Alphabet
-from serialread.decoding import decode
-from serialread.engine import Engine
-from serialread.imaging import load_image, propose, to_array
-from serialread.recipe import DataRecipe, Station, load
-from serialread.synth import make_sample
-from serialread.weights import shipped_model
-
-RECIPE = Path(__file__).parent.parent / "recipes" / "data" / "marks.toml"
-OTHER = """
-import sys, time, cv2, logging
-from pathlib import Path
-from rapidocr import RapidOCR
-logging.disable(logging.CRITICAL)
-engine = RapidOCR()
-images = [cv2.imread(str(p)) for p in sorted(Path(sys.argv[1]).iterdir())]
-for image in images[:20]:
-    engine(image, use_det=False, use_cls=False, use_rec=True)
-start = time.perf_counter()
-for image in images:
-    engine(image, use_det=False, use_cls=False, use_rec=True)
-print(len(images) / (time.perf_counter() - start))
-"""
-
-
-def render(folder: Path, count: int) -> None:
-    recipe = load(RECIPE, DataRecipe).model_copy(update={"height": 64, "widest": 768})
-    for index in range(count):
-        cv2.imwrite(str(folder / f"{index:05d}.png"), make_sample(recipe, 9, index).pixels)
-
-
-def ours(folder: Path, out: Path, count: int) -> float:
-    command = [sys.executable, "-m", "serialread.cli", "read", str(folder), "--out", str(out), "--overwrite"]
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return count / (time.perf_counter() - start)
-
-
-def others(python: str, folder: Path) -> float:
-    done = subprocess.run([python, "-c", OTHER, str(folder)], check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
-
-
-def stages(folder: Path) -> dict[str, float]:
-    """Milliseconds per image of each stage, one after the other; the command runs them side by side."""
-    engine, view = Engine(shipped_model()), Station().view
-    geometry, spent = (
-        engine.card.geometry,
-        dict.fromkeys(("load", "normalize", "array", "network", "decode"), 0.0),
-    )
-    paths = sorted(folder.iterdir())[:500]
-    waiting: dict[int, list[np.ndarray]] = {}
-
-    def clocked(name: str, work):  # type: ignore[no-untyped-def]
-        start = time.perf_counter()
-        result = work()
-        spent[name] += time.perf_counter() - start
-        return result
-
-    for path in paths:
-        image = clocked("load", lambda path=path: load_image(path))
-        crops = clocked("normalize", lambda image=image: propose(image, view))
-        arrays = clocked("array", lambda crops=crops: [to_array(c.pixels, geometry) for c in crops])
-        for array in arrays:
-            waiting.setdefault(array.shape[2], []).append(array)
-    for arrays in waiting.values():
-        for start in range(0, len(arrays), 32):
-            scores, attention = clocked(
-                "network", lambda a=arrays, s=start: engine.run(np.stack(a[s : s + 32]))
-            )
-            for s, a in zip(scores, attention, strict=True):
-                clocked("decode", lambda s=s, a=a: decode(s, Alphabet(), a, (64, 200), 1.0))
-    return {name: 1000 * seconds / len(paths) for name, seconds in spent.items()}
+SEED = 7
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("recipe", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--rapidocr", metavar="PYTHON")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--engine", choices=["openvino", "onnxruntime"], default="openvino")
+    parser.add_argument("--rapidocr", type=Path, metavar="PYTHON")
+    parser.add_argument("--only", choices=["serialread", "rapidocr", "parts"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help="read these pictures instead of rendering some")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder, out = Path(place) / "crops", Path(place) / "out"
-        folder.mkdir()
-        render(folder, asked.count)
-        mine, theirs = [ours(folder, out, asked.count)], []
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # no other child has run yet
-        for _ in range(asked.runs):
-            mine.append(ours(folder, out, asked.count))
-            if asked.rapidocr:
-                theirs.append(others(asked.rapidocr, folder))
-        mine = mine[1:]  # the first run warmed the disk cache
-        print(f"serialread read, whole command: {statistics.median(mine):.0f} images/s, peak {peak:.0f} MB")
-        if theirs:
-            print(f"rapidocr, recognition alone: {statistics.median(theirs):.0f} images/s")
-            ratio = statistics.median(a / b for a, b in zip(mine, theirs, strict=True))
-            print(f"ratio: {ratio:.1f} (medians of {asked.runs} runs)")
-        for name, milliseconds in stages(folder).items():
-            print(f"  {name:10s} {milliseconds:6.3f} ms an image")
+    alone = {"serialread": read_with_serialread, "rapidocr": read_with_rapidocr, "parts": parts}
+    if asked.only:
+        print(json.dumps(alone[asked.only](asked)))
+        return
+    with TemporaryDirectory() as temporary:
+        if asked.folder is None:
+            asked.folder = Path(temporary)
+            render(asked.recipe, asked.count, asked.folder)
+        compare(asked)
+
+
+def compare(asked: argparse.Namespace) -> None:
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {asked.count} crops\n")
+    print("| reader | images/s | whole run, s | peak memory, MB | right |\n|---|---|---|---|---|")
+    readers = {"serialread": sys.executable} | ({"rapidocr": str(asked.rapidocr)} if asked.rapidocr else {})
+    for name, python in readers.items():
+        told, seconds = in_a_process(python, asked, name)
+        print(
+            f"| {told['name']} | {told['images'] / told['seconds']:.0f} | {seconds:.1f} "
+            f"| {told['peak_mb']:.0f} | {told['right']} |",
+            flush=True,
+        )
+    told, _ = in_a_process(sys.executable, asked, "parts")
+    whole = sum(told.values())
+    print("\n| part | ms an image, one thread | share |\n|---|---|---|")
+    for part, ms in told.items():
+        print(f"| {part} | {ms:.3f} | {ms / whole:.0%} |")
+
+
+def in_a_process(python: str, asked: argparse.Namespace, only: str) -> tuple[dict[str, float], float]:
+    command = [python, __file__, "--only", only, "--folder", str(asked.folder), "--engine", asked.engine]
+    command += ["--model", str(asked.model)] if asked.model else []
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - started
+
+
+def render(recipe: Path, count: int, folder: Path) -> None:
+    """Write crops as PNG files, named by number, with their texts beside them."""
+    from serialread import synth
+    from serialread.recipe import DataRecipe, load
+
+    asked, texts = load(recipe, DataRecipe), {}
+    for index in range(count):
+        sample = synth.make_sample(asked, SEED, index)
+        texts[f"{index:05d}.png"] = sample.text
+        cv2.imwrite(str(folder / f"{index:05d}.png"), sample.pixels)
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+
+
+def told_of(name: str, folder: Path, read: Callable[[], Iterator[tuple[str, str]]]) -> dict[str, float | str]:
+    """Run a reader over the folder: how long, how much memory, how many right (blanks and case dropped)."""
+    started = time.perf_counter()
+    found = dict(read())
+    seconds = time.perf_counter() - started
+    known = folder / "texts.json"
+    truths = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
+    right = sum(found[image].replace(" ", "").lower() == text.lower() for image, text in truths.items())
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"name": name, "images": len(found), "seconds": seconds, "peak_mb": peak_mb, "right": right}
+
+
+def read_with_serialread(asked: argparse.Namespace) -> dict[str, float | str]:
+    from serialread.reading import Reader, begin, find_images, write_records
+    from serialread.weights import shipped_model
+
+    reader = Reader(asked.model or shipped_model(), engine=asked.engine)
+    pictures = find_images([asked.folder]).pictures
+
+    def read() -> Iterator[tuple[str, str]]:
+        with TemporaryDirectory() as out:
+            begin(Path(out), "new", pictures, reader.model_id, "")
+            for record in write_records(reader.read(pictures), Path(out)):
+                yield record.image, record.reading.text if record.reading else ""
+
+    return told_of(f"serialread ({asked.engine})", asked.folder, read)
+
+
+def read_with_rapidocr(asked: argparse.Namespace) -> dict[str, float | str]:
+    import rapidocr
+
+    reader = rapidocr.RapidOCR(params={"Global.log_level": "error"})
+    paths = sorted(asked.folder.glob("*.png"))
+    reader(cv2.imread(str(paths[0])), use_det=False, use_cls=False, use_rec=True)  # its first run is slow
+
+    def read() -> Iterator[tuple[str, str]]:
+        for path in paths:
+            found = reader(cv2.imread(str(path)), use_det=False, use_cls=False, use_rec=True)
+            yield path.name, (found.txts or ("",))[0]
+
+    return told_of("rapidocr, recognizer alone", asked.folder, read)
+
+
+def parts(asked: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds an image of every step, one after the other in one thread."""
+    from serialread.decoding import decode
+    from serialread.engine import Engine
+    from serialread.imaging import load_image, propose, to_array
+    from serialread.reading.lines import csv_bytes, csv_row, json_bytes, json_line
+    from serialread.reading.reader import BATCH, Reader
+    from serialread.recipe import View
+    from serialread.weights import shipped_model
+
+    model = asked.model or shipped_model()
+    engine = Engine(model, asked.engine)
+    geometry = engine.card.geometry
+    paths = sorted(asked.folder.glob("*.png"))[:500]
+    spent: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], list]) -> list:
+        started = time.perf_counter()
+        result = work()
+        spent[name] = (time.perf_counter() - started) * 1000 / len(paths)
+        return result
+
+    images = timed("load", lambda: [load_image(path) for path in paths])
+    crops = timed("find, straighten, even", lambda: [c for i in images for c in propose(i, View())])
+    arrays = timed("scale to the array", lambda: [to_array(c.pixels, geometry) for c in crops])
+    arrays.sort(key=lambda a: a.shape[2])
+    batches = [
+        np.stack(group)
+        for width in geometry.widths
+        for group in groups([a for a in arrays if a.shape[2] == width], BATCH)
+    ]
+    for batch in batches[:1]:
+        engine.run(batch)
+    results = timed("network", lambda: [engine.run(batch) for batch in batches])
+    each = [(s, a) for scores, attention in results for s, a in zip(scores, attention, strict=True)]
+    timed("decode", lambda: [decode(s, engine.card.alphabet, a, (64, 256)) for s, a in each])
+    records = list(Reader(model, engine=asked.engine).read(paths))
+    lines = timed("JSON line", lambda: [json_line(r) for r in records])
+    timed("write", lambda: [json_bytes(x) + csv_bytes(csv_row(x)) for x in lines])
+    return spent
+
+
+def groups(items: list, size: int) -> Iterator[list]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 if __name__ == "__main__":

@@ -273,6 +273,7 @@ def test_a_later_run_reads_the_same(model: Path, tmp_path: Path) -> None:
 def test_of_several_proposals_the_one_with_most_sure_characters_counts() -> None:
     assert surest([reading_of("1", 0.99), reading_of("12345", 0.8), reading_of("1234567", 0.4)]) == 1
     assert surest([reading_of(""), reading_of("77", 0.3)]) == 0
+    assert surest([reading_of("123", 0.9), reading_of("1234", 0.9)]) == 0
 
 
 def test_only_so_many_pictures_are_held_at_a_time() -> None:

@@ -156,8 +156,10 @@ def surest(readings: list[Reading]) -> int:
     """Which of several readings of one picture to believe: the one with most characters surely read.
 
     A character that is as likely wrong as right counts nothing, one that is likelier wrong counts against.
+    The first reading is that of the whole picture; a part of it has to be better by a character.
     """
     worth = [sum(2 * c.confidence - 1 for c in reading.chars) for reading in readings]
+    worth[0] += 1
     return max(range(len(readings)), key=worth.__getitem__)
 
 

@@ -141,12 +141,15 @@ def _openvino(path: Path, data: bytes, precision: Precision, threads: int) -> tu
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(model, "CPU", settings)
-    request = compiled.create_infer_request()
-    scores, attention = compiled.output("scores"), compiled.output("attention")
+    requests: dict[int, Any] = {}  # one a width: a request that changes its shape prepares itself anew
 
     def run(batch: Floats) -> tuple[Floats, Floats]:
-        results = request.infer({"crops": batch}, share_inputs=True)
-        return np.asarray(results[scores]), np.asarray(results[attention])
+        width = batch.shape[3]
+        request = requests.get(width) or requests.setdefault(width, compiled.create_infer_request())
+        results = request.infer(
+            {"crops": batch}
+        )  # it copies: sharing inputs corrupts memory once they are freed
+        return np.asarray(results["scores"]), np.asarray(results["attention"])
 
     return about, run
 

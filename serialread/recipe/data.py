@@ -83,8 +83,8 @@ class Layout(Section):
     """Share of crops that cut into the characters' top or foot by up to a tenth."""
     neighbour_share: Share = 0.18
     """Share with fragments of lines above or below."""
-    frame_share: Share = 0.12
-    """Share with frames, bars or underlines."""
+    frame_share: Share = 0.16
+    """Share with frames, bars (also between the parts of a code) or underlines."""
     logo_share: Share = 0.10
     """Share with a logo or another shape beside the code."""
     edge_share: Share = 0.10
@@ -255,14 +255,14 @@ class Surfaces(Section):
     """Share with stains or rust."""
     glare_share: Share = 0.15
     """Share with a bright reflection."""
-    legibility: Span = (1.3, 5.0)
+    legibility: Span = (1.5, 7.0)
     """Least strength of the mark against the surface's own pattern; texture is softened until it holds."""
 
 
 class Camera(Section):
     """How the mark is photographed."""
 
-    low_share: Share = 0.45
+    low_share: Share = 0.35
     """Share of crops taken at fewer rows than the network sees, and enlarged."""
     low_text_px: Span = (9.5, 25.0)
     """Height of a capital in such a crop."""
@@ -291,6 +291,9 @@ class DataRecipe(Section):
     typefaces: Typefaces = Typefaces()
     layout: Layout = Layout()
     processes: tuple[Process, ...] = Field(min_length=1)
+    overprint_share: Share = 0.12
+    """Share of marks with depth whose first or last part is printed instead, as values are struck into a
+    printed nameplate."""
     surfaces: Surfaces = Surfaces()
     camera: Camera = Camera()
 

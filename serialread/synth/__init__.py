@@ -26,7 +26,7 @@ from serialread.records import Origin, Pixels, Sample
 from serialread.synth import faces, markings
 from serialread.synth.camera import photograph
 from serialread.synth.drawing import Mark, Tool, draw
-from serialread.synth.layout import set_line
+from serialread.synth.layout import Line, set_line
 from serialread.synth.shapes import Face
 from serialread.synth.surfaces import draw_surface
 from serialread.synth.texts import random_text
@@ -54,7 +54,7 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
         rng=rng,
     )
     mark = draw(face, line, tool, rng)
-    shaded = _shaded(mark, process, recipe, rng)
+    shaded = _marked(mark, line, process, recipe, rng)
     if rng.random() < recipe.layout.edge_share:
         shaded = markings.ended(shaded, mark, rng)
     pixels, taken = photograph(shaded.pixels, shaded.strength, line.cap_px, recipe.camera, recipe.height, rng)
@@ -154,6 +154,23 @@ def _tool(process: Process, rng: np.random.Generator) -> Tool:
             )
         case _:
             assert_never(process)
+
+
+def _marked(
+    mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator
+) -> markings.Shaded:
+    """The lit mark; now and then one end of it is printed and only the other has depth."""
+    has_depth = not isinstance(process, Laser | Ink | InkJet)
+    if not has_depth or line.length < 3 or rng.random() >= recipe.overprint_share:
+        return _shaded(mark, process, recipe, rng)
+    gaps = line.boxes[1:, 0] - line.boxes[:-1, 2]
+    likely = np.maximum(gaps, 1) ** 3  # at a gap, if there is one
+    after = int(rng.choice(len(gaps), p=likely / likely.sum()))
+    cut = round((line.boxes[after, 2] + line.boxes[after + 1, 0]) / 2)
+    deep, printed = mark.divided(cut)
+    if rng.random() < 0.7:  # what is printed mostly comes first
+        deep, printed = printed, deep
+    return markings.overprinted(_shaded(deep, process, recipe, rng), printed, rng)
 
 
 def _shaded(mark: Mark, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> markings.Shaded:

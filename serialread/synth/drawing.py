@@ -1,6 +1,6 @@
 """Where the tool touched the surface: coverage of the mark, and which character owns which pixel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import cv2
@@ -51,6 +51,13 @@ class Mark:
     coverage: Floats
     owners: Pixels
     stroke_px: float
+
+    def divided(self, column: int) -> tuple["Mark", "Mark"]:
+        """What is left and what is right of a column, each on the whole canvas."""
+        left, right = self.coverage.copy(), self.coverage.copy()
+        left[:, column:] = 0
+        right[:, :column] = 0
+        return replace(self, coverage=left), replace(self, coverage=right)
 
 
 def draw(face: Face, line: Line, tool: Tool, rng: np.random.Generator) -> Mark:

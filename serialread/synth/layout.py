@@ -284,6 +284,12 @@ def _frame(corners: Points, rng: np.random.Generator) -> list[Extra]:
     gap = rng.uniform(0.12, 0.35, 4)
     left, top, right, bottom = x0 - gap[0] - 0.1, y0 - gap[1], x1 + gap[2] + 0.1, y1 + gap[3]
     width = rng.uniform(0.03, 0.1)
+    gaps = corners[1:, :, 0].min(1) - corners[:-1, :, 0].max(1)
+    if len(gaps) and gaps.max() > 0.3 and rng.random() < 0.4:  # a bar between two parts of the code
+        after = int(gaps.argmax())
+        x = corners[after, :, 0].max() + gaps[after] * rng.uniform(0.35, 0.65)
+        width = min(width, 0.3 * float(gaps[after]))
+        return [Extra(np.array([[x, y0 - 3], [x, y1 + 3]]), False, width)]
     kind = rng.integers(5)
     if kind == 0:
         return [Extra(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]), False, width)]

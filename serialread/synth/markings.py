@@ -47,7 +47,7 @@ def relief(mark: Mark, surface: Surface, style: Relief, knobs: Surfaces, rng: np
     surface's own pattern is softened until the signal stands out by the recipe's legibility.
     """
     spread = (
-        float(rng.uniform(0.35, 0.75)) * mark.stroke_px * (0.7 if not isinstance(style, Embossed) else 1.0)
+        float(rng.uniform(0.25, 0.75)) * mark.stroke_px * (0.7 if not isinstance(style, Embossed) else 1.0)
     )
     coverage = _worn(mark.coverage, surface, style.wear, rng) if isinstance(style, Stamped) else mark.coverage
     body = _blur(coverage, max(spread, 0.6))
@@ -133,6 +133,15 @@ def _exposed(
     if rng.random() < knobs.glare_share:
         pixels = pixels + _glare(bare.shape, rng)
     return _within_range(np.asarray(pixels, np.float32)), strength
+
+
+def overprinted(shaded: Shaded, printed: Mark, rng: np.random.Generator) -> Shaded:
+    """Print a part of the code beside the part that is already marked."""
+    coverage = _blur(printed.coverage, float(rng.uniform(0.4, 0.9)))
+    contrast = float(rng.uniform(0.12, 0.7))
+    tone = contrast if rng.random() < 0.3 else -contrast
+    pixels = _within_range(shaded.pixels + np.float32(tone) * coverage)
+    return Shaded(pixels, shaded.strength, {**shaded.parameters, "printed": round(tone, 3)})
 
 
 def ended(shaded: Shaded, mark: Mark, rng: np.random.Generator) -> Shaded:

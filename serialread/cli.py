@@ -167,9 +167,12 @@ def train(
 
     asked = load(recipe, TrainingRecipe)
     stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
-    with tqdm(total=asked.optimisation.steps, unit=" steps", smoothing=0.05) as bar:
+    with (
+        training.stop_by_signal() as stop,
+        tqdm(total=asked.optimisation.steps, unit=" steps", smoothing=0.05) as bar,
+    ):
         for progress in training.train(
-            asked, stores, out, valid=held_out, resume=resume, start_from=start_from
+            asked, stores, out, valid=held_out, resume=resume, start_from=start_from, stop=stop
         ):
             bar.update(progress.step - bar.n)
             bar.set_postfix_str(

@@ -1,8 +1,11 @@
 """A run learns, stops when asked, goes on as if it had never stopped, and refuses what it cannot learn."""
 
 import json
-import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -22,6 +25,7 @@ from serialread.model import Recognizer
 from serialread.recipe import CropGeometry, TrainingRecipe, load
 from serialread.recipe.training import Augmentation
 from serialread.records import Sample
+from serialread.store import write_store
 from serialread.training import Progress, evaluate, train
 from serialread.training.augmentation import augment
 from serialread.training.batches import Batches, Joined, Plan, collate, owners, survey
@@ -40,13 +44,13 @@ def tiny(steps: int = 6, *, replicas: int = 1, rate: float = 2e-3) -> TrainingRe
 
 
 def run(recipe: TrainingRecipe, out: Path, *, resume: bool = False, stop_at: int = 0) -> list[Progress]:
-    """All steps of a run; ``stop_at`` asks it to stop, as an operator would."""
-    threads = torch.get_num_threads()
+    """All steps of a run, or as many as it takes after ``stop_at`` asked it to stop."""
+    threads, stop = torch.get_num_threads(), threading.Event()
     seen = []
-    for progress in train(recipe, [samples(30)], out, resume=resume):
+    for progress in train(recipe, [samples(30)], out, resume=resume, stop=stop):
         seen.append(progress)
         if progress.step == stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
+            stop.set()
     torch.set_num_threads(threads)
     return seen
 
@@ -179,6 +183,24 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, replica
     assert lines[0] == lines[1]
 
 
+def test_an_operator_stops_a_run_with_a_signal_and_it_keeps_its_last(tmp_path: Path) -> None:
+    write_store(tmp_path / "store", samples(30), about={})
+    long = f'extends = "{RECIPES / "siga-tiny.toml"}"\n[optimisation]\ncrops = 1_000_000\n'
+    (tmp_path / "long.toml").write_text(long)
+    out = tmp_path / "run"
+    words = ["train", tmp_path / "long.toml", "--data", tmp_path / "store", "--out", out]
+    program = [sys.executable, "-m", "serialread.cli", *map(str, words)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as run:
+        while not (out / "log.jsonl").exists() and run.poll() is None:
+            time.sleep(0.1)
+        run.send_signal(signal.SIGTERM)
+        told, _ = run.communicate(timeout=60)
+
+    assert run.returncode == 0
+    assert "of 62500 steps taken" in told
+    assert (out / "last.pt").exists()
+
+
 def test_a_run_learns_and_writes_its_best_its_last_and_a_log(tmp_path: Path) -> None:
     steps = run(tiny(60), tmp_path)
 
@@ -240,4 +262,4 @@ def test_training_without_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch,
 
 def test_the_shipped_recipes_are_valid() -> None:
     for path in RECIPES.glob("*.toml"):
-        assert load(path, TrainingRecipe).name == path.stem
+        assert path.stem.startswith(load(path, TrainingRecipe).name)

@@ -1,6 +1,6 @@
 """Training: batches and augmentation, the loop, and how well a network reads."""
 
 from serialread.training.evaluation import Evaluation, Examination, evaluate, examine
-from serialread.training.loop import Progress, train
+from serialread.training.loop import Progress, stop_by_signal, train
 
-__all__ = ["Evaluation", "Examination", "Progress", "evaluate", "examine", "train"]
+__all__ = ["Evaluation", "Examination", "Progress", "evaluate", "examine", "stop_by_signal", "train"]

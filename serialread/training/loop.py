@@ -61,11 +61,12 @@ def train(
     valid: Sequence[Sequence[Sample]] = (),
     resume: bool = False,
     start_from: Path | None = None,
+    stop: threading.Event | None = None,
 ) -> Iterator[Progress]:
     """Train a network; writes best.pt, last.pt and log.jsonl into ``out`` and yields after every step.
 
-    SIGTERM or Ctrl-C end the run after the current step, with last.pt written; ``resume`` goes on from it as
-    if nothing had happened.
+    Once ``stop`` is set the run ends after the current step, with last.pt written; ``resume`` goes on from it
+    as if nothing had happened.
 
     Args:
         recipe: what to train.
@@ -74,6 +75,7 @@ def train(
         valid: labelled crops to choose the best network by; without them the last 2 % of the data.
         resume: go on with the run in ``out``.
         start_from: checkpoint whose weights a new run starts with, where it has them in the same shape.
+        stop: asks the run to end early, from any thread; see ``stop_by_signal``.
 
     Raises:
         StoreError: no samples, or samples that cannot be learned.
@@ -120,32 +122,32 @@ def train(
     batches = Batches(samples, plan, recipe.geometry, alphabet, recipe.augmentation)
     every = max(1, knobs.validate_crops // knobs.batch)
     saved, speed = time.monotonic(), Speed(knobs.batch)
-    with _stop_asked() as stop:
-        for step, batch in enumerate(_loader(batches, start, knobs), start + 1):
-            rate = _rate(knobs, (step - 1) / knobs.steps)
-            parts = _step(replicas, batch, optimiser, rate, recipe, (step - 1) / knobs.steps)
-            loss = sum(parts.values())
-            if not math.isfinite(loss):
-                raise RecipeError(
-                    f"step {step}: the loss is {loss} ({_worst(parts)}). Lower optimisation.rate; train anew."
-                )
-            _average(average, model, min(knobs.average, (1 + step) / (10 + step)))
-            log.add(step, parts, rate=rate, crops_per_s=speed.tick())
-            ended = stop.is_set() or step == knobs.steps
-            validation = None
-            if step % every == 0 or step == knobs.steps:
-                validation = evaluate(average, held_out, recipe.geometry, alphabet, bf16=knobs.bf16)
-                log.validated(step, validation)
-                if validation.strict > best:
-                    best = validation.strict
-                    checkpoints.save(snapshot(step), out / "best.pt")
-            if ended or time.monotonic() - saved > 60 * knobs.save_minutes:
-                checkpoints.save(snapshot(step), last, state_of(step))
-                saved = time.monotonic()
-            left = (knobs.steps - step) * knobs.batch / max(speed.crops_per_s, 1e-9)
-            yield Progress(step, knobs.steps, loss, speed.crops_per_s, best, validation, left)
-            if ended:
-                return
+    stop = stop or threading.Event()
+    for step, batch in enumerate(_loader(batches, start, knobs), start + 1):
+        rate = _rate(knobs, (step - 1) / knobs.steps)
+        parts = _step(replicas, batch, optimiser, rate, recipe, (step - 1) / knobs.steps)
+        loss = sum(parts.values())
+        if not math.isfinite(loss):
+            raise RecipeError(
+                f"step {step}: the loss is {loss} ({_worst(parts)}). Lower optimisation.rate; train anew."
+            )
+        _average(average, model, min(knobs.average, (1 + step) / (10 + step)))
+        log.add(step, parts, rate=rate, crops_per_s=speed.tick())
+        ended = stop.is_set() or step == knobs.steps
+        validation = None
+        if step % every == 0 or step == knobs.steps:
+            validation = evaluate(average, held_out, recipe.geometry, alphabet, bf16=knobs.bf16)
+            log.validated(step, validation)
+            if validation.strict > best:
+                best = validation.strict
+                checkpoints.save(snapshot(step), out / "best.pt")
+        if ended or time.monotonic() - saved > 60 * knobs.save_minutes:
+            checkpoints.save(snapshot(step), last, state_of(step))
+            saved = time.monotonic()
+        left = (knobs.steps - step) * knobs.batch / max(speed.crops_per_s, 1e-9)
+        yield Progress(step, knobs.steps, loss, speed.crops_per_s, best, validation, left)
+        if ended:
+            return
 
 
 def _step(
@@ -258,12 +260,9 @@ def _deaf(_: int) -> None:
 
 
 @contextmanager
-def _stop_asked() -> Iterator[threading.Event]:
-    """An event that SIGTERM or Ctrl-C sets; a second one acts as usual."""
+def stop_by_signal() -> Iterator[threading.Event]:
+    """An event that SIGTERM or Ctrl-C sets; a second one acts as usual. For a program's main thread."""
     event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(number: int, _: object) -> None:

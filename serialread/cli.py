@@ -90,6 +90,9 @@ def read(
     paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders with all that they hold.")],
     out: Annotated[Path, typer.Option(help="Folder for readings.csv and readings.jsonl.")],
     station: Annotated[Path | None, typer.Option(help="Station file: see calib/bench-camera.toml.")] = None,
+    code_format: Annotated[
+        str, typer.Option("--format", help="What a code looks like: a name or pattern of docs/formats.md.")
+    ] = "",
     model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
     engine: Annotated[
         Literal["openvino", "onnxruntime"], typer.Option(help="Library that runs the network.")
@@ -111,7 +114,9 @@ def read(
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
     found = reading.find_images(paths)
-    reader = reading.Reader(model or shipped_model(), load(station, Station) if station else None, engine)
+    place = load(station, Station) if station else Station()
+    place = place.with_format(code_format) if code_format else place
+    reader = reading.Reader(model or shipped_model(), place, engine)
     mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
     start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
     started, tally = perf_counter(), reading.Tally()

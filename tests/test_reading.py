@@ -37,7 +37,7 @@ from serialread.reading import (
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead, surest
 from serialread.recipe import Limits, Station, load
-from serialread.records import CharReading, Decision, Reading, Record
+from serialread.records import CharReading, Decision, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
 
@@ -67,6 +67,8 @@ def record_of(image: str, text: str = "AB12", **changes: object) -> Record:
         image_sha256=f"sha of {image}",
         batch=image.rpartition("/")[0],
         reading=reading_of(text),
+        confidence=0.7,
+        verdict=Verdict.NONE,
         decision=Decision.REVIEW,
         reason="why",
         quad=((0.0, 0.0), (9.0, 0.0), (9.0, 4.0), (0.0, 4.0)),
@@ -168,12 +170,14 @@ MEASURED = Limits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
 def test_decisions_have_reasons(
     text: str, confidence: float, height_px: float, limits: Limits, decision: Decision, reason: str
 ) -> None:
-    assert decide(reading_of(text, confidence), height_px, limits) == (decision, reason)
+    reading = reading_of(text, confidence)
+    assert decide(reading, reading.confidence, Verdict.NONE, height_px, limits) == (decision, reason)
 
 
 @given(confidence=st.floats(0, 1), text=st.text("A1", min_size=1, max_size=25), height=st.floats(1, 2000))
 def test_an_uncalibrated_reader_never_accepts(confidence: float, text: str, height: float) -> None:
-    assert decide(reading_of(text, confidence), height, Limits())[0] is Decision.REVIEW
+    reading = reading_of(text, confidence)
+    assert decide(reading, confidence, Verdict.OBEYS, height, Limits())[0] is Decision.REVIEW
 
 
 # stations
@@ -335,7 +339,7 @@ def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_p
     list(write_records(Reader(model).read(pictures_of(tmp_path, 3)), out))
     header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == (
-        "image,batch,text,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
+        "image,batch,text,free_text,verdict,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
         "text_height_px,contrast,tilt_deg,elapsed_ms,read_at,station_id,model_id,sha256"
     )
     row, line = rows(out)[1], json_lines(out)[1]
@@ -359,7 +363,7 @@ def test_the_weakest_character_is_counted_from_one() -> None:
 
 
 def test_an_unread_picture_has_empty_cells(tmp_path: Path) -> None:
-    changes = dict.fromkeys(("reading", "quad", "text_height_px", "contrast", "tilt_deg"))
+    changes = dict.fromkeys(("reading", "confidence", "quad", "text_height_px", "contrast", "tilt_deg"))
     row = dict(zip(COLUMNS, csv_row(json_line(record_of("x", **changes))), strict=True))
     assert {row[c] for c in ("text", "confidence", "weakest_char", "tilt_deg")} == {""}
 
@@ -487,7 +491,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
 def test_the_tally_counts_and_names_the_least_sure() -> None:
     tally = Tally()
     for i in range(9):
-        tally.add(record_of(f"{i}.png", reading=reading_of("A", 0.1 * i)))
+        tally.add(record_of(f"{i}.png", confidence=0.01 * i))
     tally.add(record_of("none.png", reading=None, decision=Decision.REJECT))
     tally.add(record_of("sure.png", decision=Decision.ACCEPT))
     assert (tally.images, tally.read, tally.not_accepted) == (11, 10, 10)

@@ -12,6 +12,8 @@ COLUMNS = (
     "image",
     "batch",
     "text",
+    "free_text",
+    "verdict",
     "confidence",
     "weakest_char",
     "weakest_position",
@@ -40,7 +42,10 @@ def json_line(record: Record) -> Line:
         "image": record.image,
         "batch": record.batch,
         "text": reading.text if reading else "",
-        "confidence": round(reading.confidence, 6) if reading else None,
+        "free_text": reading.free_text if reading else "",
+        "verdict": record.verdict.value,
+        "confidence": _rounded(record.confidence, 6),
+        "network_confidence": round(reading.confidence, 6) if reading else None,
         "end_confidence": round(reading.end_confidence, 6) if reading else None,
         "decision": record.decision.value,
         "reason": record.reason,
@@ -77,6 +82,7 @@ def _chars(reading: Reading) -> list[Line]:
             "char": c.char,
             "confidence": round(c.confidence, 6),
             "runner_up": [c.runner_up[0], round(c.runner_up[1], 6)],
+            "status": c.status.value,
             "box": [round(v, 1) for v in c.box] if c.box else None,
         }
         for c in reading.chars

@@ -13,14 +13,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from serialread.decoding import decode
+from serialread.codes import format_of
+from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import content_width, digest, load_image, propose, to_array
-from serialread.reading.deciding import decide
+from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.recipe import CropGeometry, Station, View
-from serialread.records import Crop, Decision, Floats, Reading, Record
+from serialread.records import Crop, Decision, Floats, Reading, Record, Verdict
 
 BATCH = 16
 """Crops that the network sees at once; twice as many are a tenth faster and cost 100 MB."""
@@ -88,11 +89,14 @@ class Reader:
 
         Raises:
             CheckpointError: the model cannot be used.
+            RecipeError: the model's alphabet spells no code of the station's format.
             CalibrationError: the station was measured with another model.
         """
         self.station = station or Station()
         self._engine = Engine(model, engine)
         self.model_id = self._engine.card.model_id
+        wanted = self.station.code.format
+        self._search = Search(format_of(wanted), self._engine.card.alphabet) if wanted else None
         self._workers = workers or os.cpu_count() or 1
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
@@ -153,21 +157,26 @@ class Reader:
         content = content_width(crop.pixels, geometry)
         height, width = crop.pixels.shape
         filled = content / geometry.bucket(content)
-        return decode(scores, self._engine.card.alphabet, attention, (height, width), filled)
+        card, code = self._engine.card, self.station.code
+        return decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
 
     def _record(self, item: _Item) -> Record:
-        crop = reading = None
-        decision, reason = Decision.REJECT, item.note
+        crop = reading = confidence = None
+        verdict, decision, reason = Verdict.NONE, Decision.REJECT, item.note
         if item.crops:
             best = surest([item.readings[number] for number in range(len(item.crops))])
             crop, reading = item.crops[best], item.readings[best]
-            decision, reason = decide(reading, crop.text_height_px, self.station.limits)
+            confidence = trust(reading, self.station.calibration)
+            verdict = judge(reading, self.station.code)
+            decision, reason = decide(reading, confidence, verdict, crop.text_height_px, self.station.limits)
             reason = "; ".join(filter(None, (reason, item.note)))
         return Record(
             image=item.picture.image,
             image_sha256=item.sha256,
             batch=item.picture.batch,
             reading=reading,
+            confidence=confidence,
+            verdict=verdict,
             decision=decision,
             reason=reason,
             quad=tuple((float(x), float(y)) for x, y in crop.quad) if crop else None,

@@ -3,10 +3,12 @@
 from serialread.recipe.base import Section, load, recipe_id
 from serialread.recipe.data import DataRecipe
 from serialread.recipe.geometry import CropGeometry
-from serialread.recipe.station import Limits, Station, View
+from serialread.recipe.station import Calibration, Code, Limits, Station, View
 from serialread.recipe.training import TrainingRecipe
 
 __all__ = [
+    "Calibration",
+    "Code",
     "CropGeometry",
     "DataRecipe",
     "Limits",

@@ -1,6 +1,6 @@
 """What the user asks for: typed recipes for data, training and stations, each read from one TOML file."""
 
-from serialread.recipe.base import Section, load, recipe_id
+from serialread.recipe.base import Section, load, recipe_id, to_toml
 from serialread.recipe.data import DataRecipe
 from serialread.recipe.geometry import CropGeometry
 from serialread.recipe.station import Calibration, Code, Limits, Station, View
@@ -18,4 +18,5 @@ __all__ = [
     "View",
     "load",
     "recipe_id",
+    "to_toml",
 ]

@@ -88,7 +88,7 @@ class Calibration(Section):
     offset: float
     misread: float = Field(gt=0, lt=1)
     """The promise: at most this share of accepted readings is wrong, on pictures like the labelled ones."""
-    certainty: float = Field(default=0.95, gt=0, lt=1)
+    certainty: float = Field(gt=0, lt=1)
     """How sure the promise is: the share of such calibrations that keep theirs."""
     protocol: Literal["strict", "mpsc"]
     """What counts as wrong: any other character, or letters and digits in any case only."""
@@ -124,6 +124,11 @@ class Station(Section):
     def is_limited(self) -> bool:
         """Whether any limit of the confidence was set."""
         return self.limits.accept_at is not None or self.limits.review_at is not None
+
+    def uncalibrated(self) -> "Station":
+        """The same station, for any model, without limits of the confidence."""
+        limits = self.limits.model_copy(update={"accept_at": None, "review_at": None})
+        return self.model_copy(update={"model_id": "", "limits": limits, "calibration": None})
 
     def with_format(self, asked: str) -> "Station":
         """The same station with another format.

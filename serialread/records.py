@@ -125,6 +125,19 @@ class CharReading:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeReading:
+    """What was read without regard to a format.
+
+    Attributes:
+        text: the characters.
+        log_probability: natural logarithm of the whole string's probability, 0 at most.
+    """
+
+    text: str
+    log_probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What the network read in one crop.
 
@@ -136,7 +149,7 @@ class Reading:
 
     chars: tuple[CharReading, ...]
     end_confidence: float
-    free: "Reading | None" = None
+    free: FreeReading | None = None
 
     @property
     def text(self) -> str:

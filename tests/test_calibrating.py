@@ -1,6 +1,7 @@
 """Labelled pictures become a promise that is kept, or that is refused."""
 
 import csv
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from serialread.calibrating import (
 from serialread.errors import CalibrationError, RecipeError
 from serialread.reading import Picture, calibrated, decide, judge, log_odds, trust
 from serialread.recipe import Code, Limits, Station, load, to_toml
-from serialread.records import CharReading, Decision, Reading, Record, Verdict
+from serialread.records import CharReading, Decision, FreeReading, Reading, Record, Verdict
 
 # what a promise needs
 
@@ -293,13 +294,13 @@ def test_a_verdict_compares_both_readings(
     text: str, free: float | None, ratio: float, verdict: Verdict
 ) -> None:
     reading = reading_of(text, 0.1 if free else 0.9)
-    reading = replace(reading, free=reading_of("AI", free) if free else None)
+    reading = replace(reading, free=FreeReading("AI", math.log(free)) if free else None)
     assert judge(reading, Code(format="letters-digits", misprint_ratio=ratio)) is verdict
     assert judge(reading, Code()) is Verdict.NONE
 
 
 def test_a_likely_misprint_is_never_accepted() -> None:
-    reading = replace(reading_of("A1", 0.999), free=reading_of("AI", 0.9995))
+    reading = replace(reading_of("A1", 0.999), free=FreeReading("AI", 0.0))
     limits = Limits(accept_at=0.5)
     assert decide(reading, 0.999, Verdict.FITTED, 30.0, limits) == (Decision.ACCEPT, "")
     assert decide(reading, 0.999, Verdict.MISPRINT, 30.0, limits) == (

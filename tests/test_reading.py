@@ -36,7 +36,7 @@ from serialread.reading import (
 )
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead, surest
-from serialread.recipe import Limits, Station, load
+from serialread.recipe import Code, Limits, Station, load
 from serialread.records import CharReading, Decision, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
@@ -249,6 +249,21 @@ def test_any_engine_reads_the_same(model: Path, tmp_path: Path, engine: EngineKi
     paths = [picture(tmp_path / f"{w}.png", w) for w in (70, 130, 300)]
     texts = [r.reading.text for r in Reader(model, engine=engine).read(paths) if r.reading]
     assert texts == [expected(w) for w in (70, 130, 300)]
+
+
+@pytest.mark.parametrize(("asked", "verdict"), [("digits", Verdict.OBEYS), ("[A-Z]{2}", Verdict.MISPRINT)])
+def test_a_stations_format_is_obeyed_and_what_was_read_stays_beside(
+    model: Path, tmp_path: Path, asked: str, verdict: Verdict
+) -> None:
+    (record,) = Reader(model, Station(code=Code(format=asked))).read([picture(tmp_path / "1.png", 130)])
+    assert record.reading is not None
+    line = json_line(record)
+    assert (record.verdict, line["verdict"], line["free_text"]) == (verdict, verdict.value, expected(130))
+    assert (line["text"] == line["free_text"]) == (verdict is Verdict.OBEYS)
+    assert line["text"].isdigit() == (asked == "digits")
+    assert all(c["status"] == "mismatch" for c in line["chars"]) == (verdict is Verdict.MISPRINT)
+    assert record.decision is Decision.REVIEW
+    assert record.station_id.startswith("unnamed-")
 
 
 def test_a_broken_picture_among_good_ones_is_a_record_with_its_reason(model: Path, tmp_path: Path) -> None:

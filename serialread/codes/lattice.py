@@ -32,6 +32,8 @@ class Lattice:
         nodes = {0}
         for char, layer in zip(text, self.layers, strict=False):
             nodes = {target for node in nodes for chars, target in layer.get(node, ()) if char in chars}
+            if not nodes:
+                return False
         return not nodes.isdisjoint(self.ends[len(text) - 1])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from serialread.codes import Alphabet
 from serialread.decoding.search import Search
 from serialread.recipe import Code
-from serialread.records import Box, CharReading, CharStatus, Floats, Reading
+from serialread.records import Box, CharReading, CharStatus, Floats, FreeReading, Reading
 
 SEEN = (0.1, 0.9)
 """A character's box spans these shares of its attention, left to right."""
@@ -40,18 +40,17 @@ def decode(
         code: when a character is in doubt.
         search: of the format that the code should obey.
     """
-
-    def reading(classes: list[int], free: Reading | None = None) -> Reading:
-        boxes = None if attention is None else boxes_of(attention[: len(classes)], crop_size, filled)
-        return _reading(scores, alphabet, classes, boxes, code, free)
-
     best = scores.argmax(axis=1)
     ends = np.flatnonzero(best == 0)
     length = int(ends[0]) if ends.size else len(best) - 1  # the last position has only the end to say
-    free = reading(best[:length].tolist())
-    if search is None or not free.chars or search.holds(free.text):
-        return free
-    return reading(search.best(scores), free)
+    classes, free = best[:length].tolist(), None
+    if search is not None and classes:
+        text = alphabet.decode(classes)
+        if not search.holds(text):
+            free = FreeReading(text, float(scores[:length].max(axis=1).sum() + scores[length, 0]))
+            classes = search.best(scores)
+    boxes = None if attention is None else boxes_of(attention[: len(classes)], crop_size, filled)
+    return _reading(scores, alphabet, classes, boxes, code, free)
 
 
 def _reading(
@@ -60,7 +59,7 @@ def _reading(
     classes: list[int],
     boxes: list[Box] | None,
     code: Code,
-    free: Reading | None,
+    free: FreeReading | None,
 ) -> Reading:
     """The characters of given classes [L], each beside the likeliest other."""
     length = len(classes)

@@ -21,12 +21,14 @@ class _Layer:
     Attributes:
         sources: node that each starts from [E].
         groups: characters that each takes [E].
-        starts: where the ways to each target begin [targets].
+        starts: where the ways to each target begin, and the last of them end [targets + 1].
+        stops: targets where a code may end.
     """
 
     sources: Integers
     groups: Integers
     starts: Integers
+    stops: Integers
 
 
 class Search:
@@ -40,10 +42,12 @@ class Search:
         """
         self._lattice = wanted.codes(alphabet.chars, MAX_LENGTH)
         groups = _groups(self._lattice)
-        numbers = [np.array(alphabet.encode(chars), np.intp) for chars in groups]
-        self._classes = np.concatenate(numbers)  # of all groups, one behind the other
-        self._bounds = np.cumsum([0, *map(len, numbers)])
-        self._layers, self._ends = _arrays(self._lattice, groups)
+        self._members = [np.array(alphabet.encode(chars), np.intp) for chars in groups]
+        self._classes = np.concatenate(self._members)  # of all groups, one behind the other
+        self._bounds = np.cumsum([0, *map(len, self._members[:-1])])
+        self._layers = _layers(self._lattice, groups)
+        self._edges = [0, *np.cumsum([len(layer.groups) for layer in self._layers]).tolist()]
+        self._cells = np.concatenate([at * len(groups) + x.groups for at, x in enumerate(self._layers)])
 
     def holds(self, text: str) -> bool:
         """Whether a text is a code of the format."""
@@ -54,41 +58,36 @@ class Search:
 
         The likelihood is that of all its characters and of the end after them, as everywhere.
         """
-        layers = self._layers[: len(scores) - 1]
-        table = np.maximum.reduceat(scores[:, self._classes], self._bounds[:-1], axis=1)  # [T, G]
-        reached = [np.zeros(1, scores.dtype)]  # the likeliest way to each node
-        for layer, groups in zip(layers, table, strict=False):
-            ways = reached[-1][layer.sources] + groups[layer.groups]  # [E]
-            reached.append(np.maximum.reduceat(ways, layer.starts))
-        length, node = self._last(reached, scores[:, 0])
-        return self._traced(scores, table, reached, length, node)
+        depth = min(len(self._layers), len(scores) - 1)
+        table = np.maximum.reduceat(
+            scores[:depth].take(self._classes, axis=1), self._bounds, axis=1
+        )  # [T, G]
+        weights = table.take(self._cells[: self._edges[depth]])  # of all ways, position by position
+        nodes = np.zeros(1, scores.dtype)
+        ways: list[Floats] = []  # likelihood of the likeliest text up to and by each way [E]
+        best, length, node = -np.inf, 0, 0
+        for at, layer in enumerate(self._layers[:depth]):
+            ways.append(nodes.take(layer.sources) + weights[self._edges[at] : self._edges[at + 1]])
+            nodes = np.maximum.reduceat(ways[at], layer.starts[:-1])
+            if layer.stops.size:
+                stop = int(layer.stops[nodes.take(layer.stops).argmax()])
+                likelihood = float(nodes[stop] + scores[at + 1, 0])
+                if likelihood > best:
+                    best, length, node = likelihood, at + 1, stop
+        return self._traced(scores, ways, length, node)
 
-    def _last(self, reached: list[Floats], end: Floats) -> tuple[int, int]:
-        """How long the likeliest code is, and the node where it ends."""
-        found = (-np.inf, 0, 0)
-        for length, (nodes, stops) in enumerate(zip(reached[1:], self._ends, strict=False), start=1):
-            if stops.size:
-                at = int(stops[nodes[stops].argmax()])
-                likelihood = float(nodes[at] + end[length])
-                if likelihood > found[0] or not found[1]:
-                    found = (likelihood, length, at)
-        return found[1], found[2]
-
-    def _traced(
-        self, scores: Floats, table: Floats, reached: list[Floats], length: int, node: int
-    ) -> list[int]:
-        """The way back from the end, position by position."""
+    def _traced(self, scores: Floats, ways: list[Floats], length: int, node: int) -> list[int]:
+        """The way back from where the code ends, position by position."""
         classes = []
         for at in range(length - 1, -1, -1):
             layer = self._layers[at]
-            last = layer.starts[node + 1] if node + 1 < len(layer.starts) else len(layer.sources)
-            ways = slice(layer.starts[node], last)
-            sources, groups = layer.sources[ways], layer.groups[ways]
-            best = int((reached[at][sources] + table[at, groups]).argmax())
-            group = int(groups[best])
-            node = int(sources[best])
-            known = self._classes[self._bounds[group] : self._bounds[group + 1]]
-            classes.append(int(known[scores[at, known].argmax()]))
+            way, last = layer.starts.item(node), layer.starts.item(node + 1)
+            if last - way > 1:
+                way += int(ways[at][way:last].argmax())
+            node = layer.sources.item(way)
+            members = self._members[layer.groups.item(way)]
+            chosen = int(scores[at].take(members).argmax()) if len(members) > 1 else 0
+            classes.append(members.item(chosen))
         return classes[::-1]
 
 
@@ -98,9 +97,9 @@ def _groups(lattice: Lattice) -> dict[str, int]:
     return {chars: number for number, chars in enumerate(sorted(sets))}
 
 
-def _arrays(lattice: Lattice, groups: dict[str, int]) -> tuple[list[_Layer], list[Integers]]:
+def _layers(lattice: Lattice, groups: dict[str, int]) -> list[_Layer]:
     """Layers as arrays; nodes are numbered anew, without gaps."""
-    layers, ends = [], []
+    layers = []
     before = {0: 0}
     for layer, stops in zip(lattice.layers, lattice.ends, strict=True):
         ways = sorted(
@@ -111,7 +110,12 @@ def _arrays(lattice: Lattice, groups: dict[str, int]) -> tuple[list[_Layer], lis
         )
         targets, starts = np.unique([target for target, _, _ in ways], return_index=True)
         before = {int(target): number for number, target in enumerate(targets)}
-        sources = np.array([source for _, source, _ in ways], np.intp)
-        layers.append(_Layer(sources, np.array([group for *_, group in ways], np.intp), starts))
-        ends.append(np.array(sorted(before[node] for node in stops if node in before), np.intp))
-    return layers, ends
+        layers.append(
+            _Layer(
+                sources=np.array([source for _, source, _ in ways], np.intp),
+                groups=np.array([group for *_, group in ways], np.intp),
+                starts=np.append(starts, len(ways)),
+                stops=np.array(sorted(before[node] for node in stops if node in before), np.intp),
+            )
+        )
+    return layers

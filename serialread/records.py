@@ -217,6 +217,8 @@ class Record:
     """Folder of the picture, relative to the folder that was given."""
     reading: Reading | None
     """None when there was nothing to read."""
+    other_way_up: str
+    """What the line reads when turned over, if it reads nearly as surely so and differs; "" if not."""
     confidence: float | None
     """Probability that the code is right, 0..1: calibrated where the station is, else the network's own."""
     verdict: Verdict

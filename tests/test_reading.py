@@ -21,7 +21,7 @@ from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
 from serialread.engine import EngineKind
 from serialread.errors import CalibrationError, RecipeError, RecordsError
-from serialread.imaging import content_width, digest
+from serialread.imaging import content_width, digest, load_image, propose
 from serialread.reading import (
     FILES,
     Picture,
@@ -35,9 +35,9 @@ from serialread.reading import (
     write_records,
 )
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
-from serialread.reading.reader import ahead, surest
-from serialread.recipe import Code, Limits, Station, load
-from serialread.records import CharReading, Decision, Reading, Record, Verdict
+from serialread.reading.reader import ahead, surest, turned_over
+from serialread.recipe import Code, Limits, Station, View, load
+from serialread.records import CharReading, Crop, Decision, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
 
@@ -69,6 +69,7 @@ def record_of(image: str, text: str = "AB12", **changes: object) -> Record:
         reading=reading_of(text),
         confidence=0.7,
         verdict=Verdict.NONE,
+        other_way_up="",
         decision=Decision.REVIEW,
         reason="why",
         quad=((0.0, 0.0), (9.0, 0.0), (9.0, 4.0), (0.0, 4.0)),
@@ -511,3 +512,50 @@ def test_the_tally_counts_and_names_the_least_sure() -> None:
     tally.add(record_of("sure.png", decision=Decision.ACCEPT))
     assert (tally.images, tally.read, tally.not_accepted) == (11, 10, 10)
     assert [entry[2] for entry in sorted(tally.least_sure, reverse=True)] == [f"{i}.png" for i in range(5)]
+
+
+# upside down
+
+
+def crop_of(quad: list[tuple[float, float]]) -> Crop:
+    return Crop(np.zeros((8, 8), np.uint8), np.array(quad, np.float32), 20.0, 0.5, 0.0)
+
+
+UPRIGHT = [(0.0, 0.0), (80.0, 0.0), (80.0, 20.0), (0.0, 20.0)]
+TURNED = [UPRIGHT[2], UPRIGHT[3], UPRIGHT[0], UPRIGHT[1]]
+ELSEWHERE = [(x, y + 40) for x, y in TURNED]
+
+
+@pytest.mark.parametrize(
+    ("quad", "text", "confidence", "found"),
+    [
+        (TURNED, "69", 0.9, "69"),
+        (TURNED, "89", 0.9, ""),
+        (TURNED, "69", 0.5, ""),
+        (ELSEWHERE, "69", 0.9, ""),
+        (UPRIGHT, "69", 0.9, ""),
+    ],
+)
+def test_a_code_that_is_another_one_upside_down_is_reported(
+    quad: list[tuple[float, float]], text: str, confidence: float, found: str
+) -> None:
+    crops = [crop_of(UPRIGHT), crop_of(quad)]
+    readings = [reading_of("89" if text == "89" else "68", 0.95), reading_of(text, confidence)]
+    assert turned_over(crops, readings, 0) == found
+
+
+def test_what_reads_otherwise_upside_down_is_for_review() -> None:
+    decision = decide(reading_of("68", 0.99), 0.99, Verdict.NONE, 30, Limits(accept_at=0.5), "89")
+    assert decision == (Decision.REVIEW, "reads 89 the other way up")
+
+
+def test_a_station_whose_parts_lie_either_way_reads_every_line_twice(model: Path, tmp_path: Path) -> None:
+    image = load_image(picture(tmp_path / "1.png", 130))
+    (plain,) = propose(image, View(tighten=False))
+    both = propose(image, View(tighten=False, turn_over="both"))
+    assert len(both) == 2
+    np.testing.assert_allclose(both[0].quad, plain.quad)
+    np.testing.assert_allclose(both[1].quad, np.roll(plain.quad, 2, axis=0), atol=1)
+    (record,) = Reader(model, Station(view=View(turn_over="both"))).read([tmp_path / "1.png"])
+    assert record.reading is not None
+    assert record.other_way_up == ""  # the stub reads the same either way

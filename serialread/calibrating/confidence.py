@@ -92,7 +92,9 @@ def _distinct(read: Iterable[tuple[Record, str]]) -> Iterable[tuple[Record, str]
 def _may_be_accepted(record: Record, station: Station) -> bool:
     if record.reading is None or record.text_height_px is None:
         return False
-    return not objection_to(record.reading, record.verdict, record.text_height_px, station.limits)
+    return not objection_to(
+        record.reading, record.verdict, record.text_height_px, station.limits, record.other_way_up
+    )
 
 
 def _require_enough(labelled: Labelled, readings: int, misread: float, certainty: float) -> None:

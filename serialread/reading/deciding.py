@@ -10,7 +10,12 @@ NOT_CALIBRATED = "not calibrated: no limit says how sure is sure enough"
 
 
 def decide(
-    reading: Reading, confidence: float, verdict: Verdict, text_height_px: float, limits: Limits
+    reading: Reading,
+    confidence: float,
+    verdict: Verdict,
+    text_height_px: float,
+    limits: Limits,
+    other_way_up: str = "",
 ) -> tuple[Decision, str]:
     """Accept only what is sure by limits that were measured; without limits every reading is for review.
 
@@ -20,6 +25,7 @@ def decide(
         verdict: as ``judge`` gives it.
         text_height_px: height of the characters in the source picture.
         limits: the station's.
+        other_way_up: what the line reads nearly as surely when turned over; "" if nothing else.
 
     Returns:
         The decision, and in plain words why it is not ACCEPT ("" if it is).
@@ -28,7 +34,7 @@ def decide(
         return Decision.REJECT, NOTHING_READ
     if limits.review_at is not None and confidence < limits.review_at:
         return Decision.REJECT, f"confidence {confidence:.3f} is below {limits.review_at:.3f}"
-    if objection := objection_to(reading, verdict, text_height_px, limits):
+    if objection := objection_to(reading, verdict, text_height_px, limits, other_way_up):
         return Decision.REVIEW, objection
     if limits.accept_at is None:
         return Decision.REVIEW, NOT_CALIBRATED
@@ -37,7 +43,9 @@ def decide(
     return Decision.ACCEPT, ""
 
 
-def objection_to(reading: Reading, verdict: Verdict, text_height_px: float, limits: Limits) -> str:
+def objection_to(
+    reading: Reading, verdict: Verdict, text_height_px: float, limits: Limits, other_way_up: str
+) -> str:
     """Why a reading cannot be accepted, however sure it is; "" where nothing speaks against it."""
     low, high = limits.text_height_px
     if not reading.chars:
@@ -46,6 +54,8 @@ def objection_to(reading: Reading, verdict: Verdict, text_height_px: float, limi
         return f"text is {text_height_px:.0f} px high, expected {low:.0f} to {high:.0f}"
     if verdict is Verdict.MISPRINT:
         return f"{verdict.value}: looks like {reading.free_text}"
+    if other_way_up:
+        return f"reads {other_way_up} the other way up"
     return ""
 
 

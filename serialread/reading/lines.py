@@ -44,6 +44,7 @@ def json_line(record: Record) -> Line:
         "text": reading.text if reading else "",
         "free_text": reading.free_text if reading else "",
         "verdict": record.verdict.value,
+        "other_way_up": record.other_way_up,
         "confidence": _rounded(record.confidence, 6),
         "network_confidence": round(reading.confidence, 6) if reading else None,
         "end_confidence": round(reading.end_confidence, 6) if reading else None,

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -162,19 +162,24 @@ class Reader:
 
     def _record(self, item: _Item) -> Record:
         crop = reading = confidence = None
-        verdict, decision, reason = Verdict.NONE, Decision.REJECT, item.note
+        verdict, decision, reason, other_way_up = Verdict.NONE, Decision.REJECT, item.note, ""
         if item.crops:
-            best = surest([item.readings[number] for number in range(len(item.crops))])
-            crop, reading = item.crops[best], item.readings[best]
+            readings = [item.readings[number] for number in range(len(item.crops))]
+            best = surest(readings)
+            crop, reading = item.crops[best], readings[best]
+            other_way_up = turned_over(item.crops, readings, best)
             confidence = trust(reading, self.station.calibration)
             verdict = judge(reading, self.station.code)
-            decision, reason = decide(reading, confidence, verdict, crop.text_height_px, self.station.limits)
+            decision, reason = decide(
+                reading, confidence, verdict, crop.text_height_px, self.station.limits, other_way_up
+            )
             reason = "; ".join(filter(None, (reason, item.note)))
         return Record(
             image=item.picture.image,
             image_sha256=item.sha256,
             batch=item.picture.batch,
             reading=reading,
+            other_way_up=other_way_up,
             confidence=confidence,
             verdict=verdict,
             decision=decision,
@@ -196,9 +201,36 @@ def surest(readings: list[Reading]) -> int:
     A character that is as likely wrong as right counts nothing, one that is likelier wrong counts against.
     The first reading is that of the whole picture; a part of it has to be better by a character.
     """
-    worth = [sum(2 * c.confidence - 1 for c in reading.chars) for reading in readings]
+    worth = [_worth(reading) for reading in readings]
     worth[0] += 1
     return max(range(len(readings)), key=worth.__getitem__)
+
+
+def turned_over(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> str:
+    """What the best reading's line reads when turned over, if that is another code and good to a character.
+
+    Turned over, most codes are read without conviction; 69 and 1008 are codes either way.
+    """
+    for crop, reading in zip(crops, readings, strict=True):
+        if (
+            _opposite(crop, crops[best])
+            and reading.text != readings[best].text
+            and _worth(reading) > max(_worth(readings[best]) - 1, 0)
+        ):
+            return reading.text
+    return ""
+
+
+def _worth(reading: Reading) -> float:
+    """Characters surely read, less those surely wrong."""
+    return sum(2 * c.confidence - 1 for c in reading.chars)
+
+
+def _opposite(one: Crop, other: Crop) -> bool:
+    """Whether two crops are one line, the one way up and the other."""
+    apart = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
+    along = np.dot(one.quad[1] - one.quad[0], other.quad[1] - other.quad[0])
+    return bool(along < 0 and apart < max(one.text_height_px, other.text_height_px) / 2)
 
 
 def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], most: int) -> Iterator[B]:

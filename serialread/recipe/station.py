@@ -27,6 +27,9 @@ class View(Section):
     turn_tall: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
     """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
     reading; a station whose codes all run one way is faster when it says so."""
+    turn_over: Literal["both", "never"] = "never"
+    """Whether a line may stand upside down: "both" reads it both ways up and keeps the surer reading, in
+    twice the time; a code that reads surely as another one the other way up (69, 1008) is left for review."""
 
     @field_validator("region")
     @classmethod

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serialread.calibrating import Labelled, ProtocolName, calibrate_confidence, load_labelled
 from serialread.codes import format_of
@@ -24,7 +25,7 @@ from serialread.imaging import load_image, propose, to_array
 from serialread.reading import Reader, decide, trust
 from serialread.recipe import Code, Station, View
 from serialread.records import Decision, Floats, Record, Verdict
-from serialread.scoring import calibration_error, clopper_pearson, mpsc, risk_coverage, strict, wilson
+from serialread.scoring import clopper_pearson, mpsc, strict, wilson
 from serialread.weights import shipped_model
 
 MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
@@ -103,6 +104,19 @@ def cost_table(model: Path, folder: Path) -> None:
             f"| {free:.3f} | {fitted:.3f} | {100 * (fitted - free) / network:.1f} |",
             flush=True,
         )
+
+
+def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """Mean of |accuracy - mean confidence| over bins of equally many readings (Naeini et al., AAAI 2015)."""
+    sure, outcome = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
+    parts = np.array_split(np.argsort(-sure, kind="stable"), bins)
+    return float(sum(abs(outcome[p].sum() - sure[p].sum()) for p in parts) / len(sure))
+
+
+def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> NDArray[np.float64]:
+    """Share of wrong ones among the 1, 2, .. N surest; its mean is the AURC (Geifman & El-Yaniv 2017)."""
+    wrong = ~np.asarray(right, bool)[np.argsort(-np.asarray(confidences, np.float64), kind="stable")]
+    return np.asarray(np.cumsum(wrong) / np.arange(1, len(wrong) + 1), np.float64)
 
 
 @dataclass(frozen=True, slots=True)

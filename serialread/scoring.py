@@ -191,31 +191,6 @@ def mcnemar(a_right: Sequence[bool], b_right: Sequence[bool]) -> float:
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
-    """Expected calibration error, 0..1 (Naeini et al., AAAI 2015): how far confidence and accuracy lie apart.
-
-    The mean of |accuracy - mean confidence| over bins of equally many readings; nan without any.
-    """
-    if len(confidences) != len(right):
-        raise ValueError(f"calibration_error: {len(confidences)} confidences, {len(right)} outcomes.")
-    if not len(right):
-        return math.nan
-    sure, outcome = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
-    order = np.argsort(-sure, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if part.size]
-    return float(sum(abs(outcome[p].sum() - sure[p].sum()) for p in parts) / len(order))
-
-
-def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> NDArray[np.float64]:
-    """Share of wrong ones among the 1, 2, .. N surest readings, [N]; its mean is the AURC.
-
-    Geifman & El-Yaniv (NeurIPS 2017).
-    """
-    order = np.argsort(-np.asarray(confidences, np.float64), kind="stable")
-    wrong = ~np.asarray(right, bool)[order]
-    return np.cumsum(wrong) / np.arange(1, len(wrong) + 1, dtype=np.float64)
-
-
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 

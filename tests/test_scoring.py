@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 from serialread import scoring
 from serialread.scoring import (
     Tally,
-    calibration_error,
     clopper_pearson,
     edits,
     edits_each,
     mcnemar,
     mpsc,
     one_minus_ned,
-    risk_coverage,
     strict,
     wilson,
 )
@@ -197,17 +195,3 @@ def test_tallies_add_up(first: list[tuple[str, str]], second: list[tuple[str, st
 @given(pairs=st.lists(st.tuples(CODES, CODES)))
 def test_what_is_right_strictly_is_right_by_mpsc(pairs: list[tuple[str, str]]) -> None:
     assert Tally.of(pairs, strict).right <= Tally.of(pairs, mpsc).right
-
-
-@given(seed=st.integers(0, 2**32 - 1))
-def test_the_calibration_error_of_honest_confidences_is_small_and_of_boasts_large(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    honest = rng.random(4000)
-    right = rng.random(4000) < honest
-    assert calibration_error(honest.tolist(), right.tolist()) < 0.05
-    assert calibration_error([0.99] * 4000, right.tolist()) == pytest.approx(0.99 - right.mean(), abs=1e-6)
-
-
-def test_the_risk_of_the_surest_readings_is_counted_one_by_one() -> None:
-    assert risk_coverage([0.2, 0.9, 0.5], [False, True, False]).tolist() == [0, 0.5, pytest.approx(2 / 3)]
-    assert math.isnan(calibration_error([], []))

@@ -147,7 +147,8 @@ def export(run: Path, out: Path) -> Path:
     """Write the model file of a run: one ONNX file that knows its alphabet, geometry and id.
 
     Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W that is a multiple
-    of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, and ``attention`` float32 [B, 26, W / 4].
+    of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, ``attention`` float32 [B, 26, W / 4] and
+    ``glyphs`` float32 [B, 26, H / 4, W / 4], 0..1, which an engine computes only when asked.
     Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
 
     Args:
@@ -196,7 +197,7 @@ def _traced(model: Recognizer, geometry: CropGeometry) -> Any:
             dynamo=True,
             verbose=False,
             input_names=["crops"],
-            output_names=["scores", "attention"],
+            output_names=["scores", "attention", "glyphs"],
             dynamic_shapes={"crops": {0: batch, 3: 8 * columns}},
         )
     assert program is not None

@@ -39,6 +39,7 @@ def write_stub(path: Path, about: dict[str, Any] | None = None) -> Path:
         [
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 26, 95]),
             helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["batch", 26, "columns"]),
+            helper.make_tensor_value_info("glyphs", TensorProto.FLOAT, ["batch", 26, 8, "columns"]),
         ],
         [helper.make_tensor(n, _kind(v), v.shape, v.flatten().tolist()) for n, v in _constants().items()],
     )
@@ -72,6 +73,7 @@ def _constants() -> dict[str, np.ndarray]:
         "ten": np.array(10, np.float32),
         "zero": np.array(0, np.float32),
         "steps": np.array([1, 26, 1], np.int64),
+        "slots": np.array([1, 26, 1, 1], np.int64),
         "middle": np.array([1, 2], np.int64),
         "second": np.array([1], np.int64),
         "whole": np.array([1, 2, 3], np.int64),
@@ -101,4 +103,6 @@ def _nodes() -> list[Any]:
         make("Squeeze", ["pooled", "second"], ["columns3"]),
         make("Softmax", ["columns3"], ["looked"], axis=2),
         make("Tile", ["looked", "steps"], ["attention"]),
+        make("AveragePool", ["ink"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
+        make("Tile", ["cells", "slots"], ["glyphs"]),
     ]

@@ -33,10 +33,12 @@ def model() -> Recognizer:
 def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
     model: Recognizer, width: int
 ) -> None:
-    scores, attention = model.eval()(torch.randn(3, 1, 32, width))
+    scores, attention, glyphs = model.eval()(torch.randn(3, 1, 32, width))
 
     assert scores.shape == (3, SLOTS, 95)
     assert attention.shape == (3, SLOTS, width // 4)
+    assert glyphs.shape == (3, SLOTS, 8, width // 4)
+    assert ((glyphs >= 0) & (glyphs.sum(1, keepdim=True) <= 1 + 1e-5)).all()
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(3, SLOTS))
     total = attention.sum(-1)  # the rest looks at the null cell
     assert (total >= 0).all()
@@ -45,8 +47,8 @@ def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
 
 def test_a_crop_reads_the_same_alone_and_in_a_batch(model: Recognizer) -> None:
     crops = torch.randn(4, 1, 32, 96)
-    together, _ = model.eval()(crops)
-    alone, _ = model(crops[2:3])
+    together, *_ = model.eval()(crops)
+    alone, *_ = model(crops[2:3])
 
     torch.testing.assert_close(together[2:3], alone, atol=1e-5, rtol=1e-4)
 

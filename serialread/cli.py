@@ -125,6 +125,23 @@ def read(
 
 
 @app.command()
+def explain(
+    image: Annotated[Path, typer.Argument(help="One picture.")],
+    out: Annotated[Path, typer.Option(help="The drawing, a .png.")],
+    station: Annotated[Path | None, typer.Option(help="Station file: see calib/bench-camera.toml.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
+) -> None:
+    """Draw what the network looked at: glyph maps over the crop, attention a character."""
+    from serialread.reading import explaining
+    from serialread.recipe import Station, load
+    from serialread.weights import shipped_model
+
+    found = explaining.explain(image, model or shipped_model(), load(station, Station) if station else None)
+    explaining.save(found.drawn(), out)
+    typer.echo(f"{out}: {found.reading.text}, confidence {found.reading.confidence:.3f}")
+
+
+@app.command()
 def audit(
     results: Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")],
     out: Annotated[

@@ -18,15 +18,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.errors import CheckpointError
-from serialread.model import Recognizer
+from serialread.model import TEACHING, Recognizer
 from serialread.recipe import CropGeometry, recipe_id
 from serialread.recipe.training import TrainingRecipe
 
 FORMAT = 1
 """Raised when what a file holds changes its meaning."""
-
-TEACHING = ("segmentation", "ctc")
-"""Parts of the network that only teach; they are left out of a model file."""
 
 
 @dataclass(frozen=True, slots=True)

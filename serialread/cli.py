@@ -200,6 +200,26 @@ def train(
 
 
 @app.command()
+def model(
+    recipe: Annotated[Path, typer.Argument(help="A training recipe: recipes/train/siga-compact.toml.")],
+    width: Annotated[int | None, typer.Option(help="Width of the crop to look at, px.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print a network's parts, shapes, parameters, multiplications and speed."""
+    _require_torch()
+    import json
+    from dataclasses import asdict
+
+    from serialread.codes import Alphabet
+    from serialread.model import describe
+    from serialread.recipe import TrainingRecipe, load
+
+    asked = load(recipe, TrainingRecipe)
+    told = describe(asked.name, asked.network, asked.geometry, Alphabet(), width)
+    typer.echo(json.dumps(asdict(told)) if as_json else told.to_text())
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
     out: Annotated[Path, typer.Option(help="The model file to write, an .onnx.")] = Path("model.onnx"),

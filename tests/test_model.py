@@ -6,7 +6,7 @@ from sample_cases import samples
 from torch import Tensor
 
 from serialread.codes import Alphabet
-from serialread.model import SLOTS, Recognizer, terms
+from serialread.model import SLOTS, Recognizer, describe, terms
 from serialread.model.counting import Counting
 from serialread.model.existence import existence
 from serialread.model.fusion import GatedUnit
@@ -227,3 +227,29 @@ def test_slots_past_the_end_are_told_to_look_at_the_null_cell() -> None:
 
     assert _null(right, targets) < 0.001
     assert _null(wrong, targets) > 5
+
+
+# ---------------------------------------------------------------------------------------------- description
+
+
+def test_a_description_names_every_part_with_its_shapes_and_parameters(model: Recognizer) -> None:
+    told = describe("small", NETWORK, GEOMETRY, Alphabet(), 96)
+
+    assert {part.name for part in told.parts} == {name for name, _ in model.named_children()}
+    shapes = {part.name: part.outputs for part in told.parts}
+    assert shapes["counting"][0] == (1, 24)
+    assert shapes["segmentation"] == ((1, 16, 48),)
+    assert told.parameters_train == sum(p.numel() for p in model.parameters())
+    assert sum(part.parameters for part in told.parts) == told.parameters_train
+    teaching = sum(part.parameters for part in told.parts if part.only_teaches)
+    assert told.parameters_test == told.parameters_train - teaching > 0
+    assert told.crops_per_s > 0
+    assert "segmentation" in told.to_text()
+
+
+def test_the_multiplications_grow_with_the_crop_as_a_layer_worked_by_hand_does() -> None:
+    narrow, wide = (describe("small", NETWORK, GEOMETRY, Alphabet(), w).macs for w in (96, 160))
+    channels = NETWORK.channels
+    first = 9 * 12 * channels[0] * 16 * 48  # 12 relief channels at half resolution of 32 x 96 px
+    assert narrow > first
+    assert 160 / 96 * 0.9 < wide / narrow < (160 / 96) ** 2

@@ -18,15 +18,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.errors import CheckpointError
-from serialread.model import Recognizer
+from serialread.model import TEACHING, Recognizer
 from serialread.recipe import CropGeometry, recipe_id
 from serialread.recipe.training import TrainingRecipe
 
 FORMAT = 1
 """Raised when what a file holds changes its meaning."""
-
-TEACHING = ("segmentation", "ctc")
-"""Parts of the network that only teach; they are left out of a model file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +144,8 @@ def export(run: Path, out: Path) -> Path:
     """Write the model file of a run: one ONNX file that knows its alphabet, geometry and id.
 
     Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W that is a multiple
-    of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, and ``attention`` float32 [B, 26, W / 4].
+    of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, ``attention`` float32 [B, 26, W / 4] and
+    ``glyphs`` float32 [B, 26, H / 4, W / 4], 0..1, which an engine computes only when asked.
     Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
 
     Args:
@@ -196,7 +194,7 @@ def _traced(model: Recognizer, geometry: CropGeometry) -> Any:
             dynamo=True,
             verbose=False,
             input_names=["crops"],
-            output_names=["scores", "attention"],
+            output_names=["scores", "attention", "glyphs"],
             dynamic_shapes={"crops": {0: batch, 3: 8 * columns}},
         )
     assert program is not None

@@ -168,6 +168,23 @@ def calibrate_confidence(
 
 
 @app.command()
+def explain(
+    image: Annotated[Path, typer.Argument(help="One picture.")],
+    out: Annotated[Path, typer.Option(help="The drawing, a .png.")],
+    station: Annotated[Path | None, typer.Option(help="Station file: see calib/bench-camera.toml.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
+) -> None:
+    """Draw what the network looked at: glyph maps over the crop, attention a character."""
+    from serialread.reading import explaining
+    from serialread.recipe import Station, load
+    from serialread.weights import shipped_model
+
+    found = explaining.explain(image, model or shipped_model(), load(station, Station) if station else None)
+    explaining.save(found.drawn(), out)
+    typer.echo(f"{out}: {found.reading.text}, confidence {found.reading.confidence:.3f}")
+
+
+@app.command()
 def audit(
     results: Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")],
     out: Annotated[
@@ -223,6 +240,26 @@ def train(
                 refresh=False,
             )
     typer.echo(f"{out}: {bar.n:.0f} of {bar.total} steps taken")
+
+
+@app.command()
+def model(
+    recipe: Annotated[Path, typer.Argument(help="A training recipe: recipes/train/siga-compact.toml.")],
+    width: Annotated[int | None, typer.Option(help="Width of the crop to look at, px.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print a network's parts, shapes, parameters, multiplications and speed."""
+    _require_torch()
+    import json
+    from dataclasses import asdict
+
+    from serialread.codes import Alphabet
+    from serialread.model import describe
+    from serialread.recipe import TrainingRecipe, load
+
+    asked = load(recipe, TrainingRecipe)
+    told = describe(asked.name, asked.network, asked.geometry, Alphabet(), width)
+    typer.echo(json.dumps(asdict(told)) if as_json else told.to_text())
 
 
 @app.command()

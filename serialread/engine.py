@@ -18,6 +18,9 @@ from serialread.records import Floats
 EngineKind = Literal["openvino", "onnxruntime"]
 Precision = Literal["fast", "exact"]
 """``fast`` lets the processor multiply in 16 bits where it can; ``exact`` keeps 32."""
+Output = Literal["scores", "attention", "glyphs"]
+READING: tuple[Output, ...] = ("scores", "attention")
+"""What reading needs; glyph maps are for explaining."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class ModelCard:
 class _Network(Protocol):
     """A compiled network of one library."""
 
-    def __call__(self, batch: Floats) -> tuple[Floats, Floats]: ...
+    def __call__(self, batch: Floats) -> tuple[Floats, ...]: ...
 
 
 BATCHES = (1, 4, 16)
@@ -58,7 +61,12 @@ class Engine:
     """
 
     def __init__(
-        self, path: Path, kind: EngineKind = "openvino", precision: Precision = "fast", threads: int = 0
+        self,
+        path: Path,
+        kind: EngineKind = "openvino",
+        precision: Precision = "fast",
+        threads: int = 0,
+        outputs: tuple[Output, ...] = READING,
     ) -> None:
         """Open a model file that ``serialread export`` wrote.
 
@@ -67,28 +75,31 @@ class Engine:
             kind: the library that runs it.
             precision: see ``Precision``; only OpenVINO has a fast one.
             threads: processor threads; 0 takes all cores.
+            outputs: what ``run`` returns, in this order; the rest of the network is not computed.
 
         Raises:
-            CheckpointError: no such file, not ours, or the library is not installed.
+            CheckpointError: no such file, not ours, without such an output, or the library is not installed.
         """
         data = _bytes(path)
         match kind:
             case "openvino":
-                about, self._network = _openvino(path, data, precision, threads)
+                about, self._network = _openvino(path, data, precision, threads, outputs)
             case "onnxruntime":
-                about, self._network = _onnxruntime(path, data, threads)
+                about, self._network = _onnxruntime(path, data, threads, outputs)
             case _:
                 assert_never(kind)
         self.card = _card(path, about)
 
-    def run(self, batch: Floats) -> tuple[Floats, Floats]:
-        """Log-probabilities [B, T, C] and attention [B, T, N] of crops [B, 1, H, W]; W is one bucket."""
+    def run(self, batch: Floats) -> tuple[Floats, ...]:
+        """The outputs for crops [B, 1, H, W], W being one bucket.
+
+        Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, H / 4, N].
+        """
         count = len(batch)
         size = next((size for size in BATCHES if size >= count), count)
         padded = np.zeros((size, *batch.shape[1:]), np.float32)
         padded[:count] = batch
-        scores, attention = self._network(padded)
-        return scores[:count], attention[:count]
+        return tuple(output[:count] for output in self._network(padded))
 
 
 def _bytes(path: Path) -> bytes:
@@ -102,6 +113,10 @@ def _bytes(path: Path) -> bytes:
 
 def _foreign(path: Path) -> CheckpointError:
     return CheckpointError(f"{path}: not a model of serialread. Make one: serialread export RUN {path}")
+
+
+def _lacking(path: Path, output: Output) -> CheckpointError:
+    return CheckpointError(f"{path}: a model without {output}. Export it anew: serialread export RUN {path}")
 
 
 def _card(path: Path, about: str | None) -> ModelCard:
@@ -122,7 +137,9 @@ def _card(path: Path, about: str | None) -> ModelCard:
         raise CheckpointError(f"{path}: {broken}. Export it again: serialread export RUN {path}") from None
 
 
-def _openvino(path: Path, data: bytes, precision: Precision, threads: int) -> tuple[str | None, _Network]:
+def _openvino(
+    path: Path, data: bytes, precision: Precision, threads: int, outputs: tuple[Output, ...]
+) -> tuple[str | None, _Network]:
     import openvino
 
     core = openvino.Core()
@@ -140,21 +157,27 @@ def _openvino(path: Path, data: bytes, precision: Precision, threads: int) -> tu
         )
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
-    compiled = core.compile_model(model, "CPU", settings)
+    results = {name: result for result in model.get_results() for name in result.output(0).get_names()}
+    for output in outputs:
+        if output not in results:
+            raise _lacking(path, output)
+    asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
+    compiled = core.compile_model(asked, "CPU", settings)
     requests: dict[int, Any] = {}  # one a width: a request that changes its shape prepares itself anew
 
-    def run(batch: Floats) -> tuple[Floats, Floats]:
+    def run(batch: Floats) -> tuple[Floats, ...]:
         width = batch.shape[3]
         request = requests.get(width) or requests.setdefault(width, compiled.create_infer_request())
-        results = request.infer(
-            {"crops": batch}
-        )  # it copies: sharing inputs corrupts memory once they are freed
-        return np.asarray(results["scores"]), np.asarray(results["attention"])
+        # it copies: sharing inputs corrupts memory once they are freed
+        found = request.infer({"crops": batch})
+        return tuple(np.asarray(found[output]) for output in outputs)
 
     return about, run
 
 
-def _onnxruntime(path: Path, data: bytes, threads: int) -> tuple[str | None, _Network]:
+def _onnxruntime(
+    path: Path, data: bytes, threads: int, outputs: tuple[Output, ...]
+) -> tuple[str | None, _Network]:
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -169,12 +192,17 @@ def _onnxruntime(path: Path, data: bytes, threads: int) -> tuple[str | None, _Ne
     except Exception:  # its exceptions share no base of their own
         raise _foreign(path) from None
 
-    def run(batch: Floats) -> tuple[Floats, Floats]:
-        scores, attention = session.run(["scores", "attention"], {"crops": batch})
-        return scores, attention
+    about = session.get_modelmeta().custom_metadata_map.get("serialread")
+    present = {output.name for output in session.get_outputs()}
+    for output in outputs:
+        if about and output not in present:
+            raise _lacking(path, output)
 
-    return session.get_modelmeta().custom_metadata_map.get("serialread"), run
+    def run(batch: Floats) -> tuple[Floats, ...]:
+        return tuple(session.run(list(outputs), {"crops": batch}))
+
+    return about, run
 
 
-def _unusable(batch: Floats) -> tuple[Floats, Floats]:
+def _unusable(batch: Floats) -> tuple[Floats, ...]:
     raise NotImplementedError("a model without a card is refused before it runs")

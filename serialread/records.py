@@ -130,11 +130,11 @@ class FreeReading:
 
     Attributes:
         text: the characters.
-        log_probability: natural logarithm of the whole string's probability, 0 at most.
+        margin: logarithm of how many times likelier it was than the code that was made of it, 0 at least.
     """
 
     text: str
-    log_probability: float
+    margin: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def write_stub(path: Path, about: dict[str, Any] | None = None) -> Path:
         [
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 26, 95]),
             helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["batch", 26, "columns"]),
+            helper.make_tensor_value_info("glyphs", TensorProto.FLOAT, ["batch", 26, 8, "columns"]),
         ],
         [helper.make_tensor(n, _kind(v), v.shape, v.flatten().tolist()) for n, v in _constants().items()],
     )
@@ -68,10 +69,12 @@ def _constants() -> dict[str, np.ndarray]:
         "tenths": tenths,
         "rest": rest,
         "many": np.array(1000, np.float32),
+        "surer": np.array(40, np.float32),
         "one": np.array(1, np.float32),
         "ten": np.array(10, np.float32),
         "zero": np.array(0, np.float32),
         "steps": np.array([1, 26, 1], np.int64),
+        "slots": np.array([1, 26, 1, 1], np.int64),
         "middle": np.array([1, 2], np.int64),
         "second": np.array([1], np.int64),
         "whole": np.array([1, 2, 3], np.int64),
@@ -90,7 +93,8 @@ def _nodes() -> list[Any]:
         make("Unsqueeze", ["filled4", "second"], ["filled"]),
         make("Mul", ["filled", "ten"], ["tenth"]),
         make("Sub", ["tenth", "tenths"], ["off"]),
-        make("Mul", ["off", "off"], ["squared"]),
+        make("Mul", ["off", "surer"], ["far"]),
+        make("Mul", ["off", "far"], ["squared"]),
         make("Neg", ["squared"], ["first2"]),
         make("Unsqueeze", ["first2", "second"], ["first"]),
         make("Mul", ["first", "zero"], ["nothing"]),
@@ -101,4 +105,6 @@ def _nodes() -> list[Any]:
         make("Squeeze", ["pooled", "second"], ["columns3"]),
         make("Softmax", ["columns3"], ["looked"], axis=2),
         make("Tile", ["looked", "steps"], ["attention"]),
+        make("AveragePool", ["ink"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
+        make("Tile", ["cells", "slots"], ["glyphs"]),
     ]

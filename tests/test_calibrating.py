@@ -295,7 +295,7 @@ def test_a_verdict_compares_both_readings(
     text: str, free: float | None, ratio: float, verdict: Verdict
 ) -> None:
     reading = reading_of(text, 0.1 if free else 0.9)
-    reading = replace(reading, free=FreeReading("AI", math.log(free)) if free else None)
+    reading = replace(reading, free=FreeReading("AI", math.log(free / 0.1)) if free else None)
     assert judge(reading, Code(format="letters-digits", misprint_ratio=ratio)) is verdict
     assert judge(reading, Code()) is Verdict.NONE
 

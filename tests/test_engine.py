@@ -34,6 +34,29 @@ def test_any_number_of_crops_of_any_bucket_run(stub: Path, kind: EngineKind, cro
     assert scores.dtype == attention.dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_glyph_maps_come_when_they_are_asked_for(stub: Path, kind: EngineKind) -> None:
+    (maps,) = Engine(stub, kind, outputs=("glyphs",)).run(np.ones((3, 1, 32, 96), np.float32))
+    assert maps.shape == (3, 26, 8, 24)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_without_glyph_maps_reads_but_does_not_explain(tmp_path: Path, kind: EngineKind) -> None:
+    import onnx
+
+    model = onnx.load(str(write_stub(tmp_path / "full.onnx")))
+    del model.graph.output[2]
+    path = tmp_path / "older.onnx"
+    onnx.save(model, str(path))
+
+    assert len(Engine(path, kind).run(np.ones((1, 1, 32, 96), np.float32))) == 2
+    with pytest.raises(CheckpointError) as caught:
+        Engine(path, kind, outputs=("scores", "glyphs"))
+    assert (
+        str(caught.value) == f"{path}: a model without glyphs. Export it anew: serialread export RUN {path}"
+    )
+
+
 def test_libraries_agree(stub: Path) -> None:
     batch = np.random.default_rng(0).standard_normal((3, 1, 32, 96)).astype(np.float32)
     batch[1, :, :, 40:] = 0

@@ -6,7 +6,7 @@ from sample_cases import samples
 from torch import Tensor
 
 from serialread.codes import Alphabet
-from serialread.model import SLOTS, Recognizer, terms
+from serialread.model import SLOTS, Recognizer, describe, terms
 from serialread.model.counting import Counting
 from serialread.model.existence import existence
 from serialread.model.fusion import GatedUnit
@@ -33,10 +33,12 @@ def model() -> Recognizer:
 def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
     model: Recognizer, width: int
 ) -> None:
-    scores, attention = model.eval()(torch.randn(3, 1, 32, width))
+    scores, attention, glyphs = model.eval()(torch.randn(3, 1, 32, width))
 
     assert scores.shape == (3, SLOTS, 95)
     assert attention.shape == (3, SLOTS, width // 4)
+    assert glyphs.shape == (3, SLOTS, 8, width // 4)
+    assert ((glyphs >= 0) & (glyphs.sum(1, keepdim=True) <= 1 + 1e-5)).all()
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(3, SLOTS))
     total = attention.sum(-1)  # the rest looks at the null cell
     assert (total >= 0).all()
@@ -45,8 +47,8 @@ def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
 
 def test_a_crop_reads_the_same_alone_and_in_a_batch(model: Recognizer) -> None:
     crops = torch.randn(4, 1, 32, 96)
-    together, _ = model.eval()(crops)
-    alone, _ = model(crops[2:3])
+    together, *_ = model.eval()(crops)
+    alone, *_ = model(crops[2:3])
 
     torch.testing.assert_close(together[2:3], alone, atol=1e-5, rtol=1e-4)
 
@@ -225,3 +227,29 @@ def test_slots_past_the_end_are_told_to_look_at_the_null_cell() -> None:
 
     assert _null(right, targets) < 0.001
     assert _null(wrong, targets) > 5
+
+
+# ---------------------------------------------------------------------------------------------- description
+
+
+def test_a_description_names_every_part_with_its_shapes_and_parameters(model: Recognizer) -> None:
+    told = describe("small", NETWORK, GEOMETRY, Alphabet(), 96)
+
+    assert {part.name for part in told.parts} == {name for name, _ in model.named_children()}
+    shapes = {part.name: part.outputs for part in told.parts}
+    assert shapes["counting"][0] == (1, 24)
+    assert shapes["segmentation"] == ((1, 16, 48),)
+    assert told.parameters_train == sum(p.numel() for p in model.parameters())
+    assert sum(part.parameters for part in told.parts) == told.parameters_train
+    teaching = sum(part.parameters for part in told.parts if part.only_teaches)
+    assert told.parameters_test == told.parameters_train - teaching > 0
+    assert told.crops_per_s > 0
+    assert "segmentation" in told.to_text()
+
+
+def test_the_multiplications_grow_with_the_crop_as_a_layer_worked_by_hand_does() -> None:
+    narrow, wide = (describe("small", NETWORK, GEOMETRY, Alphabet(), w).macs for w in (96, 160))
+    channels = NETWORK.channels
+    first = 9 * 12 * channels[0] * 16 * 48  # 12 relief channels at half resolution of 32 x 96 px
+    assert narrow > first
+    assert 160 / 96 * 0.9 < wide / narrow < (160 / 96) ** 2

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
-from serialread.engine import EngineKind
+from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, RecipeError, RecordsError
-from serialread.imaging import content_width, digest, load_image, propose
+from serialread.imaging import LOOKS, content_width, digest, load_image, propose
 from serialread.reading import (
     FILES,
     Picture,
@@ -37,7 +37,7 @@ from serialread.reading import (
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead, surest, turned_over
 from serialread.recipe import Code, Limits, Station, View, load
-from serialread.records import CharReading, Crop, Decision, Reading, Record, Verdict
+from serialread.records import CharReading, Crop, Decision, Floats, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
 
@@ -234,15 +234,52 @@ def expected(width: int) -> str:
     return digit(filled / GEOMETRY.bucket(filled)) + "7"
 
 
+def doubt(width: int) -> float:
+    """How near the bucket's filling lies to the middle of two digits, where the stub cannot tell: 0..0.5."""
+    filled = content_width(np.zeros((32, width), np.uint8), GEOMETRY)
+    return 0.5 - abs(10 * filled / GEOMETRY.bucket(filled) % 1 - 0.5)
+
+
 @pytest.mark.parametrize("count", [0, 1, 63, 150])
 def test_records_come_in_the_order_of_the_pictures(model: Path, tmp_path: Path, count: int) -> None:
-    widths = np.random.default_rng(3).integers(60, 400, count).tolist()
+    drawn = np.random.default_rng(3).integers(60, 400, 3 * count).tolist()
+    widths = [width for width in drawn if doubt(width) < 0.35][:count]
     paths = [picture(tmp_path / f"{i}.png", width, seed=i) for i, width in enumerate(widths)]
     records = list(Reader(model).read(paths))
     assert [r.image for r in records] == [p.name for p in paths]
     texts = [r.reading.text if r.reading else None for r in records]
     assert texts == [expected(width) for width in widths]
     assert all(r.decision is Decision.REVIEW and r.model_id == MODEL_ID for r in records)
+
+
+def test_only_a_doubtful_reading_is_looked_at_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    run = Engine.run
+
+    def counted(engine: Engine, batch: Floats) -> tuple[Floats, ...]:
+        seen.append(len(batch))
+        return run(engine, batch)
+
+    monkeypatch.setattr(Engine, "run", counted)
+    plain, doubtful = min(range(100, 300), key=doubt), max(range(100, 300), key=doubt)
+    list(Reader(model).read([picture(tmp_path / "plain.png", plain)]))
+    assert sum(seen) == 1
+    list(Reader(model).read([picture(tmp_path / "doubtful.png", doubtful)]))
+    assert sum(seen) == 1 + 1 + len(LOOKS)
+
+
+def test_what_is_read_does_not_hang_on_the_neighbours(model: Path, tmp_path: Path) -> None:
+    widths = range(90, 390, 7)
+    paths = [picture(tmp_path / f"{width}.png", width, seed=width) for width in widths]
+    together = [r.reading for r in Reader(model).read(paths)]
+    alone = [next(iter(Reader(model).read([path]))).reading for path in paths[::6]]
+    for one, other in zip(together[::6], alone, strict=True):
+        assert one is not None
+        assert other is not None
+        assert one.text == other.text
+        assert one.confidence == pytest.approx(other.confidence, abs=0.02)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])

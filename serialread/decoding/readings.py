@@ -47,8 +47,9 @@ def decode(
     if search is not None and classes:
         text = alphabet.decode(classes)
         if not search.holds(text):
-            free = FreeReading(text, float(scores[:length].max(axis=1).sum() + scores[length, 0]))
-            classes = search.best(scores)
+            fitted = search.best(scores)
+            free = FreeReading(text, _likelihood(scores, classes) - _likelihood(scores, fitted))
+            classes = fitted
     boxes = None if attention is None else boxes_of(attention[: len(classes)], crop_size, filled)
     return _reading(scores, alphabet, classes, boxes, code, free)
 
@@ -77,7 +78,7 @@ def _reading(
     chars = zip(classes, firsts, rivals.tolist(), seconds, places, strict=True)
     return Reading(
         tuple(
-            CharReading(names[a], min(p, 1.0), (names[b], min(q, 1.0)), box, _status(p, q, code))
+            CharReading(names[a], min(p, 1.0), (names[b], min(q, 1.0)), box, status_of(p, q, code))
             for a, p, b, q, box in chars
         ),
         end_confidence,
@@ -85,8 +86,13 @@ def _reading(
     )
 
 
-def _status(first: float, second: float, code: Code) -> CharStatus:
-    """Of a character with its probability and its rival's."""
+def _likelihood(scores: Floats, classes: list[int]) -> float:
+    """Logarithm of the probability of a whole string [L] and the end after it."""
+    return float(scores[np.arange(len(classes) + 1), [*classes, 0]].sum())
+
+
+def status_of(first: float, second: float, code: Code) -> CharStatus:
+    """What became of a character, by its probability and that of the likeliest other, 0..1."""
     if max(first, second) < code.unread_below:
         return CharStatus.UNREAD
     if second - first >= code.confused_gap:

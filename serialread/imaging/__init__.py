@@ -2,6 +2,7 @@
 
 from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.loading import digest, load_image
+from serialread.imaging.looks import LOOKS, Look
 from serialread.imaging.normalizing import normalize, propose
 
-__all__ = ["content_width", "digest", "load_image", "normalize", "propose", "to_array"]
+__all__ = ["LOOKS", "Look", "content_width", "digest", "load_image", "normalize", "propose", "to_array"]

@@ -87,10 +87,16 @@ class Recognizer(nn.Module):
         self.segmentation = Segmentation(channels, network.pyramid, network.segmentation)
         self.ctc = nn.Linear(dim, alphabet.classes)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities [B, T, C] and attention [B, T, N] of crops [B, 1, H, W]: all of test time."""
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All of test time, of crops [B, 1, H, W].
+
+        Returns:
+            Log-probabilities [B, T, C]; attention [B, T, N]; glyph maps [B, T, H / 4, N], the share of
+            each cell that belongs to the slot's character, 0..1. Whoever only reads leaves the maps out.
+        """
         view = self.look(*self.trunk(crops))
-        return F.log_softmax(self.classifier(view.slots.reading).float(), -1), view.alpha
+        scores = F.log_softmax(self.classifier(view.slots.reading).float(), -1)
+        return scores, view.alpha, view.level_1.maps.softmax(1)[:, 1:]
 
     def look(self, p0: Tensor, p1: Tensor, p2: Tensor, *, zero_glyphs: bool = False) -> View:
         """Attend and fuse; ``zero_glyphs`` blinds the glyph features to show what they are worth."""

@@ -65,8 +65,7 @@ def judge(reading: Reading, code: Code) -> Verdict:
         return Verdict.NONE
     if reading.free is None:
         return Verdict.OBEYS
-    margin = reading.free.log_probability - reading.log_probability
-    return Verdict.MISPRINT if margin > math.log(code.misprint_ratio) else Verdict.FITTED
+    return Verdict.MISPRINT if reading.free.margin > math.log(code.misprint_ratio) else Verdict.FITTED
 
 
 def trust(reading: Reading, calibration: Calibration | None) -> float:

@@ -1,7 +1,7 @@
 """From picture files to records: many at a time, in their order, in bounded memory."""
 
 import os
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,16 +17,19 @@ from serialread.codes import format_of
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
-from serialread.imaging import content_width, digest, load_image, propose, to_array
+from serialread.imaging import LOOKS, Look, content_width, digest, load_image, propose, to_array
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
+from serialread.reading.voting import vote
 from serialread.recipe import CropGeometry, Station, View
-from serialread.records import Crop, Decision, Floats, Reading, Record, Verdict
+from serialread.records import Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 BATCH = 16
 """Crops that the network sees at once; twice as many are a tenth faster and cost 100 MB."""
 WINDOW = 256
 """Pictures under way: enough of every width to fill its batches."""
+SURE = 0.8
+"""A reading with less confidence is looked at again, a little tighter, narrower and wider."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -43,7 +46,10 @@ class _Item:
         arrays: the same, as the network takes them.
         note: why it could not be read, or what was left out.
         seconds: time spent on it.
-        readings: of the proposals that were read, by number.
+        readings: of the proposals, in their order; None while they wait.
+        best: the number of the proposal that counts; None until all are read.
+        looks: further readings of that proposal, boxes in the proposal's px.
+        waiting: how many arrays the network has yet to see.
     """
 
     picture: Picture
@@ -52,16 +58,28 @@ class _Item:
     arrays: tuple[Floats, ...]
     note: str
     seconds: float
-    readings: dict[int, Reading] = field(default_factory=dict)
+    readings: list[Reading | None] = field(init=False)
+    best: int | None = None
+    looks: dict[Look, Reading] = field(default_factory=dict)
+    waiting: int = 0
 
-    @property
-    def is_read(self) -> bool:
-        """Whether the network has seen every proposal."""
-        return len(self.readings) == len(self.crops)
+    def __post_init__(self) -> None:
+        self.readings = [None] * len(self.crops)
 
 
-_Lane = list[tuple[_Item, int]]
-"""Proposals of one width that wait for the network: items, and which of theirs."""
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One array that waits for the network: a proposal of a picture, as it is or at another look."""
+
+    item: _Item
+    number: int
+    pixels: Pixels
+    array: Floats
+    look: Look | None = None
+
+
+_Lanes = dict[int, list[_Task]]
+"""Tasks by the width of their arrays."""
 
 
 class Reader:
@@ -122,40 +140,64 @@ class Reader:
     def _records(self, items: Iterable[_Item]) -> Iterator[Record]:
         """Records in the order of the items; the network sees full batches of one width each."""
         queue: deque[_Item] = deque()
-        lanes: dict[int, _Lane] = defaultdict(list)
+        lanes: _Lanes = {}
         for item in items:
             queue.append(item)
-            for number, array in enumerate(item.arrays):
-                lane = lanes[array.shape[2]]
-                lane.append((item, number))
-                if len(lane) == BATCH:
-                    self._read_lane(lane)
-            if len(queue) > WINDOW:  # the first has waited long enough
-                for lane in lanes.values():
-                    if any(waiting is queue[0] for waiting, _ in lane):
-                        self._read_lane(lane)
-            while queue and queue[0].is_read:
+            for number, (crop, array) in enumerate(zip(item.crops, item.arrays, strict=True)):
+                _wait(lanes, _Task(item, number, crop.pixels, array))
+            self._run(lanes, BATCH)
+            while len(queue) > WINDOW and queue[0].waiting:  # the first has waited long enough
+                self._run(lanes, 1, queue[0])
+            while queue and not queue[0].waiting:
                 yield self._record(queue.popleft())
-        for lane in lanes.values():
-            self._read_lane(lane)
+        self._run(lanes, 1)
         yield from map(self._record, queue)
 
-    def _read_lane(self, lane: _Lane) -> None:
-        """Read all that wait in a lane, and empty it."""
-        if not lane:
-            return
-        started = perf_counter()
-        results = self._engine.run(np.stack([item.arrays[number] for item, number in lane]))
-        for (item, number), scores, attention in zip(lane, *results, strict=True):
-            item.readings[number] = self._decoded(item.crops[number], scores, attention)
-        for item, _ in lane:
-            item.seconds += (perf_counter() - started) / len(lane)
-        lane.clear()
+    def _run(self, lanes: _Lanes, least: int, only: _Item | None = None) -> None:
+        """Read batches until no lane, or none of ``only``'s, has ``least`` tasks; doubtful ones wait anew."""
+        while ready := [
+            lane
+            for lane in lanes.values()
+            if len(lane) >= least and (only is None or any(task.item is only for task in lane))
+        ]:
+            for lane in ready:
+                tasks, lane[:] = lane[:BATCH], lane[BATCH:]
+                for task in self._read(tasks):
+                    _wait(lanes, task)
 
-    def _decoded(self, crop: Crop, scores: Floats, attention: Floats) -> Reading:
+    def _read(self, tasks: list[_Task]) -> Iterator[_Task]:
+        """Read tasks of one width; yields further looks at what stays in doubt."""
+        started = perf_counter()
+        results = self._engine.run(np.stack([task.array for task in tasks]))
+        for task, scores, attention in zip(tasks, *results, strict=True):
+            reading, item = self._decoded(task.pixels, scores, attention), task.item
+            if task.look is None:
+                item.readings[task.number] = reading
+            else:
+                height, width = item.crops[task.number].pixels.shape
+                item.looks[task.look] = task.look.placed(reading, (height, width))
+            item.waiting -= 1
+        for task in tasks:
+            task.item.seconds += (perf_counter() - started) / len(tasks)
+        for task in tasks:
+            if not task.item.waiting and task.item.best is None:
+                yield from self._again(task.item)
+
+    def _again(self, item: _Item) -> Iterator[_Task]:
+        """Choose the proposal that counts; more looks at it, if its reading is in doubt."""
+        started = perf_counter()
+        item.best = surest([r for r in item.readings if r is not None])
+        reading, pixels = item.readings[item.best], item.crops[item.best].pixels
+        if reading is not None and reading.confidence < SURE:
+            for look in LOOKS:
+                seen = look.at(pixels)
+                yield _Task(item, item.best, seen, to_array(seen, self._engine.card.geometry), look)
+        item.seconds += perf_counter() - started
+
+    def _decoded(self, pixels: Pixels, scores: Floats, attention: Floats) -> Reading:
         geometry = self._engine.card.geometry
-        content = content_width(crop.pixels, geometry)
-        height, width = crop.pixels.shape
+        content = content_width(pixels, geometry)
+        height, width = pixels.shape
         filled = content / geometry.bucket(content)
         card, code = self._engine.card, self.station.code
         return decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
@@ -163,11 +205,11 @@ class Reader:
     def _record(self, item: _Item) -> Record:
         crop = reading = confidence = None
         verdict, decision, reason, other_way_up = Verdict.NONE, Decision.REJECT, item.note, ""
-        if item.crops:
-            readings = [item.readings[number] for number in range(len(item.crops))]
-            best = surest(readings)
-            crop, reading = item.crops[best], readings[best]
-            other_way_up = turned_over(item.crops, readings, best)
+        if item.best is not None and (first := item.readings[item.best]) is not None:
+            crop = item.crops[item.best]
+            looks = [first, *(item.looks[look] for look in LOOKS if look in item.looks)]
+            reading = vote(looks, self.station.code)
+            other_way_up = turned_over(item.crops, [r for r in item.readings if r is not None], item.best)
             confidence = trust(reading, self.station.calibration)
             verdict = judge(reading, self.station.code)
             decision, reason = decide(
@@ -193,6 +235,11 @@ class Reader:
             read_at=datetime.now(UTC),
             elapsed_ms=item.seconds * 1000,
         )
+
+
+def _wait(lanes: _Lanes, task: _Task) -> None:
+    lanes.setdefault(task.array.shape[2], []).append(task)
+    task.item.waiting += 1
 
 
 def surest(readings: list[Reading]) -> int:

@@ -1,0 +1,147 @@
+"""What a network consists of: parts, shapes, parameters, multiplications, speed. Nothing is trained."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from serialread.codes import Alphabet
+from serialread.model.network import Recognizer
+from serialread.recipe import CropGeometry
+from serialread.recipe.training import Network
+
+TEACHING = ("segmentation", "ctc")
+"""Parts that only teach; a model file lacks them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a network.
+
+    Attributes:
+        name: as in the code.
+        outputs: shapes of what it returns for one crop, batch included.
+        parameters: numbers that are learned.
+        only_teaches: whether reading does without it.
+    """
+
+    name: str
+    outputs: tuple[tuple[int, ...], ...]
+    parameters: int
+    only_teaches: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A network in figures.
+
+    Attributes:
+        name: of the recipe.
+        width: columns of the crop that was looked at, px.
+        parts: in the order in which they are called.
+        parameters_train: of all parts.
+        parameters_test: of those that read.
+        macs: multiplications with additions of reading one crop of this width.
+        crops_per_s: read by torch on all threads, batches of 16 crops of this width, median of five.
+    """
+
+    name: str
+    width: int
+    parts: tuple[Part, ...]
+    parameters_train: int
+    parameters_test: int
+    macs: int
+    crops_per_s: float
+
+    def to_text(self) -> str:
+        """The description as lines for people."""
+        lines = [f"{self.name}, crops {self.width} px wide"]
+        for part in self.parts:
+            shapes = ", ".join("x".join(map(str, shape)) for shape in part.outputs)
+            note = "  (teaches only)" if part.only_teaches else ""
+            lines.append(f"  {part.name:14s} {part.parameters:>10,}  {shapes}{note}")
+        lines += [
+            f"parameters_train {self.parameters_train:,}",
+            f"parameters_test  {self.parameters_test:,}",
+            f"MACs per crop    {self.macs / 1e6:,.1f} million",
+            f"speed            {self.crops_per_s:,.0f} crops/s (torch, this machine, batches of 16)",
+        ]
+        return "\n".join(lines)
+
+
+def describe(
+    name: str, network: Network, geometry: CropGeometry, alphabet: Alphabet, width: int | None = None
+) -> Description:
+    """Build a network and look at it.
+
+    Args:
+        name: what to call it.
+        network: its knobs.
+        geometry: height and buckets of its crops.
+        alphabet: its classes.
+        width: bucket to look at, px; without it the one nearest to five times the height.
+    """
+    wide = width or min(geometry.widths, key=lambda w: abs(w - 5 * geometry.height))
+    model = Recognizer(network, geometry, alphabet).eval()
+    crop = torch.zeros(1, 1, geometry.height, wide)
+    parts = {name: _parameters(part) for name, part in model.named_children()}
+    total = sum(p.numel() for p in model.parameters())
+    teaching = sum(parts[name] for name in TEACHING)
+    return Description(
+        name=name,
+        width=wide,
+        parts=tuple(Part(n, s, parts[n], n in TEACHING) for n, s in _shapes(model, crop).items()),
+        parameters_train=total,
+        parameters_test=total - teaching,
+        macs=_macs(model, crop),
+        crops_per_s=_speed(model, crop),
+    )
+
+
+def _parameters(part: nn.Module) -> int:
+    return sum(p.numel() for p in part.parameters())
+
+
+def _shapes(model: Recognizer, crop: Tensor) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Shapes that every part returned at its first call."""
+    seen: dict[str, tuple[tuple[int, ...], ...]] = {}
+    names = {part: name for name, part in model.named_children()}
+
+    def look(part: nn.Module, _: object, out: object) -> None:
+        seen.setdefault(names[part], _sizes(out))
+
+    hooks = [part.register_forward_hook(look) for part in names]
+    with torch.inference_mode():
+        model.learn(crop)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def _sizes(out: object) -> tuple[tuple[int, ...], ...]:
+    if isinstance(out, Tensor):
+        return (tuple(out.shape),)
+    return tuple(size for one in out for size in _sizes(one)) if isinstance(out, tuple) else ()
+
+
+def _macs(model: Recognizer, crop: Tensor) -> int:
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        model(crop)
+    counts: Counter[object] = Counter(counter.get_flop_counts()["Global"])
+    return counts.total() // 2
+
+
+def _speed(model: Recognizer, crop: Tensor, rounds: int = 5) -> float:
+    batch = crop.repeat(16, 1, 1, 1)
+    times = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for _ in range(rounds + 1):
+            started = time.perf_counter()
+            model(batch)
+            times.append(time.perf_counter() - started)
+    return len(batch) / median(times[1:])

@@ -1,0 +1,150 @@
+"""Why the network read what it read: where every slot looked, drawn over the crop.
+
+Letters: T positions, N attention columns, h rows of the glyph maps.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from serialread.codes import format_of
+from serialread.decoding import Search, decode
+from serialread.engine import Engine, EngineKind
+from serialread.errors import RecordsError
+from serialread.imaging import content_width, load_image, propose, to_array
+from serialread.reading.reader import surest
+from serialread.recipe import Station
+from serialread.records import Crop, Floats, Pixels, Reading
+
+ZOOM = 6
+"""Picture px for one px of the network's crop."""
+LINE = 26
+"""Height of a row of writing, px."""
+PAPER, INK = 250, (30, 30, 30)
+LEFT = 150
+"""Room for the names of the rows, px."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A reading and what the network saw on the way.
+
+    Attributes:
+        reading: of the surest line of the picture.
+        crop: that line.
+        attention: float32 [T, N], where each character's slot looked; the columns that the crop fills.
+        glyphs: float32 [T, h, N], which cells each slot took for its glyph, 0..1; the same columns.
+    """
+
+    reading: Reading
+    crop: Crop
+    attention: Floats
+    glyphs: Floats
+
+    def drawn(self) -> Pixels:
+        """BGR uint8: the crop, the glyph maps over it, and one row of attention a character."""
+        width = ZOOM * 4 * self.attention.shape[1]
+        height = ZOOM * 4 * self.glyphs.shape[1]
+        grey = cv2.resize(self.crop.pixels, (width, height), interpolation=cv2.INTER_CUBIC)
+        picture = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8, copy=False)
+        panels = [
+            _named("crop", picture),
+            _written(self.reading, self.crop, width),
+            _named("glyph maps", _tinted(picture, self.glyphs)),
+            *(
+                _named(f"{i + 1}: {c.char}  {c.confidence:.3f}  ({c.runner_up[0]} {c.runner_up[1]:.3f})", bar)
+                for i, (c, bar) in enumerate(
+                    zip(self.reading.chars, _bars(self.attention, width), strict=True)
+                )
+            ),
+        ]
+        return np.concatenate(panels, axis=0)
+
+
+def explain(
+    path: Path, model: Path, station: Station | None = None, engine: EngineKind = "openvino"
+) -> Explanation:
+    """Read one picture again and keep what the network looked at.
+
+    Args:
+        path: the picture.
+        model: a model file with glyph maps.
+        station: the station whose picture it is; None for a picture of anywhere.
+        engine: the library that runs the network.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        CheckpointError: the model cannot be used, or holds no glyph maps.
+    """
+    network = Engine(model, engine, outputs=("scores", "attention", "glyphs"))
+    geometry, alphabet = network.card.geometry, network.card.alphabet
+    place = station or Station()
+    search = Search(format_of(place.code.format), alphabet) if place.code.format else None
+    found = []
+    for crop in propose(load_image(path), place.view):
+        array = to_array(crop.pixels, geometry)
+        scores, attention, glyphs = (output[0] for output in network.run(array[None]))
+        columns = max(round(content_width(crop.pixels, geometry) / 4), 1)
+        height, width = crop.pixels.shape
+        filled = columns / attention.shape[1]
+        reading = decode(scores, alphabet, attention, (height, width), filled, place.code, search)
+        count = len(reading.chars)
+        found.append(Explanation(reading, crop, attention[:count, :columns], glyphs[:count, :, :columns]))
+    return found[surest([one.reading for one in found])]
+
+
+def save(picture: Pixels, path: Path) -> None:
+    """Write a picture as PNG; a RecordsError says why it cannot be."""
+    if path.suffix.lower() != ".png":
+        raise RecordsError(f"{path}: an explanation is a PNG. Name it {path.with_suffix('.png').name}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another place.") from None
+
+
+def _named(name: str, panel: Pixels) -> Pixels:
+    """A panel with its name on the left."""
+    row = np.full((max(panel.shape[0], LINE), LEFT + panel.shape[1], 3), PAPER, np.uint8)
+    row[: panel.shape[0], LEFT:] = panel
+    _write(row, name, 4, 17)
+    return row
+
+
+def _written(reading: Reading, crop: Crop, width: int) -> Pixels:
+    """Every character under the middle of where it was seen."""
+    row = np.full((LINE, LEFT + width, 3), PAPER, np.uint8)
+    _write(row, f"read, {reading.confidence:.3f}", 4, 17)
+    for char in reading.chars:
+        if char.box is not None:
+            middle = (char.box[0] + char.box[2]) / 2 / crop.pixels.shape[1]
+            _write(row, char.char, LEFT + round(middle * width) - 6, 20, 0.7)
+    return row
+
+
+def _tinted(picture: Pixels, glyphs: Floats) -> Pixels:
+    """The picture with each character's map in a colour of its own."""
+    height, width, _ = picture.shape
+    out = picture.astype(np.float32)
+    for number, cells in enumerate(glyphs):
+        share = cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+        # steps of 67 of 180 degrees of hue: neighbouring characters differ plainly
+        hue = np.array([[[number * 67 % 180, 255, 255]]], np.uint8)
+        colour = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR).astype(np.float32)
+        out += np.float32(0.6) * share * (colour - out)
+    return out.astype(np.uint8)
+
+
+def _bars(attention: Floats, width: int) -> list[Pixels]:
+    """One bar a slot, black where it looked most."""
+    peak = np.maximum(attention.max(axis=1, keepdims=True), 1e-6) if attention.size else attention
+    grey = (255 * (1 - attention / peak)).astype(np.uint8) if attention.size else attention.astype(np.uint8)
+    bars = [cv2.resize(row[None], (width, LINE - 4), interpolation=cv2.INTER_NEAREST) for row in grey]
+    return [np.repeat(bar[..., None], 3, axis=2).astype(np.uint8, copy=False) for bar in bars]
+
+
+def _write(row: Pixels, words: str, x: int, baseline: int, size: float = 0.4) -> None:
+    cv2.putText(row, words, (x, baseline), cv2.FONT_HERSHEY_SIMPLEX, size, INK, 1, cv2.LINE_AA)

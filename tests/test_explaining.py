@@ -1,0 +1,61 @@
+"""An explanation shows the crop, the glyph maps and where every character's slot looked."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from stub_model import write_stub
+from typer.testing import CliRunner
+
+from serialread import cli
+from serialread.errors import ImageError, RecordsError
+from serialread.reading import explaining
+
+pytest.importorskip("onnx")
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_stub(tmp_path_factory.mktemp("model") / "stub.onnx")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    pixels = np.full((60, 200), 200, np.uint8)
+    cv2.putText(pixels, "A7", (40, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 20, 4)
+    path = tmp_path / "a7.png"
+    cv2.imwrite(str(path), pixels)
+    return path
+
+
+def test_every_character_has_a_row_and_maps_as_wide_as_the_crop(stub: Path, picture: Path) -> None:
+    found = explaining.explain(picture, stub)
+    count, columns = found.attention.shape
+
+    assert len(found.reading.text) == count == 2
+    assert found.glyphs.shape == (count, 8, columns)
+    assert columns == pytest.approx(found.crop.pixels.shape[1] / found.crop.pixels.shape[0] * 8, abs=1)
+    drawn = found.drawn()
+    assert drawn.shape[1] == explaining.LEFT + explaining.ZOOM * 4 * columns
+    assert (drawn.dtype, drawn.shape[2]) == (np.uint8, 3)
+
+
+def test_the_drawing_is_written_and_the_reading_told(stub: Path, picture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "why.png"
+    told = CliRunner().invoke(
+        cli.app, ["explain", str(picture), "--model", str(stub), "--out", str(out)], catch_exceptions=False
+    )
+
+    assert told.stdout.startswith(f"{out}: ")
+    assert cv2.imread(str(out)) is not None
+
+
+def test_what_cannot_be_explained_or_written_says_why(stub: Path, picture: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecordsError) as caught:
+        explaining.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "why.jpg")
+    assert str(caught.value) == f"{tmp_path / 'why.jpg'}: an explanation is a PNG. Name it why.png."
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(picture.read_bytes()[:60])
+    with pytest.raises(ImageError, match=r"torn\.png"):
+        explaining.explain(torn, stub)

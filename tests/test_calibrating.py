@@ -72,6 +72,7 @@ def test_the_limit_is_the_laxest_that_passes(
         assert (found.accepted, found.wrong, found.passed) == expected
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), sharpness=st.floats(0.5, 4), misread=st.floats(0.02, 0.3))
 def test_a_limit_that_passed_passes_the_binomial_test(seed: int, sharpness: float, misread: float) -> None:
     rng = np.random.default_rng(seed)
@@ -142,6 +143,7 @@ def reading_of(text: str, confidence: float) -> Reading:
     return Reading(tuple(CharReading(c, each, ("", 0.0)) for c in text), each)
 
 
+@settings(deadline=None)
 @given(
     p=st.floats(1e-9, 1 - 1e-9), q=st.floats(1e-9, 1 - 1e-9), slope=st.floats(0.1, 5), offset=st.floats(-5, 5)
 )

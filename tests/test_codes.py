@@ -50,12 +50,14 @@ def test_a_check_is_right_where_python_stdnum_says_so(
     assert all(valid(text + c) for c in right)  # type: ignore[operator]
 
 
+@settings(deadline=None)
 @given(payload=st.text(DIGITS, min_size=7, max_size=17))
 def test_the_gs1_check_digit_is_the_one_of_python_stdnum(payload: str) -> None:
     right = [d for d in DIGITS if CHECKS["gs1"].accepts(payload + d)]
     assert right == [ean.calc_check_digit(payload)]
 
 
+@settings(deadline=None)
 @given(
     owner=st.text(string.ascii_uppercase, min_size=3, max_size=3),
     serial=st.text(DIGITS, min_size=7, max_size=7),
@@ -208,6 +210,7 @@ def test_every_ready_made_format_fits_into_the_longest_code(name: str) -> None:
     assert 1 <= len(lattice.layers) <= MAX_LENGTH
 
 
+@settings(deadline=None)
 @given(body=st.text(DIGITS, min_size=14, max_size=14))
 def test_equipment_numbers_are_checked_as_python_stdnum_does(body: str) -> None:
     for digit in DIGITS:

@@ -75,7 +75,7 @@ class Format:
 
     @cached_property
     def _printable(self) -> Lattice:
-        return self.codes(PRINTABLE, MAX_LENGTH)
+        return self._unrolled(PRINTABLE, MAX_LENGTH)
 
     def obeys(self, text: str) -> bool:
         """Whether a text of at most 25 characters is a code of this format."""
@@ -87,6 +87,11 @@ class Format:
         Raises:
             RecipeError: there are none, or too many ways to write them down.
         """
+        if (chars, length) == (PRINTABLE, MAX_LENGTH):
+            return self._printable
+        return self._unrolled(chars, length)
+
+    def _unrolled(self, chars: str, length: int) -> Lattice:
         try:
             return unroll(self._automaton, chars, length)
         except RecipeError as error:

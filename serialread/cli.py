@@ -90,6 +90,9 @@ def read(
     paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders with all that they hold.")],
     out: Annotated[Path, typer.Option(help="Folder for readings.csv and readings.jsonl.")],
     station: Annotated[Path | None, typer.Option(help="Station file: see calib/bench-camera.toml.")] = None,
+    code_format: Annotated[
+        str, typer.Option("--format", help="What a code looks like: a name or pattern of docs/formats.md.")
+    ] = "",
     model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
     engine: Annotated[
         Literal["openvino", "onnxruntime"], typer.Option(help="Library that runs the network.")
@@ -111,7 +114,9 @@ def read(
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
     found = reading.find_images(paths)
-    reader = reading.Reader(model or shipped_model(), load(station, Station) if station else None, engine)
+    place = load(station, Station) if station else Station()
+    place = place.with_format(code_format) if code_format else place
+    reader = reading.Reader(model or shipped_model(), place, engine)
     mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
     start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
     started, tally = perf_counter(), reading.Tally()
@@ -122,6 +127,44 @@ def read(
     typer.echo(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}")
     if strict and tally.not_accepted + start.not_accepted:
         raise typer.Exit(3)
+
+
+calibrate = typer.Typer(help="Fit a station to labelled pictures.", no_args_is_help=True)
+app.add_typer(calibrate, name="calibrate")
+
+
+@calibrate.command("confidence")
+def calibrate_confidence(
+    labelled: Annotated[Path, typer.Argument(help="Folder with labels.csv (filename,text) and images/.")],
+    misread: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, help="Share of accepted readings that may be wrong.")
+    ],
+    out: Annotated[Path, typer.Option(help="Station file to write.")],
+    station: Annotated[Path | None, typer.Option(help="Station file to go on from: view, format.")] = None,
+    protocol: Annotated[
+        Literal["strict", "mpsc"], typer.Option(help="Wrong by any character, or by letters and digits.")
+    ] = "strict",
+    certainty: Annotated[float, typer.Option(min=0.5, max=0.9999, help="How sure the promise is.")] = 0.95,
+    model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
+) -> None:
+    """Find the confidence from which a promised share of readings is right; read --station then accepts."""
+    from tqdm import tqdm
+
+    from serialread import calibrating
+    from serialread.reading import Reader
+    from serialread.recipe import Station, load
+    from serialread.weights import shipped_model
+
+    calibrating.refuse_to_replace(out, station)
+    known = calibrating.load_labelled(labelled)
+    place = load(station, Station) if station else Station()
+    reader = Reader(model or shipped_model(), place.uncalibrated())
+    records = tqdm(reader.read(known.pictures), total=len(known.pictures), unit=" images")
+    fitted = calibrating.calibrate_confidence(
+        records, known, reader.station, misread, protocol=protocol, certainty=certainty
+    )
+    calibrating.save_station(fitted, out)
+    typer.echo(f"{out}: {calibrating.summary(fitted)}")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What travels between the rooms: frozen values, numpy and the standard library only."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +51,9 @@ class Crop:
     tilt_deg: float
 
 
+_LEAST = 1e-30
+"""Probability below which all are alike."""
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in crop px."""
 
@@ -89,6 +93,18 @@ class Sample:
     origin: Origin | None = None
 
 
+class CharStatus(StrEnum):
+    """What became of one character."""
+
+    READ = "read"
+    CONFUSED = "confused"
+    """Another character was nearly as likely."""
+    MISMATCH = "mismatch"
+    """Another character was clearly likelier, but the format does not allow it."""
+    UNREAD = "unread"
+    """No character was likely."""
+
+
 @dataclass(frozen=True, slots=True)
 class CharReading:
     """One character, and how sure the model is of it (0..1).
@@ -98,12 +114,27 @@ class CharReading:
         confidence: probability of ``char``, 0..1.
         runner_up: the second most likely character and its probability; "" stands for "no character".
         box: where the attention looked, crop px; None if unknown.
+        status: what became of it.
     """
 
     char: str
     confidence: float
     runner_up: tuple[str, float]
     box: Box | None = None
+    status: CharStatus = CharStatus.READ
+
+
+@dataclass(frozen=True, slots=True)
+class FreeReading:
+    """What was read without regard to a format.
+
+    Attributes:
+        text: the characters.
+        margin: logarithm of how many times likelier it was than the code that was made of it, 0 at least.
+    """
+
+    text: str
+    margin: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +144,12 @@ class Reading:
     Attributes:
         chars: the characters in order.
         end_confidence: probability that the code ends after the last of them, 0..1.
+        free: what was read before the format made another code of it; None where it did not.
     """
 
     chars: tuple[CharReading, ...]
     end_confidence: float
+    free: FreeReading | None = None
 
     @property
     def text(self) -> str:
@@ -132,11 +165,36 @@ class Reading:
         return product
 
     @property
+    def free_text(self) -> str:
+        """What was read without regard to the format."""
+        return self.free.text if self.free else self.text
+
+    @property
+    def log_probability(self) -> float:
+        """Natural logarithm of the confidence, 0 at most; no product of many small ones vanishes in it."""
+        return sum(
+            math.log(max(p, _LEAST)) for p in (self.end_confidence, *(c.confidence for c in self.chars))
+        )
+
+    @property
     def weakest(self) -> int | None:
         """Index of the least sure character; None for an empty reading."""
         if not self.chars:
             return None
         return min(range(len(self.chars)), key=lambda i: self.chars[i].confidence)
+
+
+class Verdict(StrEnum):
+    """How a reading and the format that it should obey agree."""
+
+    NONE = ""
+    """There is no format, or nothing was read."""
+    OBEYS = "obeys"
+    """What was read obeys the format as it is."""
+    FITTED = "fitted"
+    """What was read does not; of the codes that do, this one is likeliest, and nearly as likely."""
+    MISPRINT = "likely misprint"
+    """What was read does not, and is far likelier than any code that does."""
 
 
 class Decision(StrEnum):
@@ -159,6 +217,11 @@ class Record:
     """Folder of the picture, relative to the folder that was given."""
     reading: Reading | None
     """None when there was nothing to read."""
+    other_way_up: str
+    """What the line reads when turned over, if it reads nearly as surely so and differs; "" if not."""
+    confidence: float | None
+    """Probability that the code is right, 0..1: calibrated where the station is, else the network's own."""
+    verdict: Verdict
     decision: Decision
     reason: str
     """Why not ACCEPT, in plain words."""

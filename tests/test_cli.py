@@ -17,7 +17,19 @@ from serialread.recipe import DataRecipe
 from serialread.records import Origin, Sample
 from serialread.store import SampleStore
 
-HEAVY = {"cv2", "jinja2", "lmdb", "matplotlib", "numpy", "openvino", "pandas", "pydantic", "scipy", "torch"}
+HEAVY = {
+    "cv2",
+    "jinja2",
+    "lmdb",
+    "matplotlib",
+    "numpy",
+    "openvino",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "stdnum",
+    "torch",
+}
 RECIPE = '[[processes]]\nkind = "ink"\n'
 
 

@@ -1,13 +1,15 @@
 """Scores become characters with doubts."""
 
+from itertools import product
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread.codes import MAX_LENGTH, Alphabet
-from serialread.decoding import boxes_of, decode
-from serialread.records import Floats
+from serialread.codes import MAX_LENGTH, Alphabet, Format, format_of
+from serialread.decoding import Search, boxes_of, decode
+from serialread.records import CharStatus, Floats
 
 ALPHABET = Alphabet()
 STEPS = MAX_LENGTH + 1
@@ -72,3 +74,93 @@ def test_boxes_lie_inside_the_crop(seed: int, filled: float) -> None:
     for x0, y0, x1, y1 in boxes_of(attention, (32, 77), filled):
         assert 0 <= x0 <= x1 <= 77
         assert (y0, y1) == (0, 32)
+
+
+# formats
+
+
+SMALL = Alphabet("AB12")
+
+
+def brute_force(scores: Floats, wanted: Format) -> dict[str, float]:
+    """Log-likelihood of every code of the small alphabet that obeys."""
+    found = {}
+    for length in range(1, len(scores)):
+        for numbers in product(range(1, SMALL.classes), repeat=length):
+            text = SMALL.decode(list(numbers))
+            if wanted.obeys(text):
+                parts = [float(scores[at, number]) for at, number in enumerate((*numbers, 0))]
+                found[text] = sum(parts)
+    return found
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\d+",
+        r"[AB]\d{1,3}",
+        r"(A1|B2B?)\d*",
+        r"(?luhn:\d{2,4})",
+        r"A?(?damm:\d+)B?",
+        r"(?mod37-36:[AB12]{2,4})",
+        r"(?luhn:\d+)B?",
+        r"(A|AB|B)+",
+    ],
+)
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), sharpness=st.floats(0.1, 8))
+def test_the_search_finds_the_likeliest_of_all_codes_that_obey(
+    pattern: str, seed: int, sharpness: float
+) -> None:
+    logits = sharpness * np.random.default_rng(seed).normal(size=(5, SMALL.classes))
+    scores = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+    wanted = format_of(pattern)
+    text = SMALL.decode([*Search(wanted, SMALL).best(scores), 0])
+    known = brute_force(scores, wanted)
+    assert known[text] == pytest.approx(max(known.values()), abs=1e-4)
+    reading = decode(scores, SMALL, search=Search(wanted, SMALL))
+    free = decode(scores, SMALL)
+    assert reading.free_text == free.text
+    assert reading.text == (free.text if wanted.obeys(free.text) or not free.chars else text)
+
+
+def test_a_format_makes_the_likeliest_code_of_what_was_read_and_keeps_both() -> None:
+    scores = scores_of("O12", 0.6, rival="0")
+    reading = decode(scores, ALPHABET, search=Search(format_of("digits"), ALPHABET))
+    assert (reading.text, reading.free_text) == ("012", "O12")
+    assert reading.chars[0].runner_up == ("O", pytest.approx(0.6, rel=1e-4))
+    assert reading.confidence == pytest.approx(0.4 * 0.6**3, rel=1e-3)
+
+
+def test_a_check_digit_chooses_among_what_is_likely() -> None:
+    scores = scores_of("490154203237519", 0.7, rival="8")  # the last digit should be 8
+    assert decode(scores, ALPHABET, search=Search(format_of("imei"), ALPHABET)).text == "490154203237518"
+
+
+def test_no_format_makes_a_code_of_nothing() -> None:
+    reading = decode(scores_of(""), ALPHABET, search=Search(format_of("imei"), ALPHABET))
+    assert (reading.chars, reading.free) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("probability", "rival", "pattern", "status"),
+    [
+        (0.9, "8", "", CharStatus.READ),
+        (0.6, "8", "", CharStatus.CONFUSED),
+        (0.9, "8", r"8\d*", CharStatus.MISMATCH),
+        (0.6, "8", r"8\d*", CharStatus.CONFUSED),
+    ],
+)
+def test_every_character_says_what_became_of_it(
+    probability: float, rival: str, pattern: str, status: CharStatus
+) -> None:
+    search = Search(format_of(pattern), ALPHABET) if pattern else None
+    scores = scores_of("B", probability, rival)
+    assert decode(scores, ALPHABET, search=search).chars[0].status is status
+
+
+def test_where_no_character_was_likely_the_place_is_unread() -> None:
+    scores = scores_of("A1")
+    scores[1] = np.log(np.float32(1 / ALPHABET.classes))
+    scores[1, 1] += 0.1
+    assert [c.status for c in decode(scores, ALPHABET).chars] == [CharStatus.READ, CharStatus.UNREAD]

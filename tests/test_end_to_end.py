@@ -94,6 +94,12 @@ def test_a_station_names_itself_in_every_record(model: Path, folder: Path, tmp_p
         (["read", "FOLDER", "--out", "OUT", "--model", "NONE"], 1, "error: NONE: no such model. Make one: "),
         (["read", "FOLDER", "--out", "OUT", "--engine", "tea"], 2, "tea"),
         (["read", "FOLDER", "--out", "OUT", "--station", "NONE"], 1, "error: "),
+        (
+            ["read", "FOLDER", "--out", "OUT", "--format", "vni"],
+            1,
+            "error: format 'vni': no such name. There ",
+        ),
+        (["calibrate", "confidence", "FOLDER", "--misread", "1", "--out", "OUT"], 2, "--misread"),
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_written(

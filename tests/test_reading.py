@@ -21,7 +21,7 @@ from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, RecipeError, RecordsError
-from serialread.imaging import LOOKS, content_width, digest
+from serialread.imaging import LOOKS, content_width, digest, load_image, propose
 from serialread.reading import (
     FILES,
     Picture,
@@ -35,9 +35,9 @@ from serialread.reading import (
     write_records,
 )
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
-from serialread.reading.reader import ahead, surest
-from serialread.recipe import Limits, Station, load
-from serialread.records import CharReading, Decision, Floats, Reading, Record
+from serialread.reading.reader import ahead, surest, turned_over
+from serialread.recipe import Code, Limits, Station, View, load
+from serialread.records import CharReading, Crop, Decision, Floats, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
 
@@ -67,6 +67,9 @@ def record_of(image: str, text: str = "AB12", **changes: object) -> Record:
         image_sha256=f"sha of {image}",
         batch=image.rpartition("/")[0],
         reading=reading_of(text),
+        confidence=0.7,
+        verdict=Verdict.NONE,
+        other_way_up="",
         decision=Decision.REVIEW,
         reason="why",
         quad=((0.0, 0.0), (9.0, 0.0), (9.0, 4.0), (0.0, 4.0)),
@@ -168,12 +171,14 @@ MEASURED = Limits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
 def test_decisions_have_reasons(
     text: str, confidence: float, height_px: float, limits: Limits, decision: Decision, reason: str
 ) -> None:
-    assert decide(reading_of(text, confidence), height_px, limits) == (decision, reason)
+    reading = reading_of(text, confidence)
+    assert decide(reading, reading.confidence, Verdict.NONE, height_px, limits) == (decision, reason)
 
 
 @given(confidence=st.floats(0, 1), text=st.text("A1", min_size=1, max_size=25), height=st.floats(1, 2000))
 def test_an_uncalibrated_reader_never_accepts(confidence: float, text: str, height: float) -> None:
-    assert decide(reading_of(text, confidence), height, Limits())[0] is Decision.REVIEW
+    reading = reading_of(text, confidence)
+    assert decide(reading, confidence, Verdict.OBEYS, height, Limits())[0] is Decision.REVIEW
 
 
 # stations
@@ -284,6 +289,21 @@ def test_any_engine_reads_the_same(model: Path, tmp_path: Path, engine: EngineKi
     assert texts == [expected(w) for w in (70, 130, 300)]
 
 
+@pytest.mark.parametrize(("asked", "verdict"), [("digits", Verdict.OBEYS), ("[A-Z]{2}", Verdict.MISPRINT)])
+def test_a_stations_format_is_obeyed_and_what_was_read_stays_beside(
+    model: Path, tmp_path: Path, asked: str, verdict: Verdict
+) -> None:
+    (record,) = Reader(model, Station(code=Code(format=asked))).read([picture(tmp_path / "1.png", 130)])
+    assert record.reading is not None
+    line = json_line(record)
+    assert (record.verdict, line["verdict"], line["free_text"]) == (verdict, verdict.value, expected(130))
+    assert (line["text"] == line["free_text"]) == (verdict is Verdict.OBEYS)
+    assert line["text"].isdigit() == (asked == "digits")
+    assert all(c["status"] == "mismatch" for c in line["chars"]) == (verdict is Verdict.MISPRINT)
+    assert record.decision is Decision.REVIEW
+    assert record.station_id.startswith("unnamed-")
+
+
 def test_a_broken_picture_among_good_ones_is_a_record_with_its_reason(model: Path, tmp_path: Path) -> None:
     paths = [picture(tmp_path / "1.jpg"), tmp_path / "2.jpg", tmp_path / "3.jpg", picture(tmp_path / "4.png")]
     paths[1].write_bytes(paths[0].read_bytes()[:-400])
@@ -372,7 +392,7 @@ def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_p
     list(write_records(Reader(model).read(pictures_of(tmp_path, 3)), out))
     header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == (
-        "image,batch,text,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
+        "image,batch,text,free_text,verdict,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
         "text_height_px,contrast,tilt_deg,elapsed_ms,read_at,station_id,model_id,sha256"
     )
     row, line = rows(out)[1], json_lines(out)[1]
@@ -396,7 +416,7 @@ def test_the_weakest_character_is_counted_from_one() -> None:
 
 
 def test_an_unread_picture_has_empty_cells(tmp_path: Path) -> None:
-    changes = dict.fromkeys(("reading", "quad", "text_height_px", "contrast", "tilt_deg"))
+    changes = dict.fromkeys(("reading", "confidence", "quad", "text_height_px", "contrast", "tilt_deg"))
     row = dict(zip(COLUMNS, csv_row(json_line(record_of("x", **changes))), strict=True))
     assert {row[c] for c in ("text", "confidence", "weakest_char", "tilt_deg")} == {""}
 
@@ -524,8 +544,55 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
 def test_the_tally_counts_and_names_the_least_sure() -> None:
     tally = Tally()
     for i in range(9):
-        tally.add(record_of(f"{i}.png", reading=reading_of("A", 0.1 * i)))
+        tally.add(record_of(f"{i}.png", confidence=0.01 * i))
     tally.add(record_of("none.png", reading=None, decision=Decision.REJECT))
     tally.add(record_of("sure.png", decision=Decision.ACCEPT))
     assert (tally.images, tally.read, tally.not_accepted) == (11, 10, 10)
     assert [entry[2] for entry in sorted(tally.least_sure, reverse=True)] == [f"{i}.png" for i in range(5)]
+
+
+# upside down
+
+
+def crop_of(quad: list[tuple[float, float]]) -> Crop:
+    return Crop(np.zeros((8, 8), np.uint8), np.array(quad, np.float32), 20.0, 0.5, 0.0)
+
+
+UPRIGHT = [(0.0, 0.0), (80.0, 0.0), (80.0, 20.0), (0.0, 20.0)]
+TURNED = [UPRIGHT[2], UPRIGHT[3], UPRIGHT[0], UPRIGHT[1]]
+ELSEWHERE = [(x, y + 40) for x, y in TURNED]
+
+
+@pytest.mark.parametrize(
+    ("quad", "text", "confidence", "found"),
+    [
+        (TURNED, "69", 0.9, "69"),
+        (TURNED, "89", 0.9, ""),
+        (TURNED, "69", 0.5, ""),
+        (ELSEWHERE, "69", 0.9, ""),
+        (UPRIGHT, "69", 0.9, ""),
+    ],
+)
+def test_a_code_that_is_another_one_upside_down_is_reported(
+    quad: list[tuple[float, float]], text: str, confidence: float, found: str
+) -> None:
+    crops = [crop_of(UPRIGHT), crop_of(quad)]
+    readings = [reading_of("89" if text == "89" else "68", 0.95), reading_of(text, confidence)]
+    assert turned_over(crops, readings, 0) == found
+
+
+def test_what_reads_otherwise_upside_down_is_for_review() -> None:
+    decision = decide(reading_of("68", 0.99), 0.99, Verdict.NONE, 30, Limits(accept_at=0.5), "89")
+    assert decision == (Decision.REVIEW, "reads 89 the other way up")
+
+
+def test_a_station_whose_parts_lie_either_way_reads_every_line_twice(model: Path, tmp_path: Path) -> None:
+    image = load_image(picture(tmp_path / "1.png", 130))
+    (plain,) = propose(image, View(tighten=False))
+    both = propose(image, View(tighten=False, turn_over="both"))
+    assert len(both) == 2
+    np.testing.assert_allclose(both[0].quad, plain.quad)
+    np.testing.assert_allclose(both[1].quad, np.roll(plain.quad, 2, axis=0), atol=1)
+    (record,) = Reader(model, Station(view=View(turn_over="both"))).read([tmp_path / "1.png"])
+    assert record.reading is not None
+    assert record.other_way_up == ""  # the stub reads the same either way

@@ -32,7 +32,7 @@ def propose(image: LoadedImage, view: View) -> tuple[Crop, ...]:
     frame = Frame.whole(image).turned(view.rotation)
     frame = cut_region(frame, view)
     lines = find_lines(frame) if view.tighten else (frame,)
-    return tuple(finish(way, view) for line in lines for way in turn_tall(line, view))
+    return tuple(finish(way, view) for line in lines for way in turn(line, view))
 
 
 def finish(frame: Frame, view: View) -> Crop:
@@ -62,12 +62,15 @@ def cut_region(frame: Frame, view: View) -> Frame:
     return frame.warped(np.asarray(cv2.getPerspectiveTransform(target, corners), np.float64), wide, high)
 
 
-def turn_tall(frame: Frame, view: View) -> tuple[Frame, ...]:
-    """An upright line turned to lie, each way that the station allows; a lying one as it is."""
+def turn(frame: Frame, view: View) -> tuple[Frame, ...]:
+    """A line each way up that the station allows: an upright one turned to lie, a lying one as it is."""
     height, width = frame.pixels.shape
     if height <= TALL * width or view.turn_tall == "never":
-        return (frame,)
-    turns = {"counter_clockwise": (270,), "clockwise": (90,), "both": (270, 90)}[view.turn_tall]
+        turns: tuple[int, ...] = (0,)
+    else:
+        turns = {"counter_clockwise": (270,), "clockwise": (90,), "both": (270, 90)}[view.turn_tall]
+    if view.turn_over == "both" and len(turns) == 1:
+        turns = (*turns, (turns[0] + 180) % 360)
     return tuple(frame.turned(degrees) for degrees in turns)
 
 

@@ -1,6 +1,6 @@
 """From pictures to records: find the files, read them, decide, write what was read."""
 
-from serialread.reading.deciding import decide
+from serialread.reading.deciding import calibrated, decide, judge, log_odds, objection_to, trust
 from serialread.reading.finding import Found, Picture, find_images
 from serialread.reading.reader import Reader
 from serialread.reading.results import FILES, Mode, Start, begin, write_records
@@ -16,8 +16,13 @@ __all__ = [
     "Tally",
     "aside",
     "begin",
+    "calibrated",
     "console_view",
     "decide",
     "find_images",
+    "judge",
+    "log_odds",
+    "objection_to",
+    "trust",
     "write_records",
 ]

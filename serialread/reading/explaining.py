@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.decoding import decode
+from serialread.codes import format_of
+from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import RecordsError
 from serialread.imaging import content_width, load_image, propose, to_array
@@ -79,13 +80,16 @@ def explain(
     """
     network = Engine(model, engine, outputs=("scores", "attention", "glyphs"))
     geometry, alphabet = network.card.geometry, network.card.alphabet
+    place = station or Station()
+    search = Search(format_of(place.code.format), alphabet) if place.code.format else None
     found = []
-    for crop in propose(load_image(path), (station or Station()).view):
+    for crop in propose(load_image(path), place.view):
         array = to_array(crop.pixels, geometry)
         scores, attention, glyphs = (output[0] for output in network.run(array[None]))
         columns = max(round(content_width(crop.pixels, geometry) / 4), 1)
         height, width = crop.pixels.shape
-        reading = decode(scores, alphabet, attention, (height, width), columns / attention.shape[1])
+        filled = columns / attention.shape[1]
+        reading = decode(scores, alphabet, attention, (height, width), filled, place.code, search)
         count = len(reading.chars)
         found.append(Explanation(reading, crop, attention[:count, :columns], glyphs[:count, :, :columns]))
     return found[surest([one.reading for one in found])]

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,15 +13,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from serialread.decoding import decode
+from serialread.codes import format_of
+from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import LOOKS, Look, content_width, digest, load_image, propose, to_array
-from serialread.reading.deciding import decide
+from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.reading.voting import vote
 from serialread.recipe import CropGeometry, Station, View
-from serialread.records import Crop, Decision, Floats, Pixels, Reading, Record
+from serialread.records import Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 BATCH = 16
 """Crops that the network sees at once; twice as many are a tenth faster and cost 100 MB."""
@@ -106,11 +107,14 @@ class Reader:
 
         Raises:
             CheckpointError: the model cannot be used.
+            RecipeError: the model's alphabet spells no code of the station's format.
             CalibrationError: the station was measured with another model.
         """
         self.station = station or Station()
         self._engine = Engine(model, engine)
         self.model_id = self._engine.card.model_id
+        wanted = self.station.code.format
+        self._search = Search(format_of(wanted), self._engine.card.alphabet) if wanted else None
         self._workers = workers or os.cpu_count() or 1
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
@@ -195,21 +199,31 @@ class Reader:
         content = content_width(pixels, geometry)
         height, width = pixels.shape
         filled = content / geometry.bucket(content)
-        return decode(scores, self._engine.card.alphabet, attention, (height, width), filled)
+        card, code = self._engine.card, self.station.code
+        return decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
 
     def _record(self, item: _Item) -> Record:
-        crop = reading = None
-        decision, reason = Decision.REJECT, item.note
+        crop = reading = confidence = None
+        verdict, decision, reason, other_way_up = Verdict.NONE, Decision.REJECT, item.note, ""
         if item.best is not None and (first := item.readings[item.best]) is not None:
             crop = item.crops[item.best]
-            reading = vote([first, *(item.looks[look] for look in LOOKS if look in item.looks)])
-            decision, reason = decide(reading, crop.text_height_px, self.station.limits)
+            looks = [first, *(item.looks[look] for look in LOOKS if look in item.looks)]
+            reading = vote(looks, self.station.code)
+            other_way_up = turned_over(item.crops, [r for r in item.readings if r is not None], item.best)
+            confidence = trust(reading, self.station.calibration)
+            verdict = judge(reading, self.station.code)
+            decision, reason = decide(
+                reading, confidence, verdict, crop.text_height_px, self.station.limits, other_way_up
+            )
             reason = "; ".join(filter(None, (reason, item.note)))
         return Record(
             image=item.picture.image,
             image_sha256=item.sha256,
             batch=item.picture.batch,
             reading=reading,
+            other_way_up=other_way_up,
+            confidence=confidence,
+            verdict=verdict,
             decision=decision,
             reason=reason,
             quad=tuple((float(x), float(y)) for x, y in crop.quad) if crop else None,
@@ -234,9 +248,36 @@ def surest(readings: list[Reading]) -> int:
     A character that is as likely wrong as right counts nothing, one that is likelier wrong counts against.
     The first reading is that of the whole picture; a part of it has to be better by a character.
     """
-    worth = [sum(2 * c.confidence - 1 for c in reading.chars) for reading in readings]
+    worth = [_worth(reading) for reading in readings]
     worth[0] += 1
     return max(range(len(readings)), key=worth.__getitem__)
+
+
+def turned_over(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> str:
+    """What the best reading's line reads when turned over, if that is another code and good to a character.
+
+    Turned over, most codes are read without conviction; 69 and 1008 are codes either way.
+    """
+    for crop, reading in zip(crops, readings, strict=True):
+        if (
+            _opposite(crop, crops[best])
+            and reading.text != readings[best].text
+            and _worth(reading) > max(_worth(readings[best]) - 1, 0)
+        ):
+            return reading.text
+    return ""
+
+
+def _worth(reading: Reading) -> float:
+    """Characters surely read, less those surely wrong."""
+    return sum(2 * c.confidence - 1 for c in reading.chars)
+
+
+def _opposite(one: Crop, other: Crop) -> bool:
+    """Whether two crops are one line, the one way up and the other."""
+    apart = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
+    along = np.dot(one.quad[1] - one.quad[0], other.quad[1] - other.quad[0])
+    return bool(along < 0 and apart < max(one.text_height_px, other.text_height_px) / 2)
 
 
 def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], most: int) -> Iterator[B]:

@@ -40,10 +40,10 @@ class Tally:
     def add(self, record: Record) -> None:
         """Count one more record."""
         self.decisions[record.decision] += 1
-        if not (record.reading and record.reading.chars):
+        if not (record.reading and record.reading.chars) or record.confidence is None:
             return
         self.read += 1
-        entry = (-record.reading.confidence, -self.images, record.image, record.reading.text)
+        entry = (-record.confidence, -self.images, record.image, record.reading.text)
         if len(self.least_sure) < _LEAST_SURE:
             heapq.heappush(self.least_sure, entry)
         else:

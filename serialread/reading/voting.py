@@ -4,10 +4,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from serialread.decoding import status_of
+from serialread.recipe import Code
 from serialread.records import CharReading, Reading
 
+_ANY = Code()
 
-def vote(readings: Sequence[Reading]) -> Reading:
+
+def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     """What most looks agree on, with the doubt of those that do not.
 
     Every look gives its string the confidence that it has in it. The winner keeps the boxes of its surest
@@ -16,6 +20,7 @@ def vote(readings: Sequence[Reading]) -> Reading:
 
     Args:
         readings: of the same crop, boxes in the crop's px; the first is that of the crop as it is.
+        code: when a character is in doubt.
     """
     weights: dict[str, float] = defaultdict(float)
     for reading in readings:
@@ -23,12 +28,12 @@ def vote(readings: Sequence[Reading]) -> Reading:
     winner = max(weights, key=weights.__getitem__)
     best = max((r for r in readings if r.text == winner), key=lambda r: r.confidence)
     peers = [r for r in readings if len(r.chars) == len(best.chars)]
-    chars = tuple(_agreed(c, [p.chars[i] for p in peers]) for i, c in enumerate(best.chars))
+    chars = tuple(_agreed(c, [p.chars[i] for p in peers], code) for i, c in enumerate(best.chars))
     end = sum(p.end_confidence for p in peers) / len(readings)
     return replace(best, chars=chars, end_confidence=end)
 
 
-def _agreed(char: CharReading, seen: Sequence[CharReading]) -> CharReading:
+def _agreed(char: CharReading, seen: Sequence[CharReading], code: Code) -> CharReading:
     """A character with the average of its confidence over several looks, and its strongest rival."""
     masses: dict[str, float] = defaultdict(float)
     for one in seen:
@@ -36,4 +41,5 @@ def _agreed(char: CharReading, seen: Sequence[CharReading]) -> CharReading:
         masses[one.runner_up[0]] += one.runner_up[1] / len(seen)
     own = masses.pop(char.char)
     rival = max(masses, key=masses.__getitem__)
-    return replace(char, confidence=min(own, 1.0), runner_up=(rival, min(masses[rival], 1.0)))
+    status = status_of(own, masses[rival], code)
+    return replace(char, confidence=min(own, 1.0), runner_up=(rival, min(masses[rival], 1.0)), status=status)

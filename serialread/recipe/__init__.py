@@ -1,12 +1,14 @@
 """What the user asks for: typed recipes for data, training and stations, each read from one TOML file."""
 
-from serialread.recipe.base import Section, load, recipe_id
+from serialread.recipe.base import Section, load, recipe_id, to_toml
 from serialread.recipe.data import DataRecipe
 from serialread.recipe.geometry import CropGeometry
-from serialread.recipe.station import Limits, Station, View
+from serialread.recipe.station import Calibration, Code, Limits, Station, View
 from serialread.recipe.training import TrainingRecipe
 
 __all__ = [
+    "Calibration",
+    "Code",
     "CropGeometry",
     "DataRecipe",
     "Limits",
@@ -16,4 +18,5 @@ __all__ = [
     "View",
     "load",
     "recipe_id",
+    "to_toml",
 ]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,22 @@ def load(path: Path, kind: type[S]) -> S:
         return kind.model_validate(_read(path, ()))
     except ValidationError as error:
         raise RecipeError(f"{path}: {_problems(error)}") from None
+
+
+def to_toml(recipe: Section) -> str:
+    """A recipe as the text of a TOML file; values that are the defaults are left out."""
+    return "\n".join(_table(recipe.model_dump(mode="json", exclude_defaults=True), ())) + "\n"
+
+
+def _table(values: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[str]:
+    """Lines of one table: its own values first, then the tables in it."""
+    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
+    for key, value in values.items():
+        if key not in tables and value is not None:
+            yield f"{key} = {json.dumps(value)}"  # strings, numbers and lists look alike in JSON and TOML
+    for key, value in tables.items():
+        yield f"\n[{'.'.join((*place, key))}]"
+        yield from _table(value, (*place, key))
 
 
 def recipe_id(recipe: Section) -> str:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from serialread.codes import format_of
+from serialread.errors import CalibrationError, RecipeError
 from serialread.recipe.base import Section, recipe_id
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -25,6 +27,9 @@ class View(Section):
     turn_tall: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
     """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
     reading; a station whose codes all run one way is faster when it says so."""
+    turn_over: Literal["both", "never"] = "never"
+    """Whether a line may stand upside down: "both" reads it both ways up and keeps the surer reading, in
+    twice the time; a code that reads surely as another one the other way up (69, 1008) is left for review."""
 
     @field_validator("region")
     @classmethod
@@ -32,6 +37,31 @@ class View(Section):
         if region is not None and not _clockwise(region):
             raise ValueError("corners must go clockwise round an area, from the text's top-left")
         return region
+
+
+class Code(Section):
+    """What the code looks like, and when one of its characters is in doubt."""
+
+    format: str = ""
+    """Name of a ready-made format or a pattern, see docs/formats.md; "": anything is read."""
+    misprint_ratio: float = Field(default=1000.0, ge=1)
+    """How many times likelier than any code of the format a reading must be to be called a likely misprint;
+    a thousand is one character beyond doubt, or several that look rather like others."""
+    confused_gap: Fraction = 0.3
+    """A character whose probability exceeds that of its runner-up by less than this is confused, by more in
+    the other direction a mismatch; 0.3 is 0.65 against 0.35."""
+    unread_below: Fraction = 0.2
+    """A place where no character reaches this probability is unread."""
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, asked: str) -> str:
+        if asked:
+            try:
+                format_of(asked)
+            except RecipeError as error:
+                raise ValueError(str(error)) from None
+        return asked
 
 
 class Limits(Section):
@@ -53,6 +83,26 @@ class Limits(Section):
         return self
 
 
+class Calibration(Section):
+    """What labelled pictures taught about the confidence; written by ``serialread calibrate confidence``."""
+
+    slope: float = Field(gt=0)
+    """Calibrated log-odds are slope * network's log-odds of the whole code + offset."""
+    offset: float
+    misread: float = Field(gt=0, lt=1)
+    """The promise: at most this share of accepted readings is wrong, on pictures like the labelled ones."""
+    certainty: float = Field(gt=0, lt=1)
+    """How sure the promise is: the share of such calibrations that keep theirs."""
+    protocol: Literal["strict", "mpsc"]
+    """What counts as wrong: any other character, or letters and digits in any case only."""
+    pictures: int = Field(ge=1)
+    """Labelled pictures."""
+    accepted: int = Field(ge=1)
+    """Of these, how many the limit accepts."""
+    wrong: int = Field(ge=0)
+    """Of the accepted ones, how many are wrong."""
+
+
 class Station(Section):
     """One camera at one place on one line."""
 
@@ -61,20 +111,49 @@ class Station(Section):
     model_id: str = ""
     """The model for which the limits were measured; another is refused. "": any, but no limits."""
     view: View = View()
+    code: Code = Code()
     limits: Limits = Limits()
+    calibration: Calibration | None = None
 
     @model_validator(mode="after")
     def _limits_need_their_model(self) -> "Station":
-        if not self.model_id and (self.limits.accept_at is not None or self.limits.review_at is not None):
+        if not self.model_id and (self.is_limited or self.calibration):
             raise ValueError(
                 "limits.accept_at and limits.review_at hold for one model only: name its model_id"
             )
         return self
 
     @property
+    def is_limited(self) -> bool:
+        """Whether any limit of the confidence was set."""
+        return self.limits.accept_at is not None or self.limits.review_at is not None
+
+    def uncalibrated(self) -> "Station":
+        """The same station, for any model, without limits of the confidence."""
+        limits = self.limits.model_copy(update={"accept_at": None, "review_at": None})
+        return self.model_copy(update={"model_id": "", "limits": limits, "calibration": None})
+
+    def with_format(self, asked: str) -> "Station":
+        """The same station with another format.
+
+        Raises:
+            RecipeError: no such format.
+            CalibrationError: limits of the confidence were set, for another format.
+        """
+        format_of(asked)
+        if asked == self.code.format:
+            return self
+        if self.is_limited or self.calibration:
+            raise CalibrationError(
+                f"station {self.name}: its limits hold for format {self.code.format or 'none'}, got {asked}. "
+                "Calibrate a station with that format, or leave --format out."
+            )
+        return self.model_copy(update={"code": self.code.model_copy(update={"format": asked})})
+
+    @property
     def station_id(self) -> str:
-        """Name and six hex digits that change with any value; "" where there is no station file."""
-        return f"{self.name}-{recipe_id(self)[:6]}" if self.name else ""
+        """Name and six hex digits that change with any value; "" where no station is described at all."""
+        return f"{self.name or 'unnamed'}-{recipe_id(self)[:6]}" if self != Station() else ""
 
 
 def _clockwise(corners: tuple[Point, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""What a code is: its alphabet."""
+"""Which characters a code is made of."""
 
 from dataclasses import dataclass
 

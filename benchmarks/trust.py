@@ -1,0 +1,221 @@
+"""What formats and calibrated limits are worth on photographs of real marks.
+
+    python benchmarks/trust.py FOLDER [--model FILE] [--misread 0.05] [--halves 100] [--protocol mpsc]
+
+FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text). Three tables: reading
+with a format and without; the time that a format takes; the promise, calibrated on one random half of the
+pooled marks and kept or broken on the other.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.calibrating import Labelled, ProtocolName, calibrate_confidence, load_labelled
+from serialread.codes import format_of
+from serialread.decoding import Search, decode
+from serialread.engine import Engine
+from serialread.errors import CalibrationError
+from serialread.imaging import load_image, propose, to_array
+from serialread.reading import Reader, decide, trust
+from serialread.recipe import Code, Station, View
+from serialread.records import Decision, Floats, Record, Verdict
+from serialread.scoring import clopper_pearson, mpsc, strict, wilson
+from serialread.weights import shipped_model
+
+MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
+CONTAINER_PARTS = r"(?iso6346:[A-Z]{3}[UJZ]\d{7}) | [A-Z]{3}[UJZ](\d{6})? | \d{6} | [1-4L-P]\d[A-Z]\d"
+FORMATS = (
+    ("metal_stamp", "digits"),
+    ("meter_lcd", r"\d+[.]?\d*"),
+    ("vin_plate", "vin"),
+    ("container_code", CONTAINER_PARTS),
+)
+COSTS = (*FORMATS, ("vin_plate", "vin-checked"), ("metal_stamp", "imei"), ("vin_plate", "gs1-128"))
+
+
+def shown(asked: str) -> str:
+    return "codes in parts" if asked == CONTAINER_PARTS else asked
+
+
+def text_of(record: Record) -> str:
+    return record.reading.text if record.reading else ""
+
+
+def formats_table(model: Path, folder: Path) -> None:
+    print("| set | format | labels | obey it | strict, free % | with format % | called misprints |")
+    print("|---|---|---|---|---|---|---|")
+    for name, asked in FORMATS:
+        known, wanted = load_labelled(folder / name), format_of(asked)
+        obedient = [wanted.obeys(truth) for truth in known.truths]
+        shares, misprints = [], 0
+        for code in (Code(), Code(format=asked)):
+            records = list(Reader(model, Station(code=code)).read(known.pictures))
+            read = zip(records, known.truths, obedient, strict=True)
+            right = sum(text_of(record) == truth for record, truth, obeys in read if obeys)
+            shares.append(f"{100 * right / sum(obedient):.1f} ({right})")
+            misprints = sum(record.verdict is Verdict.MISPRINT for record in records)
+        print(
+            f"| {name} | {shown(asked)} | {len(obedient)} | {sum(obedient)} | {shares[0]} | {shares[1]} "
+            f"| {misprints} |",
+            flush=True,
+        )
+
+
+def scores_of(engine: Engine, known: Labelled) -> tuple[list[tuple[Floats, Floats]], float]:
+    """Scores and attention of each crop as it is, and the network's ms a crop, one at a time."""
+    found, seconds = [], 0.0
+    for picture in known.pictures:
+        crop = propose(load_image(picture.path), View(tighten=False))[0]
+        batch = to_array(crop.pixels, engine.card.geometry)[None]
+        started = process_time()
+        scores, attention = engine.run(batch)
+        seconds += process_time() - started
+        found.append((scores[0], attention[0]))
+    return found, 1000 * seconds / len(found)
+
+
+def decoding_ms(scores: list[tuple[Floats, Floats]], engine: Engine, search: Search | None) -> float:
+    rounds = []
+    for _ in range(20):
+        started = process_time()
+        for one, attention in scores:
+            decode(one, engine.card.alphabet, attention, search=search)
+        rounds.append(1000 * (process_time() - started) / len(scores))
+    return min(rounds)
+
+
+def cost_table(model: Path, folder: Path) -> None:
+    engine = Engine(model, threads=1)
+    print("\n| set | format | do not obey % | network ms | decoding ms | with format ms | more, % |")
+    print("|---|---|---|---|---|---|---|")
+    for name, asked in COSTS:
+        scores, network = scores_of(engine, load_labelled(folder / name))
+        search = Search(format_of(asked), engine.card.alphabet)
+        free, fitted = decoding_ms(scores, engine, None), decoding_ms(scores, engine, search)
+        made = [decode(one, engine.card.alphabet, search=search).free is not None for one, _ in scores]
+        print(
+            f"| {name} | {shown(asked)} | {100 * np.mean(made):.0f} | {network:.2f} "
+            f"| {free:.3f} | {fitted:.3f} | {100 * (fitted - free) / network:.1f} |",
+            flush=True,
+        )
+
+
+def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """Mean of |accuracy - mean confidence| over bins of equally many readings (Naeini et al., AAAI 2015)."""
+    sure, outcome = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
+    parts = np.array_split(np.argsort(-sure, kind="stable"), bins)
+    return float(sum(abs(outcome[p].sum() - sure[p].sum()) for p in parts) / len(sure))
+
+
+def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> NDArray[np.float64]:
+    """Share of wrong ones among the 1, 2, .. N surest; its mean is the AURC (Geifman & El-Yaniv 2017)."""
+    wrong = ~np.asarray(right, bool)[np.argsort(-np.asarray(confidences, np.float64), kind="stable")]
+    return np.asarray(np.cumsum(wrong) / np.arange(1, len(wrong) + 1), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One half calibrated, the other read.
+
+    Attributes:
+        pictures: of the other half.
+        accepted: of these.
+        wrong: of the accepted.
+        errors: calibration error before and after.
+    """
+
+    pictures: int
+    accepted: int
+    wrong: int
+    errors: tuple[float, float]
+
+
+def part(known: Labelled, chosen: Sequence[int]) -> Labelled:
+    pictures = tuple(known.pictures[i] for i in chosen)
+    return Labelled(known.folder, pictures, tuple(known.truths[i] for i in chosen), 0)
+
+
+def tried(records: Sequence[Record], right: Sequence[bool], station: Station) -> Trial:
+    accepted = wrong = 0
+    outcomes: list[tuple[float, float, bool]] = []
+    for record, good in zip(records, right, strict=True):
+        if record.reading is None or record.text_height_px is None:
+            continue
+        sure = trust(record.reading, station.calibration)
+        decision, _ = decide(record.reading, sure, record.verdict, record.text_height_px, station.limits)
+        accepted += decision is Decision.ACCEPT
+        wrong += decision is Decision.ACCEPT and not good
+        outcomes.append((record.reading.confidence, sure, good))
+    before, after, good_ones = zip(*outcomes, strict=True)
+    errors = (calibration_error(before, good_ones), calibration_error(after, good_ones))
+    return Trial(len(records), accepted, wrong, errors)
+
+
+def promise_table(model: Path, folder: Path, misread: float, halves: int, protocol: ProtocolName) -> None:
+    sets = [load_labelled(folder / name) for name in MARKS]
+    pictures, truths = (tuple(x for s in sets for x in getattr(s, part)) for part in ("pictures", "truths"))
+    known = Labelled(folder, pictures, truths, 0)
+    records = list(Reader(model).read(known.pictures))
+    same = {"strict": strict, "mpsc": mpsc}[protocol]
+    right = [same(text_of(r)) == same(t) for r, t in zip(records, truths, strict=True)]
+    low, high = wilson(sum(right), len(right))
+    share = 100 * sum(right) / len(right)
+    print(f"\n{len(right)} marks, {share:.1f} % right ({100 * low:.1f}-{100 * high:.1f}), {protocol}")
+    risks = risk_coverage([r.reading.log_probability if r.reading else -1e9 for r in records], right)
+    print(f"AURC {risks.mean():.4f}; calibration keeps the order, so it is the same before and after")
+    for count in range(50, len(right) + 1, 50):
+        wrong = round(risks[count - 1] * count)
+        least, most = clopper_pearson(wrong, count)
+        print(f"  {count} surest: {wrong} wrong, {100 * least:.1f}-{100 * most:.1f} %")
+    trials = []
+    rng = np.random.default_rng(1)
+    for _ in range(halves):
+        order = rng.permutation(len(records)).tolist()
+        one, other = order[: len(order) // 2], order[len(order) // 2 :]
+        try:
+            station = calibrate_confidence(
+                [records[i] for i in one], part(known, one), Station(), misread, protocol=protocol
+            )
+        except CalibrationError:
+            continue
+        trials.append(tried([records[i] for i in other], [right[i] for i in other], station))
+    broken = sum(t.wrong > misread * t.accepted for t in trials)
+    print(f"promise {misread:.1%}: {halves} halves, {halves - len(trials)} refused, {broken} broken")
+    if trials:
+        coverage = float(np.mean([t.accepted / t.pictures for t in trials]))
+        before, after = np.mean([t.errors for t in trials], axis=0)
+        accepted, wrong = sum(t.accepted for t in trials), sum(t.wrong for t in trials)
+        overall = coverage * len(trials) / halves
+        print(f"accepted {coverage:.1%} where not refused, {overall:.1%} over all")
+        print(f"misread among accepted {wrong / max(accepted, 1):.2%}")
+        print(f"calibration error {before:.3f} before, {after:.3f} after")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--misread", type=float, default=0.05)
+    parser.add_argument("--halves", type=int, default=100)
+    parser.add_argument("--protocol", choices=("strict", "mpsc"), default="mpsc")
+    parser.add_argument("--tables", nargs="*", default=("formats", "cost", "promise"))
+    asked = parser.parse_args()
+    model = asked.model or shipped_model()
+    if "formats" in asked.tables:
+        formats_table(model, asked.folder)
+    if "cost" in asked.tables:
+        cost_table(model, asked.folder)
+    if "promise" in asked.tables:
+        promise_table(model, asked.folder, asked.misread, asked.halves, asked.protocol)
+
+
+if __name__ == "__main__":
+    main()

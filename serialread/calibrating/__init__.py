@@ -1,0 +1,22 @@
+"""Fitting a station: what labelled pictures say about how sure is sure enough."""
+
+from serialread.calibrating.confidence import ProtocolName, calibrate_confidence, summary
+from serialread.calibrating.fitting import fit_odds
+from serialread.calibrating.labelled import Labelled, load_labelled
+from serialread.calibrating.promising import Limit, find_limit, pictures_needed, promise_carried
+from serialread.calibrating.saving import refuse_to_replace, save_station
+
+__all__ = [
+    "Labelled",
+    "Limit",
+    "ProtocolName",
+    "calibrate_confidence",
+    "find_limit",
+    "fit_odds",
+    "load_labelled",
+    "pictures_needed",
+    "promise_carried",
+    "refuse_to_replace",
+    "save_station",
+    "summary",
+]

@@ -1,0 +1,119 @@
+"""What a code has to look like: ready-made formats by name, and patterns of one's own."""
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+
+from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE
+from serialread.codes.automaton import Automaton
+from serialread.codes.lattice import Lattice, unroll
+from serialread.codes.patterns import parse
+from serialread.errors import RecipeError
+
+_DATE = r"\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])"
+_WORD = r"[A-Za-z0-9!-'*-/:-?_]"  # brackets are left to the (AI)
+_GS1_KEY = r"(\(00\)(?gs1:\d{18})|\((01|02)\)(?gs1:\d{14})|\(41[0-7]\)(?gs1:\d{13}))"
+_GS1_ATTRIBUTE = "|".join(
+    (
+        rf"\(1[1-35-7]\){_DATE}",
+        rf"\((10|21|22)\){_WORD}{{1,20}}",
+        rf"\((240|241|250|251|400)\){_WORD}{{1,21}}",
+        r"\((30|37)\)\d{1,8}",
+        r"\(20\)\d{2}",
+        r"\(3[1-6]\d[0-5]\)\d{6}",
+    )
+)
+_VIN = "[A-HJ-NPR-Z0-9]"
+
+FORMATS = MappingProxyType(
+    {
+        "digits": (r"\d+", "digits only"),
+        "letters-digits": ("[A-Z0-9]+", "capital letters and digits"),
+        "vin": (
+            rf"{_VIN}{{13}}\d{{4}}",
+            "vehicle, ISO 3779, any country: no I, O, Q, four digits at the end",
+        ),
+        "vin-checked": (
+            rf"(?vin:{_VIN}{{8}}[0-9X]{_VIN}{{4}}\d{{4}})",
+            "the same with the check character of North America and China",
+        ),
+        "iso6346": (r"(?iso6346:[A-Z]{3}[UJZ]-?\d{6}-?\d)", "freight container, check digit last"),
+        "iso6346-type": (
+            r"(?iso6346:[A-Z]{3}[UJZ]-?\d{6}-?\d)[0-9A-Z]{2}[0-9A-Z]{2}",
+            "the same with the size and type code behind it",
+        ),
+        "imei": (r"(?luhn:\d{15})", "mobile equipment, 15 digits"),
+        "gs1-128": (
+            f"{_GS1_KEY}?({_GS1_ATTRIBUTE})*",
+            "GS1 element strings, (AI) in brackets: SSCC, GTIN or GLN first, then common attributes",
+        ),
+        "gtin": (r"(?gs1:\d{8}|\d{12,14})", "GS1 article number of 8, 12, 13 or 14 digits"),
+        "sscc": (r"(?gs1:\d{18})", "GS1 shipping container"),
+        "nsn": (r"\d{4}-?\d{2}-?\d{3}-?\d{4}", "NATO stock number"),
+        "part-bosch": (r"[0-9F][0-9A-Z]\d{2}[.]?[0-9A-Z]\d{2}[.]?\d{3}(-[0-9A-Z]{3})?", "as 0.280.158.117"),
+        "part-ford": ("[A-Z0-9]{4}-[A-Z0-9]{4,6}-[A-Z]{1,3}", "as 6G9N-6028-AB"),
+        "part-mercedes": (r"[A-HN]\d{10}", "as A2721410202"),
+        "part-toyota": (r"\d{5}-[A-Z0-9]{5}(-[A-Z0-9]{2})?", "as 90919-02240"),
+        "part-vag": (r"[0-9A-Z]{3}[.]?\d{3}[.]?\d{3}[.]?[A-Z]{0,2}", "as 06A.905.115D"),
+    }
+)
+"""Ready-made formats: pattern, and what it is."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a code has to look like.
+
+    Attributes:
+        name: as it was asked for: a ready-made format's name, or the pattern itself.
+        pattern: the pattern, see ``serialread.codes.patterns``.
+    """
+
+    name: str
+    pattern: str
+    _automaton: Automaton = field(repr=False, compare=False)
+
+    @cached_property
+    def _printable(self) -> Lattice:
+        return self._unrolled(PRINTABLE, MAX_LENGTH)
+
+    def obeys(self, text: str) -> bool:
+        """Whether a text of at most 25 characters is a code of this format."""
+        return self._printable.holds(text)
+
+    def codes(self, chars: str, length: int) -> Lattice:
+        """All codes of up to ``length`` characters, each among ``chars``.
+
+        Raises:
+            RecipeError: there are none, or too many ways to write them down.
+        """
+        if (chars, length) == (PRINTABLE, MAX_LENGTH):
+            return self._printable
+        return self._unrolled(chars, length)
+
+    def _unrolled(self, chars: str, length: int) -> Lattice:
+        try:
+            return unroll(self._automaton, chars, length)
+        except RecipeError as error:
+            raise RecipeError(f"format {self.name!r}: {error}") from None
+
+
+@lru_cache(maxsize=32)
+def format_of(asked: str) -> Format:
+    """A ready-made format by its name, or a pattern of one's own.
+
+    Raises:
+        RecipeError: neither; what is wrong with it as a pattern.
+    """
+    pattern = FORMATS[asked][0] if asked in FORMATS else asked
+    if asked not in FORMATS and asked.replace("-", "").isalnum():  # no code but this text: surely a name
+        raise RecipeError(
+            f"format {asked!r}: no such name. There are {', '.join(FORMATS)}; or give a pattern."
+        )
+    tree = parse(pattern)
+    try:
+        made = Format(asked, pattern, Automaton(tree))
+    except RecipeError as error:
+        raise RecipeError(f"format {asked!r}: {error}") from None
+    made.obeys("")
+    return made

@@ -1,0 +1,396 @@
+"""Labelled pictures become a promise that is kept, or that is refused."""
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+from stub_model import MODEL_ID, write_stub
+from typer.testing import CliRunner, Result
+
+from serialread import cli
+from serialread.calibrating import (
+    Labelled,
+    calibrate_confidence,
+    find_limit,
+    fit_odds,
+    load_labelled,
+    pictures_needed,
+    promise_carried,
+    refuse_to_replace,
+    save_station,
+    summary,
+)
+from serialread.errors import CalibrationError, RecipeError
+from serialread.reading import Picture, calibrated, decide, judge, log_odds, trust
+from serialread.recipe import Code, Limits, Station, load, to_toml
+from serialread.records import CharReading, Decision, FreeReading, Reading, Record, Verdict
+
+# what a promise needs
+
+
+@pytest.mark.parametrize(
+    ("misread", "certainty", "needed"),
+    [(0.05, 0.95, 59), (0.01, 0.95, 299), (0.005, 0.95, 598), (0.001, 0.95, 2995), (0.01, 0.99, 459)],
+)
+def test_a_promise_needs_so_many_pictures_read_right(misread: float, certainty: float, needed: int) -> None:
+    assert pictures_needed(misread, certainty) == needed
+    assert promise_carried(needed, certainty) <= misread < promise_carried(needed - 1, certainty)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong_last", "misread", "expected"),
+    [
+        (59, 0, 0.05, (59, 0, True)),
+        (58, 0, 0.05, None),
+        (2995, 0, 0.001, (2995, 0, True)),
+        (2994, 0, 0.001, None),
+        (200, 100, 0.05, (204, 4, True)),
+        (58, 1, 0.05, (59, 1, False)),
+    ],
+)
+def test_the_limit_is_the_laxest_that_passes(
+    right: int, wrong_last: int, misread: float, expected: tuple[int, int, bool] | None
+) -> None:
+    outcomes = [True] * right + [False] * wrong_last
+    found = find_limit(np.linspace(1, 0, len(outcomes)).tolist(), outcomes, misread, 0.95)
+    if expected is None or found is None:
+        assert found is expected
+    elif expected[2]:
+        assert found.passed
+        assert found.accepted - found.wrong == min(right, found.accepted)
+        assert abs(found.accepted - expected[0]) <= 15
+    else:
+        assert (found.accepted, found.wrong, found.passed) == expected
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), sharpness=st.floats(0.5, 4), misread=st.floats(0.02, 0.3))
+def test_a_limit_that_passed_passes_the_binomial_test(seed: int, sharpness: float, misread: float) -> None:
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(1.5, 1, 300) * sharpness
+    right = rng.random(300) < 1 / (1 + np.exp(-odds))
+    found = find_limit(odds.tolist(), right.tolist(), misread, 0.95)
+    assert found is not None
+    kept = odds >= found.at
+    assert (found.accepted, found.wrong) == (kept.sum(), (kept & ~right).sum())
+    assert (binom.cdf(found.wrong, found.accepted, misread) <= 0.05 + 1e-12) == found.passed
+
+
+def test_readings_that_are_equally_sure_are_accepted_together() -> None:
+    found = find_limit([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 0.05, 0.95)
+    assert found is not None
+    assert (found.at, found.accepted, found.wrong, found.passed) == (0.9, 100, 0, True)
+
+
+@pytest.mark.parametrize(("accuracy_offset", "pictures"), [(0.5, 200), (2.0, 200), (2.0, 600), (-3.0, 300)])
+def test_a_promise_is_broken_by_at_most_one_calibration_in_twenty(
+    accuracy_offset: float, pictures: int
+) -> None:
+    """The true misread rate above each limit is known here: log-odds are normal and honest."""
+    rng = np.random.default_rng(7)
+    many = np.sort(rng.normal(accuracy_offset, 2.5, 200_000))[::-1]
+    risk = np.cumsum(1 / (1 + np.exp(many))) / np.arange(1, len(many) + 1)
+    broken = 0
+    for _ in range(400):
+        odds = rng.normal(accuracy_offset, 2.5, pictures)
+        right = rng.random(pictures) < 1 / (1 + np.exp(-odds))
+        found = find_limit(odds.tolist(), right.tolist(), 0.05, 0.95)
+        if found and found.passed:
+            broken += risk[np.searchsorted(-many, -found.at)] > 0.05
+    assert broken <= binom.ppf(0.999, 400, 0.05)
+
+
+# calibration
+
+
+@settings(max_examples=30, deadline=None)
+@given(slope=st.floats(0.2, 3), offset=st.floats(-3, 3), seed=st.integers(0, 2**32 - 1))
+def test_the_fit_is_the_one_of_scikit_learn(slope: float, offset: float, seed: int) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(1, 3, 500)
+    right = rng.random(500) < 1 / (1 + np.exp(-(slope * odds + offset)))
+    if not 5 <= right.sum() <= 495:
+        return
+    sure, unsure = (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2)
+    targets = np.where(right, sure, unsure)  # a soft target is both outcomes, weighted
+    model = linear_model.LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    model.fit(np.tile(odds, 2)[:, None], np.repeat([1, 0], 500), np.concatenate([targets, 1 - targets]))
+    assert fit_odds(odds.tolist(), right.tolist()) == (
+        pytest.approx(model.coef_[0, 0], abs=2e-3),
+        pytest.approx(model.intercept_[0], abs=2e-3),
+    )
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_pictures_that_are_all_right_or_all_wrong_give_a_sober_fit(right: bool) -> None:
+    slope, offset = fit_odds([1.0, 2.0, 5.0] * 20, [right] * 60)
+    assert slope > 0
+    assert 0.5 < calibrated(3.0, slope, offset) < 1 if right else calibrated(3.0, slope, offset) < 0.5
+
+
+def reading_of(text: str, confidence: float) -> Reading:
+    each = confidence ** (1 / (len(text) + 1))
+    return Reading(tuple(CharReading(c, each, ("", 0.0)) for c in text), each)
+
+
+@settings(deadline=None)
+@given(
+    p=st.floats(1e-9, 1 - 1e-9), q=st.floats(1e-9, 1 - 1e-9), slope=st.floats(0.1, 5), offset=st.floats(-5, 5)
+)
+def test_calibration_keeps_the_order(p: float, q: float, slope: float, offset: float) -> None:
+    odds = sorted(log_odds(reading_of("AB", x)) for x in (p, q))
+    assert calibrated(odds[0], slope, offset) <= calibrated(odds[1], slope, offset)
+
+
+def test_a_confidence_of_one_or_next_to_nothing_can_be_calibrated() -> None:
+    for confidence in (1.0, 1e-300):
+        assert 0 < calibrated(log_odds(reading_of("A", confidence)), 1.0, 0.0) < 1
+
+
+# stations
+
+
+def record_of(number: int, text: str, confidence: float, **changes: object) -> Record:
+    reading = reading_of(text, confidence)
+    known = Record(
+        image=f"{number}.png",
+        image_sha256=f"sha {number}",
+        batch="",
+        reading=reading,
+        confidence=reading.confidence,
+        verdict=Verdict.NONE,
+        other_way_up="",
+        decision=Decision.REVIEW,
+        reason="",
+        quad=None,
+        text_height_px=30.0,
+        contrast=0.5,
+        tilt_deg=0.0,
+        model_id=MODEL_ID,
+        station_id="",
+        read_at=datetime(2026, 1, 5, tzinfo=UTC),
+        elapsed_ms=1.0,
+    )
+    return replace(known, **changes)
+
+
+def labelled_of(truths: list[str]) -> Labelled:
+    pictures = tuple(Picture(Path(f"{i}.png"), f"{i}.png") for i in range(len(truths)))
+    return Labelled(Path("marks"), pictures, tuple(truths), 0)
+
+
+def test_a_calibrated_station_accepts_what_is_sure_enough(tmp_path: Path) -> None:
+    confidences = np.linspace(0.999, 0.2, 200)
+    records = [record_of(i, "A1", float(p)) for i, p in enumerate(confidences)]
+    truths = ["A1"] * 120 + ["B1"] * 80
+    made = calibrate_confidence(records, labelled_of(truths), Station(name="s1"), 0.05)
+    assert made.calibration is not None
+    assert (made.model_id, made.calibration.pictures) == (MODEL_ID, 200)
+    save_station(made, tmp_path / "s1.toml")
+    again = load(tmp_path / "s1.toml", Station)
+    assert again == made
+    accepted = 0
+    for record in records:
+        assert record.reading is not None
+        confidence = trust(record.reading, again.calibration)
+        decision, _ = decide(record.reading, confidence, Verdict.NONE, 30.0, again.limits)
+        accepted += decision is Decision.ACCEPT
+    assert accepted == made.calibration.accepted
+    assert summary(made) == (
+        f"accepts from confidence {made.limits.accept_at:.4f} on; of 200 labelled pictures "
+        f"{accepted} ({accepted / 2:.3g} %), {made.calibration.wrong} of them wrong; at most 5 % of accepted "
+        "readings are wrong with 95 % certainty, on pictures like these (strict)"
+    )
+
+
+def test_the_protocol_says_what_is_wrong() -> None:
+    records = [record_of(i, "a-1", 0.9) for i in range(60)]
+    made = calibrate_confidence(records, labelled_of(["A1"] * 60), Station(), 0.05, protocol="mpsc")
+    assert made.calibration is not None
+    assert (made.calibration.accepted, made.calibration.wrong) == (60, 0)
+    with pytest.raises(CalibrationError) as caught:
+        calibrate_confidence(records, labelled_of(["A1"] * 60), Station(), 0.05)
+    assert str(caught.value) == (
+        "marks: at most 5 % misread with 95 % certainty cannot be promised: of the 60 surest readings 60 are "
+        "wrong. Correct the labels if they are to blame, label more pictures, or promise less."
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_sha256": "the same picture"},
+        {"text_height_px": 4.0},
+        {"verdict": Verdict.MISPRINT},
+        {"reading": None},
+        {"reading": Reading((), 0.9)},
+    ],
+)
+def test_too_few_pictures_are_refused_with_their_number(changes: dict[str, object]) -> None:
+    records = [record_of(i, "A1", 0.9, **(changes if i >= 50 else {})) for i in range(80)]
+    with pytest.raises(CalibrationError) as caught:
+        calibrate_confidence(records, labelled_of(["A1"] * 80), Station(), 0.05)
+    left = 51 if "image_sha256" in changes else 50
+    assert str(caught.value).startswith(
+        "marks: at most 5 % misread with 95 % certainty needs 59 labelled pictures that are all read right, "
+        f"got {left} that may be accepted. Label more, or promise no less than 5."
+    )
+
+
+def test_an_uncalibrated_station_keeps_all_else() -> None:
+    station = Station(
+        name="s", model_id="m", code=Code(format="vin"), limits=Limits(text_height_px=(20, 40), accept_at=0.5)
+    )
+    plain = station.uncalibrated()
+    assert (plain.model_id, plain.is_limited, plain.code) == ("", False, station.code)
+    assert plain.limits.text_height_px == (20, 40)
+
+
+@pytest.mark.parametrize(
+    "station",
+    [
+        Station(),
+        Station(name="a.b-c", code=Code(format=r"\(01\)(?gs1:\d{14})")),
+        Station(model_id="m", limits=Limits(accept_at=1e-7, text_height_px=(12.5, 40))),
+    ],
+)
+def test_a_station_is_read_as_it_was_written(tmp_path: Path, station: Station) -> None:
+    (tmp_path / "s.toml").write_text(to_toml(station), encoding="utf-8")
+    assert load(tmp_path / "s.toml", Station) == station
+
+
+def test_a_station_file_is_not_lost(tmp_path: Path) -> None:
+    out = tmp_path / "s.toml"
+    refuse_to_replace(out, None)
+    out.write_text("")
+    refuse_to_replace(out, out)
+    with pytest.raises(CalibrationError) as caught:
+        refuse_to_replace(out, None)
+    assert str(caught.value) == (
+        f"{out}: exists already. Name another file, or give it as --station to calibrate it anew."
+    )
+
+
+# formats at stations
+
+
+@pytest.mark.parametrize(
+    ("text", "free", "ratio", "verdict"),
+    [
+        ("A1", None, 10.0, Verdict.OBEYS),
+        ("A1", 0.5, 10.0, Verdict.FITTED),
+        ("A1", 0.9, 2.0, Verdict.MISPRINT),
+        ("", None, 10.0, Verdict.NONE),
+    ],
+)
+def test_a_verdict_compares_both_readings(
+    text: str, free: float | None, ratio: float, verdict: Verdict
+) -> None:
+    reading = reading_of(text, 0.1 if free else 0.9)
+    reading = replace(reading, free=FreeReading("AI", math.log(free / 0.1)) if free else None)
+    assert judge(reading, Code(format="letters-digits", misprint_ratio=ratio)) is verdict
+    assert judge(reading, Code()) is Verdict.NONE
+
+
+def test_a_likely_misprint_is_never_accepted() -> None:
+    reading = replace(reading_of("A1", 0.999), free=FreeReading("AI", 0.0))
+    limits = Limits(accept_at=0.5)
+    assert decide(reading, 0.999, Verdict.FITTED, 30.0, limits) == (Decision.ACCEPT, "")
+    assert decide(reading, 0.999, Verdict.MISPRINT, 30.0, limits) == (
+        Decision.REVIEW,
+        "likely misprint: looks like AI",
+    )
+
+
+def test_limits_hold_for_the_format_that_they_were_measured_with() -> None:
+    station = Station(name="s", model_id="m", code=Code(format="vin"), limits=Limits(accept_at=0.5))
+    assert station.with_format("vin") is station
+    assert Station().with_format("vin").code.format == "vin"
+    with pytest.raises(CalibrationError) as caught:
+        station.with_format("imei")
+    assert str(caught.value) == (
+        "station s: its limits hold for format vin, got imei. "
+        "Calibrate a station with that format, or leave --format out."
+    )
+    with pytest.raises(RecipeError, match="no such name"):
+        station.with_format("vni")
+
+
+# folders and the command
+
+
+def write_folder(folder: Path, count: int, truth: Callable[[int], str], images: str = "images") -> Path:
+    (folder / images).mkdir(parents=True)
+    with (folder / "labels.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["filename", "text"])
+        for i in range(count):
+            pixels = np.random.default_rng(i).integers(60, 200, (32, 60 + i), np.uint8)
+            cv2.imwrite(str(folder / images / f"{i}.png"), pixels)
+            table.writerow([f"{i}.png", truth(i)])
+    return folder
+
+
+def test_labels_name_pictures_in_images_or_beside_the_table(tmp_path: Path) -> None:
+    for images in ("images", "."):
+        folder = write_folder(
+            tmp_path / images.replace(".", "x"), 3, lambda i: f"A {i}" if i else " ", images
+        )
+        found = load_labelled(folder)
+        assert [p.path for p in found.pictures] == [folder / images / f"{i}.png" for i in (1, 2)]
+        assert (found.truths, found.unlabelled) == (("A1", "A2"), 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, "no such table. Write one with the columns filename,text beside images/."),
+        ("file,text\n", "no column filename. Give the columns filename,text."),
+        ("filename,text\nx.png,1\n", "no picture x.png in images/ or beside it. Correct its name."),
+        ("filename,text\nx.png,1\nx.png,2\n", "x.png is both 1 and 2. Keep the right line."),
+    ],
+)
+def test_a_folder_without_usable_labels_is_refused(tmp_path: Path, table: str | None, message: str) -> None:
+    if table is not None:
+        (tmp_path / "labels.csv").write_text(table)
+    with pytest.raises(CalibrationError) as caught:
+        load_labelled(tmp_path)
+    assert str(caught.value) == f"{tmp_path / 'labels.csv'}: {message}"
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [*map(str, arguments)])
+
+
+def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    model = write_stub(tmp_path / "stub.onnx")
+    folder = write_folder(tmp_path / "marks", 70, lambda i: "")
+    invoke("read", folder / "images", "--out", tmp_path / "first", "--model", model)
+    with (tmp_path / "first" / "readings.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["decision"] for row in rows} == {"REVIEW"}
+    labels = "".join(f"{row['image']},{row['text']}\n" for row in rows)
+    (folder / "labels.csv").write_text("filename,text\n" + labels)
+    out = tmp_path / "station.toml"
+    arguments = ("calibrate", "confidence", folder, "--model", model, "--out", out)
+    refused = invoke(*arguments, "--misread", "0.001")
+    assert "needs 2,995 labelled pictures that are all read right, got 70" in str(refused.exception)
+    assert not out.exists()
+    done = invoke(*arguments, "--misread", "0.05")
+    assert done.exit_code == 0, done.output
+    assert "70 (100 %), 0 of them wrong" in done.output
+    again = ("read", folder / "images", "--out", tmp_path / "second", "--model", model, "--station", out)
+    assert invoke(*again, "--strict").exit_code == 0
+    other = invoke("read", folder / "images", "--out", tmp_path / "third", "--station", out)
+    assert isinstance(other.exception, CalibrationError)

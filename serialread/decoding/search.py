@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.codes import MAX_LENGTH, Alphabet, Format, Lattice
+from serialread.codes import MAX_LENGTH, Alphabet, Format, Lattice, format_of
+from serialread.recipe import Code
 from serialread.records import Floats
 
 Integers = NDArray[np.intp]
@@ -48,6 +49,11 @@ class Search:
         self._layers = _layers(self._lattice, groups)
         self._edges = [0, *np.cumsum([len(layer.groups) for layer in self._layers]).tolist()]
         self._cells = np.concatenate([at * len(groups) + x.groups for at, x in enumerate(self._layers)])
+
+    @classmethod
+    def of(cls, code: Code, alphabet: Alphabet) -> "Search | None":
+        """The search for a station's format; None where it names none."""
+        return cls(format_of(code.format), alphabet) if code.format else None
 
     def holds(self, text: str) -> bool:
         """Whether a text is a code of the format."""

@@ -3,18 +3,19 @@
 Letters: T positions, N attention columns, h rows of the glyph maps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from serialread.codes import format_of
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import RecordsError
-from serialread.imaging import content_width, load_image, propose, to_array
-from serialread.reading.reader import surest
+from serialread.imaging import LOOKS, content_width, load_image, propose, to_array
+from serialread.reading.reader import SURE, surest
+from serialread.reading.voting import vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
 
@@ -32,13 +33,15 @@ class Explanation:
     """A reading and what the network saw on the way.
 
     Attributes:
-        reading: of the surest line of the picture.
-        crop: that line.
+        reading: of the look that is shown.
+        told: what ``read`` says, all looks joined; the same text.
+        crop: the surest line of the picture, as the surest look that read so saw it.
         attention: float32 [T, N], where each character's slot looked; the columns that the crop fills.
         glyphs: float32 [T, h, N], which cells each slot took for its glyph, 0..1; the same columns.
     """
 
     reading: Reading
+    told: Reading
     crop: Crop
     attention: Floats
     glyphs: Floats
@@ -51,16 +54,24 @@ class Explanation:
         picture = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8, copy=False)
         panels = [
             _named("crop", picture),
-            _written(self.reading, self.crop, width),
+            self._written(width),
             _named("glyph maps", _tinted(picture, self.glyphs)),
             *(
                 _named(f"{i + 1}: {c.char}  {c.confidence:.3f}  ({c.runner_up[0]} {c.runner_up[1]:.3f})", bar)
-                for i, (c, bar) in enumerate(
-                    zip(self.reading.chars, _bars(self.attention, width), strict=True)
-                )
+                for i, (c, bar) in enumerate(zip(self.told.chars, _bars(self.attention, width), strict=True))
             ),
         ]
         return np.concatenate(panels, axis=0)
+
+    def _written(self, width: int) -> Pixels:
+        """Every character under the middle of where it was seen."""
+        row = np.full((LINE, LEFT + width, 3), PAPER, np.uint8)
+        _write(row, f"read, {self.told.confidence:.3f}", 4, 17)
+        for char in self.reading.chars:
+            if char.box is not None:
+                middle = (char.box[0] + char.box[2]) / 2 / self.crop.pixels.shape[1]
+                _write(row, char.char, LEFT + round(middle * width) - 6, 20, 0.7)
+        return row
 
 
 def explain(
@@ -79,20 +90,28 @@ def explain(
         CheckpointError: the model cannot be used, or holds no glyph maps.
     """
     network = Engine(model, engine, outputs=("scores", "attention", "glyphs"))
-    geometry, alphabet = network.card.geometry, network.card.alphabet
     place = station or Station()
-    search = Search(format_of(place.code.format), alphabet) if place.code.format else None
-    found = []
-    for crop in propose(load_image(path), place.view):
-        array = to_array(crop.pixels, geometry)
-        scores, attention, glyphs = (output[0] for output in network.run(array[None]))
-        columns = max(round(content_width(crop.pixels, geometry) / 4), 1)
-        height, width = crop.pixels.shape
-        filled = columns / attention.shape[1]
-        reading = decode(scores, alphabet, attention, (height, width), filled, place.code, search)
-        count = len(reading.chars)
-        found.append(Explanation(reading, crop, attention[:count, :columns], glyphs[:count, :, :columns]))
-    return found[surest([one.reading for one in found])]
+    seen = partial(_seen, network, place, Search.of(place.code, network.card.alphabet))
+    found = [seen(crop) for crop in propose(load_image(path), place.view)]
+    best = found[surest([one.reading for one in found])]
+    if best.reading.confidence >= SURE:
+        return best
+    looks = [best, *(seen(replace(best.crop, pixels=look.at(best.crop.pixels))) for look in LOOKS)]
+    told = vote([one.reading for one in looks], place.code)
+    same = [one for one in looks if one.reading.text == told.text]
+    return replace(max(same, key=lambda one: one.reading.confidence), told=told)
+
+
+def _seen(network: Engine, station: Station, search: Search | None, crop: Crop) -> Explanation:
+    """One look of the network at one crop."""
+    array = to_array(crop.pixels, network.card.geometry)
+    scores, attention, glyphs = (output[0] for output in network.run(array[None]))
+    columns = max(round(content_width(crop.pixels, network.card.geometry) / 4), 1)
+    height, width = crop.pixels.shape
+    filled = columns / attention.shape[1]
+    reading = decode(scores, network.card.alphabet, attention, (height, width), filled, station.code, search)
+    count = len(reading.chars)
+    return Explanation(reading, reading, crop, attention[:count, :columns], glyphs[:count, :, :columns])
 
 
 def save(picture: Pixels, path: Path) -> None:
@@ -111,17 +130,6 @@ def _named(name: str, panel: Pixels) -> Pixels:
     row = np.full((max(panel.shape[0], LINE), LEFT + panel.shape[1], 3), PAPER, np.uint8)
     row[: panel.shape[0], LEFT:] = panel
     _write(row, name, 4, 17)
-    return row
-
-
-def _written(reading: Reading, crop: Crop, width: int) -> Pixels:
-    """Every character under the middle of where it was seen."""
-    row = np.full((LINE, LEFT + width, 3), PAPER, np.uint8)
-    _write(row, f"read, {reading.confidence:.3f}", 4, 17)
-    for char in reading.chars:
-        if char.box is not None:
-            middle = (char.box[0] + char.box[2]) / 2 / crop.pixels.shape[1]
-            _write(row, char.char, LEFT + round(middle * width) - 6, 20, 0.7)
     return row
 
 

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from serialread.codes import format_of
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
@@ -113,8 +112,7 @@ class Reader:
         self.station = station or Station()
         self._engine = Engine(model, engine)
         self.model_id = self._engine.card.model_id
-        wanted = self.station.code.format
-        self._search = Search(format_of(wanted), self._engine.card.alphabet) if wanted else None
+        self._search = Search.of(self.station.code, self._engine.card.alphabet)
         self._workers = workers or os.cpu_count() or 1
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(

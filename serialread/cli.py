@@ -181,7 +181,7 @@ def explain(
 
     found = explaining.explain(image, model or shipped_model(), load(station, Station) if station else None)
     explaining.save(found.drawn(), out)
-    typer.echo(f"{out}: {found.reading.text}, confidence {found.reading.confidence:.3f}")
+    typer.echo(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}")
 
 
 @app.command()

@@ -34,7 +34,7 @@ class Reliability:
     @classmethod
     def of(cls, confidence: Floats, right: Bools, bins: int = 10) -> "Reliability":
         """Sort N readings into bins; a confidence on a border belongs to the bin below it, 0 to the first."""
-        place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+        place = np.clip(np.ceil((confidence * bins).round(9)).astype(np.int64) - 1, 0, bins - 1)
         images = np.bincount(place, minlength=bins)
         sums = np.bincount(place, weights=confidence, minlength=bins)
         means = np.divide(sums, images, out=np.full(bins, math.nan), where=images > 0)

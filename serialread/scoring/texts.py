@@ -61,11 +61,13 @@ class Marks:
 
     Attributes:
         edits: [N].
+        read_chars: lengths of the reads, [N].
         truth_chars: lengths of the truths, [N].
         similarity: 1-NED, [N].
     """
 
     edits: NDArray[np.int32]
+    read_chars: NDArray[np.int32]
     truth_chars: NDArray[np.int32]
     similarity: NDArray[np.float64]
 
@@ -77,7 +79,7 @@ class Marks:
         read_chars = np.fromiter(map(len, left), np.int32, len(left))
         truth_chars = np.fromiter(map(len, right), np.int32, len(right))
         longer = np.maximum(np.maximum(read_chars, truth_chars), 1)
-        return cls(distances, truth_chars, 1.0 - distances / longer.astype(np.float64))
+        return cls(distances, read_chars, truth_chars, 1.0 - distances / longer.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)

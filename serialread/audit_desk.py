@@ -59,7 +59,8 @@ def audit(
     options = {"by": by, "sample": sample, "excel": excel}
     about = {"models": done.models, "stations": done.stations, "images": done.total.images}
     evidence.append(kept, evidence.Run("audit", options, about, tuple(inputs), tuple(outputs), operator))
-    typer.echo(f"{out}: {', '.join(written)}; {kept}: the run")
+    documents = [name for name in reversed(written) if not name.endswith(".csv")]
+    typer.echo(f"{out}: {', '.join(documents)}, {len(written) - len(documents)} tables; run noted in {kept}")
 
 
 def audit_compare(

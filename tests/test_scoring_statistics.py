@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, cohen_kappa_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
@@ -31,6 +31,7 @@ CODES = st.text("AB01-", max_size=8)
 # --- shares ---------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(total=st.integers(1, 3000), share=st.floats(0, 1))
 def test_intervals_are_those_of_statsmodels(total: int, share: float) -> None:
     right = round(share * total)
@@ -65,6 +66,7 @@ def test_edits_say_what_was_taken_for_what_and_where() -> None:
     assert rows[2][2:] == ("", "0")
 
 
+@settings(deadline=None)
 @given(pairs=st.lists(st.tuples(CODES, CODES), max_size=10))
 def test_there_are_as_many_edits_as_the_distance_says(pairs: list[tuple[str, str]]) -> None:
     found = Edits.of([read for read, _ in pairs], [truth for _, truth in pairs])
@@ -73,6 +75,7 @@ def test_there_are_as_many_edits_as_the_distance_says(pairs: list[tuple[str, str
         assert truth == "" or pairs[pair][1][position - 1] == truth
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=6), max_size=10))
 def test_characters_and_positions_are_counted_all(texts: list[str]) -> None:
     names, counts = characters(texts)
@@ -102,6 +105,7 @@ def test_nothing_to_calibrate_is_not_a_number() -> None:
     assert math.isnan(RiskCoverage.of(nothing, nothing.astype(bool)).aurc)
 
 
+@settings(deadline=None)
 @given(pairs=st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.7, 1.0]), st.booleans()), min_size=1))
 def test_brier_is_that_of_sklearn_and_bins_hold_all(pairs: list[tuple[float, bool]]) -> None:
     confidence, right = np.array([p for p, _ in pairs]), np.array([r for _, r in pairs])

@@ -23,7 +23,7 @@ class Characters:
     Attributes:
         characters: one line a character of truths or readings.
         confusions: one line a pair of truth and reading that differ, the most frequent first.
-        positions: one line a place in the truth, from 1.
+        positions: one line a place in the truth, from 1; one past the longest for what was added after it.
         lengths: one line a pair of different lengths, the most frequent first.
         what: of each image that differs, what was taken for what; index as the readings', "" never.
     """
@@ -107,7 +107,11 @@ def _confusions(truths: list[str], edits: pd.DataFrame) -> pd.DataFrame:
 
 def _positions(truths: list[str], edits: pd.DataFrame) -> pd.DataFrame:
     in_truth = reach(truths)
-    places = np.arange(1, len(in_truth) + 1)
+    last = max(
+        len(in_truth), int(edits["position"].max()) if len(edits) else 0
+    )  # one past the end: added there
+    in_truth = np.pad(in_truth, (0, last - len(in_truth)))
+    places = np.arange(1, last + 1)
     kinds = _kinds(edits, "position").reindex(places, fill_value=0)
     right = in_truth - kinds["replaced"].to_numpy() - kinds["lost"].to_numpy()
     return pd.DataFrame(

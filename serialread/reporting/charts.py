@@ -135,6 +135,7 @@ def coverage_chart(curve: pd.DataFrame) -> str:
 
 def positions_chart(positions: pd.DataFrame) -> str:
     """Share of characters read right at each place, with Wilson intervals."""
+    positions = positions[positions["in_truth"] > 0]
     least = float(positions["accuracy_low"].min())
     plot = Plot((0.5, len(positions) + 0.5), (max(0.0, math.floor(10 * least) / 10), 1.0))
     plot.axes("place in the code", "read right", x_ticks=[(p, str(p)) for p in positions["position"]])

@@ -87,12 +87,13 @@ class Verification:
 
 
 def append(log: Path, run: Run) -> str:
-    """Add a run to a log, which is made if there is none; returns the line's hash.
+    """Add a run to a log, which is made, its folder too, if there is none; returns the line's hash.
 
     Raises:
         RecordsError: the log cannot be written, is being written by another run, or ends in a broken line.
     """
     try:
+        log.parent.mkdir(parents=True, exist_ok=True)
         with _alone(log):
             number, previous = last(log)
             line = {"line": number + 1, "previous": previous, **_described(run, log)}
@@ -214,8 +215,10 @@ def _lines(log: Path) -> Iterator[tuple[int, Line]]:
                     line = {}
                 whole = isinstance(line, dict) and data.endswith(b"\n")
                 yield number, line if whole else {}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise RecordsError(f"{log}: cannot be read: {error.strerror}. Name another --log.") from None
 
 
 def _hash(line: Mapping[str, Any]) -> str:

@@ -209,6 +209,22 @@ def test_batches_are_in_time_order_by_reading_or_by_the_table_s_date(tmp_path: P
     assert by_date.trends[0].batches == ("late", "early")
 
 
+def test_batches_made_of_dates_are_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("batch,date\nlate,2026-01-01\nearly,2026-02-01\n")
+    lines = [*batch("early", 3, 1, day=2), *batch("late", 3, 0, day=9)]
+    done = examine(readings(*lines), None, Question(read_batches(tmp_path / "t.csv"), "Date"))
+    assert done.trends[0].batches == ("2026-01-01", "2026-02-01")
+    assert done.groups == {}
+
+
+def test_limits_are_not_frozen_over_an_output(tmp_path: Path) -> None:
+    write_readings(tmp_path / "r.csv", *steady(9, 10))
+    with pytest.raises(
+        RecordsError, match=r"audit.json: the audit would replace it. Give another --out folder."
+    ):
+        audit(tmp_path / "r.csv", None, tmp_path, frozen=tmp_path / "audit.json")
+
+
 def test_frozen_limits_judge_the_first_batch_that_comes(tmp_path: Path) -> None:
     good, bad, limits = tmp_path / "good.csv", tmp_path / "bad.csv", tmp_path / "limits.json"
     write_readings(good, *steady())

@@ -71,7 +71,7 @@ def audit(
     table = None if batches is None else read_batches(batches)
     question = Question(table, by, None if baseline is None else read_frozen(baseline), sample)
     inputs = [readings.path, truth, batches, baseline]
-    require_free(out, [path for path in inputs if path is not None])
+    require_free(out, [path for path in (*inputs, frozen) if path is not None])
     done = examine(readings, truths, question)
     if frozen is not None:
         freeze(done.trends, frozen)

@@ -9,7 +9,7 @@ from serialread.reporting.certainty import Certainty, weigh_confidence
 from serialread.reporting.characters import Characters, count_characters
 from serialread.reporting.counting import BatchScore, count, count_by, judge, oddities
 from serialread.reporting.findings import Finding, by_severity
-from serialread.reporting.grouping import group, in_order
+from serialread.reporting.grouping import group
 from serialread.reporting.matching import pair, without_truth
 from serialread.reporting.sampling import SAMPLE, sampling_list
 from serialread.reporting.tables import Source
@@ -110,7 +110,7 @@ def examine(readings: Source, truth: Source | None, question: Question | None = 
     grouping = group(readings.rows, asked.batches, asked.by)
     pairing = without_truth(grouping.rows) if truth is None else pair(grouping.rows, truth.rows)
     judged = judge(pairing.rows)
-    trends = follow(judged, in_order(judged, grouping.about), asked.frozen)
+    trends = follow(judged, grouping.order, asked.frozen)
     characters = count_characters(judged)
     sources = [source for source in (readings, truth, asked.batches) if source is not None]
     findings = [finding for source in sources for finding in source.findings]

@@ -78,7 +78,7 @@ def _table(audit: Audit) -> Table:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for score in audit.batches[:MOST_BATCHES]:
-        table.add_row(Text(score.batch), *[show(score) for show in columns.values()])
+        table.add_row(Text(score.batch or "(no batch)"), *[show(score) for show in columns.values()])
     table.add_section()
     table.add_row("total", *[show(audit.total) for show in columns.values()], style="bold")
     return table

@@ -1,7 +1,7 @@
 """Which batch a reading belongs to, and what else is known about it: line, shift, tool, date."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,15 @@ class Grouping:
 
     Attributes:
         rows: the readings; ``batch`` is what counts as one.
-        about: columns of the batch table for each reading, "" where it says nothing.
+        about: columns of the batch table for each reading, "" where it says nothing; without ``by``.
+        order: the batches, oldest first.
         findings: lines without readings, readings without line, contradictions.
     """
 
     rows: pd.DataFrame
     about: pd.DataFrame
-    findings: tuple[Finding, ...] = field(default=())
+    order: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 def group(readings: pd.DataFrame, batches: Source | None, by: str | None = None) -> Grouping:
@@ -49,21 +51,22 @@ def group(readings: pd.DataFrame, batches: Source | None, by: str | None = None)
     if batches is not None:
         about, findings = _about(readings, batches)
     if by is None:
-        return Grouping(readings, about, findings)
+        return Grouping(readings, about, _in_order(readings, about), findings)
     wanted = by.strip().lower()
     if wanted not in about and wanted not in READING_COLUMNS:
         known = some([*about.columns, "batch", "station_id", "model_id"], most=20)
         raise RecordsError(f"--by {by}: no such column. Give one of {known}.")
     rows = readings.assign(batch=about[wanted] if wanted in about else readings[wanted])
-    return Grouping(rows, about.drop(columns=wanted, errors="ignore"), findings)
+    order = _in_order(rows, about)
+    return Grouping(rows, about.drop(columns=wanted, errors="ignore"), order, findings)
 
 
-def in_order(rows: pd.DataFrame, about: pd.DataFrame) -> list[str]:
+def _in_order(rows: pd.DataFrame, about: pd.DataFrame) -> tuple[str, ...]:
     """Batches from the oldest to the newest: by the table's date, or else by their first reading."""
     when = about[WHEN] if WHEN in about else rows["read_at"]
     first = when[when != ""].groupby(rows["batch"], sort=False).min()
     names = rows["batch"].unique()
-    return list(first.reindex(names).fillna("").sort_values(kind="stable").index)
+    return tuple(first.reindex(names).fillna("").sort_values(kind="stable").index)
 
 
 def _about(readings: pd.DataFrame, batches: Source) -> tuple[pd.DataFrame, tuple[Finding, ...]]:

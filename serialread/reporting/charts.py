@@ -170,7 +170,7 @@ def trend_chart(trend: Trend) -> str:
 
 def confusion_chart(confusions: pd.DataFrame) -> str:
     """Truths down, readings across: the darker, the more often; the most frequent characters only."""
-    rows, columns = _involved(confusions, "truth"), _involved(confusions, "read")
+    rows, columns = _involved(confusions)
     counts = {(t, r): n for t, r, n in confusions[["truth", "read", "count"]].itertuples(index=False)}
     most, size = max(counts.values()), 26
     width, height = 96 + size * len(columns), 40 + size * len(rows)
@@ -193,10 +193,19 @@ def confusion_chart(confusions: pd.DataFrame) -> str:
     )
 
 
-def _involved(confusions: pd.DataFrame, side: str) -> list[str]:
-    """The most frequent characters of a side, in the order of their code points; "" last."""
-    sums = confusions.groupby(side)["count"].sum().sort_values(ascending=False, kind="stable")
-    return sorted(sums.head(MOST_CELLS).index, key=lambda char: (char == "", char))
+def _involved(confusions: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Truths and readings of the most frequent pairs, in the order of their code points; "" last."""
+    rows: set[str] = set()
+    columns: set[str] = set()
+    for truth, read in confusions[["truth", "read"]].itertuples(index=False):
+        if len(rows | {truth}) <= MOST_CELLS and len(columns | {read}) <= MOST_CELLS:
+            rows.add(truth)
+            columns.add(read)
+    return _last_empty(rows), _last_empty(columns)
+
+
+def _last_empty(chars: set[str]) -> list[str]:
+    return sorted(chars, key=lambda char: (char == "", char))
 
 
 def _named(truth: str, read: str) -> str:

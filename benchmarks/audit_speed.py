@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from serialread import reporting
-from serialread.reporting.tables import READING_COLUMNS
+from serialread.reporting.tables import MEASURES, READING_COLUMNS
 
 CHARS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789-"
 
@@ -41,6 +41,9 @@ def readings(rows: int, rng: random.Random) -> Iterator[tuple[dict[str, str], st
             "station_id": "line-2",
             "model_id": "m1",
             "sha256": f"{rng.getrandbits(256):064x}",
+            "text_height_px": "24.5",
+            "contrast": f"{rng.random():.3f}",
+            "elapsed_ms": "4.21",
         }
         yield line, truth
 
@@ -51,7 +54,7 @@ def write(folder: Path, rows: int) -> None:
         (folder / "readings.csv").open("w", newline="", encoding="utf-8") as read,
         (folder / "labels.csv").open("w", newline="", encoding="utf-8") as labels,
     ):
-        lines, truths = csv.DictWriter(read, READING_COLUMNS), csv.writer(labels)
+        lines, truths = csv.DictWriter(read, [*READING_COLUMNS, *MEASURES]), csv.writer(labels)
         lines.writeheader()
         truths.writerow(["filename", "text"])
         for line, truth in readings(rows, random.Random(0)):

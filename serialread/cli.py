@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from serialread import __version__
+from serialread import __version__, audit_desk
 from serialread.errors import SerialreadError
 
 app = typer.Typer(
@@ -100,6 +100,8 @@ def read(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder's results.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 unless all are accepted.")] = False,
+    log: audit_desk.Log = None,
+    operator: audit_desk.Operator = "",
 ) -> None:
     """Read the code in every picture: one line each in readings.csv."""
     from time import perf_counter
@@ -107,23 +109,36 @@ def read(
     from rich.console import Console
     from tqdm import tqdm
 
-    from serialread import reading
+    from serialread import evidence, reading
     from serialread.recipe import Station, load
     from serialread.weights import shipped_model
 
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
+    kept = log or out / evidence.LOG
+    evidence.last(kept)
     found = reading.find_images(paths)
     place = load(station, Station) if station else Station()
     place = place.with_format(code_format) if code_format else place
     reader = reading.Reader(model or shipped_model(), place, engine)
     mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
     start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
-    started, tally = perf_counter(), reading.Tally()
+    started, tally, pictures = perf_counter(), reading.Tally(), list[tuple[str, str]]()
     records = reading.write_records(reader.read(start.pictures), out)
     for record in tqdm(records, total=len(start.pictures), unit=" images", smoothing=0.1):
         tally.add(record)
+        pictures.append((record.image, record.image_sha256))
     Console().print(reading.console_view(tally, perf_counter() - started))
+    options = {"paths": [str(path) for path in paths], "engine": engine, "resume": resume, "strict": strict}
+    about = {
+        "model_id": reader.model_id,
+        "station_id": reader.station.station_id,
+        "images": tally.images,
+        "images_sha256": evidence.pictures_digest(pictures),
+    }
+    written = tuple(out / name for name in reading.FILES)
+    inputs = (station,) if station else ()
+    evidence.append(kept, evidence.Run("read", options, about, inputs, written, operator))
     typer.echo(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}")
     if strict and tally.not_accepted + start.not_accepted:
         raise typer.Exit(3)
@@ -184,22 +199,7 @@ def explain(
     typer.echo(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}")
 
 
-@app.command()
-def audit(
-    results: Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder for batches.csv, errors.csv, unmatched.csv and the report.")
-    ],
-    truth: Annotated[Path | None, typer.Option(help="Table with the columns filename,text.")] = None,
-) -> None:
-    """Count what was read, and how much of it is right."""
-    from rich.console import Console
-
-    from serialread import reporting
-
-    done = reporting.audit(results, truth, out)
-    Console().print(reporting.console_view(done))
-    typer.echo(f"{out}: {', '.join(reporting.FILES)}")
+audit_desk.register(app)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from serialread.reporting.tables import READING_COLUMNS, Source
+from serialread.reporting.tables import MEASURES, READING_COLUMNS, VERDICT, Source
 
 DATA = Path(__file__).parent / "data" / "audit"
 
@@ -18,7 +18,9 @@ def line(image: str, text: str, **cells: str) -> dict[str, str]:
 
 
 def readings(*lines: dict[str, str]) -> Source:
-    rows = pd.DataFrame(list(lines), columns=list(READING_COLUMNS), dtype=object)
+    rows = pd.DataFrame(list(lines), columns=[*READING_COLUMNS, VERDICT, *MEASURES], dtype=object)
+    rows[VERDICT] = rows[VERDICT].fillna("")
+    rows[list(MEASURES)] = rows[list(MEASURES)].astype(float)
     return Source(Path("readings.csv"), "00", rows)
 
 
@@ -30,7 +32,7 @@ def truths(*pairs: tuple[str, str]) -> Source:
 
 def write_readings(path: Path, *lines: dict[str, str]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, READING_COLUMNS)
+        table = csv.DictWriter(file, lines[0] if lines else READING_COLUMNS)
         table.writeheader()
         table.writerows(lines)
     return path

@@ -2,30 +2,78 @@
 
 from pathlib import Path
 
-from serialread.reporting.auditing import Audit, examine
+from serialread.reporting.agreeing import FILES as AGREEMENT_FILES
+from serialread.reporting.agreeing import agree
+from serialread.reporting.auditing import Audit, Question, examine
+from serialread.reporting.comparing import FILES as COMPARE_FILES
+from serialread.reporting.comparing import compare
 from serialread.reporting.console import console_view
 from serialread.reporting.counting import BatchScore
 from serialread.reporting.findings import Finding, Severity
-from serialread.reporting.tables import read_readings, read_truth
-from serialread.reporting.writing import FILES, require_free, write_audit
+from serialread.reporting.planning import claim_plan, sampling_plan
+from serialread.reporting.sampling import SAMPLE
+from serialread.reporting.tables import read_batches, read_readings, read_truth, readings_path
+from serialread.reporting.trending import freeze, read_frozen
+from serialread.reporting.workbook import require_excel
+from serialread.reporting.writing import FILES, WORKBOOK, require_free, write_audit
 
-__all__ = ["FILES", "Audit", "BatchScore", "Finding", "Severity", "audit", "console_view"]
+__all__ = [
+    "AGREEMENT_FILES",
+    "COMPARE_FILES",
+    "FILES",
+    "WORKBOOK",
+    "Audit",
+    "BatchScore",
+    "Finding",
+    "Severity",
+    "agree",
+    "audit",
+    "claim_plan",
+    "compare",
+    "console_view",
+    "readings_path",
+    "sampling_plan",
+]
 
 
-def audit(results: Path, truth: Path | None, out: Path) -> Audit:
+def audit(
+    results: Path,
+    truth: Path | None,
+    out: Path,
+    *,
+    batches: Path | None = None,
+    by: str | None = None,
+    baseline: Path | None = None,
+    frozen: Path | None = None,
+    sample: int = SAMPLE,
+    excel: bool = False,
+) -> Audit:
     """Hold readings against the truth and write the audit.
 
     Args:
         results: readings.csv, or the folder that ``serialread read --out`` wrote.
         truth: table with the columns filename and text; None counts what was read, without judging it.
         out: folder for ``FILES``; made if it is missing, files of these names are replaced.
+        batches: table with the column batch or filename, and others to sum up by.
+        by: column that makes the batches; None takes the pictures' folders.
+        baseline: control limits that an earlier audit froze.
+        frozen: file to freeze this audit's control limits in.
+        sample: images without truth to draw for labelling.
+        excel: write ``WORKBOOK`` too.
 
     Raises:
         RecordsError: inputs that are missing or broken, or a folder that cannot be written.
     """
+    if excel:
+        require_excel()
     readings = read_readings(results)
     truths = None if truth is None else read_truth(truth)
-    require_free(out, [readings.path, *([truths.path] if truths else [])])
-    done = examine(readings, truths)
-    write_audit(done, out)
+    table = None if batches is None else read_batches(batches)
+    question = Question(table, by, None if baseline is None else read_frozen(baseline), sample)
+    inputs = [readings.path, truth, batches, baseline]
+    require_free(out, [path for path in (*inputs, frozen) if path is not None])
+    done = examine(readings, truths, question)
+    if frozen is not None:
+        freeze(done.trends, frozen)
+    write_audit(done, out, excel=excel)
     return done

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from serialread.reporting.counting import BatchScore, count, judge, oddities
+from serialread.reporting.certainty import Certainty, weigh_confidence
+from serialread.reporting.characters import Characters, count_characters
+from serialread.reporting.counting import BatchScore, count, count_by, judge, oddities
 from serialread.reporting.findings import Finding, by_severity
+from serialread.reporting.grouping import group
 from serialread.reporting.matching import pair, without_truth
+from serialread.reporting.sampling import SAMPLE, sampling_list
 from serialread.reporting.tables import Source
+from serialread.reporting.trending import Trend, follow, trend_findings
+from serialread.scoring.control import Limits
 
 _ERROR_COLUMNS = {
     "image": "image",
@@ -16,6 +22,7 @@ _ERROR_COLUMNS = {
     "truth": "truth",
     "text": "text",
     "edits": "strict_edits",
+    "what": "what",
     "mpsc_right": "mpsc_right",
     "confidence": "confidence",
     "weakest_char": "weakest_char",
@@ -42,56 +49,96 @@ class Audit:
     """What an audit found.
 
     Attributes:
-        inputs: readings.csv, then the truth table if there was one.
+        inputs: readings.csv, then the truth table and the batch table where there were any.
+        judged: whether a truth was given.
         total: all images.
         batches: each batch, in the order of its first image.
+        groups: by column of the batch table, each of its values as a batch.
         findings: most serious first.
         errors: images that are not strictly right, the surest first.
         unmatched: images without truth and truths without image.
+        sampling: images without truth to label next.
+        characters: which characters were taken for which.
+        certainty: what the confidence is worth.
+        trends: measures over the batches, oldest first.
         models: ids of the models that read.
         stations: ids of the stations.
         read_at: first and last time of reading, as text.
     """
 
     inputs: tuple[Input, ...]
+    judged: bool
     total: BatchScore
     batches: tuple[BatchScore, ...]
+    groups: dict[str, tuple[BatchScore, ...]]
     findings: tuple[Finding, ...]
     errors: pd.DataFrame
     unmatched: pd.DataFrame
+    sampling: pd.DataFrame
+    characters: Characters
+    certainty: Certainty
+    trends: tuple[Trend, ...]
     models: tuple[str, ...]
     stations: tuple[str, ...]
     read_at: tuple[str, str]
 
-    @property
-    def judged(self) -> bool:
-        """Whether a truth was given."""
-        return len(self.inputs) > 1
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of readings beside the truth.
+
+    Attributes:
+        batches: what else is known about batches or images.
+        by: column that makes the batches; None takes the pictures' folders.
+        frozen: control limits to hold the batches against; None draws them from these batches.
+        sample: images to draw for labelling.
+    """
+
+    batches: Source | None = None
+    by: str | None = None
+    frozen: dict[str, Limits] | None = None
+    sample: int = SAMPLE
 
 
-def examine(readings: Source, truth: Source | None) -> Audit:
-    """Match readings with the truth, judge each and count them per batch."""
-    pairing = without_truth(readings.rows) if truth is None else pair(readings.rows, truth.rows)
+def examine(readings: Source, truth: Source | None, question: Question | None = None) -> Audit:
+    """Match readings with the truth, judge each, count them per batch and follow the batches.
+
+    Raises:
+        RecordsError: batches by a column that is not there.
+    """
+    asked = question or Question()
+    grouping = group(readings.rows, asked.batches, asked.by)
+    pairing = without_truth(grouping.rows) if truth is None else pair(grouping.rows, truth.rows)
     judged = judge(pairing.rows)
-    total, batches = count(judged)
-    sources = [readings] if truth is None else [readings, truth]
+    trends = follow(judged, grouping.order, asked.frozen)
+    characters = count_characters(judged)
+    sources = [source for source in (readings, truth, asked.batches) if source is not None]
     findings = [finding for source in sources for finding in source.findings]
     return Audit(
         inputs=tuple(Input(source.path.name, source.sha256, len(source.rows)) for source in sources),
-        total=total,
-        batches=batches,
-        findings=by_severity([*findings, *pairing.findings, *oddities(judged)]),
-        errors=_errors(judged),
+        judged=truth is not None,
+        total=count(judged),
+        batches=count_by(judged, judged["batch"]),
+        groups={str(name): count_by(judged, column) for name, column in grouping.about.items()},
+        findings=by_severity(
+            [*findings, *grouping.findings, *pairing.findings, *oddities(judged), *trend_findings(trends)]
+        ),
+        errors=_errors(judged, characters.what),
         unmatched=pairing.unmatched,
+        sampling=sampling_list(judged, asked.sample),
+        characters=characters,
+        certainty=weigh_confidence(judged),
+        trends=trends,
         models=tuple(judged["model_id"].unique()),
         stations=tuple(judged["station_id"].unique()),
         read_at=(judged["read_at"].min(), judged["read_at"].max()),
     )
 
 
-def _errors(judged: pd.DataFrame) -> pd.DataFrame:
+def _errors(judged: pd.DataFrame, what: pd.Series) -> pd.DataFrame:
     """Not strictly right, by confidence: a sure error is the one that nobody looks at again."""
     wrong = judged[judged["known"] & ~judged["strict_right"]]
+    wrong = wrong.assign(what=what.reindex(wrong.index).fillna(""))
     wrong = wrong.sort_values("sure", ascending=False, kind="stable", na_position="last")
     table = pd.DataFrame({name: wrong[origin] for name, origin in _ERROR_COLUMNS.items()})
     return table.assign(mpsc_right=np.where(table["mpsc_right"], "yes", "no")).reset_index(drop=True)

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from serialread.reporting.auditing import Audit
 from serialread.reporting.counting import BatchScore
-from serialread.reporting.findings import Severity
-from serialread.reporting.wording import percent, ratio, span
+from serialread.reporting.findings import Severity, counted
+from serialread.reporting.wording import percent, rate_words, ratio, span
 from serialread.scoring import Tally
 
 MOST_BATCHES = 30
@@ -52,7 +52,18 @@ def console_view(audit: Audit) -> RenderableType:
     ]
     if len(audit.findings) > MOST_FINDINGS:
         lines.append(Text(f"and {len(audit.findings) - MOST_FINDINGS} more findings in report.html"))
-    return Group(_table(audit), *lines)
+    return Group(_table(audit), *_rates(audit), *lines)
+
+
+def _rates(audit: Audit) -> list[Text]:
+    """No-read and misread in total; the misread rate is the one that costs money."""
+    total = audit.total
+    said = [f"no-read: {rate_words(total.no_read, total.images)}"]
+    if audit.judged:
+        said.append(f"misread of accepted: {rate_words(total.misread, total.accepted_known)}")
+    elif len(audit.sampling):
+        said.append(f"sampling.csv draws {counted(len(audit.sampling), 'image')} to label.")
+    return [Text(line) for line in said]
 
 
 def _table(audit: Audit) -> Table:
@@ -67,7 +78,7 @@ def _table(audit: Audit) -> Table:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for score in audit.batches[:MOST_BATCHES]:
-        table.add_row(Text(score.batch), *[show(score) for show in columns.values()])
+        table.add_row(Text(score.batch or "(no batch)"), *[show(score) for show in columns.values()])
     table.add_section()
     table.add_row("total", *[show(audit.total) for show in columns.values()], style="bold")
     return table

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.records import Decision
+from serialread.records import Decision, Verdict
 from serialread.reporting.findings import Finding, counted, note, some, warning
+from serialread.reporting.tables import MEASURES, VERDICT
 from serialread.scoring import Interval, Marks, Tally, clopper_pearson, mpsc, strict
 
 Array = NDArray[Any]
@@ -37,7 +38,14 @@ class BatchScore:
         mpsc: letters and digits only, lower-cased; otherwise the same.
         accepted_known: accepted images that have a truth.
         misread: accepted images that are strictly wrong.
+        no_read: images without a text, or rejected.
+        length_errors: images with a truth and a text of another length, strict.
+        verdicts: images whose text was held against a format.
+        misformed: of these, with a text that fails it.
         confidence: 5 %, 50 % and 95 % quantile over what was read, 0..1; nan if nothing was.
+        text_height_px: median over the images where it was measured; nan if nowhere.
+        contrast: the same.
+        elapsed_ms: the same.
     """
 
     batch: str
@@ -50,7 +58,14 @@ class BatchScore:
     mpsc: Tally
     accepted_known: int
     misread: int
+    no_read: int
+    length_errors: int
+    verdicts: int
+    misformed: int
     confidence: tuple[float, float, float]
+    text_height_px: float
+    contrast: float
+    elapsed_ms: float
 
     @property
     def no_truth(self) -> int:
@@ -66,6 +81,16 @@ class BatchScore:
     def misread_interval(self) -> Interval:
         """Exact interval of the misread rate at 95 %."""
         return clopper_pearson(self.misread, self.accepted_known)
+
+    @property
+    def no_read_rate(self) -> float:
+        """Share of images that were not read, 0..1; nan if there are none."""
+        return self.no_read / self.images if self.images else math.nan
+
+    @property
+    def no_read_interval(self) -> Interval:
+        """Exact interval of the no-read rate at 95 %."""
+        return clopper_pearson(self.no_read, self.images)
 
 
 def judge(rows: pd.DataFrame) -> pd.DataFrame:
@@ -85,19 +110,29 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
     known = judged["known"].to_numpy(bool)
     for prefix, protocol in (("strict", strict), ("mpsc", mpsc)):
         marks = Marks.of(judged["text"][known], judged["truth"][known], protocol)
-        for column in ("edits", "truth_chars", "similarity"):
+        for column in ("edits", "read_chars", "truth_chars", "similarity"):
             judged[f"{prefix}_{column}"] = _spread(getattr(marks, column), known)
         judged[f"{prefix}_right"] = _spread(marks.edits == 0, known) & judged["read"] & ~judged["rejected"]
+    judged["no_read"] = ~judged["read"] | judged["rejected"]
+    judged["verdicts"] = judged[VERDICT] != ""
+    judged["misformed"] = judged["verdicts"] & (judged[VERDICT] == Verdict.MISPRINT.value)
+    lengths = judged["strict_read_chars"] != judged["strict_truth_chars"]
+    judged["length_errors"] = known & judged["read"] & lengths
     judged["accepted_known"] = judged["accepted"] & known
     judged["misread"] = judged["accepted_known"] & ~judged["strict_right"]
     return judged.assign(note=_notes(judged))
 
 
-def count(judged: pd.DataFrame) -> tuple[BatchScore, tuple[BatchScore, ...]]:
-    """Sum judged readings up: in total, and per batch in the order of their first image."""
-    numbers, names = pd.factorize(judged["batch"])
+def count(judged: pd.DataFrame) -> BatchScore:
+    """Sum judged readings up."""
     (total,) = _scores(judged, np.zeros(len(judged), np.int64), ["total"])
-    return total, tuple(_scores(judged, numbers, list(names)))
+    return total
+
+
+def count_by(judged: pd.DataFrame, batch: pd.Series) -> tuple[BatchScore, ...]:
+    """Sum judged readings up by their batch, in the order of their first image."""
+    numbers, names = pd.factorize(batch)
+    return tuple(_scores(judged, numbers, list(names)))
 
 
 def oddities(judged: pd.DataFrame) -> Iterator[Finding]:
@@ -153,7 +188,19 @@ def _spread(values: Array, known: NDArray[np.bool_]) -> Array:
     return spread
 
 
-_SUMS = ("read", "accepted", "review", "rejected", "known", "accepted_known", "misread")
+_SUMS = (
+    "read",
+    "accepted",
+    "review",
+    "rejected",
+    "known",
+    "accepted_known",
+    "misread",
+    "no_read",
+    "length_errors",
+    "verdicts",
+    "misformed",
+)
 _TALLY = ("right", "edits", "truth_chars", "similarity")
 
 
@@ -163,14 +210,22 @@ def _scores(judged: pd.DataFrame, numbers: NDArray[np.int64], names: list[str]) 
     groups = judged[[*_SUMS, *tallies]].groupby(numbers)
     sums, sizes = groups.sum().to_dict("records"), groups.size()
     sure = judged["sure"].where(judged["read"]).groupby(numbers).quantile(np.array(QUANTILES)).unstack()
-    for name, row, images, quantiles in zip(names, sums, sizes, sure.to_numpy(), strict=True):
+    middle = judged[list(MEASURES)].groupby(numbers).median().to_dict("records")
+    for name, row, images, quantiles, medians in zip(
+        names, sums, sizes, sure.to_numpy(), middle, strict=True
+    ):
+        counts = {column: int(row[column]) for column in _SUMS if column != "known"}
+        height, contrast, elapsed = (float(medians[column]) for column in MEASURES)
         yield BatchScore(
             batch=name,
             images=int(images),
             strict=_tally(row, "strict"),
             mpsc=_tally(row, "mpsc"),
             confidence=(float(quantiles[0]), float(quantiles[1]), float(quantiles[2])),
-            **{column: int(row[column]) for column in _SUMS if column != "known"},
+            text_height_px=height,
+            contrast=contrast,
+            elapsed_ms=elapsed,
+            **counts,
         )
 
 

@@ -48,12 +48,13 @@ def pair(readings: pd.DataFrame, truth: pd.DataFrame) -> Pairing:
         readings: ``image``, ``text`` and ``sha256`` of each.
         truth: ``filename`` and ``text`` of each; lines that say the same twice count once.
     """
-    images, stated = _located(readings["image"]), _stated(truth)
+    images, stated = located(readings["image"]), _stated(truth)
     images["several"] = _several_pictures(images["path"], readings["sha256"])
     settled = stated.drop_duplicates("path").reset_index(drop=True)
-    partner, by_name = _partners(images, settled)
+    partner = partners(images, settled)
     found = partner >= 0
     taken = settled.iloc[partner[found]]
+    by_name = int((taken["path"].to_numpy() != images["path"][found].to_numpy()).sum())
     why, texts = _why_alone(images, settled), np.full(len(images), "", dtype=object)
     why[images["several"]] = _SEVERAL
     why[found] = taken["why"]
@@ -63,7 +64,7 @@ def pair(readings: pd.DataFrame, truth: pd.DataFrame) -> Pairing:
     return Pairing(rows, unmatched, tuple(_findings(rows, images, stated, unmatched, by_name)))
 
 
-def _located(names: pd.Series) -> pd.DataFrame:
+def located(names: pd.Series) -> pd.DataFrame:
     """Comparable path and file name of each: forward slashes, composed accents, no dot before."""
     paths = [_path(name) for name in names]
     return pd.DataFrame({"path": paths, "name": [path.rpartition("/")[2] for path in paths]}, dtype=object)
@@ -85,7 +86,7 @@ def _several_pictures(paths: pd.Series, sha256: pd.Series) -> pd.Series:
 
 def _stated(truth: pd.DataFrame) -> pd.DataFrame:
     """Each distinct statement once: path, name, filename, text, and why it is no truth ("" if it is one)."""
-    stated = _located(truth["filename"]).assign(filename=truth["filename"], text=truth["text"].str.strip())
+    stated = located(truth["filename"]).assign(filename=truth["filename"], text=truth["text"].str.strip())
     stated["compared"] = [strict(text) for text in stated["text"]]
     stated = stated.drop_duplicates(["path", "compared"]).reset_index(drop=True)
     conflict = stated["path"].duplicated(keep=False)
@@ -93,15 +94,25 @@ def _stated(truth: pd.DataFrame) -> pd.DataFrame:
     return stated.assign(why=np.select([conflict, empty], [_CONFLICT, _EMPTY], ""))
 
 
-def _partners(images: pd.DataFrame, settled: pd.DataFrame) -> tuple[NDArray[np.int64], int]:
-    """Row of each image's truth, [N], -1 for none; and how many were found by file name alone."""
+def partners(images: pd.DataFrame, settled: pd.DataFrame) -> NDArray[np.int64]:
+    """Row of each image's partner among distinct paths, [N]: by path, or by a file name unique on both sides.
+
+    Args:
+        images: as ``located`` made them; where there is a column ``several``, its images have no partner.
+        settled: the same of the other side, no path twice.
+
+    Returns:
+        -1 for none.
+    """
     numbers = pd.Series(np.arange(len(settled)))
     by_path = images["path"].map(numbers.set_axis(settled["path"]))
     single = ~settled["name"].duplicated(keep=False)
     by_name = images["name"].map(numbers[single].set_axis(settled["name"][single]))
     by_name = by_name.mask(images["name"].duplicated(keep=False))
-    partner = by_path.fillna(by_name).mask(images["several"])
-    return partner.fillna(-1).to_numpy(np.int64), int((partner.notna() & by_path.isna()).sum())
+    partner = by_path.fillna(by_name)
+    if "several" in images:
+        partner = partner.mask(images["several"])
+    return partner.fillna(-1).to_numpy(np.int64)
 
 
 def _why_alone(side: pd.DataFrame, other: pd.DataFrame) -> Objects:

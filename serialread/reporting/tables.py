@@ -7,11 +7,14 @@ import codecs
 import csv
 import hashlib
 import io
+import math
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import pandas as pd
 
 from serialread.errors import RecordsError
@@ -35,7 +38,13 @@ READING_COLUMNS = (
 )
 """Columns of readings.csv that an audit needs."""
 
-_REPEATING = ("batch", "decision", "reason", "station_id", "model_id")
+MEASURES = ("text_height_px", "contrast", "elapsed_ms")
+"""Columns of readings.csv that are audited as numbers where they are there; nan where they are not."""
+
+VERDICT = "verdict"
+"""Column of readings.csv that is audited where it is there: a ``records.Verdict``."""
+
+_REPEATING = ("batch", "decision", "reason", "station_id", "model_id", VERDICT)
 """Columns with few distinct cells: sharing these halves the memory."""
 
 
@@ -46,7 +55,7 @@ class Source:
     Attributes:
         path: the file.
         sha256: hex digest of its bytes.
-        rows: its cells, all str, numbered from 0.
+        rows: its cells, numbered from 0: all str, but for ``MEASURES``.
         findings: what was odd.
     """
 
@@ -58,15 +67,25 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What a table must have: its columns, what may stand between them, and how to get one."""
+    """What a table must have: columns, what may stand between them, how to get one; and what it may have."""
 
     columns: tuple[str, ...]
     delimiters: str
     hint: str
+    optional: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
 
 
-_READINGS = _Layout(READING_COLUMNS, ",", "Give the readings.csv that serialread read wrote.")
+_READINGS = _Layout(
+    READING_COLUMNS, ",", "Give the readings.csv that serialread read wrote.", (VERDICT,), MEASURES
+)
 _TRUTH = _Layout(("filename", "text"), ",;\t", "Its first line must name the columns filename,text.")
+_BATCHES = _Layout(("batch",), ",;\t", "Its first line must name the column batch, or filename.")
+
+
+def readings_path(results: Path) -> Path:
+    """The table of a folder that ``serialread read`` wrote, or the table itself."""
+    return results / "readings.csv" if results.is_dir() else results
 
 
 def read_readings(results: Path) -> Source:
@@ -75,7 +94,7 @@ def read_readings(results: Path) -> Source:
     Raises:
         RecordsError: no such table, columns missing, or no line in it.
     """
-    path = results / "readings.csv" if results.is_dir() else results
+    path = readings_path(results)
     with _opened(path, "Give the folder that serialread read --out wrote.") as stream:
         rows = _frame(stream, path, _READINGS)
     whole = rows["decision"].isin(list(Decision))
@@ -94,8 +113,7 @@ def read_truth(path: Path) -> Source:
     Raises:
         RecordsError: no such table, columns missing, a broken line, or no line in it.
     """
-    with _opened(path, "Give a table with the columns filename,text."):
-        text, guessed = _decoded(path.read_bytes())
+    text, findings = _handwritten(path, "Give a table with the columns filename,text.")
     rows = _frame(io.StringIO(text, newline=""), path, _TRUTH)
     rows = rows[rows["filename"].str.strip() != ""].reset_index(drop=True)
     if rows.empty:
@@ -103,8 +121,52 @@ def read_truth(path: Path) -> Source:
     torn = rows["filename"][rows["text"].str.contains("\n", regex=False)]
     if len(torn):
         raise RecordsError(f"{path}: {torn.iloc[0]}: a quote is opened and not closed. Write it twice.")
+    return Source(path, _sha256(path), rows, findings)
+
+
+def read_columns(path: Path, wanted: tuple[str, ...]) -> Source:
+    """Read a table that a person keeps and take the columns named; forms as ``read_truth`` takes them.
+
+    Raises:
+        RecordsError: no such table, columns missing, a broken line, or no line in it.
+    """
+    hint = f"Its first line must name the columns {','.join(wanted)}."
+    text, findings = _handwritten(path, f"Give a table with the columns {','.join(wanted)}.")
+    rows = _frame(io.StringIO(text, newline=""), path, _Layout(wanted, ",;\t", hint))
+    if rows.empty:
+        raise RecordsError(f"{path}: no line in it. Add one: {','.join(wanted)}.")
+    return Source(path, _sha256(path), rows, findings)
+
+
+def read_batches(path: Path) -> Source:
+    """Read a table about batches, or about single images: a column ``batch`` or ``filename``, and any others.
+
+    Raises:
+        RecordsError: no such table, neither column, no other column, a column named twice, or no line in it.
+    """
+    text, findings = _handwritten(path, "Give a table with the column batch and others, such as shift.")
+    first = io.StringIO(text, newline="")
+    try:
+        header, _, _ = _header(first, path, _Layout(("filename",), _BATCHES.delimiters, _BATCHES.hint))
+    except RecordsError:
+        header, _, _ = _header(io.StringIO(text, newline=""), path, _BATCHES)
+    key = "batch" if "batch" in header else "filename"
+    rest = tuple(name for name in header if name and name != key)
+    if len(set(rest)) < len(rest) or not rest:
+        raise RecordsError(f"{path}: needs other columns than {key}, each once. Add one, such as shift.")
+    rows = _frame(io.StringIO(text, newline=""), path, _Layout((key, *rest), _BATCHES.delimiters, ""))
+    rows = rows[rows[key].str.strip() != ""].reset_index(drop=True)
+    if rows.empty:
+        raise RecordsError(f"{path}: no line in it. Add a line a batch.")
+    return Source(path, _sha256(path), rows, findings)
+
+
+def _handwritten(path: Path, hint: str) -> tuple[str, tuple[Finding, ...]]:
+    """Text of a table that did not come from this program, and what was odd about it."""
+    with _opened(path, hint):
+        text, guessed = _decoded(path.read_bytes())
     odd = note(f"{path.name}: not UTF-8, read as Windows-1252.")
-    return Source(path, _sha256(path), rows, (odd,) if guessed else ())
+    return text, (odd,) if guessed else ()
 
 
 def _opened(path: Path, hint: str) -> TextIO:
@@ -126,26 +188,40 @@ def _decoded(data: bytes) -> tuple[str, bool]:
 
 def _frame(stream: TextIO, path: Path, layout: _Layout) -> pd.DataFrame:
     shared: dict[str, str] = {}
-    repeating = [i for i, name in enumerate(layout.columns) if name in _REPEATING]
+    texts = (*layout.columns, *layout.optional)
+    repeating = [i for i, name in enumerate(texts) if name in _REPEATING]
+    measures = [array("d") for _ in layout.measures]
     rows = []
     for cells in _cells(stream, path, layout):
         for i in repeating:
             cells[i] = shared.setdefault(cells[i], cells[i])
-        rows.append(tuple(cells))
-    return pd.DataFrame(rows, columns=list(layout.columns), dtype=object)
+        rows.append(tuple(cells[: len(texts)]))
+        for values, cell in zip(measures, cells[len(texts) :], strict=True):
+            values.append(_number(cell))
+    frame = pd.DataFrame(rows, columns=list(texts), dtype=object)
+    return frame.assign(
+        **{name: np.array(values) for name, values in zip(layout.measures, measures, strict=True)}
+    )
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell) if cell else math.nan
+    except ValueError:
+        return math.nan
 
 
 def _cells(stream: TextIO, path: Path, layout: _Layout) -> Iterator[list[str]]:
-    """Yield the wanted cells of each line; missing ones are ""."""
+    """Yield the wanted cells of each line, measures last; missing ones are ""."""
     header, delimiter, skipped = _header(stream, path, layout)
-    places = [header.index(name) for name in layout.columns]
+    wanted = (*layout.columns, *layout.optional, *layout.measures)
+    places = [header.index(name) if name in header else len(header) for name in wanted]
     lines = csv.reader(stream, delimiter=delimiter)
     try:
         for cells in lines:
             if len(cells) > len(header) and any(cells[len(header) :]):
                 raise csv.Error(f"{len(cells)} columns where the header has {len(header)}")
-            if len(cells) < len(header):
-                cells += [""] * (len(header) - len(cells))
+            cells += [""] * (len(header) + 1 - len(cells))  # one more stands for columns that are not there
             yield [cells[place] for place in places]
     except csv.Error as error:
         place = f"{path}: line {lines.line_num + skipped}"

@@ -2,7 +2,7 @@
 
 import math
 
-from serialread.scoring import Interval
+from serialread.scoring import Interval, clopper_pearson, wilson
 
 
 def percent(share: float) -> str:
@@ -25,3 +25,11 @@ def ratio(value: float) -> str:
 def span(interval: Interval) -> str:
     """An interval in per cent."""
     return "–".join(percent(bound) for bound in interval)
+
+
+def rate_words(hits: int, total: int) -> str:
+    """A rate with its counts and both intervals, in one phrase."""
+    if not total:
+        return "nothing to count"
+    counts = f"{hits:,} of {total:,}, {percent(hits / total)} %"
+    return f"{counts} (95 %: {span(wilson(hits, total))}; exact {span(clopper_pearson(hits, total))})"

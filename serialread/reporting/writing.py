@@ -1,4 +1,4 @@
-"""An audit on disk: tables, JSON and a page. The same inputs give the same bytes."""
+"""An audit on disk: tables, JSON, Markdown, a page and a workbook. The same inputs give the same bytes."""
 
 import json
 import math
@@ -12,14 +12,16 @@ import pandas as pd
 from serialread import __version__
 from serialread.errors import RecordsError
 from serialread.reporting.auditing import Audit
-from serialread.reporting.counting import BatchScore
+from serialread.reporting.layout import TABLES, tables
+from serialread.reporting.markdown import markdown
 from serialread.reporting.page import page
-from serialread.scoring import Interval, Tally
+from serialread.reporting.workbook import write_workbook
 
-FILES = ("batches.csv", "errors.csv", "unmatched.csv", "audit.json", "report.html")
-"""What an audit writes."""
+FILES = (*(f"{name}.csv" for name in TABLES), "audit.json", "audit.md", "report.html")
+"""What an audit always writes."""
 
-_NOTHING: Interval = (math.nan, math.nan)
+WORKBOOK = "audit.xlsx"
+"""What it writes when asked."""
 
 
 def require_free(out: Path, inputs: Iterable[Path]) -> None:
@@ -28,7 +30,7 @@ def require_free(out: Path, inputs: Iterable[Path]) -> None:
     Raises:
         RecordsError: the folder cannot be made, or holds an input under an output's name.
     """
-    written = {(out / name).resolve() for name in FILES}
+    written = {(out / name).resolve() for name in (*FILES, WORKBOOK)}
     for path in inputs:
         if path.resolve() in written:
             raise RecordsError(f"{path}: the audit would replace it. Give another --out folder.")
@@ -38,65 +40,34 @@ def require_free(out: Path, inputs: Iterable[Path]) -> None:
         raise _unwritable(out, error) from None
 
 
-def write_audit(audit: Audit, out: Path) -> None:
-    """Write ``FILES`` into the folder.
+def write_audit(audit: Audit, out: Path, *, excel: bool = False) -> None:
+    """Write ``FILES`` into the folder, and with ``excel`` the workbook.
 
     Raises:
-        RecordsError: the folder cannot be written.
+        RecordsError: the folder cannot be written, or the workbook's library is not installed.
     """
-    scores = pd.DataFrame([score_row(score) for score in (*audit.batches, audit.total)])
+    laid_out = tables(audit)
     try:
-        _write_csv(scores, out / "batches.csv")
-        _write_csv(audit.errors, out / "errors.csv")
-        _write_csv(audit.unmatched, out / "unmatched.csv")
-        text = json.dumps(_json(audit), indent=1, ensure_ascii=False, allow_nan=False)
-        (out / "audit.json").write_text(text + "\n", encoding="utf-8", newline="\n")
-        (out / "report.html").write_text(page(audit), encoding="utf-8", newline="\n")
+        for name, table in laid_out.items():
+            table.to_csv(out / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
+        text = json.dumps(_json(audit, laid_out), indent=1, ensure_ascii=False, allow_nan=False)
+        _write_text(text + "\n", out / "audit.json")
+        _write_text(markdown(audit, laid_out), out / "audit.md")
+        _write_text(page(audit, laid_out), out / "report.html")
+        if excel:
+            write_workbook(laid_out, out / WORKBOOK)
     except OSError as error:
         raise _unwritable(out, error) from None
 
 
-def score_row(score: BatchScore) -> dict[str, Any]:
-    """One line of batches.csv; rates have six decimals, what is undefined is nan."""
-    low, high = score.misread_interval if score.accepted_known else _NOTHING
-    row = {
-        "batch": score.batch,
-        "images": score.images,
-        "read": score.read,
-        "accepted": score.accepted,
-        "review": score.review,
-        "rejected": score.rejected,
-        "no_truth": score.no_truth,
-        **_tally_row(score.strict, ""),
-        **_tally_row(score.mpsc, "mpsc_"),
-        "accepted_known": score.accepted_known,
-        "misread": score.misread,
-        "misread_rate": score.misread_rate,
-        "misread_rate_low": low,
-        "misread_rate_high": high,
-        **dict(zip(("confidence_p05", "confidence_p50", "confidence_p95"), score.confidence, strict=True)),
-    }
-    return {name: round(cell, 6) if isinstance(cell, float) else cell for name, cell in row.items()}
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _tally_row(tally: Tally, prefix: str) -> dict[str, float]:
-    low, high = tally.interval if tally.total else _NOTHING
-    cells = {
-        "right": tally.right,
-        "wrong": tally.wrong,
-        "accuracy": tally.accuracy,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "edits": tally.edits,
-        "truth_chars": tally.truth_chars,
-        "cer": tally.cer,
-        "one_minus_ned": tally.one_minus_ned,
-    }
-    return {prefix + name: cell for name, cell in cells.items()}
-
-
-def _json(audit: Audit) -> dict[str, Any]:
-    sides = audit.unmatched["side"]
+def _json(audit: Audit, laid_out: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    sides, certainty = audit.unmatched["side"], audit.certainty
+    *batches, total = _lines(laid_out["batches"])
+    listed = ("characters", "confusions", "positions", "lengths", "confidence", "coverage", "trends")
     return {
         "serialread": __version__,
         "inputs": [asdict(source) for source in audit.inputs],
@@ -106,19 +77,24 @@ def _json(audit: Audit) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in audit.findings],
         "errors": len(audit.errors),
         "unmatched": {"images": int((sides == "image").sum()), "truths": int((sides == "truth").sum())},
-        "total": _nulled(score_row(audit.total)),
-        "batches": [_nulled(score_row(score)) for score in audit.batches],
+        "sampling": len(audit.sampling),
+        "calibration": {
+            "images": certainty.images,
+            **{name: _nulled(round(getattr(certainty, name), 6)) for name in ("brier", "ece", "aurc")},
+        },
+        "total": total,
+        "batches": batches,
+        "groups": _lines(laid_out["groups"]),
+        **{name: _lines(laid_out[name]) for name in listed},
     }
 
 
-def _nulled(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(cell, float) and math.isnan(cell) else cell for name, cell in row.items()
-    }
+def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): _nulled(cell) for name, cell in line.items()} for line in table.to_dict("records")]
 
 
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+def _nulled(cell: Any) -> Any:
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def _unwritable(out: Path, error: OSError) -> RecordsError:

@@ -1,26 +1,19 @@
-"""How good readings are: comparison protocols, edit distances, error rates and their intervals.
+"""How far a read text is from its truth: comparison protocols, edit distances, error rates.
 
-Sources: Levenshtein (1966) for edits; 1-NED as in the ICDAR 2019 ReCTS challenge; Wilson (JASA 1927) and
-Clopper & Pearson (Biometrika 1934) for intervals of a proportion, compared by Newcombe (Statistics in
-Medicine 1998); McNemar (Psychometrika 1947) in its exact form.
+Sources: Levenshtein (1966) for edits; 1-NED as in the ICDAR 2019 ReCTS challenge.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
-from scipy.special import bdtr, betaincinv
 
 from serialread.codes import without_blanks
-
-Interval = tuple[float, float]
-"""Low and high bound of a proportion, 0..1."""
+from serialread.scoring.proportions import Interval, ratio, wilson
 
 Protocol = Callable[[str], str]
 """What is left of a text for comparison: ``strict`` or ``mpsc``."""
@@ -54,7 +47,7 @@ def edits_each(reads: Sequence[str], truths: Sequence[str]) -> NDArray[np.int32]
 
 def cer(read: str, truth: str) -> float:
     """Character error rate of one text: edits / length of the truth; nan for an empty truth."""
-    return _ratio(edits(read, truth), len(truth))
+    return ratio(edits(read, truth), len(truth))
 
 
 def one_minus_ned(read: str, truth: str) -> float:
@@ -68,11 +61,13 @@ class Marks:
 
     Attributes:
         edits: [N].
+        read_chars: lengths of the reads, [N].
         truth_chars: lengths of the truths, [N].
         similarity: 1-NED, [N].
     """
 
     edits: NDArray[np.int32]
+    read_chars: NDArray[np.int32]
     truth_chars: NDArray[np.int32]
     similarity: NDArray[np.float64]
 
@@ -84,7 +79,7 @@ class Marks:
         read_chars = np.fromiter(map(len, left), np.int32, len(left))
         truth_chars = np.fromiter(map(len, right), np.int32, len(right))
         longer = np.maximum(np.maximum(read_chars, truth_chars), 1)
-        return cls(distances, truth_chars, 1.0 - distances / longer.astype(np.float64))
+        return cls(distances, read_chars, truth_chars, 1.0 - distances / longer.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,68 +130,19 @@ class Tally:
     @property
     def accuracy(self) -> float:
         """Share of pairs that are equal, 0..1; nan without pairs."""
-        return _ratio(self.right, self.total)
+        return ratio(self.right, self.total)
 
     @property
     def cer(self) -> float:
         """Corpus character error rate: sum of edits / sum of truth lengths, 0 and up; nan without truth."""
-        return _ratio(self.edits, self.truth_chars)
+        return ratio(self.edits, self.truth_chars)
 
     @property
     def one_minus_ned(self) -> float:
         """Mean 1-NED over the pairs, 0..1; nan without pairs."""
-        return _ratio(self.similarity, self.total)
+        return ratio(self.similarity, self.total)
 
     @property
     def interval(self) -> Interval:
         """Wilson interval of the accuracy at 95 %."""
         return wilson(self.right, self.total)
-
-
-def wilson(right: int, total: int, confidence: float = 0.95) -> Interval:
-    """Score interval of a proportion (Wilson 1927): the one to show; (0, 1) where nothing was counted."""
-    _require_counts(right, total, confidence)
-    if total == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, z2 = right / total, z * z
-    middle = share + z2 / (2 * total)
-    reach = z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    scale = 1 + z2 / total
-    low = 0.0 if right == 0 else (middle - reach) / scale
-    high = 1.0 if right == total else (middle + reach) / scale
-    return low, high
-
-
-def clopper_pearson(right: int, total: int, confidence: float = 0.95) -> Interval:
-    """Exact interval of a proportion (Clopper & Pearson 1934): the one to claim, never too narrow."""
-    _require_counts(right, total, confidence)
-    tail = (1 - confidence) / 2
-    low = 0.0 if right == 0 else float(betaincinv(right, total - right + 1, tail))
-    high = 1.0 if right == total else float(betaincinv(right + 1, total - right, 1 - tail))
-    return low, high
-
-
-def mcnemar(a_right: Sequence[bool], b_right: Sequence[bool]) -> float:
-    """Exact two-sided p that readers a and b are equally good, from the same images in the same order.
-
-    Only images that one reads right and the other wrong count (McNemar 1947); 1 where there are none.
-    """
-    if len(a_right) != len(b_right):
-        raise ValueError(f"mcnemar: {len(a_right)} against {len(b_right)} images. Compare the same images.")
-    a, b = np.asarray(a_right, bool), np.asarray(b_right, bool)
-    only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
-    if only_a == only_b:
-        return 1.0
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan
-
-
-def _require_counts(right: int, total: int, confidence: float) -> None:
-    if not 0 <= right <= total:
-        raise ValueError(f"interval: {right} of {total} is no proportion. Give 0 <= right <= total.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"interval: confidence {confidence} is not between 0 and 1. Give 0.95 for 95 %.")

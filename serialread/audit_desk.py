@@ -1,0 +1,139 @@
+"""The front desk's commands for auditing: parse, one call, print, exit code."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Results = Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")]
+Log = Annotated[
+    Path | None,
+    typer.Option(envvar="SERIALREAD_LOG", help="Hash-chained log of runs; without it runs.log in --out."),
+]
+Operator = Annotated[str, typer.Option(envvar="SERIALREAD_OPERATOR", help="Who runs this, for the log.")]
+Truth = Annotated[Path, typer.Option(help="Table with the columns filename,text.")]
+
+
+def audit(
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Folder for the tables, audit.json, audit.md and report.html.")],
+    truth: Annotated[Path | None, typer.Option(help="Table with the columns filename,text.")] = None,
+    batches: Annotated[
+        Path | None,
+        typer.Option(help="Table with the column batch or filename, and others: shift, tool, date."),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Column that makes the batches; without it the folders.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Control limits of an earlier audit --freeze.")
+    ] = None,
+    freeze: Annotated[Path | None, typer.Option(help="File to keep this audit's control limits in.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Images without truth to draw for labelling.")] = 299,
+    excel: Annotated[bool, typer.Option("--excel", help="Write audit.xlsx too.")] = False,
+    log: Log = None,
+    operator: Operator = "",
+) -> None:
+    """Count what was read, how much of it is right, and whether the batches are still the same process."""
+    from rich.console import Console
+
+    from serialread import evidence, reporting
+
+    kept = log or out / evidence.LOG
+    evidence.last(kept)
+    done = reporting.audit(
+        results,
+        truth,
+        out,
+        batches=batches,
+        by=by,
+        baseline=baseline,
+        frozen=freeze,
+        sample=sample,
+        excel=excel,
+    )
+    Console().print(reporting.console_view(done))
+    written = [*reporting.FILES, *([reporting.WORKBOOK] if excel else [])]
+    inputs = [path for path in (reporting.readings_path(results), truth, batches, baseline) if path]
+    outputs = [*(out / name for name in written), *([freeze] if freeze else [])]
+    options = {"by": by, "sample": sample, "excel": excel}
+    about = {"models": done.models, "stations": done.stations, "images": done.total.images}
+    evidence.append(kept, evidence.Run("audit", options, about, tuple(inputs), tuple(outputs), operator))
+    documents = [name for name in reversed(written) if not name.endswith(".csv")]
+    typer.echo(f"{out}: {', '.join(documents)}, {len(written) - len(documents)} tables; run noted in {kept}")
+
+
+def audit_compare(
+    a: Annotated[Path, typer.Argument(help="Results of one reader: folder or readings.csv.")],
+    b: Annotated[Path, typer.Argument(help="Results of the other, on the same pictures.")],
+    truth: Truth,
+    out: Annotated[Path, typer.Option(help="Folder for compare.csv, compare.json and compare.md.")],
+) -> None:
+    """Say whether B reads better than A, by McNemar's test, and which pictures got better and worse."""
+    from serialread import reporting
+
+    typer.echo(reporting.compare(a, b, truth, out))
+    typer.echo(f"{out}: {', '.join(reporting.COMPARE_FILES)}")
+
+
+def audit_plan(
+    target: Annotated[float | None, typer.Option(help="Share of right ones to claim, such as 0.999.")] = None,
+    confidence: Annotated[float, typer.Option(help="Confidence of the claim, one-sided.")] = 0.95,
+    aql: Annotated[
+        float | None, typer.Option(help="Acceptance quality limit, per cent bad, such as 0.65.")
+    ] = None,
+    lot: Annotated[int | None, typer.Option(min=2, help="Parts in the lot; goes with --aql.")] = None,
+) -> None:
+    """Say how many pictures a claim needs (--target), or how many parts of a lot to look at (--aql --lot)."""
+    from serialread import reporting
+
+    if (target is None) == (aql is None) or (aql is None) != (lot is None):
+        raise typer.BadParameter("give --target, or --aql with --lot")
+    if target is not None:
+        typer.echo(reporting.claim_plan(target, confidence))
+    elif aql is not None and lot is not None:
+        typer.echo(reporting.sampling_plan(lot, aql))
+
+
+def audit_agreement(
+    calls: Annotated[
+        Path, typer.Argument(help="Table filename,appraiser,trial,text; an empty text refuses.")
+    ],
+    truth: Truth,
+    out: Annotated[Path, typer.Option(help="Folder for agreement.csv, agreement.json and agreement.md.")],
+    results: Annotated[
+        Path | None, typer.Option(help="Readings that take part as the appraiser 'reader'.")
+    ] = None,
+) -> None:
+    """Say how well people and the reader agree with the truth, with themselves and with each other."""
+    from serialread import reporting
+
+    typer.echo(reporting.agree(calls, truth, out, results))
+    typer.echo(f"{out}: {', '.join(reporting.AGREEMENT_FILES)}")
+
+
+def audit_verify(
+    log: Annotated[Path, typer.Argument(help="The log of runs that read and audit keep with --log.")],
+    head: Annotated[
+        str | None, typer.Option(help="Digest noted earlier: the log must still hold this line.")
+    ] = None,
+) -> None:
+    """Prove that no line of a log was changed, removed or moved, nor what its runs wrote."""
+    from serialread import evidence
+
+    found = evidence.verify(log, head)
+    typer.echo(found.words())
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the front desk."""
+    for name, command in (
+        ("audit", audit),
+        ("audit-compare", audit_compare),
+        ("audit-plan", audit_plan),
+        ("audit-agreement", audit_agreement),
+        ("audit-verify", audit_verify),
+    ):
+        app.command(name)(command)

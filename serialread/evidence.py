@@ -1,0 +1,261 @@
+"""Which run made which files: an append-only log in which every line vouches for the one before.
+
+A line is a JSON object; ``hash`` is the SHA-256 of all else in it, written with sorted keys and no blanks,
+and ``previous`` the hash of the line before. A line that is changed, removed or moved breaks the chain. Lines
+cut off the end do not: note the head, the last line's hash, where the log's keeper cannot reach it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from serialread import __version__
+from serialread.errors import RecordsError
+
+LOG = "runs.log"
+"""Name of the log beside the results of a run."""
+
+BEGINNING = "0" * 64
+"""What the first line follows."""
+
+_PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "pandas", "rapidfuzz", "scipy")
+_WAIT_S = 10.0
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run did.
+
+    Attributes:
+        command: what was run, such as ``read``.
+        options: as they were given; JSON.
+        about: what the run used: model, station, engine, number of pictures; JSON.
+        inputs: files it read.
+        outputs: files it wrote.
+        operator: who ran it; "" if not given.
+    """
+
+    command: str
+    options: Mapping[str, Any]
+    about: Mapping[str, Any]
+    inputs: tuple[Path, ...] = ()
+    outputs: tuple[Path, ...] = ()
+    operator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is left of a log's word.
+
+    Attributes:
+        log: the file.
+        lines: lines in it.
+        head: hash of the last line; ``BEGINNING`` of an empty log.
+        files: outputs that are as they were written.
+        problems: what is not as it was, in words.
+    """
+
+    log: Path
+    lines: int
+    head: str
+    files: int
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def words(self) -> str:
+        """The outcome, a line a problem."""
+        if self.problems:
+            return "\n".join(f"{self.log}: {problem}" for problem in self.problems)
+        said = f"{self.lines:,} lines, the chain is whole; {self.files:,} files as they were written."
+        advice = "note it elsewhere, and --head proves later that nothing was cut off."
+        return f"{self.log}: {said}\nhead {self.head}: {advice}"
+
+
+def append(log: Path, run: Run) -> str:
+    """Add a run to a log, which is made, its folder too, if there is none; returns the line's hash.
+
+    Raises:
+        RecordsError: the log cannot be written, is being written by another run, or ends in a broken line.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(log):
+            number, previous = last(log)
+            line = {"line": number + 1, "previous": previous, **_described(run, log)}
+            line["hash"] = _hash(line)
+            data = json.dumps(line, sort_keys=True, separators=(",", ":")) + "\n"
+            with log.open("ab") as file:
+                file.write(data.encode())
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise RecordsError(f"{log}: cannot be written: {error.strerror}. Name another --log.") from None
+    return str(line["hash"])
+
+
+def last(log: Path) -> tuple[int, str]:
+    """Number and hash of a log's last line; 0 and ``BEGINNING`` of a new one.
+
+    Raises:
+        RecordsError: the last line is broken, or the log cannot be read.
+    """
+    number, line = 0, dict[str, Any](hash=BEGINNING)
+    for each in _lines(log):
+        number, line = each
+    if number and line.get("hash") != _hash(line):
+        raise RecordsError(f"{log}: line {number} is broken. Keep this log as it is and begin another.")
+    return number, str(line["hash"])
+
+
+def verify(log: Path, head: str | None = None) -> Verification:
+    """Follow the chain and hold the runs' files against their digests.
+
+    Args:
+        log: the log.
+        head: hash of a line that must be in it; None asks for none.
+
+    Raises:
+        RecordsError: no such log.
+    """
+    if not log.is_file():
+        raise RecordsError(f"{log}: no such log. Runs keep one: read --log, audit --log.")
+    previous, number, hashes = BEGINNING, 0, set[str]()
+    problems: list[str] = []
+    outputs: dict[str, tuple[int, str]] = {}
+    for number, line in _lines(log):
+        problems += _line_problems(number, line, previous)
+        previous = str(line.get("hash", ""))
+        hashes.add(previous)
+        outputs |= {name: (number, digest) for name, digest in dict(line.get("outputs") or {}).items()}
+    if head is not None and head not in hashes:
+        problems.append(f"no line with the hash {head}: lines were cut off or written anew.")
+    changed = [_changed(log, name, *written) for name, written in outputs.items()]
+    problems += [problem for problem in changed if problem]
+    return Verification(log, number, previous, sum(not problem for problem in changed), tuple(problems))
+
+
+def _line_problems(number: int, line: Line, previous: str) -> Iterator[str]:
+    if not line:
+        yield f"line {number} is torn: no JSON object."
+        return
+    if line.get("hash") != _hash(line):
+        yield f"line {number} was changed after it was written."
+    if line.get("previous") != previous or line.get("line") != number:
+        yield f"line {number} does not follow the one before: lines were removed, added or moved."
+
+
+def _changed(log: Path, name: str, number: int, digest: str) -> str:
+    """What became of an output; "" if it is as it was written."""
+    path = log.parent / name
+    if not path.is_file():
+        return f"{name}, written by the run of line {number}, is gone."
+    return "" if _digest(path) == digest else f"{name} was changed after the run of line {number}."
+
+
+def _described(run: Run, log: Path) -> Line:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": run.command,
+        "operator": run.operator,
+        "options": dict(run.options),
+        "about": dict(run.about),
+        "inputs": {_name(path, log): _digest(path) for path in run.inputs},
+        "outputs": {_name(path, log): _digest(path) for path in run.outputs},
+        "versions": {"serialread": __version__, "python": platform.python_version(), **dict(_versions())},
+        "machine": {"processor": processor(), "system": platform.platform()},
+    }
+
+
+def processor() -> str:
+    """The processor's own name, such as "Intel(R) Xeon(R) CPU"; results are bit-equal on the same one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in _PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def _name(path: Path, log: Path) -> str:
+    """Path from the log's folder, so that both can be moved together; forward slashes."""
+    return Path(os.path.relpath(path.resolve(), log.resolve().parent)).as_posix()
+
+
+def _lines(log: Path) -> Iterator[tuple[int, Line]]:
+    """Each line with its number from 1; one that is no JSON object is {}."""
+    try:
+        with log.open("rb") as file:
+            for number, data in enumerate(file, start=1):
+                try:
+                    line = json.loads(data)
+                except ValueError:
+                    line = {}
+                whole = isinstance(line, dict) and data.endswith(b"\n")
+                yield number, line if whole else {}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise RecordsError(f"{log}: cannot be read: {error.strerror}. Name another --log.") from None
+
+
+def _hash(line: Mapping[str, Any]) -> str:
+    rest = {name: cell for name, cell in line.items() if name != "hash"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _alone(log: Path) -> Iterator[None]:
+    """Keep other runs from writing the log meanwhile."""
+    lock, until = log.with_name(log.name + ".lock"), time.monotonic() + _WAIT_S
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+            break
+        except FileExistsError:
+            if time.monotonic() > until:
+                raise RecordsError(
+                    f"{log}: another run is writing it. If none is, delete {lock.name} and try again."
+                ) from None
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.unlink()
+
+
+def pictures_digest(pairs: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over pictures in the form of sha256sum, sorted: one figure for the hashes of all images.
+
+    Args:
+        pairs: name and SHA-256 of each picture.
+    """
+    lines = sorted(f"{digest}  {name}\n" for name, digest in pairs)
+    return hashlib.sha256("".join(lines).encode("utf-8", "backslashreplace")).hexdigest()

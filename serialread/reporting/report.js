@@ -1,0 +1,57 @@
+"use strict";
+// Sorts and filters the page's tables. Without it the page reads and prints all the same.
+function key(row, column) {
+  const cell = row.cells[column];
+  const value = cell.dataset.v === undefined ? cell.textContent.trim() : cell.dataset.v;
+  return value !== "" && !isNaN(value) ? Number(value) : value;
+}
+function compare(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a === "number") return -1;
+  if (typeof b === "number") return 1;
+  return a.localeCompare(b, undefined, { numeric: true });
+}
+function sort(table, header) {
+  const rising = header.getAttribute("aria-sort") !== "ascending";
+  const body = table.tBodies[0];
+  const rows = Array.from(body.rows).map((row) => [key(row, header.cellIndex), row]);
+  rows.sort((a, b) => (rising ? compare(a[0], b[0]) : compare(b[0], a[0])));
+  for (const other of header.parentNode.cells) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", rising ? "ascending" : "descending");
+  body.append(...rows.map((pair) => pair[1]));
+}
+function filter(table, words, told) {
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0;
+  for (const row of table.tBodies[0].rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !wanted.every((word) => text.includes(word));
+    shown += row.hidden ? 0 : 1;
+  }
+  told.textContent = wanted.length ? shown + " of " + table.tBodies[0].rows.length + " lines" : "";
+}
+for (const table of document.querySelectorAll("table.sheet")) {
+  for (const header of table.tHead.rows[0].cells) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = header.textContent;
+    button.title = "sort by " + header.textContent;
+    button.addEventListener("click", () => sort(table, header));
+    header.replaceChildren(button);
+  }
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const told = document.createElement("span");
+  const line = document.createElement("p");
+  input.type = "search";
+  told.setAttribute("role", "status");
+  label.append("show lines with ", input);
+  line.className = "find";
+  line.append(label, " ", told);
+  input.addEventListener("input", () => filter(table, input.value, told));
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { input.value = ""; filter(table, "", told); }
+  });
+  if (table.tBodies[0].rows.length > 5) table.parentNode.before(line);
+}
+addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details")) part.open = true; });

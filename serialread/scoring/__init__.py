@@ -1,0 +1,31 @@
+"""How good readings are: texts beside their truths, shares and their reach, confidences, trends, people."""
+
+from serialread.scoring.proportions import Interval, clopper_pearson, mcnemar, paired_difference, wilson
+from serialread.scoring.texts import (
+    Marks,
+    Protocol,
+    Tally,
+    cer,
+    edits,
+    edits_each,
+    mpsc,
+    one_minus_ned,
+    strict,
+)
+
+__all__ = [
+    "Interval",
+    "Marks",
+    "Protocol",
+    "Tally",
+    "cer",
+    "clopper_pearson",
+    "edits",
+    "edits_each",
+    "mcnemar",
+    "mpsc",
+    "one_minus_ned",
+    "paired_difference",
+    "strict",
+    "wilson",
+]

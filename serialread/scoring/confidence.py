@@ -1,0 +1,101 @@
+"""What a confidence is worth: whether it comes true, and what stays wrong when the least sure are set aside.
+
+Sources: Brier (Monthly Weather Review 1950); expected calibration error as in Naeini et al. (AAAI 2015), with
+bins of equal width; risk-coverage curve and AURC as in Geifman & El-Yaniv (NeurIPS 2017, ICLR 2019).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Confidences in bins of equal width, beside what came true.
+
+    Attributes:
+        images: readings in each bin, [bins].
+        right: how many of them are right, [bins].
+        confidence: their mean confidence, [bins], 0..1; nan in an empty bin.
+        brier: mean squared distance of the confidence from 1 (right) or 0 (wrong), 0..1; nan of none.
+    """
+
+    images: Ints
+    right: Ints
+    confidence: Floats
+    brier: float
+
+    @classmethod
+    def of(cls, confidence: Floats, right: Bools, bins: int = 10) -> "Reliability":
+        """Sort N readings into bins; a confidence on a border belongs to the bin below it, 0 to the first."""
+        place = np.clip(np.ceil((confidence * bins).round(9)).astype(np.int64) - 1, 0, bins - 1)
+        images = np.bincount(place, minlength=bins)
+        sums = np.bincount(place, weights=confidence, minlength=bins)
+        means = np.divide(sums, images, out=np.full(bins, math.nan), where=images > 0)
+        brier = float(np.mean((confidence - right) ** 2)) if len(confidence) else math.nan
+        return cls(images, np.bincount(place[right], minlength=bins), means, brier)
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error, 0..1: mean gap between confidence and share right; nan of none."""
+        filled = self.images > 0
+        if not filled.any():
+            return math.nan
+        gaps = np.abs(self.confidence[filled] - self.right[filled] / self.images[filled])
+        return float((gaps * self.images[filled]).sum() / self.images.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """What is wrong among the readings that are kept, from the surest alone to all of them.
+
+    Readings of equal confidence are kept or set aside together.
+
+    Attributes:
+        threshold: least confidence kept, falling, [K].
+        kept: readings with at least that confidence, [K].
+        wrong: wrong ones among them, [K].
+        total: all readings, those without a confidence included.
+        aurc: mean risk over the readings as they are added one by one, 0..1; nan without readings.
+    """
+
+    threshold: Floats
+    kept: Ints
+    wrong: Ints
+    total: int
+    aurc: float
+
+    @classmethod
+    def of(cls, confidence: Floats, right: Bools) -> "RiskCoverage":
+        """Order N readings by confidence; nan is never kept."""
+        known = ~np.isnan(confidence)
+        order = np.argsort(-confidence[known], kind="stable")
+        sure, wrong = confidence[known][order], np.cumsum(~right[known][order])
+        last = np.flatnonzero(np.append(sure[1:] != sure[:-1], True)) if len(sure) else np.zeros(0, np.int64)
+        kept, lost = last + 1, wrong[last]
+        weights = np.diff(kept, prepend=0)  # a tie is as good as its whole
+        aurc = float((lost / kept * weights).sum() / kept[-1]) if len(kept) else math.nan
+        return cls(sure[last], kept, lost.astype(np.int64), len(confidence), aurc)
+
+    @property
+    def coverage(self) -> Floats:
+        """Share of all readings that is kept, [K], 0..1."""
+        return self.kept / max(self.total, 1)
+
+    @property
+    def risk(self) -> Floats:
+        """Share of wrong ones among the kept, [K], 0..1."""
+        return self.wrong / self.kept
+
+    def thinned(self, most: int) -> Ints:
+        """Numbers of at most ``most`` points, evenly spread over the coverage, first and last among them."""
+        if len(self.kept) <= most:
+            return np.arange(len(self.kept))
+        wanted = np.linspace(self.kept[0], self.kept[-1], most)
+        return np.unique(np.searchsorted(self.kept, wanted).clip(0, len(self.kept) - 1))

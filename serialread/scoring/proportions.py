@@ -1,0 +1,82 @@
+"""Shares of a count: how far they reach, and whether two of them differ.
+
+Sources: Wilson (JASA 1927) and Clopper & Pearson (Biometrika 1934) for intervals of a proportion, compared by
+Newcombe (Statistics in Medicine 1998); McNemar (Psychometrika 1947) in its exact form; Bonett & Price
+(J. of Educational and Behavioral Statistics 2012) for the difference of two paired proportions.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from scipy.special import bdtr, betaincinv
+
+Interval = tuple[float, float]
+"""Low and high bound of a proportion, 0..1."""
+
+
+def wilson(right: int, total: int, confidence: float = 0.95) -> Interval:
+    """Score interval of a proportion (Wilson 1927): the one to show; (0, 1) where nothing was counted."""
+    _require_counts(right, total, confidence)
+    if total == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, z2 = right / total, z * z
+    middle = share + z2 / (2 * total)
+    reach = z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
+    scale = 1 + z2 / total
+    low = 0.0 if right == 0 else (middle - reach) / scale
+    high = 1.0 if right == total else (middle + reach) / scale
+    return low, high
+
+
+def clopper_pearson(right: int, total: int, confidence: float = 0.95) -> Interval:
+    """Exact interval of a proportion (Clopper & Pearson 1934): the one to claim, never too narrow."""
+    _require_counts(right, total, confidence)
+    tail = (1 - confidence) / 2
+    low = 0.0 if right == 0 else float(betaincinv(right, total - right + 1, tail))
+    high = 1.0 if right == total else float(betaincinv(right + 1, total - right, 1 - tail))
+    return low, high
+
+
+def mcnemar(a_right: Sequence[bool], b_right: Sequence[bool]) -> float:
+    """Exact two-sided p that readers a and b are equally good, from the same images in the same order.
+
+    Only images that one reads right and the other wrong count (McNemar 1947); 1 where there are none.
+    """
+    if len(a_right) != len(b_right):
+        raise ValueError(f"mcnemar: {len(a_right)} against {len(b_right)} images. Compare the same images.")
+    a, b = np.asarray(a_right, bool), np.asarray(b_right, bool)
+    only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
+    if only_a == only_b:
+        return 1.0
+    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+
+
+def paired_difference(only_a: int, only_b: int, total: int, confidence: float = 0.95) -> Interval:
+    """Interval of the share of b minus the share of a, -1..1, on the same images (Bonett & Price 2012).
+
+    Args:
+        only_a: images that only a has.
+        only_b: images that only b has.
+        total: all images, those that both or neither have included.
+        confidence: of the interval, 0..1.
+    """
+    _require_counts(only_a + only_b, total, confidence)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    a, b = (only_a + 1) / (total + 2), (only_b + 1) / (total + 2)
+    reach = z * math.sqrt((a + b - (b - a) ** 2) / (total + 2))
+    return max(-1.0, b - a - reach), min(1.0, b - a + reach)
+
+
+def ratio(part: float, whole: float) -> float:
+    """Part of a whole; nan of nothing."""
+    return part / whole if whole else math.nan
+
+
+def _require_counts(right: int, total: int, confidence: float) -> None:
+    if not 0 <= right <= total:
+        raise ValueError(f"interval: {right} of {total} is no proportion. Give 0 <= right <= total.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"interval: confidence {confidence} is not between 0 and 1. Give 0.95 for 95 %.")

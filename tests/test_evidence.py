@@ -1,0 +1,154 @@
+"""The log of runs: whole while nobody touches it, and telling when somebody did."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serialread import evidence
+from serialread.errors import RecordsError
+from serialread.evidence import BEGINNING, Run, append, pictures_digest, verify
+
+
+def logged(folder: Path, runs: int = 3) -> Path:
+    """A log of runs, each with a file of its own."""
+    log = folder / "runs.log"
+    for number in range(runs):
+        file = folder / f"{number}.csv"
+        file.write_text(f"{number}")
+        append(log, Run("read", {"n": number}, {"model_id": "m1"}, outputs=(file,), operator="Änne"))
+    return log
+
+
+def test_every_line_vouches_for_the_one_before(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    assert [line["line"] for line in lines] == [1, 2, 3]
+    assert [line["previous"] for line in lines] == [BEGINNING, lines[0]["hash"], lines[1]["hash"]]
+    assert lines[0]["operator"] == "Änne"
+    assert lines[0]["versions"]["serialread"]
+    assert lines[0]["machine"]["processor"]
+    found = verify(log)
+    assert (found.ok, found.lines, found.files, found.head) == (True, 3, 3, lines[2]["hash"])
+    assert "3 lines, the chain is whole; 3 files as they were written." in found.words()
+
+
+def test_a_changed_line_is_found(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    log.write_text(log.read_text().replace('"n":1', '"n":7'))
+    assert verify(log).problems == ("line 2 was changed after it was written.",)
+
+
+def test_a_removed_line_is_found(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    first, _, third = log.read_text().splitlines(keepends=True)
+    log.write_text(first + third)
+    assert verify(log).problems == (
+        "line 2 does not follow the one before: lines were removed, added or moved.",
+    )
+
+
+def test_moved_lines_are_found(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    first, second, third = log.read_text().splitlines(keepends=True)
+    log.write_text(second + first + third)
+    assert len(verify(log).problems) == 3
+
+
+def test_a_changed_line_with_a_fresh_hash_breaks_the_next(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines[0]["operator"] = "nobody"
+    lines[0]["hash"] = evidence._hash(lines[0])
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert verify(log).problems == (
+        "line 2 does not follow the one before: lines were removed, added or moved.",
+    )
+
+
+def test_lines_cut_off_the_end_are_found_by_a_noted_head(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    head = verify(log).head
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:2]))
+    assert verify(log).ok
+    assert verify(log, head).problems == (
+        f"no line with the hash {head}: lines were cut off or written anew.",
+    )
+
+
+def test_a_log_that_went_on_still_holds_an_earlier_head(tmp_path: Path) -> None:
+    head = verify(logged(tmp_path)).head
+    assert verify(logged(tmp_path), head).lines == 6
+
+
+def test_changed_and_missing_results_are_found_and_a_later_run_may_replace_them(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    (tmp_path / "0.csv").write_text("other")
+    (tmp_path / "1.csv").unlink()
+    assert verify(log).problems == (
+        "0.csv was changed after the run of line 1.",
+        "1.csv, written by the run of line 2, is gone.",
+    )
+    logged(tmp_path)
+    assert verify(log).ok
+
+
+def test_a_folder_can_be_moved_with_its_log(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    logged(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert verify(tmp_path / "new" / "runs.log").ok
+
+
+@pytest.mark.parametrize("torn", ['{"line":4', "{}\n", "no json\n", "[]\n"])
+def test_a_broken_end_is_found_and_not_written_after(tmp_path: Path, torn: str) -> None:
+    log = logged(tmp_path)
+    log.write_text(log.read_text() + torn)
+    assert verify(log).problems[0] == "line 4 is torn: no JSON object."
+    with pytest.raises(RecordsError) as caught:
+        append(log, Run("read", {}, {}))
+    assert str(caught.value) == f"{log}: line 4 is broken. Keep this log as it is and begin another."
+
+
+@given(place=st.integers(0, 10_000), flip=st.integers(1, 127))
+@settings(max_examples=60, deadline=None)
+def test_no_byte_can_change_unseen(tmp_path_factory: pytest.TempPathFactory, place: int, flip: int) -> None:
+    log = logged(tmp_path_factory.mktemp("log"), runs=2)
+    data = bytearray(log.read_bytes())
+    data[place % len(data)] ^= flip
+    log.write_bytes(data)
+    try:
+        same = [json.loads(line) for line in bytes(data).splitlines()] == [
+            json.loads(line)
+            for line in bytes(logged(tmp_path_factory.mktemp("log"), 2).read_bytes()).splitlines()
+        ]
+    except ValueError:
+        same = False
+    assert same or not verify(log).ok
+
+
+def test_no_log_and_no_place_for_one_are_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(RecordsError, match=r"none.log: no such log. Runs keep one: read --log, audit --log."):
+        verify(tmp_path / "none.log")
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordsError, match=r"runs.log: cannot be written: .*\. Name another --log."):
+        append(tmp_path / "file" / "runs.log", Run("read", {}, {}))
+    with pytest.raises(RecordsError, match=r": cannot be read: Is a directory. Name another --log."):
+        evidence.last(tmp_path)
+
+
+def test_two_runs_do_not_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "_WAIT_S", 0.1)
+    (tmp_path / "runs.log.lock").touch()
+    with pytest.raises(RecordsError) as caught:
+        logged(tmp_path, 1)
+    assert str(caught.value) == (
+        f"{tmp_path}/runs.log: another run is writing it. If none is, delete runs.log.lock and try again."
+    )
+
+
+def test_the_digest_of_the_pictures_does_not_hang_on_their_order() -> None:
+    pairs = [("a.png", "01"), ("b.png", "02")]
+    assert pictures_digest(pairs) == pictures_digest(pairs[::-1]) != pictures_digest(pairs[:1])

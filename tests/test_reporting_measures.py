@@ -1,0 +1,357 @@
+"""Characters, confidence, groups, trends, draws: what an audit counts beside right and wrong."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from audit_cases import line, readings, truths, write_readings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+
+from serialread.errors import RecordsError
+from serialread.reporting import Audit, audit
+from serialread.reporting.auditing import Question, examine
+from serialread.reporting.layout import tables
+from serialread.reporting.sampling import sampling_list
+from serialread.reporting.tables import read_batches
+from serialread.reporting.trending import read_frozen
+
+
+def said(done: Audit) -> list[str]:
+    return [f"{finding.severity}: {finding.text}" for finding in done.findings]
+
+
+def judged(*pairs: tuple[str, str], **cells: str) -> Audit:
+    lines = [line(f"{i}.png", read, **cells) for i, (read, _) in enumerate(pairs)]
+    return examine(readings(*lines), truths(*[(f"{i}.png", truth) for i, (_, truth) in enumerate(pairs)]))
+
+
+# --- characters -----------------------------------------------------------------------------------
+
+
+def test_characters_are_counted_as_worked_by_hand() -> None:
+    counted = judged(("8B", "BB"), ("BB", "BB"), ("B", "BA"), ("BAA", "BA"), ("", "BB")).characters
+    lines = counted.characters.set_index("character")
+    columns = ["in_truth", "right", "replaced", "lost", "added", "mostly_read_as"]
+    assert lines.loc["B", columns].tolist() == [6, 5, 1, 0, 0, "8"]
+    assert lines.loc["A", columns].tolist() == [2, 1, 0, 1, 1, ""]
+    assert counted.confusions[["kind", "truth", "read", "count"]].to_numpy().tolist() == [
+        ["added", "", "A", 1],
+        ["lost", "A", "", 1],
+        ["replaced", "B", "8", 1],
+    ]
+    columns = ["position", "in_truth", "right", "added"]
+    assert counted.positions[columns].to_numpy().tolist() == [[1, 4, 3, 0], [2, 4, 3, 0], [3, 0, 0, 1]]
+    assert counted.lengths[["truth_length", "read_length", "images"]].to_numpy().tolist() == [
+        [2, 1, 1],
+        [2, 3, 1],
+    ]
+
+
+CODES = st.text("AB08", min_size=1, max_size=6)
+
+
+@given(pairs=st.lists(st.tuples(st.text("AB08", max_size=6), CODES), min_size=1, max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_every_edit_of_a_text_that_was_read_is_in_every_table(pairs: list[tuple[str, str]]) -> None:
+    done = judged(*pairs)
+    read = [i for i, (text, _) in enumerate(pairs) if text]
+    edits = sum(
+        int(e) for i, e in zip(done.errors["image"], done.errors["edits"], strict=True) if int(i[:-4]) in read
+    )
+    counted = done.characters
+    assert counted.confusions["count"].sum() == edits
+    for table in (counted.characters, counted.positions):
+        assert table[["replaced", "lost", "added"]].to_numpy().sum() == edits
+        assert (table["in_truth"] == table["right"] + table["replaced"] + table["lost"])[
+            table["in_truth"] > 0
+        ].all()
+        assert table["in_truth"].sum() == sum(len(pairs[i][1]) for i in read)
+    assert counted.lengths["images"].sum() == done.total.length_errors
+
+
+def test_errors_say_what_was_taken_for_what() -> None:
+    assert judged(("A8C", "ABCD")).errors["what"].tolist() == ["2: 8 for B; 4: lost D"]
+
+
+# --- confidence -----------------------------------------------------------------------------------
+
+
+def test_the_reliability_is_that_of_sklearn() -> None:
+    rng = np.random.default_rng(3)
+    sure = rng.random(400).round(3)
+    right = rng.random(400) < sure
+    lines = [line(f"{i}.png", "1", confidence=str(s)) for i, s in enumerate(sure)]
+    labels = [(f"{i}.png", "1" if r else "2") for i, r in enumerate(right)]
+    certainty = examine(readings(*lines), truths(*labels)).certainty
+    shares, means = calibration_curve(right, sure, n_bins=10)
+    assert certainty.reliability["accuracy"].tolist() == pytest.approx(shares, abs=1e-6)
+    assert certainty.reliability["mean_confidence"].tolist() == pytest.approx(means, abs=1e-6)
+    assert certainty.coverage["kept"].iloc[-1] == 400
+    assert len(certainty.coverage) <= 200
+
+
+def test_a_decision_does_not_change_what_the_confidence_is_worth() -> None:
+    both = [judged(("1", "1"), ("2", "3"), decision=decision).certainty for decision in ("ACCEPT", "REJECT")]
+    assert both[0].brier == both[1].brier
+    assert both[0].coverage.equals(both[1].coverage)
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+def audited(tmp_path: Path, table: bytes, *, by: str | None = None) -> Audit:
+    (tmp_path / "table.csv").write_bytes(table)
+    lines = [line(f"{batch}/{i}.png", "1") for batch in ("b1", "b2", "b3") for i in range(2)]
+    labels = [(one["image"], "1" if one["batch"] != "b2" else "2") for one in lines]
+    return examine(readings(*lines), truths(*labels), Question(read_batches(tmp_path / "table.csv"), by))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"batch,shift\nb1,early\nb2,late\nb3,late\n",
+        b"\xef\xbb\xbfBatch;Shift\r\nb1;early\r\nb2;late\r\nb3;late\r\nb3;late\r\n",
+        b"filename\tshift\nb1\\0.png\tearly\n1.png\tnone\nb1/1.png\tearly\n"
+        + b"".join(b"b%d/%d.png\tlate\n" % (b, i) for b in (2, 3) for i in (0, 1)),
+    ],
+)
+def test_any_column_of_a_batch_table_is_summed_up(tmp_path: Path, table: bytes) -> None:
+    done = audited(tmp_path, table)
+    shifts = {score.batch: (score.images, score.strict.right) for score in done.groups["shift"]}
+    assert shifts == {"early": (2, 2), "late": (4, 2)}
+    assert [score.batch for score in done.batches] == ["b1", "b2", "b3"]
+    lines = tables(done)["groups"]
+    assert lines[["column", "value", "images"]].to_numpy().tolist() == [
+        ["shift", "early", 2],
+        ["shift", "late", 4],
+    ]
+
+
+def test_a_column_can_make_the_batches(tmp_path: Path) -> None:
+    done = audited(tmp_path, b"batch,Tool,shift\nb1,t1,x\nb2,t2,x\nb3,t1,x\n", by="tool")
+    assert [(score.batch, score.images) for score in done.batches] == [("t1", 4), ("t2", 2)]
+    assert list(done.groups) == ["shift"]
+
+
+def test_what_a_batch_table_leaves_out_or_contradicts_is_said(tmp_path: Path) -> None:
+    done = audited(tmp_path, b"batch,shift\nb1,early\nb2,early\nb2,late\nb9,late\n")
+    assert said(done) == [
+        "error: table.csv: lines contradict each other about b2: nothing is known of these.",
+        "warning: table.csv: says nothing about 1 batch: b3.",
+        "warning: table.csv: 1 line without reading: b9.",
+    ]
+    assert [score.batch for score in done.groups["shift"]] == ["early", ""]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"lot,shift\n1,2\n", "no column batch. Its first line must name the column batch, or filename."),
+        (b"batch\nb1\n", "needs other columns than batch, each once. Add one, such as shift."),
+        (b"batch,a,a\nb1,1,2\n", "needs other columns than batch, each once. Add one, such as shift."),
+        (b"batch,shift\n,early\n", "no line in it. Add a line a batch."),
+    ],
+)
+def test_a_batch_table_without_use_is_one_clear_line(tmp_path: Path, table: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(table)
+    with pytest.raises(RecordsError) as caught:
+        read_batches(tmp_path / "t.csv")
+    assert str(caught.value) == f"{tmp_path / 't.csv'}: {message}"
+
+
+def test_batches_by_an_unknown_column_are_refused() -> None:
+    with pytest.raises(RecordsError) as caught:
+        examine(readings(line("a.png", "1")), None, Question(by="colour"))
+    assert str(caught.value) == "--by colour: no such column. Give one of batch, station_id, model_id."
+
+
+# --- trends ---------------------------------------------------------------------------------------
+
+
+def batch(name: str, images: int, unread: int, *, day: int = 1, **cells: str) -> list[dict[str, str]]:
+    texts = [""] * unread + ["1"] * (images - unread)
+    at = f"2026-01-{day:02d}T08:00:00Z"
+    return [line(f"{name}/{i}.png", text, read_at=at, **cells) for i, text in enumerate(texts)]
+
+
+def steady(batches: int = 10, images: int = 100) -> list[dict[str, str]]:
+    return [
+        row
+        for b in range(batches)
+        for row in batch(f"b{b}", images, 2 + b % 2, day=b + 1, contrast=f"0.{50 + b % 2}")
+    ]
+
+
+def test_a_batch_beyond_its_limit_is_said_in_plain_words() -> None:
+    done = examine(readings(*steady(), *batch("bad", 100, 20, day=20, contrast="0.5")), None)
+    assert (
+        "warning: batch bad: no-read rate 20.00 % (20 of 100) is above the limit 11.01 %: "
+        "look at the mark, the lens and the light."
+    ) in said(done)
+    assert "note: Control limits come from 11 batches: provisional until there are 20." in said(done)
+
+
+def test_few_batches_have_no_limits_of_their_own() -> None:
+    assert said(examine(readings(*batch("a", 100, 0), *batch("b", 100, 50)), None)) == []
+
+
+def test_batches_are_in_time_order_by_reading_or_by_the_table_s_date(tmp_path: Path) -> None:
+    lines = [*batch("late", 3, 0, day=9), *batch("early", 3, 1, day=2)]
+    (tmp_path / "t.csv").write_text("batch,date\nlate,2026-01-01\nearly,2026-02-01\n")
+    by_reading = examine(readings(*lines), None)
+    by_date = examine(readings(*lines), None, Question(read_batches(tmp_path / "t.csv")))
+    assert by_reading.trends[0].batches == ("early", "late")
+    assert by_date.trends[0].batches == ("late", "early")
+
+
+def test_batches_made_of_dates_are_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("batch,date\nlate,2026-01-01\nearly,2026-02-01\n")
+    lines = [*batch("early", 3, 1, day=2), *batch("late", 3, 0, day=9)]
+    done = examine(readings(*lines), None, Question(read_batches(tmp_path / "t.csv"), "Date"))
+    assert done.trends[0].batches == ("2026-01-01", "2026-02-01")
+    assert done.groups == {}
+
+
+def test_limits_are_not_frozen_over_an_output(tmp_path: Path) -> None:
+    write_readings(tmp_path / "r.csv", *steady(9, 10))
+    with pytest.raises(
+        RecordsError, match=r"audit.json: the audit would replace it. Give another --out folder."
+    ):
+        audit(tmp_path / "r.csv", None, tmp_path, frozen=tmp_path / "audit.json")
+
+
+def test_frozen_limits_judge_the_first_batch_that_comes(tmp_path: Path) -> None:
+    good, bad, limits = tmp_path / "good.csv", tmp_path / "bad.csv", tmp_path / "limits.json"
+    write_readings(good, *steady())
+    write_readings(bad, *batch("new", 100, 15, contrast="0.20"))
+    first = audit(good, None, tmp_path / "1", frozen=limits)
+    assert not [finding for finding in said(first) if "limit " in finding]
+    assert read_frozen(limits)["no_read"].centre == 0.025
+    later = audit(bad, None, tmp_path / "2", baseline=limits)
+    assert said(later) == [
+        "warning: batch new: no-read rate 15.00 % (15 of 100) is above the limit 7.18 %: "
+        "look at the mark, the lens and the light.",
+        "warning: batch new: mean contrast 0.2, moving average 0.444, is below the limit 0.4997: "
+        "look at the light and the depth of the mark.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}x", '{"no_read": 3}', '{"other": {}}', '{"no_read": {"kind": "mean"}}']
+)
+def test_limits_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "limits.json").write_text(text)
+    with pytest.raises(RecordsError) as caught:
+        read_frozen(tmp_path / "limits.json")
+    assert str(caught.value) == f"{tmp_path}/limits.json: holds no frozen limits. Make it: audit --freeze."
+
+
+def test_limits_of_few_batches_are_not_frozen(tmp_path: Path) -> None:
+    write_readings(tmp_path / "r.csv", *batch("a", 3, 0), *batch("b", 3, 0))
+    with pytest.raises(RecordsError) as caught:
+        audit(tmp_path / "r.csv", None, tmp_path / "out", frozen=tmp_path / "limits.json")
+    assert "limits.json: limits need 8 batches, here are 2. Audit more of them together." in str(caught.value)
+
+
+def test_a_slow_fall_is_seen_by_the_moving_average_and_by_its_run() -> None:
+    lines = [
+        row
+        for b in range(24)
+        for row in batch(
+            f"b{b:02d}", 5, 0, day=b + 1, contrast=f"{0.5 + 0.01 * (-1) ** b - 0.02 * max(0, b - 12):.3f}"
+        )
+    ]
+    done = examine(readings(*lines), None)
+    assert any("mean contrast" in finding and "moving average" in finding for finding in said(done))
+    assert any("mean contrast: 9 batches in a row on the wrong side of the mean" in f for f in said(done))
+
+
+def test_codes_that_fail_their_format_are_followed_where_the_reader_says_so() -> None:
+    lines = [line(f"b/{i}.png", "1", verdict="obeys" if i else "likely misprint") for i in range(4)]
+    total = examine(readings(*lines, line("b/9.png", "1")), None).total
+    assert (total.verdicts, total.misformed) == (4, 1)
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+
+def test_what_to_label_is_a_fair_draw_that_anyone_can_repeat() -> None:
+    lines = [
+        line(f"{name}/{i}.png", "1", sha256=f"{hash_:08x}")
+        for name, size in (("large", 60), ("small", 30), ("tiny", 10))
+        for i, hash_ in enumerate(np.random.default_rng(len(name)).integers(0, 2**31, size))
+    ]
+    done = examine(readings(*lines), None, Question(sample=20))
+    drawn = done.sampling
+    assert drawn["batch"].value_counts().to_dict() == {"large": 12, "small": 6, "tiny": 2}
+    assert set(drawn["text"]) == {""}
+    again = examine(readings(*lines[::-1]), None, Question(sample=20)).sampling
+    assert set(again["filename"]) == set(drawn["filename"])
+
+
+def test_what_has_a_truth_is_not_labelled_again() -> None:
+    done = examine(readings(line("a.png", "1"), line("b.png", "1")), truths(("a.png", "1")))
+    assert done.sampling["filename"].tolist() == ["b.png"]
+
+
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=8), most=st.integers(1, 60))
+@settings(deadline=None)
+def test_a_draw_is_as_large_as_asked_and_from_every_batch_by_its_share(sizes: list[int], most: int) -> None:
+    batches = [f"b{b}" for b, size in enumerate(sizes) for _ in range(size)]
+    names = [f"{i}.png" for i in range(len(batches))]
+    rows = pd.DataFrame({"image": names, "batch": batches, "sha256": names, "known": False})
+    drawn = sampling_list(rows, most)["batch"].value_counts()
+    assert drawn.sum() == min(most, len(names))
+    for b, size in enumerate(sizes):
+        assert abs(drawn.get(f"b{b}", 0) - size * min(1, most / len(names))) < 1
+
+
+def test_a_filled_in_draw_is_a_truth_table(tmp_path: Path) -> None:
+    write_readings(tmp_path / "readings.csv", line("a.png", "1"), line("b.png", "2"))
+    audit(tmp_path, None, tmp_path / "out")
+    filled = pd.read_csv(tmp_path / "out" / "sampling.csv", dtype=str).assign(text=["1", "3"])
+    (tmp_path / "labels.csv").write_bytes(filled.to_csv(index=False, sep=";").encode("utf-8-sig"))
+    done = audit(tmp_path, tmp_path / "labels.csv", tmp_path / "out2")
+    assert (done.total.strict.right, done.total.strict.wrong) == (1, 1)
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+def test_the_workbook_holds_every_table_and_texts_stay_texts(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    write_readings(tmp_path / "readings.csv", line("a.png", "007"), line("b.png", "=1+1"))
+    (tmp_path / "labels.csv").write_text("filename,text\na.png,7\nb.png,=1+2\n")
+    for name in ("1", "2"):
+        done = audit(tmp_path, tmp_path / "labels.csv", tmp_path / name, excel=True)
+    assert (tmp_path / "1" / "audit.xlsx").read_bytes() == (tmp_path / "2" / "audit.xlsx").read_bytes()
+    book = openpyxl.load_workbook(io.BytesIO((tmp_path / "1" / "audit.xlsx").read_bytes()))
+    assert book.sheetnames == list(tables(done))
+    rows = list(book["errors"].iter_rows(values_only=True))
+    at = rows[0].index("text")
+    assert {row[at] for row in rows[1:]} == {"007", "=1+1"}
+    assert {cell.data_type for cell in book["errors"]["D"]} == {"s"}
+
+
+def test_markdown_cannot_be_broken_by_a_cell(tmp_path: Path) -> None:
+    write_readings(tmp_path / "readings.csv", line("a|b.png", "x|`<b>*"))
+    (tmp_path / "labels.csv").write_text("filename,text\na|b.png,1\n")
+    audit(tmp_path, tmp_path / "labels.csv", tmp_path / "out")
+    text = (tmp_path / "out" / "audit.md").read_text("utf-8")
+    row = next(one for one in text.splitlines() if one.startswith("| a&#124;b"))
+    assert row.count("|") == 6
+    assert "<b>" not in text
+
+
+def test_json_holds_every_short_table(tmp_path: Path) -> None:
+    write_readings(tmp_path / "readings.csv", *steady(2, 5))
+    audit(tmp_path, None, tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))
+    assert document["calibration"] == {"images": 0, "brier": None, "ece": None, "aurc": None}
+    assert document["trends"][0]["measure"] == "no_read"
+    assert document["sampling"] == 10

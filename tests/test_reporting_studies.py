@@ -1,0 +1,231 @@
+"""Two readers, people and the reader, plans: the studies around an audit, and their commands."""
+
+import hashlib
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from audit_cases import DATA, line, readings, truths, write_readings
+from typer.testing import CliRunner
+
+from serialread.cli import app
+from serialread.errors import RecordsError
+from serialread.reporting import agree, audit, compare
+from serialread.reporting.agreeing import examine_calls
+from serialread.reporting.charts import ticks
+from serialread.reporting.comparing import examine_two
+from serialread.reporting.tables import read_columns
+
+# --- two readers ----------------------------------------------------------------------------------
+
+
+def side(texts: str) -> list[dict[str, str]]:
+    return [line(f"{i:02d}.png", text) for i, text in enumerate(texts)]
+
+
+def test_the_better_reader_is_shown_by_the_pictures_that_differ(tmp_path: Path) -> None:
+    # 12 pictures of truth X: a alone right on 1, b alone on 9; p = 2 (1 + 10) / 1024
+    a, b = write_readings(tmp_path / "a.csv", *side("XX" + "O" * 9 + "O")), tmp_path / "b.csv"
+    write_readings(b, *side("OX" + "X" * 9 + "Q"))
+    (tmp_path / "t.csv").write_text("filename,text\n" + "".join(f"{i:02d}.png,X\n" for i in range(12)))
+    words = compare(a, b, tmp_path / "t.csv", tmp_path / "out")
+    assert "9 better, 1 worse. B reads better than A: +66.67 points" in words
+    figures = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert (figures["right_a"], figures["right_b"], figures["p"]) == (2, 10, pytest.approx(22 / 1024))
+    lines = (tmp_path / "out" / "compare.csv").read_text().splitlines()
+    assert lines[1].startswith("worse,00.png,X,X,O,")
+    assert [one.split(",")[0] for one in lines[2:]] == ["better"] * 9 + ["otherwise"]
+    assert "# Comparison of two readers" in (tmp_path / "out" / "compare.md").read_text()
+
+
+def test_pictures_that_changed_or_that_one_side_lacks_are_left_out_and_said() -> None:
+    a = readings(line("a.png", "1"), line("b.png", "1"), line("c.png", "1"))
+    b = readings(line("a.png", "1"), line("b.png", "1", sha256="other"), line("d.png", "1"))
+    done = examine_two(a, b, truths(*[(f"{name}.png", "1") for name in "abcd"]))
+    assert (done.images, done.better, done.worse, done.p) == (1, 0, 0, 1.0)
+    assert done.verdict.startswith("No difference is shown: +0.00 points")
+    assert [finding.text for finding in done.findings] == [
+        "1 picture changed between the runs, left out.",
+        "2 pictures read by one side alone, left out: c.png, d.png.",
+    ]
+
+
+def test_readers_of_other_pictures_are_not_compared() -> None:
+    with pytest.raises(
+        RecordsError, match=r"no picture that readings.csv has too, with a truth. Read the same"
+    ):
+        examine_two(readings(line("a.png", "1")), readings(line("b.png", "1")), truths(("a.png", "1")))
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+CALLS = """filename,appraiser,trial,text
+p1.png,Anna,1,A1
+p1.png,Anna,2,A1
+p2.png,Anna,1,
+p2.png,Anna,2,B2
+p3.png,Anna,1,
+p3.png,Anna,2,
+p1.png,Ben,1,A1
+p1.png,Ben,2,A1
+p2.png,Ben,1,B2
+p2.png,Ben,2,B2
+p3.png,Ben,1,C
+p3.png,Ben,2,
+"""
+TRUTH = "filename,text\np1.png,A 1\np2.png,B2\np3.png,\n"
+
+
+def study(tmp_path: Path, calls: str = CALLS) -> tuple[Path, Path]:
+    (tmp_path / "calls.csv").write_text(calls)
+    (tmp_path / "truth.csv").write_text(TRUTH)
+    return tmp_path / "calls.csv", tmp_path / "truth.csv"
+
+
+def test_people_are_judged_as_worked_by_hand(tmp_path: Path) -> None:
+    calls, truth = study(tmp_path)
+    words = agree(calls, truth, tmp_path / "out")
+    figures = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    anna, ben = figures["appraisers"]
+    names = ("parts", "effective", "good_calls", "refused", "misread", "bad_calls", "missed", "steady")
+    assert [anna[name] for name in names] == [3, 2, 4, 1, 0, 2, 0, 2]
+    assert [ben[name] for name in names] == [3, 2, 4, 0, 0, 2, 1, 2]
+    assert anna["false_alarm_rate"] == 0.25
+    assert ben["miss_rate"] == 0.5
+    # Anna's trials: A1 A1, - B2, - -: p = 2/3, chance (1/3)^2 + (1/2)^2 + (1/6)^2 = 7/18, kappa 5/11
+    assert anna["kappa_within"] == pytest.approx(5 / 11, abs=1e-6)
+    assert words.startswith(
+        "Anna: effective 66.67 % of 3 parts, misread 0.00 %, miss 0.00 %, false alarm 25.00 %"
+    )
+    assert "# Agreement of appraisers" in (tmp_path / "out" / "agreement.md").read_text()
+
+
+def test_the_reader_takes_part(tmp_path: Path) -> None:
+    calls, truth = study(tmp_path)
+    lines = [line("p1.png", "A1"), line("p2.png", "8Z"), line("p3.png", "C3", decision="REJECT")]
+    write_readings(tmp_path / "readings.csv", *lines)
+    agree(calls, truth, tmp_path / "out", tmp_path)
+    *_, reader = json.loads((tmp_path / "out" / "agreement.json").read_text())["appraisers"]
+    assert (reader["appraiser"], reader["effective"], reader["misread"]) == ("reader", 2, 1)
+    assert (reader["missed"], reader["kappa_within"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("calls", "message"),
+    [
+        (CALLS + "p1.png,Ben,2,A1\n", "p1.png: Ben calls it twice in trial '2'. Number the trials."),
+        ("filename,appraiser,trial,text\nq.png,Ben,1,A1\n", "no call on a part of "),
+        (
+            "filename,appraiser,text\n",
+            "no column trial. Its first line must name the columns filename,appraiser,",
+        ),
+        ("filename,appraiser,trial,text\n", "no line in it. Add one: filename,appraiser,trial,text."),
+    ],
+)
+def test_calls_without_use_are_one_clear_line(tmp_path: Path, calls: str, message: str) -> None:
+    paths = study(tmp_path, calls)
+    with pytest.raises(RecordsError) as caught:
+        agree(*paths, tmp_path / "out")
+    assert message in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_left_out_of_a_study_is_said(tmp_path: Path) -> None:
+    calls, _ = study(tmp_path, CALLS + "p9.png,Ben,1,A1\np1.png,Ben,3,A1\n")
+    done = examine_calls(
+        read_columns(calls, ("filename", "appraiser", "trial", "text")),
+        truths(("p1.png", "A1"), ("p2.png", "B2"), ("p3.png", "1"), ("p3.png", "2")),
+    )
+    assert [finding.text for finding in done.findings] == [
+        "1 part with several truths, left out: p3.png.",
+        "2 parts without truth, left out: p3.png, p9.png.",
+        "1 part not called by all in all trials: not in the kappa between them.",
+    ]
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def invoke(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [*map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_plans_are_printed() -> None:
+    assert re.search(r"^ +0 +2,995 +54.93 %$", invoke("audit-plan", "--target", 0.999), re.MULTILINE)
+    assert "Look at 80 parts; accept the lot with 1 bad or fewer, reject it with 2 or more." in invoke(
+        "audit-plan", "--aql", 0.65, "--lot", 1200
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["--lot", "5"], ["--target", "0.9", "--aql", "1"], ["--aql", "1"]])
+def test_a_plan_for_nothing_in_particular_is_wrong_usage(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, ["audit-plan", *arguments]).exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--target", "2"], ["--aql", "0.7", "--lot", "100"]])
+def test_a_plan_that_cannot_be_is_told(arguments: list[str]) -> None:
+    assert isinstance(CliRunner().invoke(app, ["audit-plan", *arguments]).exception, RecordsError)
+
+
+def test_an_audit_leaves_a_line_in_the_log_that_can_be_verified(tmp_path: Path) -> None:
+    out, labels = tmp_path / "out", DATA / "labels.csv"
+    invoke("audit", DATA, "--truth", labels, "--out", out, "--operator", "Anna", "--excel")
+    assert "1 lines, the chain is whole; 16 files as they were written." in invoke(
+        "audit-verify", out / "runs.log"
+    )
+    (out / "batches.csv").write_text("better\n")
+    broken = CliRunner().invoke(app, ["audit-verify", str(out / "runs.log")])
+    assert (broken.exit_code, broken.output.count("\n")) == (1, 1)
+    assert "batches.csv was changed after the run of line 1." in broken.output
+
+
+def test_two_audits_and_a_study_run_from_the_command_line(tmp_path: Path) -> None:
+    labels, calls = DATA / "labels.csv", tmp_path / "calls.csv"
+    calls.write_text("filename;appraiser;trial;text\nday1/a.png;Anna;1;00123\n")
+    assert "0 better, 0 worse" in invoke("audit-compare", DATA, DATA, "--truth", labels, "--out", tmp_path)
+    shown = invoke("audit-agreement", calls, "--truth", labels, "--results", DATA, "--out", tmp_path)
+    assert "Anna: effective 100.00 % of 1 parts" in shown
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_only_the_page_s_own_script_may_run_and_every_chart_is_whole(tmp_path: Path) -> None:
+    lines = [line(f"b{b}/<{i}>.png", "B8", contrast=f"0.{b + 1}") for b in range(9) for i in range(3)]
+    write_readings(tmp_path / "readings.csv", *lines)
+    labels = "".join(f"{one['image']},{'BB' if i % 3 else 'B8'}\n" for i, one in enumerate(lines))
+    (tmp_path / "labels.csv").write_text("filename,text\n" + labels)
+    audit(tmp_path, tmp_path / "labels.csv", tmp_path / "out")
+    html = (tmp_path / "out" / "report.html").read_text("utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert f"script-src 'sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in html
+    charts = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+    assert len(charts) == 8
+    for chart in charts:
+        root = ElementTree.fromstring(chart)
+        assert root.get("aria-label")
+        assert "nan" not in chart
+    assert html.count("<details>") == len(charts)
+
+
+def test_ten_thousand_readings_make_a_page_below_five_megabytes(tmp_path: Path) -> None:
+    lines = [
+        line(f"b{i // 100}/{i:05d}.png", f"SN{i:08d}", confidence=f"{i % 97 / 97:.3f}") for i in range(10_000)
+    ]
+    write_readings(tmp_path / "readings.csv", *lines)
+    labels = "".join(f"{one['image']},SN{i + (i % 7 == 0):08d}\n" for i, one in enumerate(lines))
+    (tmp_path / "labels.csv").write_text("filename,text\n" + labels)
+    audit(tmp_path, tmp_path / "labels.csv", tmp_path / "out")
+    assert (tmp_path / "out" / "report.html").stat().st_size < 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"), [((0, 1), [0, 0.2, 0.4, 0.6, 0.8, 1]), ((0.5, 3.5), [1, 2, 3]), ((2, 2), [2])]
+)
+def test_axes_have_round_numbers(span: tuple[float, float], expected: list[float]) -> None:
+    assert ticks(span) == expected

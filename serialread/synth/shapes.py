@@ -1,4 +1,4 @@
-"""What a character's shape is, whatever it is made of: an outline, single strokes, or dots of a matrix.
+"""What a character's shape is, whatever it is made of: an outline, strokes, dots of a matrix, segments.
 
 Lengths are in cap heights, y down, baseline at 0.
 """
@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.synth.faces import Dots, Outline, Strokes, glyph
+from serialread.synth.faces import Dots, Outline, Segments, Strokes, glyph
 
-Face = Outline | Strokes | Dots
+Face = Outline | Strokes | Dots | Segments
 Points = NDArray[np.float64]
 
 _CAP_PX = (
@@ -30,7 +30,7 @@ def advance(face: Face, char: str) -> float:
     match face:
         case Outline():
             return glyph(face, char, _CAP_PX).advance / _CAP_PX
-        case Strokes():
+        case Strokes() | Segments():
             return face.advances[char]
         case Dots():
             return (face.cols + 1) / (face.rows - 1) if char in face.glyphs else _missing(char)
@@ -50,6 +50,8 @@ def extent(face: Face, char: str) -> tuple[float, float, float, float]:
             points, margin = np.concatenate(strokes(face, char)), 0.05
         case Dots():
             points, margin = dots(face, char), BODY / (face.rows - 1)
+        case Segments():
+            points, margin = np.concatenate(segments(face, char, 0.12, 0.0)), 0.0
         case _:
             assert_never(face)
     (x0, y0), (x1, y1) = points.min(0) - margin, points.max(0) + margin
@@ -68,6 +70,12 @@ def dots(face: Dots, char: str) -> Points:
     row, column = np.nonzero(np.array([[c != "." for c in line] for line in face.glyphs[char]]))
     pitch = 1 / (face.rows - 1)
     return np.stack([column * pitch, row * pitch - 1], axis=1)
+
+
+@lru_cache(maxsize=5_000)
+def segments(face: Segments, char: str, thick: float, gap: float) -> tuple[Points, ...]:
+    """Polygons [k, 2] of a character on a seven-segment display."""
+    return face.polygons(char, thick, gap)
 
 
 def along(lines: tuple[Points, ...], pitch: float) -> Points:

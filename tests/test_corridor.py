@@ -27,7 +27,7 @@ LEFT_OF_THE_DOOR = (
     "reporting",
     "weights",
 )
-BEHIND_THE_DOOR = ("model", "checkpoint", "training", "cli")
+BEHIND_THE_DOOR = ("model", "checkpoint", "training", "cli_data", "cli")
 ROOMS = (*LEFT_OF_THE_DOOR, *BEHIND_THE_DOOR)
 BEHIND_ONLY = {"torch", "onnx", "onnxscript", "torchvision"}
 

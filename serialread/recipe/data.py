@@ -226,6 +226,10 @@ class DataRecipe(Section):
     surfaces: Surfaces = Surfaces()
     camera: Camera = Camera()
 
+    def by_process(self) -> tuple["DataRecipe", ...]:
+        """One recipe for each of the processes, with everything else as it is."""
+        return tuple(self.model_copy(update={"processes": (process,)}) for process in self.processes)
+
     @property
     def longest(self) -> int:
         """Most characters of a code."""

@@ -16,6 +16,7 @@ from serialread.recipe.processes import Process
 from serialread.records import Origin, Pixels, Sample
 from serialread.synth import faces, processes, surroundings
 from serialread.synth.camera import photograph
+from serialread.synth.chance import weighted
 from serialread.synth.drawing import Mark, draw
 from serialread.synth.exposure import Parameters, Shaded
 from serialread.synth.layout import Line, set_line
@@ -65,8 +66,7 @@ def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
 
 
 def _process(recipe: DataRecipe, rng: np.random.Generator) -> Process:
-    weights = np.array([p.weight for p in recipe.processes])
-    return recipe.processes[rng.choice(len(weights), p=weights / weights.sum())]
+    return recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
 
 
 @lru_cache(maxsize=8)
@@ -144,8 +144,7 @@ def _marked(mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: n
     if not part or not processes.has_depth(process):
         return processes.shade(mark, process, line.around, recipe.surfaces, rng)
     gaps = line.boxes[1:, 0] - line.boxes[:-1, 2]
-    likely = np.maximum(gaps, 1) ** 3  # at a gap, if there is one
-    after = int(rng.choice(len(gaps), p=likely / likely.sum()))
+    after = weighted((np.maximum(gaps, 1) ** 3).tolist(), rng)  # at a gap, if there is one
     cut = round((line.boxes[after, 2] + line.boxes[after + 1, 0]) / 2)
     deep, printed = mark.divided(cut)
     if rng.random() < 0.7:  # what is printed mostly comes first

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import assert_never
 
 import cv2
 import numpy as np
@@ -97,7 +97,7 @@ def draw(face: Face, line: Line, tool: Tool, rng: np.random.Generator) -> Mark:
         where = (slice(top, bottom), slice(left, right))
         np.maximum(coverage[where], patch, out=coverage[where])
         if index < line.length:
-            owners[where][body > _OWNED] = index + 1
+            np.putmask(owners[where], body > _OWNED, index + 1)
     for extra in line.extras:
         points = np.round(extra.points * (1 << _SHIFT)).astype(np.int32)
         if extra.filled:
@@ -111,10 +111,8 @@ def draw(face: Face, line: Line, tool: Tool, rng: np.random.Generator) -> Mark:
 
 def _places(face: Face, line: Line) -> list[tuple[int, int, int, int]]:
     """The rectangle left, top, right, bottom of every character, with room for its stroke, on the canvas."""
-    boxes = np.array([shapes.extent(face, char) for char in line.chars])
-    flat = np.ones((len(boxes), 4, 3))
-    flat[:, :, 0], flat[:, :, 1] = boxes[:, [0, 2, 2, 0]], boxes[:, [1, 1, 3, 3]]
-    corners = np.einsum("nij,nkj->nki", line.matrices[:, :2], flat)
+    flat = np.array([shapes.corners(face, char) for char in line.chars])
+    corners = flat @ line.matrices[:, :2].transpose(0, 2, 1)
     reach = 2 + (0.2 * np.abs(line.matrices[:, 1, 1:2])).astype(int)
     low = np.maximum(np.floor(corners.min(1)).astype(int) - reach, 0)
     high = np.minimum(np.ceil(corners.max(1)).astype(int) + reach, line.size[::-1])
@@ -160,17 +158,17 @@ def _patch(
     match face:
         case Outline():
             alpha, to_caps = shapes.outline(face, char)
-            patch = cv2.warpAffine(alpha, (matrix @ to_caps)[:2], (size[1], size[0]), flags=cv2.INTER_LINEAR)
+            to_patch = (matrix @ to_caps)[:2]
+            patch = np.asarray(cv2.warpAffine(alpha, to_patch, (size[1], size[0])), np.uint8)
             if tool.bridge:
                 patch = _bridged(patch, face, char, matrix, tool.bridge)
-            return np.asarray(patch, np.uint8), np.asarray(patch, np.uint8)
+            return patch, patch
         case Strokes():
-            lines = shapes.strokes(face, char)
             if tool.pitch is None:
-                patch = _polylines(lines, matrix, size, tool.width * _scale(matrix))
+                patch = _polylines(face, char, matrix, size, tool.width * _scale(matrix))
                 return patch, patch
-            patch = _dots(shapes.along(lines, tool.pitch), tool.pitch, matrix, size, tool, rng)
-            return patch, _polylines(lines, matrix, size, 0.8 * tool.pitch * _scale(matrix))
+            patch = _dots(shapes.along(face, char, tool.pitch), tool.pitch, matrix, size, tool, rng)
+            return patch, _polylines(face, char, matrix, size, 0.8 * tool.pitch * _scale(matrix))
         case Dots():
             pitch = 1 / (face.rows - 1)
             points = shapes.dots(face, char)
@@ -204,30 +202,27 @@ def _polygons(
 
 
 def _bridged(
-    patch: Any, face: Outline, char: str, matrix: NDArray[np.float64], width: float
+    patch: Pixels, face: Outline, char: str, matrix: NDArray[np.float64], width: float
 ) -> NDArray[np.uint8]:
     """Keep the bridge that holds a stencil's island: an upright bar through the middle."""
     if char not in _ISLANDS:
-        return np.asarray(patch, np.uint8)
+        return patch
     x0, y0, x1, y1 = shapes.extent(face, char)
     middle = (x0 + x1) / 2
     bar = np.array([[middle - width / 2, y0 - 1], [middle + width / 2, y0 - 1]])
     bar = np.concatenate([bar, bar[::-1] + np.array([0, y1 - y0 + 2])])
-    patch = np.array(patch, np.uint8)
     moved = np.round(shapes.transform(bar, matrix) * (1 << _SHIFT)).astype(np.int32)
     return np.asarray(cv2.fillPoly(patch, [moved], 0, cv2.LINE_AA, _SHIFT), np.uint8)
 
 
 def _polylines(
-    lines: tuple[NDArray[np.float64], ...],
-    matrix: NDArray[np.float64],
-    size: tuple[int, int],
-    width_px: float,
+    face: Strokes, char: str, matrix: NDArray[np.float64], size: tuple[int, int], width_px: float
 ) -> Pixels:
+    points, begins = shapes.joined(face, char)
+    moved = np.rint(shapes.transform(points, matrix) * (1 << _SHIFT)).astype(np.int32)
     patch = np.zeros(size, np.uint8)
-    moved = [np.round(shapes.transform(p, matrix) * (1 << _SHIFT)).astype(np.int32) for p in lines]
-    moved = [np.repeat(p, 2, axis=0) if len(p) == 1 else p for p in moved]
-    cv2.polylines(patch, moved, False, 255, max(round(width_px), 1), cv2.LINE_AA, _SHIFT)
+    lines = np.split(moved, begins) if begins else [moved]
+    cv2.polylines(patch, lines, False, 255, max(round(width_px), 1), cv2.LINE_AA, _SHIFT)
     return patch
 
 

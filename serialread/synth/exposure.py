@@ -68,23 +68,26 @@ def expose(
     around = (body > 0.15).astype(np.uint8)
     power = spread(signal, around)
     # a pattern as coarse as a stroke disturbs; a signal that outlives the network's scale helps
-    noise = 0.5 * (spread(blurred(pattern, 1.5), around) + spread(pattern, around)) + 1e-6
-    lasting = spread(blurred(signal, 1.5), around) / max(power, 1e-6)
+    noise = 0.5 * (_coarse(pattern, around) + spread(pattern, around)) + 1e-6
+    lasting = _coarse(signal, around) / max(power, 1e-6)
     gain = wanted.strength / max(power, 1e-4)
     own = min(gain, wanted.strength * lasting / (wanted.legible * noise))
-    uneven = np.clip(soft * np.float32(1 / max(float(soft.mean()), 1e-3)) - 1, -1, 1.5)
-    pixels = (1 + np.float32(wanted.evenness) * uneven) * falloff(bare.shape, rng) * np.float32(wanted.level)
-    signal = np.float32(gain) * signal
-    pixels += np.float32(own) * pattern
-    pixels += signal
+    kept = wanted.evenness / max(cv2.mean(soft)[0], 1e-3)
+    uneven = np.clip(soft * np.float32(kept), 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
+    signal = signal * np.float32(gain)
+    pixels = np.asarray(cv2.scaleAdd(pattern, own, signal), np.float32)
+    pixels += uneven * (falloff(bare.shape, rng) * np.float32(wanted.level))
     if rng.random() < knobs.glare_share:
         pixels += glare(bare.shape, rng)
-    return within_range(Shaded(pixels.astype(np.float32, copy=False), signal, wanted.strength, {}))
+    return within_range(Shaded(pixels, signal, wanted.strength, {}))
 
 
 def within_range(shaded: Shaded) -> Shaded:
     """Expose so that hardly anything is burnt out or drowned: two in a hundred px at either end."""
-    low, high = (float(v) for v in np.percentile(shaded.pixels[1::3, ::3], (2, 98)))
+    sparse = shaded.pixels[1::3, ::3].ravel()
+    rank = len(sparse) // 50
+    ranked = np.partition(sparse, (rank, len(sparse) - 1 - rank))
+    low, high = float(ranked[rank]), float(ranked[-1 - rank])
     if low >= 0.0 and high <= 1.0:
         return shaded
     low, high = min(low, 0.0), max(high, 1.0)
@@ -99,6 +102,13 @@ def spread(field: Floats, where: Pixels) -> float:
     if count == 0:
         return float(cv2.norm(field, cv2.NORM_L2) / field.size**0.5)
     return float(cv2.norm(field, cv2.NORM_L2, where) / count**0.5)
+
+
+def _coarse(field: Floats, where: Pixels) -> float:
+    """Spread of what is left of a field at the network's scale."""
+    small = cv2.resize(field, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), 0.7)
+    return spread(np.asarray(small, np.float32), np.ascontiguousarray(where[1::2, 1::2]))
 
 
 def blurred(field: Floats, spread_px: float) -> Floats:

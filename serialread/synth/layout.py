@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from serialread.codes import without_blanks
 from serialread.recipe.data import Layout
-from serialread.synth.shapes import Face, advance, extent
+from serialread.synth import shapes
+from serialread.synth.shapes import Face, advance
 
 Matrices = NDArray[np.float64]
 Points = NDArray[np.float64]
@@ -84,7 +85,7 @@ def set_line(
     to_canvas, size = _canvas(crop, rows, widest)
     matrices = to_canvas @ matrices
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
-    scale = float(np.sqrt(abs(np.linalg.det(to_canvas[:2, :2]))))
+    scale = float((to_canvas[0, 0] * to_canvas[1, 1]) ** 0.5)
     return Line(
         chars=chars,
         length=len(code),
@@ -92,7 +93,7 @@ def set_line(
         boxes=np.concatenate([points.min(1), points.max(1)], axis=1),
         extras=tuple(_moved(e, to_canvas, scale) for e in (*logo, *frame)),
         size=size,
-        cap_px=float(np.median(np.sqrt(np.abs(np.linalg.det(matrices[: len(code), :2, :2]))))),
+        cap_px=_cap_px(matrices[: len(code)]),
         around=around,
         parameters={
             "around_deg": round(float(np.degrees(2 * around)), 1),
@@ -100,6 +101,12 @@ def set_line(
             "bend_deg": round(float(np.degrees(bend)), 1),
         },
     )
+
+
+def _cap_px(matrices: Matrices) -> float:
+    """Height of a capital, in the mean of both directions and the middle of all characters."""
+    areas = matrices[:, 0, 0] * matrices[:, 1, 1] - matrices[:, 0, 1] * matrices[:, 1, 0]
+    return float(sorted(np.abs(areas).tolist())[len(areas) // 2] ** 0.5)
 
 
 def _along_a_line(
@@ -217,11 +224,8 @@ def _moves(x: NDArray[np.float64], y: NDArray[np.float64]) -> Matrices:
 
 def _corners(code: str, face: Face, matrices: Matrices) -> Points:
     """Corners [n, 4, 2] of the characters after their matrices."""
-    boxes = np.array([extent(face, c) for c in code])
-    x = boxes[:, [0, 2, 2, 0]]
-    y = boxes[:, [1, 1, 3, 3]]
-    flat = np.stack([x, y, np.ones_like(x)], axis=2)
-    return np.asarray(np.einsum("nij,nkj->nki", matrices, flat)[:, :, :2], np.float64)
+    flat = np.array([shapes.corners(face, c) for c in code])
+    return np.asarray(flat @ matrices[:, :2].transpose(0, 2, 1), np.float64)
 
 
 def _bounds(corners: Points) -> tuple[float, float, float, float]:

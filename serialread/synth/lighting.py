@@ -5,9 +5,11 @@ looks straight down. Fields are float32 [H, W].
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from serialread.records import Floats
 
@@ -52,15 +54,18 @@ def lit(slope_x: Floats, slope_y: Floats, above: tuple[Light, ...], finish: Fini
     The highlight is Ward's (SIGGRAPH 1992), reduced to its exponent: on brushed metal it is long across the
     grain and short along it.
     """
-    f = np.float32
-    inverse = 1 / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
+    square = slope_x * slope_x + slope_y * slope_y
+    inverse = 1 / np.sqrt(1 + square)
+    along, across, turn = _facets(slope_x, slope_y, finish)
+    apart = along * along + across * across
     total = np.full(slope_x.shape, _AMBIENT, np.float32)
     for light in above:
-        towards = f(light.z * light.strength) - f(light.x * light.strength) * slope_x
-        towards -= f(light.y * light.strength) * slope_y
-        towards *= inverse
-        total += np.maximum(towards, 0, out=towards)
-        total += f(1.6 * finish.gloss * light.strength) * _highlight(slope_x, slope_y, light, finish)
+        power = light.strength
+        towards = cv2.addWeighted(slope_x, -light.x * power, slope_y, -light.y * power, light.z * power)
+        total += np.maximum(towards, 0) * inverse
+        a, b = turn @ (light.x / (1 + light.z), light.y / (1 + light.z))
+        shine = cv2.exp(cv2.addWeighted(along, -2 * a, across, -2 * b, -a * a - b * b) - apart)
+        total = np.asarray(cv2.scaleAdd(shine, 1.6 * finish.gloss * power, total), np.float32)
     return total
 
 
@@ -81,8 +86,8 @@ def bowed(
     size: tuple[int, int], slope_x: tuple[float, float], slope_y: tuple[float, float]
 ) -> tuple[Floats, Floats]:
     """Slopes of a bowed surface: ``slope_x`` at its left and right, ``slope_y`` at its top and bottom."""
-    across = np.linspace(*slope_x, size[1], dtype=np.float32)
-    down = np.linspace(*slope_y, size[0], dtype=np.float32)
+    across = _ramp(size[1]) * np.float32(slope_x[1] - slope_x[0]) + np.float32(sum(slope_x) / 2)
+    down = _ramp(size[0]) * np.float32(slope_y[1] - slope_y[0]) + np.float32(sum(slope_y) / 2)
     return np.broadcast_to(across[None], size), np.broadcast_to(down[:, None], size)
 
 
@@ -96,8 +101,7 @@ def slopes(height: Floats) -> tuple[Floats, Floats]:
 
 def falloff(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """Slow change of light across the crop, as a factor around 1."""
-    x = np.linspace(-0.5, 0.5, size[1], dtype=np.float32)
-    y = np.linspace(-0.5, 0.5, size[0], dtype=np.float32)
+    x, y = _ramp(size[1]), _ramp(size[0])
     sx, sy, bow = rng.normal(0, 0.22), rng.normal(0, 0.12), rng.normal(0, 0.25)
     along = 1 + np.float32(sx) * x + np.float32(bow) * x * x
     return np.asarray(along[None] + np.float32(sy) * y[:, None], np.float32)
@@ -114,15 +118,19 @@ def glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
     return np.asarray(across[None] * down[:, None], np.float32)
 
 
-def _highlight(slope_x: Floats, slope_y: Floats, light: Light, finish: Finish) -> Floats:
-    """How nearly each slope mirrors the light to the camera, 0..1."""
-    f = np.float32
-    off_x, off_y = slope_x + f(light.x / (1 + light.z)), slope_y + f(light.y / (1 + light.z))
+@lru_cache(maxsize=2048)
+def _ramp(count: int) -> Floats:
+    """From -0.5 to 0.5 in even steps."""
+    return np.linspace(-0.5, 0.5, count, dtype=np.float32)
+
+
+def _facets(slope_x: Floats, slope_y: Floats, finish: Finish) -> tuple[Floats, Floats, NDArray[np.float64]]:
+    """Slopes along and across the grain in units of what still shines, and the matrix that makes them so."""
     if finish.grain is None:
-        return np.asarray(cv2.exp((off_x * off_x + off_y * off_y) * f(-1 / _SHINY**2)), np.float32)
+        unit = np.float32(1 / _SHINY)
+        return slope_x * unit, slope_y * unit, np.eye(2) / _SHINY
     c, s = float(np.cos(finish.grain)), float(np.sin(finish.grain))
-    along, across = (
-        f(c / _ALONG) * off_x + f(s / _ALONG) * off_y,
-        f(c / _ACROSS) * off_y - f(s / _ACROSS) * off_x,
-    )
-    return np.asarray(cv2.exp(-(along * along + across * across)), np.float32)
+    turn = np.array([[c / _ALONG, s / _ALONG], [-s / _ACROSS, c / _ACROSS]])
+    along = cv2.addWeighted(slope_x, turn[0, 0], slope_y, turn[0, 1], 0)
+    across = cv2.addWeighted(slope_x, turn[1, 0], slope_y, turn[1, 1], 0)
+    return np.asarray(along, np.float32), np.asarray(across, np.float32), turn

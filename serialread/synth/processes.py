@@ -157,7 +157,7 @@ def _cutter(process: Engraved, rng: np.random.Generator) -> Tool:
 
 
 def _stylus(process: DotPeen, rng: np.random.Generator) -> Tool:
-    pitch = rng.uniform(*process.pitch)
+    pitch = round(rng.uniform(*process.pitch) * 200) / 200  # few pitches: the dots of each are kept
     return Tool(
         width=pitch,
         pitch=pitch,

@@ -11,6 +11,7 @@ from serialread.errors import ImageError, RecipeError
 from serialread.imaging.loading import load_image
 from serialread.recipe.data import SurfaceKind, Surfaces
 from serialread.records import Floats
+from serialread.synth.chance import weighted
 
 _TILE = (384, 1024)  # px at the working scale; large enough that two crops rarely show the same spot
 _TILES = 4  # per kind
@@ -42,14 +43,13 @@ def draw_surface(
 ) -> Surface:
     """Cut a patch of ``size`` from a random surface."""
     kinds = sorted(weights)
-    shares = np.array([weights[k] for k in kinds])
-    kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+    kind = kinds[weighted([weights[k] for k in kinds], rng)]
     relief, gloss = _tile(kind, int(rng.integers(_TILES)))
     turn = _turn(kind, rng)
     patch = _cut(relief, size, _scale(kind, rng), turn, rng)
     if kind == "photograph":
         return Surface(kind, patch, _photographed(knobs.photographs, size, rng), gloss)
-    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _cut(_tile("cast", 0)[0], size, 0.4, 0.0, rng)
+    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _coarse(_tile("cast", 0)[0], size, 0.4, rng)
     if kind in ("scale", "scene"):
         tone = tone + np.float32(rng.uniform(0.05, 0.3)) * _cut(_tile(kind, 1)[0], size, 1.0, 0.0, rng)
     if rng.random() < knobs.stain_share:
@@ -69,6 +69,12 @@ def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np
     return np.asarray(
         cv2.warpAffine(tile, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REFLECT), np.float32
     )
+
+
+def _coarse(tile: Floats, size: tuple[int, int], scale: float, rng: np.random.Generator) -> Floats:
+    """A part of a tile whose detail is too large to need every px: cut at half the size, then enlarged."""
+    half = _cut(tile, ((size[0] + 1) // 2, (size[1] + 1) // 2), 2 * scale, 0.0, rng)
+    return np.asarray(cv2.resize(half, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _scale(kind: str, rng: np.random.Generator) -> float:
@@ -177,10 +183,10 @@ def _scene(rng: np.random.Generator) -> Floats:
 
 def _stains(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     """Rust, oil, dirt: soft-edged patches that darken, sometimes brighten."""
-    field = _cut(_tile("cast", 2)[0], size, rng.uniform(0.15, 0.5), 0.0, rng)
-    field = field / (field.std() + np.float32(1e-6))
-    edge = np.float32(rng.uniform(-0.5, 1.2))
-    cover = 1 / (1 + np.exp(np.clip(-4 * (field - edge), -20, 20)))
+    field = _coarse(_tile("cast", 2)[0], size, rng.uniform(0.15, 0.5), rng)
+    steep = 4 / (float(cv2.meanStdDev(field)[1][0, 0]) + 1e-6)
+    edge = np.float32(4 * rng.uniform(-0.5, 1.2))
+    cover = 1 / (1 + cv2.exp(np.clip(edge - field * np.float32(steep), -20, 20)))
     depth = rng.uniform(0.1, 0.45) * (1 if rng.random() < 0.8 else -0.6)
     return np.asarray(1 - np.float32(depth) * cover, np.float32)
 

@@ -2,12 +2,11 @@
 
 import itertools
 import string
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serialread.recipe.data import Texts
+from serialread.synth.chance import weighted
 
 _SEPARATORS = "--./"
 _SYMBOLS = "-./()+:,#&*<>=_\"'%"
@@ -18,10 +17,9 @@ _ALIKE = ("0ODQ", "1Il7", "2Z", "5S", "8B3", "6Gb", "UV", "4A", "nh", "ceo", "rn
 
 def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
     """Draw a code with its gaps; without blanks it has 1..``longest`` characters."""
-    weights = np.array([texts.digits, texts.mixed, texts.templates, texts.arbitrary])
-    kind = rng.choice(4, p=weights / weights.sum())
+    kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
     if kind == 2:
-        return _fit(from_pattern(str(rng.choice(np.array(texts.patterns, dtype=object))), rng), longest)
+        return _fit(from_pattern(texts.patterns[rng.integers(len(texts.patterns))], rng), longest)
     length = _length(texts, longest, rng)
     text = (_digits, _mixed, None, _arbitrary)[kind](length, texts, rng)  # type: ignore[misc]
     if kind != 0 and rng.random() < texts.confusable_share:
@@ -65,8 +63,7 @@ def _pick(pool: str, rng: np.random.Generator) -> str:
 def _length(texts: Texts, longest: int, rng: np.random.Generator) -> int:
     if rng.random() < texts.long_share:
         return int(rng.integers(1, longest + 1))
-    weights = np.array(texts.lengths[:longest])
-    return int(rng.choice(len(weights), p=weights / weights.sum())) + 1
+    return weighted(texts.lengths[:longest], rng) + 1
 
 
 def _digits(length: int, texts: Texts, rng: np.random.Generator) -> str:
@@ -79,9 +76,9 @@ def _mixed(length: int, texts: Texts, rng: np.random.Generator) -> str:
 
 def _arbitrary(length: int, texts: Texts, rng: np.random.Generator) -> str:
     """Letters and digits in one style: small, Capitalised, CAPITALS, MixedCase."""
-    weights = np.array(texts.styles)
-    style = rng.choice(4, p=weights / weights.sum())
-    text = _letters_and_digits(length, float(rng.choice(np.array(texts.digit_shares))), texts, rng)
+    style = weighted(texts.styles, rng)
+    digits = texts.digit_shares[rng.integers(len(texts.digit_shares))]
+    text = _letters_and_digits(length, digits, texts, rng)
     if style == 3:
         return "".join(c.upper() if rng.random() < 0.5 else c for c in text)
     return (text, text.capitalize(), text.upper())[style]
@@ -98,17 +95,10 @@ def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> st
     """Characters of a pool, evenly or by the recipe's weights."""
     if not texts.frequencies:
         return "".join(_pick(pool, rng) for _ in range(length))
-    chars, ends = _shares(pool, tuple(sorted(texts.frequencies.items())))
-    return "".join(chars[np.searchsorted(ends, rng.random(), side="right")] for _ in range(length))
-
-
-@lru_cache(maxsize=16)
-def _shares(pool: str, frequencies: tuple[tuple[str, float], ...]) -> tuple[str, NDArray[np.float64]]:
-    """The characters of a pool that have a weight, and the upper ends of their shares of 0..1."""
-    known = dict(frequencies)
-    chars = "".join(c for c in pool if known.get(c, 0) > 0) or pool
-    weights = np.array([known.get(c, 0) or 1.0 for c in chars])
-    return chars, np.cumsum(weights)[:-1] / weights.sum()
+    weights = tuple(texts.frequencies.get(c, 0.0) for c in pool)
+    if sum(weights) <= 0:
+        weights = (1.0,) * len(pool)
+    return "".join(pool[weighted(weights, rng)] for _ in range(length))
 
 
 def _confused(text: str, rng: np.random.Generator) -> str:
@@ -124,7 +114,7 @@ def _lookalike(char: str, rng: np.random.Generator) -> str:
 def _with_symbol(text: str, rng: np.random.Generator) -> str:
     """Separators between groups, or a symbol anywhere, in the place of a character."""
     chars = list(text)
-    pool = (_SEPARATORS, _SYMBOLS, _RARE)[rng.choice(3, p=(0.6, 0.3, 0.1))]
+    pool = (_SEPARATORS, _SYMBOLS, _RARE)[weighted((0.6, 0.3, 0.1), rng)]
     symbol = _pick(pool, rng)
     for place in rng.choice(len(chars), size=min(int(rng.integers(1, 4)), len(chars) - 1), replace=False):
         chars[place] = symbol if rng.random() < 0.8 else _pick(pool, rng)

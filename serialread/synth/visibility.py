@@ -26,7 +26,7 @@ def visibility(shaded: Shaded, boxes: NDArray[np.float64], rows: int, noise: flo
     size = (max(round(shaded.pixels.shape[1] * scale), 4), rows)
     signal = _seen(shaded.signal, size)
     ground = _seen(shaded.pixels, size) - signal
-    ground -= cv2.GaussianBlur(ground, (0, 0), max(rows / 8, 1.0))
+    ground -= cv2.blur(ground, (rows // 3, rows // 3))
     places = np.stack([boxes[:, ::2] * (size[0] / shaded.pixels.shape[1]), boxes[:, 1::2] * scale], axis=2)
     low = np.clip(np.floor(places[:, 0]), 0, np.array(size) - 1).astype(int)
     high = np.clip(np.ceil(places[:, 1]), low + 1, np.array(size)).astype(int)

@@ -226,7 +226,7 @@ class Pen(Section):
 class Display(Section):
     """A seven-segment display: liquid crystal, dark on bright, or light-emitting, bright on dark.
 
-    Characters that seven segments cannot show are replaced by digits.
+    Characters that it does not show are replaced by digits.
     """
 
     kind: Literal["display"]
@@ -242,6 +242,8 @@ class Display(Section):
     """Slant of the digits; every second display stands upright."""
     ghost: Span = (0.0, 0.22)
     """Contrast of segments that are off, as a part of the contrast of those that are on."""
+    letter_share: Share = 0.15
+    """Share of codes that keep the letters that seven segments can show; meters and scales show none."""
     point_share: Share = 0.4
     """Share of codes of digits alone that get a decimal point."""
     lit_share: Share = 0.2

@@ -37,7 +37,7 @@ def writable(text: str, process: Process, rng: np.random.Generator) -> str:
     """The text as the process can write it: a display shows few letters, and often a decimal point."""
     if not isinstance(process, Display):
         return text
-    text = segments.shown(text, rng)
+    text = segments.shown(text, rng, letters=rng.random() < process.letter_share)
     if len(text) > 2 and text.isdigit() and rng.random() < process.point_share:
         at = len(text) - int(rng.integers(1, min(len(text), 4)))
         text = f"{text[: at - 1]}.{text[at:]}"  # in the place of a digit: the length stays

@@ -87,12 +87,13 @@ def segment_faces() -> tuple[Segments, ...]:
     )
 
 
-def shown(text: str, rng: np.random.Generator) -> str:
-    """The text as a display can show it: letters in the case it has, digits for what it cannot show."""
+def shown(text: str, rng: np.random.Generator, *, letters: bool) -> str:
+    """The text as a display can show it: letters in the case it has or not at all, digits for the rest."""
     out = []
     for char in text:
         able = next((c for c in (char, char.swapcase()) if c in _ON or c in ".:" or c.isspace()), None)
-        out.append(able or str(rng.integers(10)))
+        keep = able is not None and (letters or not able.isalpha())
+        out.append(able if able is not None and keep else str(rng.integers(10)))
     return "".join(out)
 
 

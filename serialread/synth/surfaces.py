@@ -16,6 +16,8 @@ from serialread.synth.chance import weighted
 _TILE = (384, 1024)  # px at the working scale; large enough that two crops rarely show the same spot
 _TILES = 4  # per kind
 _GRAINED = frozenset(("brushed", "milled", "turned", "ground"))
+_PATCHY = {"scale": (0.05, 0.3), "scene": (0.1, 0.6)}
+"""Surfaces whose tone varies by itself, and by how much."""
 _PICTURES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"))
 _MOST_PHOTOGRAPHS = 200  # of a recipe: they stay in the memory of every worker
 
@@ -49,9 +51,9 @@ def draw_surface(
     patch = _cut(relief, size, _scale(kind, rng), turn, rng)
     if kind == "photograph":
         return Surface(kind, patch, _photographed(knobs.photographs, size, rng), gloss)
-    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _coarse(_tile("cast", 0)[0], size, 0.4, rng)
-    if kind in ("scale", "scene"):
-        tone = tone + np.float32(rng.uniform(0.05, 0.3)) * _cut(_tile(kind, 1)[0], size, 1.0, 0.0, rng)
+    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _coarse(_tones("cast", 0), size, 0.4, rng)
+    if kind in _PATCHY:
+        tone = tone + np.float32(rng.uniform(*_PATCHY[kind])) * _cut(_tones(kind, 1), size, 1.0, 0.0, rng)
     if rng.random() < knobs.stain_share:
         tone = tone * _stains(size, rng)
     if rng.random() < knobs.scratch_share:
@@ -133,6 +135,12 @@ def _tile(kind: str, number: int) -> tuple[Floats, float]:
     slopes = np.gradient(relief)
     steep = np.float32(np.sqrt(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) + 1e-6)
     return ((relief - relief.mean()) / steep).astype(np.float32), gloss
+
+
+@lru_cache(maxsize=8)
+def _tones(kind: str, number: int) -> Floats:
+    """A tile as a field of tones: mean 0, spread 1."""
+    return _unit(_tile(kind, number)[0])
 
 
 def _blur(field: Floats, spread: float, across: float | None = None) -> Floats:

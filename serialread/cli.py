@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from serialread import __version__, audit_desk
+from serialread import __version__, audit_desk, data_desk
 from serialread.errors import SerialreadError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_desk.app, name="data")
 
 
 def _version(asked: bool) -> None:
@@ -73,7 +74,8 @@ def preview(
     count: Annotated[int, typer.Option(min=1, help="Samples on the sheet.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other samples.")] = 0,
     columns: Annotated[int, typer.Option(min=1, help="Samples in a row.")] = 4,
-    masks: Annotated[bool, typer.Option("--masks", help="Tint each character's mask.")] = False,
+    masks: Annotated[bool, typer.Option("--masks", help="Tint each character's mask, draw its box.")] = False,
+    by_process: Annotated[bool, typer.Option("--by-process", help="As many of each process.")] = False,
 ) -> None:
     """Draw a contact sheet of a recipe's first samples, to look at before rendering many."""
     from serialread import synth
@@ -81,7 +83,10 @@ def preview(
     from serialread.synth.preview import contact_sheet, save
 
     asked = load(recipe, DataRecipe)
-    save(contact_sheet([synth.make_sample(asked, seed, i) for i in range(count)], columns, masks=masks), out)
+    parts = asked.by_process() if by_process else (asked,)
+    each = -(-count // len(parts))
+    samples = [synth.make_sample(part, seed, i) for part in parts for i in range(each)]
+    save(contact_sheet(samples[:count], columns, masks=masks), out)
     typer.echo(f"{out}: {count} samples")
 
 

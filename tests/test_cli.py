@@ -136,6 +136,17 @@ def test_preview_draws_a_sheet(recipe: Path, tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 3 * 60
 
 
+def test_preview_gives_every_process_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        synth, "make_sample", lambda recipe, seed, i: asked.append(recipe.processes) or stub(recipe, seed, i)
+    )
+    (tmp_path / "two.toml").write_text(RECIPE + '[[processes]]\nkind = "pen"\n')
+    done = invoke("preview", tmp_path / "two.toml", tmp_path / "s.png", "--count", 4, "--by-process")
+    assert done.exit_code == 0, done.output
+    assert [[p.kind for p in processes] for processes in asked] == [["ink"], ["ink"], ["pen"], ["pen"]]
+
+
 def test_preview_refuses_a_recipe_with_unknown_keys(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(RECIPE + "colour = 3\n")
     done = invoke("preview", recipe, tmp_path / "sheet.png")

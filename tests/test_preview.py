@@ -8,7 +8,7 @@ import pytest
 
 from serialread.errors import RecordsError
 from serialread.records import Origin, Sample
-from serialread.synth.preview import PAPER, SCALE, contact_sheet, save
+from serialread.synth.preview import BOX, PAPER, SCALE, contact_sheet, save
 
 
 def sample(text: str = "A1", width: int = 90, *, masked: bool = True) -> Sample:
@@ -44,6 +44,14 @@ def test_masks_tint_neighbouring_characters_differently() -> None:
     assert len(colours) == 2
     assert all(max(c) - min(c) > 50 for c in colours)
     assert crop_area(sheet) < 32 * 90 * SCALE**2
+
+
+def test_boxes_are_drawn_with_the_masks_and_only_then() -> None:
+    drawn = (contact_sheet([sample()], masks=True) == BOX).all(axis=2)
+    rows, columns = np.nonzero(drawn)
+    assert (columns.min() - 10, rows.min() - 10) == (10 * SCALE, 8 * SCALE)
+    assert (columns.max() - 10, rows.max() - 10) == (60 * SCALE, 24 * SCALE)
+    assert not (contact_sheet([sample()]) == BOX).all(axis=2).any()
 
 
 def test_a_sheet_is_saved_where_asked(tmp_path: Path) -> None:

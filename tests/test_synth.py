@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,9 @@ from serialread.codes import without_blanks
 from serialread.errors import RecipeError
 from serialread.recipe import DataRecipe, load
 from serialread.synth import make_sample, typeface_names
+from serialread.synth.exposure import Shaded
+from serialread.synth.segments import Segments, segment_faces
+from serialread.synth.visibility import visibility
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "data"
 MARKS = load(RECIPES / "marks.toml", DataRecipe)
@@ -101,3 +105,122 @@ def test_a_typo_in_a_recipe_names_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_data_recipe_loads(path: Path) -> None:
     assert load(path, DataRecipe).processes
+
+
+@given(seed=st.integers(0, 2**31))
+@settings(max_examples=15, deadline=None)
+def test_a_flipped_crop_is_the_upright_one_turned_by_half(seed: int) -> None:
+    turned = MARKS.model_copy(update={"layout": MARKS.layout.model_copy(update={"flipped_share": 1.0})})
+    upright, flipped = make_sample(MARKS, seed, 0), make_sample(turned, seed, 0)
+    assert flipped.text == upright.text
+    assert upright.glyphs is not None
+    assert upright.origin is not None
+    assert flipped.origin is not None
+    np.testing.assert_array_equal(flipped.pixels, upright.pixels[::-1, ::-1])
+    np.testing.assert_array_equal(flipped.glyphs, upright.glyphs[::-1, ::-1])
+    assert flipped.origin.parameters["flipped"] is True
+    assert "flipped" not in upright.origin.parameters
+    rows, columns = upright.pixels.shape
+    x0, y0, x1, y1 = flipped.origin.boxes[0]
+    assert upright.origin.boxes[0] == pytest.approx((columns - x1, rows - y1, columns - x0, rows - y0))
+
+
+def test_nothing_is_flipped_unless_the_recipe_asks() -> None:
+    assert MARKS.layout.flipped_share == 0
+
+
+def test_every_sample_says_how_visible_it_is_and_few_are_below_the_floor() -> None:
+    seen, tries = [], []
+    for index in range(120):
+        origin = make_sample(MARKS, 9, index).origin
+        assert origin is not None
+        seen.append(float(origin.parameters["visibility"]))
+        tries.append(int(origin.parameters["lightings"]))
+    assert 1 < max(tries) <= 4  # some were lit anew
+    assert np.mean(np.array(seen) < MARKS.visibility) < 0.03
+
+
+def test_visibility_falls_when_the_mark_gets_weaker() -> None:
+    rng = np.random.default_rng(0)
+    signal = np.zeros((64, 200), np.float32)
+    signal[16:48, 20:40] = signal[16:48, 100:120] = 0.3
+    ground = rng.normal(0.5, 0.05, signal.shape).astype(np.float32)
+    boxes = np.array([[20, 16, 40, 48], [100, 16, 120, 48]])
+
+    def seen(strength: float, noise: float = 0.0) -> float:
+        weak = signal * np.float32(strength)
+        return visibility(Shaded(ground + weak, weak, 0.1, {}), boxes, 32, noise)
+
+    assert seen(1.0) > 1.5 * seen(0.5) > 0
+    assert seen(1.0, noise=0.1) < 0.6 * seen(1.0)
+    signal[:, 100:] *= 0.1
+    assert seen(1.0) < 0.3 * visibility(Shaded(ground + signal, signal, 0.1, {}), boxes[:1], 32, 0.0)
+
+
+def test_a_display_shows_what_seven_segments_can() -> None:
+    texts = {make_sample(only("display"), 2, index).text for index in range(60)}
+    assert set("".join(texts)) <= set("0123456789-.:AbCdEFHJLPUhnortuy")
+    assert any("." in text and text.replace(".", "").isdigit() for text in texts)
+    assert 0.6 < np.mean([not any(c.isalpha() for c in text) for text in texts]) < 1
+
+
+@pytest.mark.parametrize("face", segment_faces(), ids=lambda face: face.name)
+def test_no_two_characters_of_a_display_look_alike(face: Segments) -> None:
+    shapes = [frozenset(on) for char, on in face.glyphs.items() if char not in ".:"]
+    assert len(set(shapes)) == len(shapes)
+    assert set("0123456789-.:") <= set(face.glyphs)
+
+
+def test_a_code_around_a_shaft_narrows_towards_its_ends() -> None:
+    layout = MARKS.layout.model_copy(
+        update={"cylinder_share": 1.0, "perspective": (0.0, 0.0), "tilt_deg": 0.0, "spacing": (0.1, 0.1)}
+    )
+    texts = MARKS.texts.model_copy(
+        update={"digits": 0, "mixed": 0, "arbitrary": 0, "patterns": ("88888888888",)}
+    )
+    recipe = only("ink").model_copy(update={"layout": layout, "texts": texts})
+    ratios = []
+    for index in range(20):
+        origin = make_sample(recipe, 1, index).origin
+        assert origin is not None
+        widths = [x1 - x0 for x0, _, x1, _ in origin.boxes]
+        assert float(origin.parameters["around_deg"]) > 20
+        ratios.append((widths[0] + widths[-1]) / 2 / widths[5])
+    assert np.mean(ratios) < 0.9
+
+
+def with_photographs(folder: Path) -> DataRecipe:
+    surfaces = MARKS.surfaces.model_copy(
+        update={"photographs": (folder,), "metal": {"photograph": 1.0}, "printed": {"photograph": 1.0}}
+    )
+    return MARKS.model_copy(update={"surfaces": surfaces})
+
+
+def test_surface_photographs_of_one_s_own_carry_the_mark(tmp_path: Path) -> None:
+    stripes = np.repeat(np.where(np.arange(300) % 40 < 20, 60, 200).astype(np.uint8)[None], 200, axis=0)
+    cv2.imwrite(str(tmp_path / "stripes.png"), stripes)
+    recipe = with_photographs(tmp_path)
+    used = set()
+    for index in range(20):
+        sample = make_sample(recipe, 3, index)
+        assert sample.origin is not None
+        np.testing.assert_array_equal(sample.pixels, make_sample(recipe, 3, index).pixels)
+        used.add(sample.origin.parameters["surface"])
+    assert "photograph" in used
+
+
+def test_a_folder_without_surface_photographs_is_refused(tmp_path: Path) -> None:
+    recipe = with_photographs(tmp_path).by_process()[0]
+    with pytest.raises(RecipeError) as caught:
+        make_sample(recipe, 3, 0)
+    assert str(caught.value) == (
+        f"{tmp_path}: no surface photographs here. Name folders of pictures in surfaces.photographs, or take "
+        "the kind photograph out of the recipe."
+    )
+
+
+def test_surfaces_need_a_weight(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text('[surfaces]\nmetal = { brushed = 0 }\n[[processes]]\nkind = "engraved"\n')
+    with pytest.raises(RecipeError, match="weights are 0 or more, and one is above 0"):
+        load(path, DataRecipe)

@@ -1,4 +1,5 @@
 import string
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
+from serialread.recipe import DataRecipe, load
 from serialread.recipe.data import Texts
 from serialread.synth.texts import from_pattern, random_text
 
@@ -51,3 +53,48 @@ def test_digit_codes_are_the_largest_group_and_a_third_of_lengths_are_even() -> 
     long = sum(len(t) > 15 for t in texts) / len(texts)
     assert 0.33 < digits < 0.55
     assert 0.06 < long < 0.16
+
+
+def drawn(texts: Texts, count: int = 1500) -> list[str]:
+    return [
+        without_blanks(random_text(texts, MAX_LENGTH, np.random.default_rng([3, i]))) for i in range(count)
+    ]
+
+
+def test_characters_come_as_often_as_the_recipe_says() -> None:
+    texts = Texts(
+        mixed=0, templates=0, arbitrary=0, symbol_share=0, frequencies={"0": 6, "7": 2, "a": 1, "b": 1}
+    )
+    chars = "".join(drawn(texts, 400))
+    assert set(chars) == {"0", "7"}
+    assert 0.7 < chars.count("0") / len(chars) < 0.8
+
+
+def test_a_frequency_of_no_printable_character_is_refused() -> None:
+    with pytest.raises(ValueError, match="'é' is no printable character"):
+        Texts(frequencies={"é": 1, "a": 1})
+
+
+def test_look_alikes_are_boosted_on_demand_and_never_in_codes_of_digits() -> None:
+    plain = Texts(templates=0, digits=0, arbitrary=0)
+    boosted = plain.model_copy(update={"confusable_share": 1.0})
+    rate = [sum(c in "OQDIlZSB" for t in drawn(x) for c in t) for x in (plain, boosted)]
+    assert rate[1] > 1.3 * rate[0]
+    digits = Texts(mixed=0, templates=0, arbitrary=0, symbol_share=0, confusable_share=1.0)
+    assert all(text.isdigit() for text in drawn(digits, 300))
+
+
+def test_the_case_styles_of_a_recipe_are_obeyed() -> None:
+    texts = Texts(digits=0, mixed=0, templates=0, symbol_share=0, styles=(0, 0, 1, 0), digit_shares=(0.0,))
+    assert all(text.isupper() for text in drawn(texts, 300))
+
+
+def test_the_mpsc_twin_has_its_lengths_and_kinds_of_code() -> None:
+    recipe = load(Path(__file__).parent.parent / "recipes" / "data" / "mpsc-twin.toml", DataRecipe)
+    labels = ["".join(c for c in t.lower() if c.isalnum()) for t in drawn(recipe.texts, 4000)]
+    short = sum(len(t) <= 3 for t in labels) / len(labels)
+    digits, letters = (sum(map(kind, labels)) / len(labels) for kind in (str.isdigit, str.isalpha))
+    assert short == pytest.approx(0.55, abs=0.06)
+    assert digits == pytest.approx(0.43, abs=0.06)
+    assert letters == pytest.approx(0.34, abs=0.06)
+    assert sum(map(len, labels)) / len(labels) == pytest.approx(4.5, abs=0.5)

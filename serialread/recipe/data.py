@@ -9,20 +9,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from serialread.codes import MAX_LENGTH
+from serialread.codes import MAX_LENGTH, PRINTABLE
 from serialread.recipe.base import Section
+from serialread.recipe.processes import Process
+from serialread.recipe.spans import Share, Span, Weight
 
 
-def _rising(span: tuple[float, float]) -> tuple[float, float]:
-    if span[0] > span[1]:
-        raise ValueError("a span is (low, high)")
-    return span
-
-
-Span = Annotated[tuple[float, float], AfterValidator(_rising)]
-"""Low and high end of a uniform draw."""
-Share = Annotated[float, Field(ge=0, le=1)]
-"""Part of all samples, 0..1."""
+def _printable(frequencies: dict[str, float]) -> dict[str, float]:
+    if wrong := [c for c in frequencies if len(c) != 1 or c not in PRINTABLE]:
+        raise ValueError(f"{wrong[0]!r} is no printable character")
+    if frequencies and not any(c.isalpha() and w > 0 for c, w in frequencies.items()):
+        raise ValueError("no letter has a weight")
+    return frequencies
 
 
 class Texts(Section):
@@ -47,6 +45,15 @@ class Texts(Section):
     ``{a|b}`` picks one, ``\\`` quotes; the rest stands for itself."""
     lengths: tuple[float, ...] = (4, 8, 13, 13, 11, 13, 9, 9, 7, 7, 4, 4)
     """Weights of lengths 1, 2, ... of the short codes; flatter than MPSC's, whose shortest teach little."""
+    styles: tuple[Weight, Weight, Weight, Weight] = (0.20, 0.15, 0.40, 0.25)
+    """Weights of small, Capitalised, CAPITAL and MiXed arbitrary codes; marks are mostly capitals."""
+    digit_shares: tuple[Share, ...] = Field(default=(0.0, 0.15, 0.35), min_length=1)
+    """Shares of digits in arbitrary codes; one of them is drawn for a code."""
+    frequencies: Annotated[dict[str, float], AfterValidator(_printable)] = Field(default={})
+    """Weights of small letters and digits, wherever one is drawn outside a pattern; {} draws evenly."""
+    confusable_share: Share = 0.0
+    """Share of codes with letters in which characters give way to ones that look alike (0 O D, 1 I l, 5 S,
+    8 B); 0 because boosting letters costs digit marks, which are most."""
 
 
 class Typefaces(Section):
@@ -89,120 +96,14 @@ class Layout(Section):
     """Share with a logo or another shape beside the code."""
     edge_share: Share = 0.10
     """Share in which the part ends inside the crop."""
+    hole_share: Share = 0.06
+    """Share with a hole or a screw head beside the code, where the margin has room for a part of it."""
+    cylinder_share: Share = 0.10
+    """Share around a shaft: characters narrow towards the ends, and so does the light."""
+    flipped_share: Share = 0.0
+    """Share upside down; the label stays the upright text, the flip is recorded. 0 because a reader without
+    an output for the orientation cannot tell 6 from 9."""
 
-
-class Relief(Section):
-    """A mark with depth: light makes it visible."""
-
-    slope: Span = (0.25, 1.3)
-    """Steepest flank, height over width."""
-    rim: Span = (0.0, 0.5)
-    """Raised rim, as a part of the depth."""
-    floor_tone: Span = (-0.55, 0.35)
-    """How much darker (-) or brighter (+) the groove's floor is: dirt or fresh metal."""
-
-
-class Engraved(Relief):
-    """Cut with a tool: single strokes or the outline of a typeface."""
-
-    kind: Literal["engraved"]
-    weight: float = Field(default=1.0, ge=0)
-    """Share against the other processes."""
-    stroke: Span = (0.06, 0.17)
-    """Width of the cut, ch."""
-    outline_share: Share = 0.30
-    """Share cut after an outline typeface instead of single strokes."""
-
-
-class Stamped(Relief):
-    """Punched character by character: uneven depth, tilt, shift, partial strikes, wear."""
-
-    kind: Literal["stamped"]
-    weight: float = Field(default=1.0, ge=0)
-    """Share against the other processes."""
-    stroke: Span = (0.08, 0.18)
-    """Width of the punch's edge, ch."""
-    outline_share: Share = 0.6
-    """Share of punches after an outline typeface."""
-    wear: Span = (0.0, 0.55)
-    """Part of the strokes that is faint."""
-
-
-class Embossed(Relief):
-    """Raised: cast, moulded, embossed."""
-
-    kind: Literal["embossed"]
-    weight: float = Field(default=1.0, ge=0)
-    """Share against the other processes."""
-
-
-class DotPeen(Relief):
-    """Dots struck by a stylus."""
-
-    kind: Literal["dot_peen"]
-    weight: float = Field(default=1.0, ge=0)
-    """Share against the other processes."""
-    matrix_share: Share = 0.4
-    """Share set in a dot matrix; the rest follows single strokes."""
-    pitch: Span = (0.07, 0.20)
-    """Distance of dots along a stroke, ch."""
-    dot: Span = (0.55, 1.15)
-    """Dot diameter in pitches."""
-    missing: Span = (0.0, 0.05)
-    """Part of the dots that never struck."""
-    scatter: Span = (0.0, 0.12)
-    """Spread of a dot's place, in pitches."""
-
-
-class Laser(Section):
-    """Annealed dark or ablated bright, with the grain of the hatch lines."""
-
-    kind: Literal["laser"]
-    weight: float = Field(default=1.0, ge=0)
-    """Share against the other processes."""
-    contrast: Span = (0.05, 0.5)
-    """Grey difference to the surface, 0..1."""
-    stroke: Span = (0.07, 0.16)
-    """Width of single strokes, ch."""
-    outline_share: Share = 0.6
-    """Share set in an outline typeface."""
-    flip_share: Share = 0.12
-    """Share in which reflections turn the contrast over along the line, as on etched plates."""
-
-
-class Ink(Section):
-    """Printed, painted or on a label."""
-
-    kind: Literal["ink"]
-    weight: float = Field(default=1.0, ge=0)
-    """Share against the other processes."""
-    contrast: Span = (0.12, 0.9)
-    """Grey difference to the surface, 0..1."""
-    worn: Span = (0.0, 0.35)
-    """Part of the ink that is gone."""
-    effects_share: Share = 0.1
-    """Share with a shadow or an outline."""
-
-
-class InkJet(Section):
-    """Drops in a dot matrix."""
-
-    kind: Literal["ink_jet"]
-    weight: float = Field(default=1.0, ge=0)
-    """Share against the other processes."""
-    contrast: Span = (0.15, 0.8)
-    """Grey difference to the surface, 0..1."""
-    dot: Span = (0.6, 1.3)
-    """Drop diameter in pitches."""
-    scatter: Span = (0.0, 0.15)
-    """Spread of a drop's place, in pitches."""
-    missing: Span = (0.0, 0.03)
-    """Part of the drops that is missing."""
-
-
-Process = Annotated[
-    Engraved | Stamped | Embossed | DotPeen | Laser | Ink | InkJet, Field(discriminator="kind")
-]
 
 SurfaceKind = Literal[
     "brushed",
@@ -212,20 +113,33 @@ SurfaceKind = Literal[
     "blasted",
     "cast",
     "scale",
+    "anodised",
     "painted",
     "plastic",
     "paper",
+    "label",
     "scene",
+    "photograph",
 ]
+
+
+def _some_weight(weights: dict[SurfaceKind, float]) -> dict[SurfaceKind, float]:
+    if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
+        raise ValueError("weights are 0 or more, and one is above 0")
+    return weights
+
+
+Weights = Annotated[dict[SurfaceKind, float], AfterValidator(_some_weight)]
+"""Surfaces and their shares against one another."""
 
 
 class Surfaces(Section):
     """What is marked."""
 
-    metal: dict[SurfaceKind, float] = Field(
+    metal: Weights = Field(
         default={
             "brushed": 3,
-            "milled": 2,
+            "milled": 3,
             "turned": 2,
             "ground": 2,
             "blasted": 2,
@@ -235,18 +149,22 @@ class Surfaces(Section):
         }
     )
     """Weights of surfaces that carry relief."""
-    printed: dict[SurfaceKind, float] = Field(
+    printed: Weights = Field(
         default={
             "plastic": 4,
             "painted": 3,
             "brushed": 2,
             "paper": 2,
+            "anodised": 1.5,
             "ground": 1,
             "blasted": 1,
             "scale": 0.5,
         }
     )
-    """Weights of surfaces that carry laser and ink."""
+    """Weights of surfaces that carry laser, ink and paint."""
+    photographs: tuple[Path, ...] = ()
+    """Folders of surface photographs of your own, for the kind ``photograph``; relative to where the command
+    runs. A sample is then a function of these pictures too."""
     roughness: Span = (0.02, 0.5)
     """Steepness of the surface's own relief, drawn with a bent to smooth."""
     scratch_share: Share = 0.15
@@ -255,14 +173,22 @@ class Surfaces(Section):
     """Share with stains or rust."""
     glare_share: Share = 0.15
     """Share with a bright reflection."""
+    bow_share: Share = 0.35
+    """Share of metal whose slope turns along the code, so that a highlight wanders across it."""
     legibility: Span = (1.5, 7.0)
-    """Least strength of the mark against the surface's own pattern; texture is softened until it holds."""
+    """Least strength of a mark with depth against the surface's own pattern; texture is softened until it
+    holds."""
+    legibility_grain: Span = (0.9, 4.5)
+    """The same where the pattern is regular lines (brushed, milled, turned, ground): an eye tells lines
+    from characters though both are equally strong, and a reader must learn it."""
+    legibility_print: Span = (1.8, 20.0)
+    """The same for laser, ink and displays, whose grounds are mostly even."""
 
 
 class Camera(Section):
     """How the mark is photographed."""
 
-    low_share: Share = 0.35
+    low_share: Share = 0.30
     """Share of crops taken at fewer rows than the network sees, and enlarged."""
     low_text_px: Span = (9.5, 25.0)
     """Height of a capital in such a crop."""
@@ -294,8 +220,15 @@ class DataRecipe(Section):
     overprint_share: Share = 0.12
     """Share of marks with depth whose first or last part is printed instead, as values are struck into a
     printed nameplate."""
+    visibility: float = Field(default=1.0, ge=0)
+    """Least visibility of the weakest character: the spread of grey that its mark adds over that of surface
+    and noise, at the camera's resolution. A sample below it is lit anew, a few times at most."""
     surfaces: Surfaces = Surfaces()
     camera: Camera = Camera()
+
+    def by_process(self) -> tuple["DataRecipe", ...]:
+        """One recipe for each of the processes, with everything else as it is."""
+        return tuple(self.model_copy(update={"processes": (process,)}) for process in self.processes)
 
     @property
     def longest(self) -> int:

@@ -5,7 +5,9 @@ Keys count from 1: ``num-samples``, and per sample ``image-%09d`` (PNG, grey), `
 came about.
 """
 
+from serialread.store.checking import Census, Problem
 from serialread.store.growing import grow, write_store
+from serialread.store.importing import Source
 from serialread.store.samples import SampleStore
 
-__all__ = ["SampleStore", "grow", "write_store"]
+__all__ = ["Census", "Problem", "SampleStore", "Source", "grow", "write_store"]

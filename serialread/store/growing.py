@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,27 @@ def grow(
 
 
 def write_store(path: Path, samples: Iterable[Sample], *, about: Mapping[str, Any]) -> int:
-    """Write samples that exist already into a new store; return how many."""
+    """Write samples that exist already, or come one by one, into a new store; return how many.
+
+    Raises:
+        StoreError: refused before anything is written; or no sample came; or no more room.
+    """
     _refuse_occupied(path, resume=False)
-    ready = list(samples)
-    with _told_as_store_errors(path), closing(_Writer(path, about, len(ready))) as writer:
-        return max(writer.append_all(_spelled(sample, index) for index, sample in enumerate(ready)))
+    spelled = (_spelled(sample, index) for index, sample in enumerate(samples))
+    first = next(spelled, None)
+    if first is None:
+        raise StoreError(f"{path}: no sample to write. Give at least one.")
+    with _told_as_store_errors(path), closing(_Writer(path, about, None)) as writer:
+        for _ in writer.append_all(chain([first], spelled)):
+            pass
+        writer.finish()
+        return writer.written
 
 
 class _Writer:
     """The one process that writes. Every transaction leaves a store that can be read and resumed."""
 
-    def __init__(self, path: Path, about: Mapping[str, Any], count: int) -> None:
+    def __init__(self, path: Path, about: Mapping[str, Any], count: int | None) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._environment = lmdb.open(str(path), map_size=FIRST_MAP)
@@ -77,11 +88,11 @@ class _Writer:
             self.close()
             raise
 
-    def _begin(self, about: dict[str, Any], count: int) -> None:
+    def _begin(self, about: dict[str, Any], count: int | None) -> None:
         with self._environment.begin() as transaction:
             self.written, before = _state(transaction, self._path)
         _refuse_other(self._path, before, about)
-        if self.written > count:
+        if count is not None and self.written > count:
             raise StoreError(
                 f"{self._path}: holds {self.written} samples, more than the {count} asked for. "
                 f"Ask for at least {self.written}, or name another folder."
@@ -103,6 +114,11 @@ class _Writer:
             if batch:
                 self._append(batch)
         yield self.written
+
+    def finish(self) -> None:
+        """Say that the samples written are all."""
+        self._about["count"] = self.written
+        self._append([])
 
     def _append(self, batch: list[Spelled]) -> int:
         written = self.written + len(batch)

@@ -1,78 +1,72 @@
-"""How a marked surface looks: renders codes on metal, plastic and paper, with exact masks.
+"""How a marked surface looks: renders codes on metal, plastic, paper and displays, with exact masks.
 
-A sample is a function of (recipe, seed, index) and of the typefaces that the recipe names; nothing else.
+A sample is a function of (recipe, seed, index), of the typefaces that the recipe names and, where it names
+some, of its surface photographs; nothing else.
 """
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import assert_never
 
 import cv2
 import numpy as np
 
 from serialread.codes import without_blanks
-from serialread.recipe.data import (
-    DataRecipe,
-    DotPeen,
-    Embossed,
-    Engraved,
-    Ink,
-    InkJet,
-    Laser,
-    Process,
-    Stamped,
-    Typefaces,
-)
+from serialread.recipe.data import DataRecipe, Typefaces
+from serialread.recipe.processes import Process
 from serialread.records import Origin, Pixels, Sample
-from serialread.synth import faces, markings
+from serialread.synth import faces, processes, surroundings
 from serialread.synth.camera import photograph
-from serialread.synth.drawing import Mark, Tool, draw
+from serialread.synth.chance import weighted
+from serialread.synth.drawing import Mark, draw
+from serialread.synth.exposure import Parameters, Shaded
 from serialread.synth.layout import Line, set_line
 from serialread.synth.shapes import Face
-from serialread.synth.surfaces import draw_surface
 from serialread.synth.texts import random_text
+from serialread.synth.visibility import visibility
 
 __all__ = ["make_sample", "typeface_names"]
 
 _OVERSAMPLING = 2  # rendered at twice the crop's height, then photographed
+_LIGHTINGS = 4  # most that a mark is lit anew until it can be seen
 
 
 def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
-    """Render one labelled crop: grey uint8 [height, W], its text without blanks, its masks and its origin."""
+    """Render one labelled crop: grey uint8 [height, W], its text without blanks, its masks and its origin.
+
+    Raises:
+        RecipeError: a folder of surface photographs holds none.
+    """
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, index])
     process = _process(recipe, rng)
-    text = random_text(recipe.texts, recipe.longest, rng)
+    text = processes.writable(random_text(recipe.texts, recipe.longest, rng), process, rng)
     face, text = _face(text, process, recipe.typefaces, rng)
-    tool = _tool(process, rng)
     line = set_line(
         text,
         face,
         recipe.layout,
-        hand_set=isinstance(process, Stamped) or rng.random() < 0.08,
+        processes.setting(process, rng),
         rows=recipe.height * _OVERSAMPLING,
         widest=recipe.widest * _OVERSAMPLING,
         rng=rng,
     )
-    mark = draw(face, line, tool, rng)
-    shaded = _marked(mark, line, process, recipe, rng)
-    if rng.random() < recipe.layout.edge_share:
-        shaded = markings.ended(shaded, mark, rng)
-    pixels, taken = photograph(shaded.pixels, shaded.strength, line.cap_px, recipe.camera, recipe.height, rng)
+    mark = draw(face, line, processes.tool(process, rng), rng)
+    pixels, parameters = _best_picture(mark, line, process, recipe, rng)
+    parameters = {**line.parameters, **parameters}
     boxes = np.round(line.boxes / _OVERSAMPLING, 1).tolist()
-    parameters = {"contrast": round(shaded.strength, 4), **line.parameters, **shaded.parameters, **taken}
     origin = Origin(process.kind, face.name, tuple(tuple(b) for b in boxes), parameters)
-    return Sample(pixels, without_blanks(text), _halved(mark.owners), origin)
+    sample = Sample(pixels, without_blanks(text), _halved(mark.owners), origin)
+    return _flipped(sample) if rng.random() < recipe.layout.flipped_share else sample
 
 
 def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
     """Every typeface that the recipe may use, sorted."""
-    kinds = ("outline", "strokes", "dots")
+    kinds = ("outline", "strokes", "dots", "segments")
     return tuple(sorted({f.name for kind in kinds for f in _faces(kind, recipe.typefaces)}))
 
 
 def _process(recipe: DataRecipe, rng: np.random.Generator) -> Process:
-    weights = np.array([p.weight for p in recipe.processes])
-    return recipe.processes[rng.choice(len(weights), p=weights / weights.sum())]
+    return recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
 
 
 @lru_cache(maxsize=8)
@@ -83,6 +77,8 @@ def _faces(kind: str, knobs: Typefaces) -> tuple[Face, ...]:
             found = faces.outline_faces(knobs.folders)
         case "strokes":
             found = faces.stroke_faces()
+        case "segments":
+            found = faces.segment_faces()
         case _:
             found = faces.dot_faces()
     if knobs.held_out == "all":
@@ -102,7 +98,7 @@ def _families(kind: str, knobs: Typefaces) -> tuple[tuple[Face, ...], ...]:
 
 def _face(text: str, process: Process, knobs: Typefaces, rng: np.random.Generator) -> tuple[Face, str]:
     """A typeface that has every character of the text; unicase faces get capitals."""
-    families = _families(_kind_of_face(process, rng), knobs)
+    families = _families(processes.kind_of_face(process, rng), knobs)
     code = without_blanks(text)
     for _ in range(30):
         family = families[rng.integers(len(families))]
@@ -114,80 +110,63 @@ def _face(text: str, process: Process, knobs: Typefaces, rng: np.random.Generato
     return face, text
 
 
-def _kind_of_face(process: Process, rng: np.random.Generator) -> str:
-    match process:
-        case Engraved() | Stamped() | Laser():
-            return "outline" if rng.random() < process.outline_share else "strokes"
-        case Embossed() | Ink():
-            return "outline"
-        case DotPeen():
-            return "dots" if rng.random() < process.matrix_share else "strokes"
-        case InkJet():
-            return "dots"
-        case _:
-            assert_never(process)
-
-
-def _tool(process: Process, rng: np.random.Generator) -> Tool:
-    match process:
-        case Engraved() | Laser():
-            return Tool(width=rng.uniform(*process.stroke))
-        case Stamped():
-            return Tool(width=rng.uniform(*process.stroke), uneven=rng.uniform(0, 0.9))
-        case Embossed() | Ink():
-            return Tool(width=0.12)
-        case DotPeen():
-            pitch = rng.uniform(*process.pitch)
-            return Tool(
-                width=pitch,
-                pitch=pitch,
-                dot=rng.uniform(*process.dot),
-                scatter=rng.uniform(*process.scatter),
-                missing=rng.uniform(*process.missing),
-            )
-        case InkJet():
-            return Tool(
-                width=0.12,
-                dot=rng.uniform(*process.dot),
-                scatter=rng.uniform(*process.scatter),
-                missing=rng.uniform(*process.missing),
-            )
-        case _:
-            assert_never(process)
-
-
-def _marked(
+def _best_picture(
     mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator
-) -> markings.Shaded:
+) -> tuple[Pixels, Parameters]:
+    """Light and photograph the mark until it can be seen as the recipe asks; the best of a few tries."""
+    pictures = []
+    for _ in range(_LIGHTINGS):
+        pictures.append(_picture(mark, line, process, recipe, rng))
+        if pictures[-1][0] >= recipe.visibility:
+            break
+    seen, pixels, parameters = max(pictures, key=lambda picture: picture[0])
+    return pixels, {**parameters, "visibility": round(seen, 2), "lightings": len(pictures)}
+
+
+def _picture(
+    mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator
+) -> tuple[float, Pixels, Parameters]:
+    """One picture of the mark: its visibility, its pixels, and what was drawn."""
+    shaded = _marked(mark, line, process, recipe, rng)
+    if rng.random() < recipe.layout.edge_share:
+        shaded = surroundings.ended(shaded, mark, rng)
+    if rng.random() < recipe.layout.hole_share:
+        shaded = surroundings.drilled(shaded, mark, rng)
+    pixels, taken = photograph(shaded.pixels, shaded.strength, line.cap_px, recipe.camera, recipe.height, rng)
+    rows = min(int(taken["seen_rows"]), recipe.height)
+    seen = visibility(shaded, line.boxes, rows, taken["noise"])
+    return seen, pixels, {"contrast": round(shaded.strength, 4), **shaded.parameters, **taken}
+
+
+def _marked(mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Shaded:
     """The lit mark; now and then one end of it is printed and only the other has depth."""
-    has_depth = not isinstance(process, Laser | Ink | InkJet)
-    if not has_depth or line.length < 3 or rng.random() >= recipe.overprint_share:
-        return _shaded(mark, process, recipe, rng)
+    part = rng.random() < recipe.overprint_share and line.length > 2
+    if not part or not processes.has_depth(process):
+        return processes.shade(mark, process, line.around, recipe.surfaces, rng)
     gaps = line.boxes[1:, 0] - line.boxes[:-1, 2]
-    likely = np.maximum(gaps, 1) ** 3  # at a gap, if there is one
-    after = int(rng.choice(len(gaps), p=likely / likely.sum()))
+    after = weighted((np.maximum(gaps, 1) ** 3).tolist(), rng)  # at a gap, if there is one
     cut = round((line.boxes[after, 2] + line.boxes[after + 1, 0]) / 2)
     deep, printed = mark.divided(cut)
     if rng.random() < 0.7:  # what is printed mostly comes first
         deep, printed = printed, deep
-    return markings.overprinted(_shaded(deep, process, recipe, rng), printed, rng)
+    shaded = processes.shade(deep, process, line.around, recipe.surfaces, rng)
+    return surroundings.overprinted(shaded, printed, rng)
 
 
-def _shaded(mark: Mark, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> markings.Shaded:
-    size = (mark.coverage.shape[0], mark.coverage.shape[1])
-    match process:
-        case Engraved() | Stamped() | Embossed() | DotPeen():
-            surface = draw_surface(recipe.surfaces.metal, recipe.surfaces, size, rng)
-            return markings.relief(mark, surface, process, recipe.surfaces, rng)
-        case Laser() | Ink() | InkJet():
-            surface = draw_surface(recipe.surfaces.printed, recipe.surfaces, size, rng)
-            return markings.flat(mark, surface, process, recipe.surfaces, rng)
-        case _:
-            assert_never(process)
+def _flipped(sample: Sample) -> Sample:
+    """The sample upside down, with its masks and boxes; its label stays the upright text."""
+    if sample.glyphs is None or sample.origin is None:
+        return sample
+    rows, columns = sample.pixels.shape
+    boxes = tuple(
+        (columns - x1, rows - y1, columns - x0, rows - y0) for x0, y0, x1, y1 in sample.origin.boxes
+    )
+    origin = replace(sample.origin, boxes=boxes, parameters={**sample.origin.parameters, "flipped": True})
+    pixels, glyphs = (np.ascontiguousarray(p[::-1, ::-1]) for p in (sample.pixels, sample.glyphs))
+    return Sample(pixels, sample.text, glyphs, origin)
 
 
 def _halved(owners: Pixels) -> Pixels:
     """Owners at the crop's resolution; the largest of each 2 x 2 keeps thin strokes."""
-    rows, columns = owners.shape
-    n = _OVERSAMPLING
-    return np.asarray(owners.reshape(rows // n, n, columns // n, n).max(axis=(1, 3)), np.uint8)
+    upper = np.maximum(owners[::2], owners[1::2])
+    return np.maximum(upper[:, ::2], upper[:, 1::2])

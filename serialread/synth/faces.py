@@ -18,17 +18,20 @@ from PIL import Image, ImageDraw, ImageFont
 
 from serialread.records import Pixels
 from serialread.synth.alphabets import Dots, Strokes, dot_faces, stroke_faces
+from serialread.synth.segments import Segments, segment_faces
 
 __all__ = [
     "Dots",
     "Glyph",
     "Outline",
+    "Segments",
     "Strokes",
     "covers",
     "dot_faces",
     "glyph",
     "held_out",
     "outline_faces",
+    "segment_faces",
     "stroke_faces",
 ]
 
@@ -48,7 +51,13 @@ _MISLEADING = frozenset(
 )
 """Families whose capitals are Greek, small letters, or past reading: their labels would lie."""
 
-_HELD_OUT = frozenset(("strokes-draughtsman", "strokes-wide-octagon", "dots-5x7-bar", "dots-7x9-slashed"))
+_OWN = ("strokes-", "dots-", "segments-")
+_HELD_OUT = frozenset(
+    (
+        *("strokes-draughtsman", "strokes-wide-octagon", "dots-5x7-bar", "dots-7x9-slashed"),
+        "segments-mitred-narrow",
+    )
+)
 _HOUSES = {
     "nimbus": "tex c059 p052 z003 urw freesans freemono freeserif tlwg tlwgmono tlwgtypewriter garuda",
     "liberation": "arimo cousine tinos",
@@ -147,7 +156,7 @@ def _alike(face: Outline, one: str, other: str) -> bool:
     return int((inked & other_inked).sum()) > 0.75 * int((inked | other_inked).sum())
 
 
-def covers(face: Outline | Strokes | Dots, text: str) -> bool:
+def covers(face: Outline | Strokes | Dots | Segments, text: str) -> bool:
     """Whether the typeface has every character of the text."""
     have = face.chars if isinstance(face, Outline) else face.glyphs
     return all(c in have for c in text)
@@ -177,7 +186,7 @@ def _font(path: Path, index: int, cap_px: int) -> ImageFont.FreeTypeFont:
 
 def held_out(name: str) -> bool:
     """Whether a typeface is kept from training: one family in ten, whole and with its twins."""
-    if name.startswith(("strokes-", "dots-")):
+    if name.startswith(_OWN):
         return name in _HELD_OUT
     first = name.split()[0].lower()
     house = next((h for h, twins in _HOUSES.items() if first in twins.split()), first)

@@ -7,12 +7,28 @@ from numpy.typing import NDArray
 
 from serialread.codes import without_blanks
 from serialread.recipe.data import Layout
-from serialread.synth.shapes import Face, advance, extent
+from serialread.synth import shapes
+from serialread.synth.shapes import Face, advance
 
 Matrices = NDArray[np.float64]
 Points = NDArray[np.float64]
 
 _RISE = 1.1  # ch; most that tilt or arc lifts one end of the line over the other
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a process places characters.
+
+    Attributes:
+        hand_set: each for itself.
+        straight: never on an arc nor around a shaft.
+        slant_deg: of every character; None lets the recipe's layout draw one.
+    """
+
+    hand_set: bool = False
+    straight: bool = False
+    slant_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +52,7 @@ class Line:
         extras: shapes beside the code.
         size: rows and columns of the canvas.
         cap_px: height of a capital on the canvas.
+        around: half the angle that the code takes around a shaft, rad; 0 on a plane.
         parameters: what was drawn, for the record.
     """
 
@@ -46,16 +63,19 @@ class Line:
     extras: tuple[Extra, ...]
     size: tuple[int, int]
     cap_px: float
+    around: float
     parameters: dict[str, float]
 
 
 def set_line(
-    text: str, face: Face, layout: Layout, *, hand_set: bool, rows: int, widest: int, rng: np.random.Generator
+    text: str, face: Face, layout: Layout, setting: Setting, rows: int, widest: int, rng: np.random.Generator
 ) -> Line:
     """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``widest`` px wide."""
     code = without_blanks(text)
-    matrices = _along_a_line(text, face, layout, hand_set, rng)
-    bend, tilt = _bend(len(code), layout, rng), _tilt(len(code), layout, rng)
+    around = 0.0 if setting.straight else _around(len(code), layout, rng)
+    bend = 0.0 if around or setting.straight else _bend(len(code), layout, rng)
+    tilt = _tilt(len(code), layout, rng)
+    matrices = _wrapped(_along_a_line(text, face, layout, setting, rng), around)
     matrices = _rotated(_bent(matrices, bend), tilt)
     corners = _corners(code, face, matrices)
     logo = _logo(corners, rng) if rng.random() < layout.logo_share else []
@@ -65,7 +85,7 @@ def set_line(
     to_canvas, size = _canvas(crop, rows, widest)
     matrices = to_canvas @ matrices
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
-    scale = float(np.sqrt(abs(np.linalg.det(to_canvas[:2, :2]))))
+    scale = float((to_canvas[0, 0] * to_canvas[1, 1]) ** 0.5)
     return Line(
         chars=chars,
         length=len(code),
@@ -73,27 +93,36 @@ def set_line(
         boxes=np.concatenate([points.min(1), points.max(1)], axis=1),
         extras=tuple(_moved(e, to_canvas, scale) for e in (*logo, *frame)),
         size=size,
-        cap_px=float(np.median(np.sqrt(np.abs(np.linalg.det(matrices[: len(code), :2, :2]))))),
+        cap_px=_cap_px(matrices[: len(code)]),
+        around=around,
         parameters={
+            "around_deg": round(float(np.degrees(2 * around)), 1),
             "tilt_deg": round(float(np.degrees(tilt)), 2),
             "bend_deg": round(float(np.degrees(bend)), 1),
         },
     )
 
 
+def _cap_px(matrices: Matrices) -> float:
+    """Height of a capital, in the mean of both directions and the middle of all characters."""
+    areas = matrices[:, 0, 0] * matrices[:, 1, 1] - matrices[:, 0, 1] * matrices[:, 1, 0]
+    return float(sorted(np.abs(areas).tolist())[len(areas) // 2] ** 0.5)
+
+
 def _along_a_line(
-    text: str, face: Face, layout: Layout, hand_set: bool, rng: np.random.Generator
+    text: str, face: Face, layout: Layout, setting: Setting, rng: np.random.Generator
 ) -> Matrices:
     """One matrix a character on the baseline y = 0."""
     code = without_blanks(text)
     pens = _pens(text, face, layout, rng)
     n = len(code)
     stretch = rng.uniform(*layout.stretch)
-    slant = np.tan(np.radians(rng.uniform(*layout.slant_deg))) if rng.random() < 0.25 else 0.0
+    drawn = rng.uniform(*layout.slant_deg) if rng.random() < 0.25 else 0.0
+    slant = np.tan(np.radians(drawn if setting.slant_deg is None else setting.slant_deg))
     growth = rng.uniform(*layout.perspective) if rng.random() < 0.5 else 0.0
     size = 1 + growth * (pens / max(pens[-1], 1.0) - 0.5)
     drop, turn = np.zeros(n), np.zeros(n)
-    if hand_set:
+    if setting.hand_set:
         spread = rng.uniform(*layout.jitter)
         pens = pens + rng.normal(0, spread, n)
         drop = rng.normal(0, spread, n)
@@ -140,6 +169,26 @@ def _bend(length: int, layout: Layout, rng: np.random.Generator) -> float:
     return float(rng.choice((-1, 1)) * min(rng.uniform(0.15, 0.9), 8 * _RISE / (0.7 * length)))
 
 
+def _around(length: int, layout: Layout, rng: np.random.Generator) -> float:
+    """Half the angle around a shaft, rad; a few characters do not reach far."""
+    if length < 3 or rng.random() >= layout.cylinder_share:
+        return 0.0
+    return float(rng.uniform(0.25, min(0.95, 0.3 + 0.06 * length)))
+
+
+def _wrapped(matrices: Matrices, around: float) -> Matrices:
+    """Wrap a straight line around a shaft that stands across it, seen from afar."""
+    if not around:
+        return matrices
+    x = matrices[:, 0, 2] + 0.3  # about the middle of a character
+    half = max(float(np.ptp(x)) / 2, 0.5)
+    phi = (x - (x.max() + x.min()) / 2) / half * around
+    out = matrices.copy()
+    out[:, 0, :2] *= np.cos(phi)[:, None]
+    out[:, 0, 2] = half / around * np.sin(phi) - 0.3 * np.cos(phi)
+    return out
+
+
 def _bent(matrices: Matrices, angle: float) -> Matrices:
     if not angle:
         return matrices
@@ -175,11 +224,8 @@ def _moves(x: NDArray[np.float64], y: NDArray[np.float64]) -> Matrices:
 
 def _corners(code: str, face: Face, matrices: Matrices) -> Points:
     """Corners [n, 4, 2] of the characters after their matrices."""
-    boxes = np.array([extent(face, c) for c in code])
-    x = boxes[:, [0, 2, 2, 0]]
-    y = boxes[:, [1, 1, 3, 3]]
-    flat = np.stack([x, y, np.ones_like(x)], axis=2)
-    return np.asarray(np.einsum("nij,nkj->nki", matrices, flat)[:, :, :2], np.float64)
+    flat = np.array([shapes.corners(face, c) for c in code])
+    return np.asarray(flat @ matrices[:, :2].transpose(0, 2, 1), np.float64)
 
 
 def _bounds(corners: Points) -> tuple[float, float, float, float]:

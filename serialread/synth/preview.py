@@ -15,6 +15,8 @@ CAPTION = 34
 """Height of the two lines below a crop, px."""
 GAP = 10
 """Space around a cell, px."""
+BOX = (0, 200, 255)
+"""Colour of the boxes, BGR."""
 PAPER = 245
 """Grey of the sheet."""
 
@@ -25,7 +27,7 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 4, *, masks: bool = 
     Args:
         samples: any number; they keep their order.
         columns: cells in a row, at least 1.
-        masks: tint every character of a sample that has masks.
+        masks: tint every character of a sample that has masks, and draw its boxes.
 
     Returns:
         BGR uint8 [rows, cols, 3].
@@ -61,6 +63,9 @@ def _cell(number: int, sample: Sample, masks: bool) -> Pixels:
     lines = [f"{number}: {sample.text}", origin]
     cell = np.full((height + CAPTION, max(width, *(_text_width(line) for line in lines)), 3), PAPER, np.uint8)
     cell[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
+    for box in sample.origin.boxes if masks and sample.origin else ():
+        x0, y0, x1, y1 = (round(SCALE * edge) for edge in box)
+        cv2.rectangle(cell[:height, :width], (x0, y0), (x1, y1), BOX, 1)
     for line, baseline in zip(lines, (height + 14, height + 30), strict=True):
         cv2.putText(
             cell, _drawable(line), (1, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA

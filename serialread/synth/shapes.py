@@ -1,4 +1,4 @@
-"""What a character's shape is, whatever it is made of: an outline, single strokes, or dots of a matrix.
+"""What a character's shape is, whatever it is made of: an outline, strokes, dots of a matrix, segments.
 
 Lengths are in cap heights, y down, baseline at 0.
 """
@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.synth.faces import Dots, Outline, Strokes, glyph
+from serialread.synth.faces import Dots, Outline, Segments, Strokes, glyph
 
-Face = Outline | Strokes | Dots
+Face = Outline | Strokes | Dots | Segments
 Points = NDArray[np.float64]
 
 _CAP_PX = (
@@ -30,7 +30,7 @@ def advance(face: Face, char: str) -> float:
     match face:
         case Outline():
             return glyph(face, char, _CAP_PX).advance / _CAP_PX
-        case Strokes():
+        case Strokes() | Segments():
             return face.advances[char]
         case Dots():
             return (face.cols + 1) / (face.rows - 1) if char in face.glyphs else _missing(char)
@@ -50,16 +50,32 @@ def extent(face: Face, char: str) -> tuple[float, float, float, float]:
             points, margin = np.concatenate(strokes(face, char)), 0.05
         case Dots():
             points, margin = dots(face, char), BODY / (face.rows - 1)
+        case Segments():
+            points, margin = np.concatenate(segments(face, char, 0.12, 0.0)), 0.0
         case _:
             assert_never(face)
     (x0, y0), (x1, y1) = points.min(0) - margin, points.max(0) + margin
     return float(x0), float(y0), float(x1), float(y1)
 
 
+@lru_cache(maxsize=100_000)
+def corners(face: Face, char: str) -> Points:
+    """Corners [4, 3] of the character's box, clockwise from the top-left, as (x, y, 1)."""
+    x0, y0, x1, y1 = extent(face, char)
+    return np.array([[x0, y0, 1], [x1, y0, 1], [x1, y1, 1], [x0, y1, 1]])
+
+
 @lru_cache(maxsize=20_000)
 def strokes(face: Strokes, char: str) -> tuple[Points, ...]:
     """Polylines [k, 2] of a single-stroke character; a lone point is a dot."""
     return tuple(np.asarray(line, np.float64).reshape(-1, 2) for line in face.glyphs[char])
+
+
+@lru_cache(maxsize=20_000)
+def joined(face: Strokes, char: str) -> tuple[Points, tuple[int, ...]]:
+    """Points [k, 2] of all strokes in one array, and where each but the first begins; lone points twice."""
+    lines = [np.repeat(p, 2, axis=0) if len(p) == 1 else p for p in strokes(face, char)]
+    return np.concatenate(lines), tuple(np.cumsum([len(line) for line in lines])[:-1].tolist())
 
 
 @lru_cache(maxsize=20_000)
@@ -70,10 +86,17 @@ def dots(face: Dots, char: str) -> Points:
     return np.stack([column * pitch, row * pitch - 1], axis=1)
 
 
-def along(lines: tuple[Points, ...], pitch: float) -> Points:
-    """Points [k, 2] every ``pitch`` along polylines, both ends included; no two closer than half a pitch."""
+@lru_cache(maxsize=5_000)
+def segments(face: Segments, char: str, thick: float, gap: float) -> tuple[Points, ...]:
+    """Polygons [k, 2] of a character on a seven-segment display."""
+    return face.polygons(char, thick, gap)
+
+
+@lru_cache(maxsize=20_000)
+def along(face: Strokes, char: str, pitch: float) -> Points:
+    """Points [k, 2] every ``pitch`` along the strokes, both ends included, none closer than half a pitch."""
     found: list[Points] = []
-    for line in lines:
+    for line in strokes(face, char):
         if len(line) == 1:
             found.append(line)
             continue
@@ -91,6 +114,7 @@ def _spread(points: Points, least: float) -> Points:
     return np.asarray(points[~taken], np.float64)
 
 
+@lru_cache(maxsize=60_000)
 def outline(face: Outline, char: str) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Coverage [h, w] of an outline character, and the matrix [3, 3] from its px to cap heights."""
     g = glyph(face, char, _CAP_PX)

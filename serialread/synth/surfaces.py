@@ -2,15 +2,24 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from serialread.errors import ImageError, RecipeError
+from serialread.imaging.loading import load_image
 from serialread.recipe.data import SurfaceKind, Surfaces
 from serialread.records import Floats
+from serialread.synth.chance import weighted
 
 _TILE = (384, 1024)  # px at the working scale; large enough that two crops rarely show the same spot
 _TILES = 4  # per kind
+_GRAINED = frozenset(("brushed", "milled", "turned", "ground"))
+_PATCHY = {"scale": (0.05, 0.3), "scene": (0.1, 0.6)}
+"""Surfaces whose tone varies by itself, and by how much."""
+_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"))
+_MOST_PHOTOGRAPHS = 200  # of a recipe: they stay in the memory of every worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +30,14 @@ class Surface:
         relief: height, float32 [H, W], with slopes of spread 1.
         tone: reflectance, float32 [H, W], around 1.
         gloss: 0 matt .. 1 mirror-like.
+        grain: direction of its lines, rad; None where it has none.
     """
 
     kind: str
     relief: Floats
     tone: Floats
     gloss: float
+    grain: float | None = None
 
 
 def draw_surface(
@@ -34,31 +45,38 @@ def draw_surface(
 ) -> Surface:
     """Cut a patch of ``size`` from a random surface."""
     kinds = sorted(weights)
-    shares = np.array([weights[k] for k in kinds])
-    kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+    kind = kinds[weighted([weights[k] for k in kinds], rng)]
     relief, gloss = _tile(kind, int(rng.integers(_TILES)))
-    patch = _cut(relief, size, _scale(kind, rng), _turn(kind, rng), rng)
-    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _cut(_tile("cast", 0)[0], size, 0.4, 0.0, rng)
-    if kind in ("scale", "scene"):
-        tone = tone + np.float32(rng.uniform(0.05, 0.3)) * _cut(_tile(kind, 1)[0], size, 1.0, 0.0, rng)
+    turn = _turn(kind, rng)
+    patch = _cut(relief, size, _scale(kind, rng), turn, rng)
+    if kind == "photograph":
+        return Surface(kind, patch, _photographed(knobs.photographs, size, rng), gloss)
+    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _coarse(_tones("cast", 0), size, 0.4, rng)
+    if kind in _PATCHY:
+        tone = tone + np.float32(rng.uniform(*_PATCHY[kind])) * _cut(_tones(kind, 1), size, 1.0, 0.0, rng)
     if rng.random() < knobs.stain_share:
         tone = tone * _stains(size, rng)
     if rng.random() < knobs.scratch_share:
         patch = patch + _scratches(size, rng)
-    return Surface(kind, patch, tone.astype(np.float32), gloss)
+    return Surface(kind, patch, tone.astype(np.float32), gloss, -turn if kind in _GRAINED else None)
 
 
 def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np.random.Generator) -> Floats:
-    """A turned, scaled, mirrored part of a tile, as float32 [H, W]."""
+    """A turned and scaled part of a tile, as float32 [H, W]."""
     rows, columns = size
     c, s = np.cos(turn) * scale, np.sin(turn) * scale
-    flip = -1.0 if rng.random() < 0.5 else 1.0
     x, y = rng.uniform(0, _TILE[1]), rng.uniform(0, _TILE[0])
-    matrix = np.array([[c * flip, -s, x], [s * flip, c, y]], np.float64)
+    matrix = np.array([[c, -s, x], [s, c, y]], np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
         cv2.warpAffine(tile, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REFLECT), np.float32
     )
+
+
+def _coarse(tile: Floats, size: tuple[int, int], scale: float, rng: np.random.Generator) -> Floats:
+    """A part of a tile whose detail is too large to need every px: cut at half the size, then enlarged."""
+    half = _cut(tile, ((size[0] + 1) // 2, (size[1] + 1) // 2), 2 * scale, 0.0, rng)
+    return np.asarray(cv2.resize(half, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _scale(kind: str, rng: np.random.Generator) -> float:
@@ -68,8 +86,8 @@ def _scale(kind: str, rng: np.random.Generator) -> float:
 def _turn(kind: str, rng: np.random.Generator) -> float:
     """Direction of the surface's grain: mostly along or across the code."""
     if rng.random() < 0.7:
-        return float(rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.06))
-    return float(rng.uniform(0, np.pi))
+        return float(np.pi / 2 * rng.integers(4) + rng.normal(0, 0.06))
+    return float(rng.uniform(0, 2 * np.pi))
 
 
 @lru_cache(maxsize=64)
@@ -79,16 +97,17 @@ def _tile(kind: str, number: int) -> tuple[Floats, float]:
     noise = rng.standard_normal(_TILE, np.float32)
     match kind:
         case "brushed":
-            relief, gloss = (
-                _streaks(noise, 60) + 0.6 * _streaks(rng.standard_normal(_TILE, np.float32), 12),
-                0.8,
-            )
+            relief = _streaks(noise, 60) + 0.6 * _streaks(rng.standard_normal(_TILE, np.float32), 12)
+            # a few lines are much deeper than most: they are what a reader takes for 1 and I
+            relief, gloss = relief * (0.6 + 0.4 * np.abs(relief)), 0.8
         case "ground":
             relief, gloss = _streaks(noise, 8) + 0.5 * _blur(noise, 1.2), 0.6
         case "milled":
-            relief, gloss = _rings(rng, near=True) + 0.35 * _streaks(noise, 20), 0.9
+            relief, gloss = _rings(rng, near=True) + 0.2 * _streaks(noise, 20), 0.9
+            if number == 3:  # a tilted spindle cuts once, a straight one leaves arcs crossing arcs
+                relief = np.maximum(relief, 0.7 * _rings(rng, near=True)[::-1, ::-1])
         case "turned":
-            relief, gloss = _rings(rng, near=False) + 0.3 * _streaks(noise, 40), 0.9
+            relief, gloss = _rings(rng, near=False) + 0.2 * _streaks(noise, 40), 0.9
         case "blasted":
             relief, gloss = _blur(noise, 1.1) + 0.8 * _blur(rng.standard_normal(_TILE, np.float32), 2.2), 0.3
         case "cast":
@@ -98,6 +117,15 @@ def _tile(kind: str, number: int) -> tuple[Floats, float]:
             relief = np.abs(relief) ** np.float32(0.7) * np.sign(relief)
         case "painted":
             relief, gloss = _octaves(rng, (3, 9), (0.3, 1)), 0.6
+        case "anodised":
+            relief, gloss = (
+                _blur(noise, 0.8) + 0.4 * _streaks(rng.standard_normal(_TILE, np.float32), 90),
+                0.25,
+            )
+        case "label":
+            relief, gloss = _octaves(rng, (1.0, 40), (0.3, 1)), 0.15
+        case "photograph":
+            relief, gloss = _octaves(rng, (1.0, 4), (0.4, 1)), 0.2
         case "plastic":
             relief, gloss = _octaves(rng, (0.8, 2.5), (1, 0.5)), 0.3
         case "paper":
@@ -107,6 +135,12 @@ def _tile(kind: str, number: int) -> tuple[Floats, float]:
     slopes = np.gradient(relief)
     steep = np.float32(np.sqrt(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) + 1e-6)
     return ((relief - relief.mean()) / steep).astype(np.float32), gloss
+
+
+@lru_cache(maxsize=8)
+def _tones(kind: str, number: int) -> Floats:
+    """A tile as a field of tones: mean 0, spread 1."""
+    return _unit(_tile(kind, number)[0])
 
 
 def _blur(field: Floats, spread: float, across: float | None = None) -> Floats:
@@ -134,11 +168,14 @@ def _rings(rng: np.random.Generator, *, near: bool) -> Floats:
     centre = rng.uniform(200, 700) if near else rng.uniform(3000, 9000)
     radius = np.hypot(x - np.float32(rng.uniform(0, _TILE[1])), y + np.float32(centre)).astype(np.float32)
     feed = rng.uniform(4, 12)
-    wander = np.cumsum(rng.normal(0, 0.35, int(radius.max()) + 2)).astype(np.float32)
-    wander = _blur(wander.reshape(1, -1), 6)[0]
-    phase = 2 * np.pi * radius / feed + np.interp(radius, np.arange(len(wander)), wander)
-    strength = np.interp(radius, np.arange(len(wander)), 0.6 + 0.4 * np.tanh(np.roll(wander, 50)))
-    return _unit((np.sin(phase) * strength).astype(np.float32))
+    reach = int(radius.max()) + 2
+    wander = _blur(np.cumsum(rng.normal(0, 0.35, reach)).astype(np.float32).reshape(1, -1), 6)[0]
+    steps = np.arange(reach, dtype=np.float32)
+    phase = np.pi * steps / np.float32(feed) + wander * np.float32(0.5)
+    # a round insert leaves valleys between sharp ridges; how deep, differs from turn to turn
+    ridges = 1 - 2 * np.abs(np.sin(phase)) if rng.random() < 0.6 else np.sin(2 * phase)
+    profile = (ridges * (0.6 + 0.4 * np.tanh(np.roll(wander, 50)))).astype(np.float32)
+    return _unit(np.interp(radius, steps, profile).astype(np.float32))
 
 
 def _scene(rng: np.random.Generator) -> Floats:
@@ -154,10 +191,10 @@ def _scene(rng: np.random.Generator) -> Floats:
 
 def _stains(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     """Rust, oil, dirt: soft-edged patches that darken, sometimes brighten."""
-    field = _cut(_tile("cast", 2)[0], size, rng.uniform(0.15, 0.5), 0.0, rng)
-    field = field / (field.std() + np.float32(1e-6))
-    edge = np.float32(rng.uniform(-0.5, 1.2))
-    cover = 1 / (1 + np.exp(np.clip(-4 * (field - edge), -20, 20)))
+    field = _coarse(_tile("cast", 2)[0], size, rng.uniform(0.15, 0.5), rng)
+    steep = 4 / (float(cv2.meanStdDev(field)[1][0, 0]) + 1e-6)
+    edge = np.float32(4 * rng.uniform(-0.5, 1.2))
+    cover = 1 / (1 + cv2.exp(np.clip(edge - field * np.float32(steep), -20, 20)))
     depth = rng.uniform(0.1, 0.45) * (1 if rng.random() < 0.8 else -0.6)
     return np.asarray(1 - np.float32(depth) * cover, np.float32)
 
@@ -168,3 +205,42 @@ def _scratches(size: tuple[int, int], rng: np.random.Generator) -> Floats:
         (x0, x1), (y0, y1) = rng.uniform(-20, size[1] + 20, 2), rng.uniform(-20, size[0] + 20, 2)
         cv2.line(field, (int(x0), int(y0)), (int(x1), int(y1)), float(rng.uniform(-2.5, 1.5)), 1)
     return np.asarray(_blur(field, 0.7) * np.float32(1.5), np.float32)
+
+
+def _photographed(folders: tuple[Path, ...], size: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """The tone of a random part of a surface photograph, float32 ``size``, around 1."""
+    pictures = _photographs(folders)
+    picture = pictures[rng.integers(len(pictures))]
+    rows, columns = size
+    most = min(picture.shape[0] / rows, picture.shape[1] / columns)
+    scale = most * rng.uniform(0.3, 1.0)
+    high, wide = max(int(rows * scale), 4), max(int(columns * scale), 4)
+    top = int(rng.integers(max(picture.shape[0] - high, 0) + 1))
+    left = int(rng.integers(max(picture.shape[1] - wide, 0) + 1))
+    part = picture[top : top + high, left : left + wide][:, :: 1 if rng.random() < 0.5 else -1]
+    way = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(part, (columns, rows), interpolation=way), np.float32)
+
+
+@lru_cache(maxsize=4)
+def _photographs(folders: tuple[Path, ...]) -> tuple[Floats, ...]:
+    """Grey pictures of mean 1, sorted by name; large ones are halved until they are of use for crops."""
+    found = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix.lower() in _PICTURES]
+    if not found:
+        where = ", ".join(str(f) for f in folders) or "surfaces.photographs"
+        raise RecipeError(
+            f"{where}: no surface photographs here. Name folders of pictures in surfaces.photographs, or "
+            "take the kind photograph out of the recipe."
+        )
+    return tuple(_as_tone(path) for path in found[:_MOST_PHOTOGRAPHS])
+
+
+def _as_tone(path: Path) -> Floats:
+    try:
+        pixels = load_image(path).pixels
+    except ImageError as error:
+        raise RecipeError(f"{error} Surface photographs must open: mend it or take it away.") from None
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels
+    while min(grey.shape) > 768:
+        grey = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return np.asarray(grey / np.float32(max(float(grey.mean()), 1.0)), np.float32)

@@ -6,20 +6,24 @@ import string
 import numpy as np
 
 from serialread.recipe.data import Texts
+from serialread.synth.chance import weighted
 
 _SEPARATORS = "--./"
 _SYMBOLS = "-./()+:,#&*<>=_\"'%"
 _RARE = string.punctuation
+_ALIKE = ("0ODQ", "1Il7", "2Z", "5S", "8B3", "6Gb", "UV", "4A", "nh", "ceo", "rn", "CG", "EF", "MN", "9gq")
+"""Characters that marks and cameras make alike."""
 
 
 def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
     """Draw a code with its gaps; without blanks it has 1..``longest`` characters."""
-    weights = np.array([texts.digits, texts.mixed, texts.templates, texts.arbitrary])
-    kind = rng.choice(4, p=weights / weights.sum())
+    kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
     if kind == 2:
-        return _fit(from_pattern(str(rng.choice(np.array(texts.patterns, dtype=object))), rng), longest)
+        return _fit(from_pattern(texts.patterns[rng.integers(len(texts.patterns))], rng), longest)
     length = _length(texts, longest, rng)
-    text = (_digits, _mixed, None, _arbitrary)[kind](length, rng)  # type: ignore[misc]
+    text = (_digits, _mixed, None, _arbitrary)[kind](length, texts, rng)  # type: ignore[misc]
+    if kind != 0 and rng.random() < texts.confusable_share:
+        text = _confused(text, rng)
     if length > 2 and rng.random() < texts.symbol_share:
         text = _with_symbol(text, rng)
     if length > 3 and rng.random() < texts.gap_share:
@@ -59,34 +63,58 @@ def _pick(pool: str, rng: np.random.Generator) -> str:
 def _length(texts: Texts, longest: int, rng: np.random.Generator) -> int:
     if rng.random() < texts.long_share:
         return int(rng.integers(1, longest + 1))
-    weights = np.array(texts.lengths[:longest])
-    return int(rng.choice(len(weights), p=weights / weights.sum())) + 1
+    return weighted(texts.lengths[:longest], rng) + 1
 
 
-def _digits(length: int, rng: np.random.Generator) -> str:
-    return "".join(_pick(string.digits, rng) for _ in range(length))
+def _digits(length: int, texts: Texts, rng: np.random.Generator) -> str:
+    return _drawn(string.digits, length, texts, rng)
 
 
-def _mixed(length: int, rng: np.random.Generator) -> str:
-    share = rng.uniform(0.15, 0.5)
+def _mixed(length: int, texts: Texts, rng: np.random.Generator) -> str:
+    return _letters_and_digits(length, 1 - rng.uniform(0.15, 0.5), texts, rng).upper()
+
+
+def _arbitrary(length: int, texts: Texts, rng: np.random.Generator) -> str:
+    """Letters and digits in one style: small, Capitalised, CAPITALS, MixedCase."""
+    style = weighted(texts.styles, rng)
+    digits = texts.digit_shares[rng.integers(len(texts.digit_shares))]
+    text = _letters_and_digits(length, digits, texts, rng)
+    if style == 3:
+        return "".join(c.upper() if rng.random() < 0.5 else c for c in text)
+    return (text, text.capitalize(), text.upper())[style]
+
+
+def _letters_and_digits(length: int, digits: float, texts: Texts, rng: np.random.Generator) -> str:
+    places = rng.random(length) < digits
     return "".join(
-        _pick(string.ascii_uppercase if rng.random() < share else string.digits, rng) for _ in range(length)
+        _drawn(string.digits if digit else string.ascii_lowercase, 1, texts, rng) for digit in places
     )
 
 
-def _arbitrary(length: int, rng: np.random.Generator) -> str:
-    """Letters and digits in one style: small, Capitalised, CAPITALS, MixedCase."""
-    style = rng.choice(4, p=(0.2, 0.15, 0.4, 0.25))
-    digits = rng.choice((0.0, 0.15, 0.35))
-    letters = string.ascii_letters if style == 3 else string.ascii_lowercase
-    text = "".join(_pick(string.digits if rng.random() < digits else letters, rng) for _ in range(length))
-    return (text, text.capitalize(), text.upper(), text)[style]
+def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> str:
+    """Characters of a pool, evenly or by the recipe's weights."""
+    if not texts.frequencies:
+        return "".join(_pick(pool, rng) for _ in range(length))
+    weights = tuple(texts.frequencies.get(c, 0.0) for c in pool)
+    if sum(weights) <= 0:
+        weights = (1.0,) * len(pool)
+    return "".join(pool[weighted(weights, rng)] for _ in range(length))
+
+
+def _confused(text: str, rng: np.random.Generator) -> str:
+    """Put characters that look like others in the place of a third of those that do."""
+    return "".join(_lookalike(c, rng) if rng.random() < 0.35 else c for c in text)
+
+
+def _lookalike(char: str, rng: np.random.Generator) -> str:
+    groups = [g for g in _ALIKE if char in g]
+    return _pick(groups[rng.integers(len(groups))], rng) if groups else char
 
 
 def _with_symbol(text: str, rng: np.random.Generator) -> str:
     """Separators between groups, or a symbol anywhere, in the place of a character."""
     chars = list(text)
-    pool = (_SEPARATORS, _SYMBOLS, _RARE)[rng.choice(3, p=(0.6, 0.3, 0.1))]
+    pool = (_SEPARATORS, _SYMBOLS, _RARE)[weighted((0.6, 0.3, 0.1), rng)]
     symbol = _pick(pool, rng)
     for place in rng.choice(len(chars), size=min(int(rng.integers(1, 4)), len(chars) - 1), replace=False):
         chars[place] = symbol if rng.random() < 0.8 else _pick(pool, rng)

@@ -1,0 +1,124 @@
+"""How strong a mark stands on its surface: signal and ground put together and exposed.
+
+Grey values are float32, 0 black .. 1 white.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from serialread.recipe.data import Surfaces
+from serialread.records import Floats, Pixels
+from serialread.synth.lighting import falloff, glare
+
+Parameters = dict[str, float | str | bool]
+"""What was drawn, for the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shaded:
+    """A lit mark.
+
+    Attributes:
+        pixels: float32 [H, W].
+        signal: what the mark adds to the bare surface, float32 [H, W].
+        strength: spread of grey that the mark adds where it stands, 0..1.
+        parameters: what was drawn, for the record.
+    """
+
+    pixels: Floats
+    signal: Floats
+    strength: float
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How the mark shall come out.
+
+    Attributes:
+        strength: its spread of grey, 0..1.
+        level: grey of the bare surface, 0..1.
+        legible: least strength of the mark against the surface's own pattern.
+        evenness: how much of the surface's large-scale light is kept, 0..1.
+    """
+
+    strength: float
+    level: float
+    legible: float
+    evenness: float
+
+
+def expose(
+    bare: Floats, signal: Floats, body: Floats, wanted: Wanted, knobs: Surfaces, rng: np.random.Generator
+) -> Shaded:
+    """Put surface and signal together: the signal as strong as wanted, the pattern only as legible.
+
+    Args:
+        bare: the lit surface without the mark.
+        signal: what the mark adds to it, in the same unit.
+        body: where the mark is, 0..1.
+        wanted: how it shall come out.
+        knobs: of the surface.
+        rng: chance.
+    """
+    soft = _smooth(bare)
+    pattern = bare - soft
+    around = (body > 0.15).astype(np.uint8)
+    power = spread(signal, around)
+    # a pattern as coarse as a stroke disturbs; a signal that outlives the network's scale helps
+    noise = 0.5 * (_coarse(pattern, around) + spread(pattern, around)) + 1e-6
+    lasting = _coarse(signal, around) / max(power, 1e-6)
+    gain = wanted.strength / max(power, 1e-4)
+    own = min(gain, wanted.strength * lasting / (wanted.legible * noise))
+    kept = wanted.evenness / max(cv2.mean(soft)[0], 1e-3)
+    uneven = np.clip(soft * np.float32(kept), 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
+    signal = signal * np.float32(gain)
+    pixels = np.asarray(cv2.scaleAdd(pattern, own, signal), np.float32)
+    pixels += uneven * (falloff(bare.shape, rng) * np.float32(wanted.level))
+    if rng.random() < knobs.glare_share:
+        pixels += glare(bare.shape, rng)
+    return within_range(Shaded(pixels, signal, wanted.strength, {}))
+
+
+def within_range(shaded: Shaded) -> Shaded:
+    """Expose so that hardly anything is burnt out or drowned: two in a hundred px at either end."""
+    sparse = shaded.pixels[1::3, ::3].ravel()
+    rank = len(sparse) // 50
+    ranked = np.partition(sparse, (rank, len(sparse) - 1 - rank))
+    low, high = float(ranked[rank]), float(ranked[-1 - rank])
+    if low >= 0.0 and high <= 1.0:
+        return shaded
+    low, high = min(low, 0.0), max(high, 1.0)
+    scale = np.float32(1 / (high - low))
+    pixels = (shaded.pixels - np.float32(low)) * scale
+    return Shaded(pixels, shaded.signal * scale, shaded.strength * float(scale), shaded.parameters)
+
+
+def spread(field: Floats, where: Pixels) -> float:
+    """Root mean square of a field over a region; of all of it if the region is empty."""
+    count = cv2.countNonZero(where)
+    if count == 0:
+        return float(cv2.norm(field, cv2.NORM_L2) / field.size**0.5)
+    return float(cv2.norm(field, cv2.NORM_L2, where) / count**0.5)
+
+
+def _coarse(field: Floats, where: Pixels) -> float:
+    """Spread of what is left of a field at the network's scale."""
+    small = cv2.resize(field, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), 0.7)
+    return spread(np.asarray(small, np.float32), np.ascontiguousarray(where[1::2, 1::2]))
+
+
+def blurred(field: Floats, spread_px: float) -> Floats:
+    """A field after a Gaussian blur."""
+    return np.asarray(cv2.GaussianBlur(field, (0, 0), spread_px), np.float32)
+
+
+def _smooth(bare: Floats) -> Floats:
+    """The light without its pattern: so soft a blur loses nothing at a quarter of the resolution."""
+    small = cv2.resize(bare, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    return np.asarray(
+        cv2.resize(cv2.GaussianBlur(small, (0, 0), 4.0), (bare.shape[1], bare.shape[0])), np.float32
+    )

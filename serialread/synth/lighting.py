@@ -1,0 +1,136 @@
+"""How light falls on a surface: slopes in, grey out.
+
+Slopes are height over width; light directions are unit vectors, x right, y down, z towards the camera, which
+looks straight down. Fields are float32 [H, W].
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.records import Floats
+
+_AMBIENT = 0.25
+_SHINY = 0.3  # spread of slopes, around the mirroring one, that a matt-finished metal still reflects
+_ALONG, _ACROSS = 0.16, 0.55  # the same for metal with a grain: along it nearly a mirror, across it matt
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """A distant light: direction towards it and strength."""
+
+    x: float
+    y: float
+    z: float
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a surface reflects: ``gloss`` 0 matt .. 1 mirror-like; ``grain`` direction of its lines, rad."""
+
+    gloss: float
+    grain: float | None = None
+
+
+def lights(rng: np.random.Generator, *, low: bool = False) -> tuple[Light, ...]:
+    """One to three lights, the first the strongest; ``low`` puts it 10 to 25 degrees above the surface."""
+    found: list[Light] = []
+    for strength in (1.0, *rng.uniform(0.2, 0.8, int(rng.integers(0, 3))).tolist()):
+        span = (10, 25) if low and not found else (20, 75)
+        azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(*span))
+        flat = float(np.cos(elevation))
+        x, y = flat * float(np.cos(azimuth)), flat * float(np.sin(azimuth))
+        found.append(Light(x, y, float(np.sin(elevation)), float(strength)))
+    return tuple(found)
+
+
+def lit(slope_x: Floats, slope_y: Floats, above: tuple[Light, ...], finish: Finish) -> Floats:
+    """Lambert's diffuse light and a highlight where a slope mirrors a light to the camera.
+
+    The highlight is Ward's (SIGGRAPH 1992), reduced to its exponent: on brushed metal it is long across the
+    grain and short along it.
+    """
+    square = slope_x * slope_x + slope_y * slope_y
+    inverse = 1 / np.sqrt(1 + square)
+    along, across, turn = _facets(slope_x, slope_y, finish)
+    apart = along * along + across * across
+    total = np.full(slope_x.shape, _AMBIENT, np.float32)
+    for light in above:
+        power = light.strength
+        towards = cv2.addWeighted(slope_x, -light.x * power, slope_y, -light.y * power, light.z * power)
+        total += np.maximum(towards, 0) * inverse
+        a, b = turn @ (light.x / (1 + light.z), light.y / (1 + light.z))
+        shine = cv2.exp(cv2.addWeighted(along, -2 * a, across, -2 * b, -a * a - b * b) - apart)
+        total = np.asarray(cv2.scaleAdd(shine, 1.6 * finish.gloss * power, total), np.float32)
+    return total
+
+
+def shadow(height: Floats, light: Light) -> Floats:
+    """What a light leaves dark, 0..1, behind whatever stands ``height`` px over the surface."""
+    rise = light.z / max(1 - light.z * light.z, 1e-6) ** 0.5
+    flat = (light.x**2 + light.y**2) ** 0.5 or 1.0
+    dark = np.zeros_like(height)
+    for reach in (1.2, 2.4, 4.0):
+        shift = np.array([[1, 0, -reach * light.x / flat], [0, 1, -reach * light.y / flat]])
+        size = (height.shape[1], height.shape[0])
+        before = cv2.warpAffine(height, shift, size, borderMode=cv2.BORDER_REPLICATE)
+        np.maximum(dark, cv2.subtract(before, height) - np.float32(rise * reach), out=dark)
+    return np.asarray(np.minimum(dark * np.float32(2), 1), np.float32)
+
+
+def bowed(
+    size: tuple[int, int], slope_x: tuple[float, float], slope_y: tuple[float, float]
+) -> tuple[Floats, Floats]:
+    """Slopes of a bowed surface: ``slope_x`` at its left and right, ``slope_y`` at its top and bottom."""
+    across = _ramp(size[1]) * np.float32(slope_x[1] - slope_x[0]) + np.float32(sum(slope_x) / 2)
+    down = _ramp(size[0]) * np.float32(slope_y[1] - slope_y[0]) + np.float32(sum(slope_y) / 2)
+    return np.broadcast_to(across[None], size), np.broadcast_to(down[:, None], size)
+
+
+def slopes(height: Floats) -> tuple[Floats, Floats]:
+    """Height's slopes along x and y, smoothed over three px."""
+    return (
+        np.asarray(cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125), np.float32),
+        np.asarray(cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125), np.float32),
+    )
+
+
+def falloff(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """Slow change of light across the crop, as a factor around 1."""
+    x, y = _ramp(size[1]), _ramp(size[0])
+    sx, sy, bow = rng.normal(0, 0.22), rng.normal(0, 0.12), rng.normal(0, 0.25)
+    along = 1 + np.float32(sx) * x + np.float32(bow) * x * x
+    return np.asarray(along[None] + np.float32(sy) * y[:, None], np.float32)
+
+
+def glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """A soft bright patch or band, to be added; exposure keeps it from burning out the mark."""
+    x = np.arange(size[1], dtype=np.float32)
+    y = np.arange(size[0], dtype=np.float32)
+    cx, cy = rng.uniform(0, size[1]), rng.uniform(0, size[0])
+    wx, wy = rng.uniform(0.15, 1.5) * size[0], rng.uniform(0.3, 3) * size[0]
+    across = np.exp(-(((x - np.float32(cx)) / np.float32(wx)) ** 2)) * np.float32(rng.uniform(0.05, 0.3))
+    down = np.exp(-(((y - np.float32(cy)) / np.float32(wy)) ** 2))
+    return np.asarray(across[None] * down[:, None], np.float32)
+
+
+@lru_cache(maxsize=2048)
+def _ramp(count: int) -> Floats:
+    """From -0.5 to 0.5 in even steps."""
+    return np.linspace(-0.5, 0.5, count, dtype=np.float32)
+
+
+def _facets(slope_x: Floats, slope_y: Floats, finish: Finish) -> tuple[Floats, Floats, NDArray[np.float64]]:
+    """Slopes along and across the grain in units of what still shines, and the matrix that makes them so."""
+    if finish.grain is None:
+        unit = np.float32(1 / _SHINY)
+        return slope_x * unit, slope_y * unit, np.eye(2) / _SHINY
+    c, s = float(np.cos(finish.grain)), float(np.sin(finish.grain))
+    turn = np.array([[c / _ALONG, s / _ALONG], [-s / _ACROSS, c / _ACROSS]])
+    along = cv2.addWeighted(slope_x, turn[0, 0], slope_y, turn[0, 1], 0)
+    across = cv2.addWeighted(slope_x, turn[1, 0], slope_y, turn[1, 1], 0)
+    return np.asarray(along, np.float32), np.asarray(across, np.float32), turn

@@ -1,0 +1,169 @@
+"""What each marking process takes: which letter shapes, which tool, which ground, which light."""
+
+from typing import Literal, assert_never
+
+import numpy as np
+
+from serialread.recipe.data import SurfaceKind, Surfaces
+from serialread.recipe.processes import (
+    Display,
+    DotPeen,
+    Embossed,
+    Engraved,
+    Ink,
+    InkJet,
+    Laser,
+    Moulded,
+    Pen,
+    Process,
+    Stamped,
+    Stencil,
+    Thermal,
+)
+from serialread.synth import markings, segments
+from serialread.synth.drawing import Mark, Tool
+from serialread.synth.exposure import Shaded
+from serialread.synth.layout import Setting
+from serialread.synth.surfaces import draw_surface
+
+FaceKind = Literal["outline", "strokes", "dots", "segments"]
+
+_PLASTIC: dict[SurfaceKind, float] = {"plastic": 3, "painted": 1}
+_LABELS: dict[SurfaceKind, float] = {"label": 3, "paper": 1}
+_PANES: dict[SurfaceKind, float] = {"label": 3, "painted": 1}
+
+
+def writable(text: str, process: Process, rng: np.random.Generator) -> str:
+    """The text as the process can write it: a display shows few letters, and often a decimal point."""
+    if not isinstance(process, Display):
+        return text
+    text = segments.shown(text, rng, letters=rng.random() < process.letter_share)
+    if len(text) > 2 and text.isdigit() and rng.random() < process.point_share:
+        at = len(text) - int(rng.integers(1, min(len(text), 4)))
+        text = f"{text[: at - 1]}.{text[at:]}"  # in the place of a digit: the length stays
+    return text
+
+
+def setting(process: Process, rng: np.random.Generator) -> Setting:
+    """How the process places its characters."""
+    match process:
+        case Stamped() | Pen():
+            return Setting(hand_set=True)
+        case Display():
+            slant = rng.uniform(*process.slant_deg) if rng.random() < 0.5 else 0.0
+            return Setting(straight=True, slant_deg=float(slant))
+        case _:
+            return Setting(hand_set=rng.random() < 0.08)
+
+
+def has_depth(process: Process) -> bool:
+    """Whether light and shade make the mark visible, not its tone."""
+    return isinstance(process, Engraved | Stamped | Embossed | Moulded | DotPeen)
+
+
+def kind_of_face(process: Process, rng: np.random.Generator) -> FaceKind:
+    """Which letter shapes a mark is made of."""
+    match process:
+        case Engraved() | Stamped() | Laser():
+            return "outline" if rng.random() < process.outline_share else "strokes"
+        case Embossed() | Moulded() | Ink() | Thermal() | Stencil():
+            return "outline"
+        case DotPeen():
+            return "dots" if rng.random() < process.matrix_share else "strokes"
+        case InkJet():
+            return "dots"
+        case Pen():
+            return "strokes"
+        case Display():
+            return "segments"
+        case _:
+            assert_never(process)
+
+
+def tool(process: Process, rng: np.random.Generator) -> Tool:
+    """Draw the tool that makes one mark."""
+    match process:
+        case Engraved():
+            return _cutter(process, rng)
+        case Stamped():
+            return Tool(
+                width=rng.uniform(*process.stroke),
+                uneven=rng.uniform(*process.tilt),
+                depths=rng.uniform(*process.depth_spread),
+                doubled=rng.uniform(0.2, 0.6) if rng.random() < process.doubled_share else 0.0,
+            )
+        case Laser() | Pen():
+            return Tool(width=rng.uniform(*process.stroke))
+        case Embossed() | Moulded() | Ink() | Thermal():
+            return Tool(width=0.12)
+        case Stencil():
+            return Tool(width=0.12, bridge=rng.uniform(*process.bridge))
+        case DotPeen():
+            return _stylus(process, rng)
+        case InkJet():
+            return Tool(
+                width=0.12,
+                dot=rng.uniform(*process.dot),
+                scatter=rng.uniform(*process.scatter),
+                missing=rng.uniform(*process.missing),
+                again=rng.uniform(*process.satellites),
+                sway=rng.uniform(*process.drift) / 7 if rng.random() < 0.5 else 0.0,
+            )
+        case Display():
+            return Tool(
+                width=round(rng.uniform(*process.stroke), 2),
+                gap=round(rng.uniform(*process.gap), 2),
+                ghost=rng.uniform(*process.ghost) if rng.random() < 0.5 else 0.0,
+            )
+        case _:
+            assert_never(process)
+
+
+def shade(mark: Mark, process: Process, around: float, knobs: Surfaces, rng: np.random.Generator) -> Shaded:
+    """Put the mark on a surface of its own and light it; ``around`` is half its angle around a shaft, rad."""
+    surface = draw_surface(_ground(process, knobs), knobs, mark.owners.shape, rng)
+    match process:
+        case Engraved() | Stamped() | Embossed() | Moulded() | DotPeen():
+            return markings.relief(mark, surface, process, around, knobs, rng)
+        case Laser() | Ink() | InkJet() | Thermal() | Stencil() | Pen() | Display():
+            return markings.flat(mark, surface, process, around, knobs, rng)
+        case _:
+            assert_never(process)
+
+
+def _ground(process: Process, knobs: Surfaces) -> dict[SurfaceKind, float]:
+    """Weights of the surfaces that carry the process."""
+    match process:
+        case Engraved() | Stamped() | Embossed() | DotPeen():
+            return knobs.metal
+        case Laser() | Ink() | InkJet() | Stencil() | Pen():
+            return knobs.printed
+        case Moulded():
+            return _PLASTIC
+        case Thermal():
+            return _LABELS
+        case Display():
+            return _PANES
+        case _:
+            assert_never(process)
+
+
+def _cutter(process: Engraved, rng: np.random.Generator) -> Tool:
+    width = rng.uniform(*process.stroke)
+    if rng.random() >= process.double_share:
+        return Tool(width=width)
+    aside, direction = rng.uniform(0.6, 1.3) * width, rng.uniform(0, 2 * np.pi)
+    return Tool(width=width, second=(aside * float(np.cos(direction)), aside * float(np.sin(direction))))
+
+
+def _stylus(process: DotPeen, rng: np.random.Generator) -> Tool:
+    pitch = round(rng.uniform(*process.pitch) * 200) / 200  # few pitches: the dots of each are kept
+    return Tool(
+        width=pitch,
+        pitch=pitch,
+        dot=rng.uniform(*process.dot),
+        scatter=rng.uniform(*process.scatter),
+        missing=rng.uniform(*process.missing),
+        again=rng.uniform(*process.doubled),
+        sway=pitch * rng.uniform(*process.drift) if rng.random() < 0.4 else 0.0,
+    )

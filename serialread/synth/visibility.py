@@ -1,0 +1,46 @@
+"""How well a mark can be seen: its signal against everything else, character by character."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.records import Floats
+from serialread.synth.exposure import Shaded
+
+_EYE = 0.008  # grey below which nothing is seen, whatever the ground
+
+
+def visibility(shaded: Shaded, boxes: NDArray[np.float64], rows: int, noise: float) -> float:
+    """Visibility of the weakest character.
+
+    The spread of grey that the mark adds inside a character's box, over the spread of ground and noise there,
+    both at the resolution at which the camera saw them. 1 is a mark as strong as its ground.
+
+    Args:
+        shaded: the lit mark, float32 [H, W].
+        boxes: [n, 4], x0, y0, x1, y1 in its px.
+        rows: rows at which the camera saw it.
+        noise: of the sensor, 0..1.
+    """
+    scale = rows / shaded.pixels.shape[0]
+    size = (max(round(shaded.pixels.shape[1] * scale), 4), rows)
+    signal = _seen(shaded.signal, size)
+    ground = _seen(shaded.pixels, size) - signal
+    ground -= cv2.blur(ground, (rows // 3, rows // 3))
+    places = np.stack([boxes[:, ::2] * (size[0] / shaded.pixels.shape[1]), boxes[:, 1::2] * scale], axis=2)
+    low = np.clip(np.floor(places[:, 0]), 0, np.array(size) - 1).astype(int)
+    high = np.clip(np.ceil(places[:, 1]), low + 1, np.array(size)).astype(int)
+    area = np.prod(high - low, axis=1)
+    added, left = (_sums(field, low, high) / area for field in (signal, ground))
+    return float(np.sqrt((added / (left + noise * noise + _EYE * _EYE)).min()))
+
+
+def _seen(field: Floats, size: tuple[int, int]) -> Floats:
+    return np.asarray(cv2.resize(field, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _sums(field: Floats, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Sums of squares within boxes."""
+    table = cv2.integral(field * field, sdepth=cv2.CV_64F)
+    (x0, y0), (x1, y1) = low.T, high.T
+    return np.asarray(table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0], np.float64)

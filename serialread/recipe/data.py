@@ -51,6 +51,9 @@ class Texts(Section):
     """Shares of digits in arbitrary codes; one of them is drawn for a code."""
     frequencies: Annotated[dict[str, float], AfterValidator(_printable)] = Field(default={})
     """Weights of small letters and digits, wherever one is drawn outside a pattern; {} draws evenly."""
+    unambiguous_share: Share = 0.6
+    """Share of codes that draw no I, L, O and Q: most numbering schemes avoid letters that look like digits
+    (ISO 3779 leaves out I, O and Q), and a reader that sees them as often as any other takes zeros for O."""
     confusable_share: Share = 0.0
     """Share of codes with letters in which characters give way to ones that look alike (0 O D, 1 I l, 5 S,
     8 B); 0 because boosting letters costs digit marks, which are most."""
@@ -84,7 +87,7 @@ class Layout(Section):
     """Growth of the characters along the line."""
     arc_share: Share = 0.08
     """Share of codes on an arc."""
-    margin: Span = (0.02, 0.40)
+    margin: Span = (0.02, 0.55)
     """Free surface around the text, ch, each side on its own."""
     cut_share: Share = 0.08
     """Share of crops that cut into the characters' top or foot by up to a tenth."""

@@ -13,15 +13,24 @@ _SYMBOLS = "-./()+:,#&*<>=_\"'%"
 _RARE = string.punctuation
 _ALIKE = ("0ODQ", "1Il7", "2Z", "5S", "8B3", "6Gb", "UV", "4A", "nh", "ceo", "rn", "CG", "EF", "MN", "9gq")
 """Characters that marks and cameras make alike."""
+_UNAMBIGUOUS = "".join(c for c in string.ascii_lowercase if c not in "iloq")
+"""Letters that no digit looks like, in capitals or in small."""
 
 
 def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
     """Draw a code with its gaps; without blanks it has 1..``longest`` characters."""
     kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
+    letters = _UNAMBIGUOUS if rng.random() < texts.unambiguous_share else string.ascii_lowercase
     if kind == 2:
-        return _fit(from_pattern(texts.patterns[rng.integers(len(texts.patterns))], rng), longest)
+        return _fit(from_pattern(texts.patterns[rng.integers(len(texts.patterns))], rng, letters), longest)
     length = _length(texts, longest, rng)
-    text = (_digits, _mixed, None, _arbitrary)[kind](length, texts, rng)  # type: ignore[misc]
+    match kind:
+        case 0:
+            text = _drawn(string.digits, length, texts, rng)
+        case 1:
+            text = _letters_and_digits(length, 1 - rng.uniform(0.15, 0.5), letters, texts, rng).upper()
+        case _:
+            text = _arbitrary(length, letters, texts, rng)
     if kind != 0 and rng.random() < texts.confusable_share:
         text = _confused(text, rng)
     if length > 2 and rng.random() < texts.symbol_share:
@@ -31,8 +40,11 @@ def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
     return text
 
 
-def from_pattern(pattern: str, rng: np.random.Generator) -> str:
-    """Fill a pattern: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, ``{a|b}`` one of them."""
+def from_pattern(pattern: str, rng: np.random.Generator, letters: str = string.ascii_lowercase) -> str:
+    """Fill a pattern: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, ``{a|b}`` one of them.
+
+    ``letters`` are those that may be drawn, in small.
+    """
     out = []
     rest = iter(pattern)
     for char in rest:
@@ -40,18 +52,18 @@ def from_pattern(pattern: str, rng: np.random.Generator) -> str:
             out.append(next(rest, ""))
         elif char == "{":
             choices = "".join(iter(lambda: next(rest, "}"), "}")).split("|")
-            out.append(from_pattern(choices[rng.integers(len(choices))], rng))
+            out.append(from_pattern(choices[rng.integers(len(choices))], rng, letters))
         else:
-            out.append(_fill(char, rng))
+            out.append(_fill(char, letters, rng))
     return "".join(out)
 
 
-def _fill(char: str, rng: np.random.Generator) -> str:
+def _fill(char: str, letters: str, rng: np.random.Generator) -> str:
     pool = {
         "#": string.digits,
-        "@": string.ascii_uppercase,
-        "*": string.digits + string.ascii_uppercase,
-        "_": string.ascii_lowercase,
+        "@": letters.upper(),
+        "*": string.digits + letters.upper(),
+        "_": letters,
     }.get(char)
     return _pick(pool, rng) if pool else char
 
@@ -66,29 +78,21 @@ def _length(texts: Texts, longest: int, rng: np.random.Generator) -> int:
     return weighted(texts.lengths[:longest], rng) + 1
 
 
-def _digits(length: int, texts: Texts, rng: np.random.Generator) -> str:
-    return _drawn(string.digits, length, texts, rng)
-
-
-def _mixed(length: int, texts: Texts, rng: np.random.Generator) -> str:
-    return _letters_and_digits(length, 1 - rng.uniform(0.15, 0.5), texts, rng).upper()
-
-
-def _arbitrary(length: int, texts: Texts, rng: np.random.Generator) -> str:
+def _arbitrary(length: int, letters: str, texts: Texts, rng: np.random.Generator) -> str:
     """Letters and digits in one style: small, Capitalised, CAPITALS, MixedCase."""
     style = weighted(texts.styles, rng)
     digits = texts.digit_shares[rng.integers(len(texts.digit_shares))]
-    text = _letters_and_digits(length, digits, texts, rng)
+    text = _letters_and_digits(length, digits, letters, texts, rng)
     if style == 3:
         return "".join(c.upper() if rng.random() < 0.5 else c for c in text)
     return (text, text.capitalize(), text.upper())[style]
 
 
-def _letters_and_digits(length: int, digits: float, texts: Texts, rng: np.random.Generator) -> str:
+def _letters_and_digits(
+    length: int, digits: float, letters: str, texts: Texts, rng: np.random.Generator
+) -> str:
     places = rng.random(length) < digits
-    return "".join(
-        _drawn(string.digits if digit else string.ascii_lowercase, 1, texts, rng) for digit in places
-    )
+    return "".join(_drawn(string.digits if digit else letters, 1, texts, rng) for digit in places)
 
 
 def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> str:

@@ -122,4 +122,4 @@ def test_the_shipped_model_reads_the_sample_pictures(tmp_path: Path) -> None:
     with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
         truths = {row["filename"]: row["text"] for row in csv.DictReader(file)}
     right = sum(r["text"] == "".join(truths[r["image"]].split()) for r in rows(tmp_path))
-    assert right >= 0.4 * len(truths)  # a reader that has come apart reads none
+    assert right >= 0.6 * len(truths)  # a reader that has come apart reads none

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 from stub_model import MODEL_ID, write_stub
@@ -113,6 +113,7 @@ def test_a_promise_is_broken_by_at_most_one_calibration_in_twenty(
 
 
 @settings(max_examples=30, deadline=None)
+@example(slope=0.203125, offset=0.1875, seed=2698931)
 @given(slope=st.floats(0.2, 3), offset=st.floats(-3, 3), seed=st.integers(0, 2**32 - 1))
 def test_the_fit_is_the_one_of_scikit_learn(slope: float, offset: float, seed: int) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit, logit
 
-_MOST = 20.0
-"""Of slope's logarithm and offset: beyond, all readings are right or all wrong, and a step is as good."""
+_LEAST_SLOPE = 1e-9
+"""The order of the readings stays, though the pictures say that confidence means nothing, or the contrary."""
 
 
 def fit_odds(odds: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
@@ -24,12 +25,20 @@ def fit_odds(odds: Sequence[float], right: Sequence[bool]) -> tuple[float, float
     sure, unsure = (y.sum() + 1) / (y.sum() + 2), 1 / ((~y).sum() + 2)
     targets = np.where(y, sure, unsure)
 
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        slope = np.exp(parameters[0])
-        z = slope * x + parameters[1]
-        off = 1 / (1 + np.exp(-np.clip(z, -500, 500))) - targets
-        value = float(np.sum(np.logaddexp(0, z) - targets * z))
-        return value, np.array([np.sum(off * x) * slope, np.sum(off)])
+    def loss(parameters: NDArray[np.float64]) -> float:
+        z = parameters[0] * x + parameters[1]
+        return float(np.sum(np.logaddexp(0, z) - targets * z))
 
-    found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-_MOST, _MOST)] * 2)
-    return float(np.exp(found.x[0])), float(found.x[1])
+    def gradient(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        off = expit(parameters[0] * x + parameters[1]) - targets
+        return np.array([off @ x, off.sum()])
+
+    def curvature(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        p = expit(parameters[0] * x + parameters[1])
+        weights = p * (1 - p)
+        return np.array([[weights @ (x * x), weights @ x], [weights @ x, weights.sum()]])
+
+    # convex in slope and offset, so that there is one minimum; it is not in the logarithm of the slope
+    found = minimize(loss, np.zeros(2), jac=gradient, hess=curvature, method="trust-exact", tol=1e-8)
+    slope, offset = (float(value) for value in found.x)
+    return (slope, offset) if slope > _LEAST_SLOPE else (_LEAST_SLOPE, float(logit(targets.mean())))

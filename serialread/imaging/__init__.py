@@ -4,5 +4,16 @@ from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.loading import digest, load_image
 from serialread.imaging.looks import LOOKS, Look
 from serialread.imaging.normalizing import normalize, propose
+from serialread.imaging.saving import save_png
 
-__all__ = ["LOOKS", "Look", "content_width", "digest", "load_image", "normalize", "propose", "to_array"]
+__all__ = [
+    "LOOKS",
+    "Look",
+    "content_width",
+    "digest",
+    "load_image",
+    "normalize",
+    "propose",
+    "save_png",
+    "to_array",
+]

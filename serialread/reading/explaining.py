@@ -12,8 +12,7 @@ import numpy as np
 
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
-from serialread.errors import RecordsError
-from serialread.imaging import LOOKS, content_width, load_image, propose, to_array
+from serialread.imaging import LOOKS, content_width, load_image, propose, save_png, to_array
 from serialread.reading.reader import SURE, surest
 from serialread.reading.voting import vote
 from serialread.recipe import Station
@@ -116,13 +115,7 @@ def _seen(network: Engine, station: Station, search: Search | None, crop: Crop) 
 
 def save(picture: Pixels, path: Path) -> None:
     """Write a picture as PNG; a RecordsError says why it cannot be."""
-    if path.suffix.lower() != ".png":
-        raise RecordsError(f"{path}: an explanation is a PNG. Name it {path.with_suffix('.png').name}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another place.") from None
+    save_png(picture, path, "an explanation")
 
 
 def _named(name: str, panel: Pixels) -> Pixels:

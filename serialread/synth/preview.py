@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.errors import RecordsError
+from serialread.imaging import save_png
 from serialread.records import Pixels, Sample
 
 SCALE = 2
@@ -47,13 +47,7 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 4, *, masks: bool = 
 
 def save(sheet: Pixels, path: Path) -> None:
     """Write a sheet as PNG; a RecordsError says why it cannot be."""
-    if path.suffix.lower() != ".png":
-        raise RecordsError(f"{path}: a contact sheet is a PNG. Name it {path.with_suffix('.png').name}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another place.") from None
+    save_png(sheet, path, "a contact sheet")
 
 
 def _cell(number: int, sample: Sample, masks: bool) -> Pixels:

@@ -12,9 +12,9 @@ import numpy as np
 
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
-from serialread.imaging import LOOKS, content_width, load_image, propose, save_png, to_array
-from serialread.reading.reader import SURE, surest
-from serialread.reading.voting import vote
+from serialread.imaging import content_width, load_image, propose, save_png, to_array
+from serialread.reading.reader import surest
+from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
 
@@ -93,9 +93,9 @@ def explain(
     seen = partial(_seen, network, place, Search.of(place.code, network.card.alphabet))
     found = [seen(crop) for crop in propose(load_image(path), place.view)]
     best = found[surest([one.reading for one in found])]
-    if best.reading.confidence >= SURE:
-        return best
-    looks = [best, *(seen(replace(best.crop, pixels=look.at(best.crop.pixels))) for look in LOOKS)]
+    looks = [best]
+    while look := next_look([one.reading for one in looks]):
+        looks.append(seen(replace(best.crop, pixels=look.at(best.crop.pixels))))
     told = vote([one.reading for one in looks], place.code)
     same = [one for one in looks if one.reading.text == told.text]
     return replace(max(same, key=lambda one: one.reading.confidence), told=told)

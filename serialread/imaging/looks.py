@@ -47,5 +47,6 @@ class Look:
 
 
 LOOKS = (Look(rows=0.06), Look(sides=0.2, rows=0.08))
-"""Looks beside the crop as it is, in their order. With three more (the sides alone, 0.88 and 1.15 times as wide)
-and no stop where two agree, six more of 1,942 real crops are read, and the network runs twice as long."""
+"""Looks beside the crop as it is, in their order. With three more (the sides alone, 0.88 and 1.15 times as
+wide) and no stop where two agree, six more of 1,942 real crops are read, and the network runs twice as
+long."""

@@ -197,6 +197,19 @@ class Verdict(StrEnum):
     """What was read does not, and is far likelier than any code that does."""
 
 
+class Beside(StrEnum):
+    """How a reading and the barcode beside it agree."""
+
+    NOT_ASKED = ""
+    """Nobody looked for one."""
+    NONE = "none"
+    """There is none that can be read."""
+    AGREES = "agrees"
+    """One of them says what was read."""
+    DIFFERS = "differs"
+    """None of them does."""
+
+
 class Decision(StrEnum):
     """What to do with a reading."""
 
@@ -235,3 +248,8 @@ class Record:
     read_at: datetime
     """UTC."""
     elapsed_ms: float
+    barcodes: tuple[str, ...] = ()
+    """What the barcodes and matrix codes beside the text say."""
+    beside: Beside = Beside.NOT_ASKED
+    findings: tuple[str, ...] = ()
+    """What is odd about the code beside those before it in its batch, in plain words."""

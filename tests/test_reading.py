@@ -430,7 +430,7 @@ def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_p
     header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == (
         "image,batch,text,free_text,verdict,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
-        "text_height_px,contrast,tilt_deg,elapsed_ms,read_at,station_id,model_id,sha256"
+        "findings,barcodes,beside,text_height_px,contrast,tilt_deg,elapsed_ms,read_at,station_id,model_id,sha256"
     )
     row, line = rows(out)[1], json_lines(out)[1]
     assert (row["image"], row["text"], row["decision"]) == ("1.png", expected(91), "REVIEW")

@@ -19,11 +19,12 @@ from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import Look, content_width, digest, load_image, propose, to_array
 from serialread.reading.batching import BATCH, Batches
+from serialread.reading.comparing import barcodes_in, beside, require_barcodes
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import CropGeometry, Station, View
-from serialread.records import Crop, Decision, Floats, Pixels, Reading, Record, Verdict
+from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 WINDOW = 256
 """Pictures under way: enough of every width to fill its batches."""
@@ -45,6 +46,7 @@ class _Item:
         arrays: the same, as the network takes them.
         note: why it could not be read, or what was left out.
         seconds: time spent on it.
+        barcodes: what those beside the text say; None where nobody asked.
         readings: of the proposals, by their number.
         best: the number of the proposal that counts; None until all are read.
         looks: further readings of that proposal, boxes in the proposal's px.
@@ -57,6 +59,7 @@ class _Item:
     arrays: tuple[Floats, ...]
     note: str
     seconds: float
+    barcodes: tuple[str, ...] | None = None
     readings: dict[int, Reading] = field(default_factory=dict)
     best: int | None = None
     looks: list[Reading] = field(default_factory=list)
@@ -106,6 +109,8 @@ class Reader:
         station: Station | None = None,
         engine: EngineKind = "openvino",
         workers: int = 0,
+        *,
+        barcodes: bool = False,
     ) -> None:
         """Open a model.
 
@@ -114,14 +119,19 @@ class Reader:
             station: the station whose pictures come; None for pictures of anywhere.
             engine: the library that runs the network.
             workers: threads that load and normalize, and batches that run at a time; 0 takes one a core.
+            barcodes: whether to read barcodes and matrix codes beside the text, too.
 
         Raises:
             CheckpointError: the model cannot be used.
-            RecipeError: the model's alphabet spells no code of the station's format.
+            RecipeError: the model's alphabet spells no code of the station's format, or barcodes are asked
+                for and what reads them is not installed.
             CalibrationError: the station was measured with another model.
         """
         self.station = station or Station()
         self._workers = workers or os.cpu_count() or 1
+        self._barcodes = barcodes
+        if barcodes:
+            require_barcodes()
         self._streams = min(self._workers, STREAMS)
         self._engine = Engine(model, engine, streams=self._streams)
         self.model_id = self._engine.card.model_id
@@ -143,7 +153,7 @@ class Reader:
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="prepare")
         try:
             yield from self._records(
-                ahead(pool, lambda p: _prepare(p, view, geometry), pictures, WINDOW // 4)
+                ahead(pool, lambda p: _prepare(p, view, geometry, self._barcodes), pictures, WINDOW // 4)
             )
         finally:  # whoever stops early waits for no more than what is under way
             pool.shutdown(cancel_futures=True)
@@ -216,6 +226,7 @@ class Reader:
                 reading, confidence, verdict, crop.text_height_px, self.station.limits, other_way_up
             )
             reason = "; ".join(filter(None, (reason, item.note)))
+        text = reading.text if reading else ""
         return Record(
             image=item.picture.image,
             image_sha256=item.sha256,
@@ -234,6 +245,8 @@ class Reader:
             station_id=self.station.station_id,
             read_at=datetime.now(UTC),
             elapsed_ms=item.seconds * 1000,
+            barcodes=item.barcodes or (),
+            beside=Beside.NOT_ASKED if item.barcodes is None else beside(text, item.barcodes),
         )
 
 
@@ -291,7 +304,7 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], 
         yield pending.popleft().result()
 
 
-def _prepare(picture: Picture, view: View, geometry: CropGeometry) -> _Item:
+def _prepare(picture: Picture, view: View, geometry: CropGeometry, with_barcodes: bool) -> _Item:
     """Load, normalize, scale; in a thread beside others."""
     started = perf_counter()
     try:
@@ -301,7 +314,8 @@ def _prepare(picture: Picture, view: View, geometry: CropGeometry) -> _Item:
         return _Item(picture, digest(picture.path), (), (), reason, perf_counter() - started)
     crops = propose(image, view)
     arrays = tuple(to_array(crop.pixels, geometry) for crop in crops)
-    return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started)
+    barcodes = barcodes_in(image.pixels) if with_barcodes else None
+    return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started, barcodes)
 
 
 def _reason(error: ImageError, path: Path) -> str:

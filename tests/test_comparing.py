@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,8 @@ from serialread.reading import Reader, begin, compare_codes, write_records
 from serialread.reading.comparing import beside
 from serialread.reading.lines import csv_row, json_line
 from serialread.records import Beside
+from serialread.reporting import Severity
+from serialread.reporting.serials import serial_findings
 
 TEN = [f"SN-{number}" for number in range(100, 110)]
 
@@ -80,6 +83,17 @@ def test_a_run_that_goes_on_remembers_the_codes_before(tmp_path: Path) -> None:
     start = begin(tmp_path, "resume", (), "stub-000000000000", "")
     assert start.codes[-1] == ("", "SN-14", "14.png")
     assert [r.findings for r in compare_codes(records[4:], start.codes)] == [("1 missing after SN-14",)]
+
+
+def test_an_audit_names_the_batches_whose_codes_do_not_go_together() -> None:
+    codes = [*TEN[:5], *TEN[6:], TEN[2]]
+    rows = [("a", f"a/{n}.png", code) for n, code in enumerate(codes)] + [("b", "b/1.png", "X1")]
+    (finding,) = serial_findings(pd.DataFrame(rows, columns=["batch", "image", "text"]))
+    assert finding.severity is Severity.WARNING
+    assert finding.text == (
+        "Batch a: 3 findings beside the codes before: a/5.png 1 missing after SN-104, "
+        "a/9.png same code as a/2.png, a/9.png out of order after SN-109."
+    )
 
 
 @pytest.mark.parametrize(

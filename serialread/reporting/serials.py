@@ -16,4 +16,4 @@ def serial_findings(judged: pd.DataFrame) -> Iterator[Finding]:
         odd = [f"{image} {what}" for image, code in pairs for what in serials.take(code, image)]
         if odd:
             place = f"Batch {name}" if name else "Batch without a name"
-            yield warning(f"{place}: {counted(len(odd), 'code')} at odds with those before: {some(odd)}.")
+            yield warning(f"{place}: {counted(len(odd), 'finding')} beside the codes before: {some(odd)}.")

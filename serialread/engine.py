@@ -176,13 +176,10 @@ def _openvino(
             raise _lacking(path, output)
     asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
     compiled = core.compile_model(asked, "CPU", settings)
-    mine = (
-        threading.local()
-    )  # requests of each thread, one a width: one that changes its shape prepares itself anew
+    mine = _Requests()
 
     def run(batch: Floats) -> tuple[Floats, ...]:
-        requests: dict[int, Any] = mine.__dict__
-        width = batch.shape[3]
+        requests, width = mine.by_width, batch.shape[3]
         request = requests.get(width) or requests.setdefault(width, compiled.create_infer_request())
         # it copies: sharing inputs corrupts memory once they are freed
         found = request.infer({"crops": batch})

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serialread import scoring
@@ -113,6 +113,7 @@ def test_an_impossible_proportion_is_refused(
 
 
 @pytest.mark.parametrize("interval", [wilson, clopper_pearson])
+@settings(deadline=None)
 @given(counts=PROPORTIONS)
 def test_intervals_hold_the_share_mirror_and_widen_with_confidence(
     interval: object, counts: tuple[int, int]
@@ -127,6 +128,7 @@ def test_intervals_hold_the_share_mirror_and_widen_with_confidence(
     assert wide[1] >= high - 1e-12
 
 
+@settings(deadline=None)
 @given(right=st.integers(0, 60), extra=st.integers(0, 60))
 def test_the_exact_interval_keeps_its_promise(right: int, extra: int) -> None:
     # At its own bounds the observed count lies exactly in a tail of 2.5 %.

@@ -28,11 +28,11 @@ def clopper_pearson(right: int, total: int, confidence: float = 0.95) -> Interva
 
 
 def _interval(method: Literal["wilson", "beta"], right: int, total: int, confidence: float) -> Interval:
-    from statsmodels.stats.proportion import proportion_confint  # its import takes half a second
-
     _require_counts(right, total, confidence)
     if total == 0:
         return 0.0, 1.0
+    from statsmodels.stats.proportion import proportion_confint  # its import takes half a second
+
     low, high = proportion_confint(right, total, alpha=1 - confidence, method=method)
     return (0.0 if right == 0 else float(low)), (1.0 if right == total else float(high))
 

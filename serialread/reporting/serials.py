@@ -10,8 +10,8 @@ from serialread.reporting.findings import Finding, counted, some, warning
 
 def serial_findings(judged: pd.DataFrame) -> Iterator[Finding]:
     """One sentence a batch whose codes do not go together, by what was read, in the order of the images."""
-    for name, rows in judged.groupby("batch", sort=False):
-        serials = Serials()
+    for _, rows in judged.groupby("batch", sort=False):
+        serials, name = Serials(), rows["batch"].iloc[0]
         pairs = zip(rows["image"], rows["text"], strict=True)
         odd = [f"{image} {what}" for image, code in pairs for what in serials.take(code, image)]
         if odd:

@@ -13,6 +13,7 @@ import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
 from serialread import __version__
+from serialread.records import GRADES
 from serialread.reporting.auditing import Audit
 from serialread.reporting.charts import (
     confusion_chart,
@@ -140,6 +141,9 @@ def _headline(audit: Audit) -> list[tuple[str, str, str]]:
                 f"Brier {ratio(certainty.brier)}, AURC {ratio(certainty.aurc)}; {certainty.images:,} images",
             ),
         ]
+    if any(total.grades):
+        words = ", ".join(f"{grade} {n:,}" for grade, n in zip(GRADES, total.grades, strict=True))
+        cards.append(("mark grade, mean", f"{total.mark_grade:.2f} of 4", words))
     if not math.isnan(total.elapsed_ms):
         cards.append(("time an image", f"{total.elapsed_ms:.1f} ms", "median"))
     return cards
@@ -190,7 +194,16 @@ _JUDGED = ("no_truth", "right", "wrong")
 def _score_sheet(scores: Sequence[Any], name: str) -> Sheet:
     shown = scores[:MOST_BATCHES]
     counts = [(column.replace("_", " "), True) for column in (*_COUNTS, *_JUDGED)]
-    rates = ["no-read %", "accuracy %", "MPSC %", "misread %", "CER %", "1-NED", "confidence, median"]
+    rates = [
+        "no-read %",
+        "accuracy %",
+        "MPSC %",
+        "misread %",
+        "CER %",
+        "1-NED",
+        "confidence, median",
+        "mark grade",
+    ]
     columns = [(name, False), *counts, *((rate, True) for rate in rates)]
     return Sheet("groups", columns, _score_rows(shown), len(scores) - len(shown))
 
@@ -206,6 +219,7 @@ def _score_rows(scores: Sequence[Any]) -> list[list[Cell]]:
             Cell([(percent(line["cer"]), False)], _sorted(line["cer"])),
             _ratio(line["one_minus_ned"]),
             _ratio(line["confidence_p50"]),
+            _ratio(line["mark_grade_mean"]),
         ]
         for line in table.to_dict("records")
     ]

@@ -199,7 +199,8 @@ def explain(
     from serialread.recipe import Station, load
     from serialread.weights import shipped_model
 
-    found = explaining.explain(image, model or shipped_model(), load(station, Station) if station else None)
+    place = load(station, Station) if station else None
+    found = explaining.Explainer(model or shipped_model(), place).explain(image)
     explaining.save(found.drawn(), out)
     typer.echo(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}")
 

@@ -127,6 +127,20 @@ def audit_verify(
         raise typer.Exit(1)
 
 
+def audit_rerun(
+    log: Annotated[Path, typer.Argument(help="The log of runs that read keeps.")],
+    line: Annotated[int | None, typer.Option(help="Line of the run; without it the last that read.")] = None,
+) -> None:
+    """Read the pictures of a logged run again and prove equal results, or name what differs."""
+    from serialread import reporting
+    from serialread.weights import shipped_model
+
+    done = reporting.rerun(log, shipped_model(), line)
+    typer.echo(done.words())
+    if not done.ok:
+        raise typer.Exit(1)
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the front desk."""
     for name, command in (
@@ -135,5 +149,6 @@ def register(app: typer.Typer) -> None:
         ("audit-plan", audit_plan),
         ("audit-agreement", audit_agreement),
         ("audit-verify", audit_verify),
+        ("audit-rerun", audit_rerun),
     ):
         app.command(name)(command)

@@ -11,6 +11,7 @@ from serialread.reporting.console import console_view
 from serialread.reporting.counting import BatchScore
 from serialread.reporting.findings import Finding, Severity
 from serialread.reporting.planning import claim_plan, sampling_plan
+from serialread.reporting.rerunning import rerun
 from serialread.reporting.sampling import SAMPLE
 from serialread.reporting.tables import read_batches, read_readings, read_truth, readings_path
 from serialread.reporting.trending import freeze, read_frozen
@@ -32,6 +33,7 @@ __all__ = [
     "compare",
     "console_view",
     "readings_path",
+    "rerun",
     "sampling_plan",
 ]
 

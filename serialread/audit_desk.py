@@ -31,6 +31,9 @@ def audit(
     freeze: Annotated[Path | None, typer.Option(help="File to keep this audit's control limits in.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="Images without truth to draw for labelling.")] = 299,
     excel: Annotated[bool, typer.Option("--excel", help="Write audit.xlsx too.")] = False,
+    pictures: Annotated[
+        bool, typer.Option(help="Read the most telling failures again, and show them in report.html.")
+    ] = True,
     log: Log = None,
     operator: Operator = "",
 ) -> None:
@@ -38,9 +41,11 @@ def audit(
     from rich.console import Console
 
     from serialread import evidence, reporting
+    from serialread.weights import shipped_model
 
     kept = log or out / evidence.LOG
     evidence.last(kept)
+    beside = reporting.readings_path(results).with_name(evidence.LOG)
     done = reporting.audit(
         results,
         truth,
@@ -51,6 +56,7 @@ def audit(
         frozen=freeze,
         sample=sample,
         excel=excel,
+        again=reporting.Again((beside, kept), shipped_model()) if pictures else None,
     )
     Console().print(reporting.console_view(done))
     written = [*reporting.FILES, *([reporting.WORKBOOK] if excel else [])]

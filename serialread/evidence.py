@@ -166,7 +166,9 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
         where = f"line {number} is no run" if number else "no run"
         raise RecordsError(f"{log}: {where} of serialread {command}. Look into the log for its lines.")
     if found.get("hash") != _hash(found):
-        raise RecordsError(f"{log}: line {found.get('line')} was changed after it was written. See audit-verify.")
+        raise RecordsError(
+            f"{log}: line {found.get('line')} was changed after it was written. See audit-verify."
+        )
     return found
 
 

@@ -32,6 +32,7 @@ _ERROR_COLUMNS = {
     "reason": "reason",
     "mark_grade": "mark_grade",
     "note": "note",
+    "sha256": "sha256",
 }
 """Columns of errors.csv, and where each comes from."""
 

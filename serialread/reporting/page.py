@@ -15,6 +15,7 @@ from rapidfuzz.distance import Levenshtein
 from serialread import __version__
 from serialread.records import GRADES
 from serialread.reporting.auditing import Audit
+from serialread.reporting.cases import Case, Cases
 from serialread.reporting.charts import (
     confusion_chart,
     coverage_chart,
@@ -35,6 +36,9 @@ MOST_BATCHES = 1000
 
 MOST_LINES = 200
 """Lines of any other table on the page; its file holds all."""
+
+DOUBT = 0.05
+"""A runner-up that is likelier stands out."""
 
 Chunk = tuple[str, bool]
 """A piece of text, and whether it differs from the other side."""
@@ -84,6 +88,7 @@ class Section:
         sheet: the figures; None where there are none.
         charts: SVG drawings.
         folded: whether the table is folded away under its charts.
+        cases: failures with their pictures, a few at a time.
     """
 
     title: str
@@ -91,9 +96,10 @@ class Section:
     sheet: Sheet | None = None
     charts: Sequence[str] = field(default=())
     folded: bool = False
+    cases: Sequence[dict[str, Any]] = field(default=())
 
 
-def page(audit: Audit, tables: dict[str, pd.DataFrame]) -> str:
+def page(audit: Audit, tables: dict[str, pd.DataFrame], cases: Cases) -> str:
     """Lay an audit out as HTML; every cell is escaped, and only the page's own script may run."""
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -106,7 +112,7 @@ def page(audit: Audit, tables: dict[str, pd.DataFrame]) -> str:
         style=style,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         headline=_headline(audit),
-        sections=[section for section in _sections(audit, tables) if section is not None],
+        sections=[section for section in _sections(audit, tables, cases) if section is not None],
     )
 
 
@@ -149,7 +155,7 @@ def _headline(audit: Audit) -> list[tuple[str, str, str]]:
     return cards
 
 
-def _sections(audit: Audit, tables: dict[str, pd.DataFrame]) -> list[Section | None]:
+def _sections(audit: Audit, tables: dict[str, pd.DataFrame], cases: Cases) -> list[Section | None]:
     return [
         Section("Batches", _batch_words(audit), _batch_sheet(audit)),
         *(
@@ -160,6 +166,7 @@ def _sections(audit: Audit, tables: dict[str, pd.DataFrame]) -> list[Section | N
         ),
         *_trend_sections(audit),
         _errors_section(audit),
+        _cases_section(cases),
         *(_character_sections(tables) if audit.judged else ()),
         *(_confidence_sections(tables) if audit.certainty.images else ()),
         _sampling_section(tables["sampling"]),
@@ -260,6 +267,36 @@ def _errors_section(audit: Audit) -> Section | None:
     rows = [_error_row(cells) for cells in shown.to_dict("records")]
     words = f"Images that are not strictly right, the surest first{held}."
     return Section("Errors", words, Sheet("errors", columns, rows, len(audit.errors) - len(shown)))
+
+
+def _cases_section(cases: Cases) -> Section | None:
+    if not (cases.shown or cases.why_not):
+        return None
+    words = (
+        "Read again for this report: the crop, below it what each character was read from, in a colour of "
+        "its own; each character with its confidence, and what it nearly was. The accepted ones first, then "
+        "the surest. "
+        if cases.shown
+        else "The pictures could not be read again for this report. "
+    )
+    return Section(
+        "Failures, looked at again", words + cases.why_not, cases=[_case(case) for case in cases.shown]
+    )
+
+
+def _case(case: Case) -> dict[str, Any]:
+    truth, text = marked(strict(case.truth), strict(case.text))
+    chars = [
+        {
+            "char": char,
+            "sure": f"{sure:.2f}",
+            "rival": rival or "none",
+            "near": f"{near:.2f}",
+            "doubt": near > DOUBT,
+        }
+        for char, sure, rival, near in case.chars
+    ]
+    return {"case": case, "truth": truth, "text": text, "chars": chars}
 
 
 def _error_row(cells: dict[Any, Any]) -> list[Cell]:

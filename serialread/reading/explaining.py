@@ -48,8 +48,8 @@ class Explanation:
         """BGR uint8: the crop, the glyph maps over it, and one row of attention a character."""
         width = ZOOM * 4 * self.attention.shape[1]
         height = ZOOM * 4 * self.glyphs.shape[1]
-        grey = cv2.resize(self.crop.pixels, (width, height), interpolation=cv2.INTER_CUBIC)
-        grey = np.asarray(grey, np.uint8)
+        resized = cv2.resize(self.crop.pixels, (width, height), interpolation=cv2.INTER_CUBIC)
+        grey = np.asarray(resized, np.uint8)
         panels = [
             _named("crop", np.repeat(grey[..., None], 3, axis=2)),
             self._written(width),

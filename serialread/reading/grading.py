@@ -86,16 +86,20 @@ def grade_mark(crop: Crop, reading: Reading) -> MarkQuality | None:
     if not boxes or len(boxes) < len(reading.chars):
         return None
     line = _taken_apart(crop.pixels, boxes)
+    spacing = _spacing(line)
     parts = {
-        "contrast": line.level / 255,
-        "strokes": _strokes(line),
-        "spacing": _spacing(line),
-        "cleanness": _cleanness(line),
-        "completeness": _completeness(line, reading.text),
+        "contrast": _share(line.level / 255),
+        "strokes": _share(_strokes(line)),
+        "cleanness": _share(_cleanness(line)),
+        "completeness": _share(_completeness(line, reading.text)),
     }
-    known = {name: min(max(value, 0.0), 1.0) for name, value in parts.items() if value is not None}
-    worst = max(_rank(name, value) for name, value in known.items())
-    return MarkQuality(**{"spacing": None, **known}, grade=GRADES[worst])
+    even = {} if spacing is None else {"spacing": _share(spacing)}
+    worst = max(_rank(name, value) for name, value in {**parts, **even}.items())
+    return MarkQuality(**parts, spacing=even.get("spacing"), grade=GRADES[worst])
+
+
+def _share(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 def _rank(name: str, value: float) -> int:
@@ -185,7 +189,7 @@ def _cleanness(line: _Line) -> float:
     count = cv2.countNonZero(ground)
     if not count:
         return 0.0
-    spread = float(cv2.norm(line.away, cv2.NORM_L2, ground)) / count**0.5
+    spread = float(cv2.norm(line.away, cv2.NORM_L2, ground)) / float(np.sqrt(count))
     return 1.0 - spread / (_WORST_SPREAD * line.level)
 
 

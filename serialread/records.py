@@ -210,6 +210,31 @@ class Beside(StrEnum):
     """None of them does."""
 
 
+GRADES = "ABCDF"
+"""Grades of a mark from the best to the worst; in means they count 4 to 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkQuality:
+    """How well a code was marked, each part 0..1 and 1 the best; see ``reading.grading``.
+
+    Attributes:
+        contrast: between the mark and its ground.
+        strokes: how alike the strokes of all characters are in width and strength.
+        spacing: how even the characters stand; None of fewer than four.
+        cleanness: how quiet the ground is against the mark: no spots, scratches, grain.
+        completeness: how few strokes are broken: no missing dots, no bare places.
+        grade: of ``GRADES``: that of the worst part.
+    """
+
+    contrast: float
+    strokes: float
+    spacing: float | None
+    cleanness: float
+    completeness: float
+    grade: str
+
+
 class Decision(StrEnum):
     """What to do with a reading."""
 
@@ -253,3 +278,5 @@ class Record:
     beside: Beside = Beside.NOT_ASKED
     findings: tuple[str, ...] = ()
     """What is odd about the code beside those before it in its batch, in plain words."""
+    quality: MarkQuality | None = None
+    """How well the code was marked; None when nothing was read."""

@@ -22,6 +22,7 @@ from serialread.reading.batching import BATCH, Batches
 from serialread.reading.comparing import barcodes_in, beside, require_barcodes
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
+from serialread.reading.grading import grade_mark
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import CropGeometry, Station, View
 from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
@@ -247,6 +248,7 @@ class Reader:
             elapsed_ms=item.seconds * 1000,
             barcodes=item.barcodes or (),
             beside=Beside.NOT_ASKED if item.barcodes is None else beside(text, item.barcodes),
+            quality=grade_mark(crop, reading) if crop and reading else None,
         )
 
 

@@ -182,6 +182,7 @@ def test_edits_of_each_pair_are_the_edits_of_that_pair(pairs: list[tuple[str, st
     assert edits_each(reads, truths).dtype == np.int32
 
 
+@settings(deadline=None)
 @given(first=st.lists(st.tuples(CODES, CODES)), second=st.lists(st.tuples(CODES, CODES)))
 def test_tallies_add_up(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> None:
     added, whole = Tally.of(first) + Tally.of(second), Tally.of(first + second)

@@ -105,6 +105,9 @@ def read(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder's results.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 unless all are accepted.")] = False,
+    barcodes: Annotated[
+        bool, typer.Option("--barcodes", help="Hold the code against barcodes beside it.")
+    ] = False,
     log: audit_desk.Log = None,
     operator: audit_desk.Operator = "",
 ) -> None:
@@ -125,14 +128,16 @@ def read(
     found = reading.find_images(paths)
     place = load(station, Station) if station else Station()
     place = place.with_format(code_format) if code_format else place
-    reader = reading.Reader(model or shipped_model(), place, engine)
+    reader = reading.Reader(model or shipped_model(), place, engine, barcodes=barcodes)
     mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
-    start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
-    started, tally, pictures = perf_counter(), reading.Tally(), list[tuple[str, str]]()
-    records = reading.write_records(reader.read(start.pictures), out)
-    for record in tqdm(records, total=len(start.pictures), unit=" images", smoothing=0.1):
-        tally.add(record)
-        pictures.append((record.image, record.image_sha256))
+    with reading.claimed(out):
+        start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
+        started, tally, pictures = perf_counter(), reading.Tally(), list[tuple[str, str]]()
+        compared = reading.compare_codes(reader.read(start.pictures), start.codes)
+        records = reading.write_records(compared, out)
+        for record in tqdm(records, total=len(start.pictures), unit=" images", smoothing=0.1):
+            tally.add(record)
+            pictures.append((record.image, record.image_sha256))
     Console().print(reading.console_view(tally, perf_counter() - started))
     options = {
         "pictures": [evidence.named(path, kept) for path in paths],
@@ -140,6 +145,7 @@ def read(
         "engine": engine,
         "resume": resume,
         "strict": strict,
+        "barcodes": barcodes,
     }
     about = {
         "model_id": reader.model_id,

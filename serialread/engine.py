@@ -4,6 +4,8 @@ Letters: B crops, H W px, T positions, C classes, N attention columns.
 """
 
 import json
+import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, assert_never
@@ -66,6 +68,7 @@ class Engine:
         kind: EngineKind = "openvino",
         precision: Precision = "fast",
         threads: int = 0,
+        streams: int = 1,
         outputs: tuple[Output, ...] = READING,
     ) -> None:
         """Open a model file that ``serialread export`` wrote.
@@ -75,6 +78,7 @@ class Engine:
             kind: the library that runs it.
             precision: see ``Precision``; only OpenVINO has a fast one.
             threads: processor threads; 0 takes all cores.
+            streams: how many batches may run at a time, each in its share of the threads.
             outputs: what ``run`` returns, in this order; the rest of the network is not computed.
 
         Raises:
@@ -83,15 +87,15 @@ class Engine:
         data = _bytes(path)
         match kind:
             case "openvino":
-                about, self._network = _openvino(path, data, precision, threads, outputs)
+                about, self._network = _openvino(path, data, precision, (threads, streams), outputs)
             case "onnxruntime":
-                about, self._network = _onnxruntime(path, data, threads, outputs)
+                about, self._network = _onnxruntime(path, data, (threads, streams), outputs)
             case _:
                 assert_never(kind)
         self.card = _card(path, about)
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
-        """The outputs for crops [B, 1, H, W], W being one bucket.
+        """The outputs for crops [B, 1, H, W], W being one bucket; may be called from several threads.
 
         Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, H / 4, N].
         """
@@ -137,8 +141,15 @@ def _card(path: Path, about: str | None) -> ModelCard:
         raise CheckpointError(f"{path}: {broken}. Export it again: serialread export RUN {path}") from None
 
 
+class _Requests(threading.local):
+    """Of each thread its own, one a width: a request that changes its shape prepares itself anew."""
+
+    def __init__(self) -> None:
+        self.by_width: dict[int, Any] = {}
+
+
 def _openvino(
-    path: Path, data: bytes, precision: Precision, threads: int, outputs: tuple[Output, ...]
+    path: Path, data: bytes, precision: Precision, crew: tuple[int, int], outputs: tuple[Output, ...]
 ) -> tuple[str | None, _Network]:
     import openvino
 
@@ -150,7 +161,9 @@ def _openvino(
     if not model.has_rt_info(["framework", "serialread"]):
         return None, _unusable
     about = str(model.get_rt_info(["framework", "serialread"]).value)
-    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}  # one batch at a time, all threads on it
+    threads, streams = crew
+    # pinned threads would wait for whoever else has their core
+    settings: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
     if precision == "exact":
         settings["INFERENCE_PRECISION_HINT"] = (
             "f32"  # by itself OpenVINO takes bf16 where the processor has it
@@ -163,10 +176,10 @@ def _openvino(
             raise _lacking(path, output)
     asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
     compiled = core.compile_model(asked, "CPU", settings)
-    requests: dict[int, Any] = {}  # one a width: a request that changes its shape prepares itself anew
+    mine = _Requests()
 
     def run(batch: Floats) -> tuple[Floats, ...]:
-        width = batch.shape[3]
+        requests, width = mine.by_width, batch.shape[3]
         request = requests.get(width) or requests.setdefault(width, compiled.create_infer_request())
         # it copies: sharing inputs corrupts memory once they are freed
         found = request.infer({"crops": batch})
@@ -176,7 +189,7 @@ def _openvino(
 
 
 def _onnxruntime(
-    path: Path, data: bytes, threads: int, outputs: tuple[Output, ...]
+    path: Path, data: bytes, crew: tuple[int, int], outputs: tuple[Output, ...]
 ) -> tuple[str | None, _Network]:
     try:
         import onnxruntime
@@ -185,7 +198,8 @@ def _onnxruntime(
             "engine onnxruntime: not installed. Install it: pip install 'serialread[onnxruntime]'"
         ) from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    threads, streams = crew
+    options.intra_op_num_threads = max((threads or os.cpu_count() or 1) // streams, 1)
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

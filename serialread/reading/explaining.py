@@ -11,9 +11,9 @@ import numpy as np
 
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
-from serialread.imaging import LOOKS, content_width, load_image, propose, save_png, tinted, to_array
-from serialread.reading.reader import SURE, surest
-from serialread.reading.voting import vote
+from serialread.imaging import content_width, load_image, propose, save_png, tinted, to_array
+from serialread.reading.reader import surest
+from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
 
@@ -106,9 +106,9 @@ class Explainer:
         """
         found = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
         best = found[surest([one.reading for one in found])]
-        if best.reading.confidence >= SURE:
-            return best
-        looks = [best, *(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels))) for look in LOOKS)]
+        looks = [best]
+        while look := next_look([one.reading for one in looks]):
+            looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels))))
         told = vote([one.reading for one in looks], self._station.code)
         same = [one for one in looks if one.reading.text == told.text]
         return replace(max(same, key=lambda one: one.reading.confidence), told=told)

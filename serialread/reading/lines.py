@@ -21,6 +21,9 @@ COLUMNS = (
     "weakest_confidence",
     "decision",
     "reason",
+    "findings",
+    "barcodes",
+    "beside",
     "text_height_px",
     "contrast",
     "tilt_deg",
@@ -57,6 +60,9 @@ def json_line(record: Record) -> Line:
         "end_confidence": round(reading.end_confidence, 6) if reading else None,
         "decision": record.decision.value,
         "reason": record.reason,
+        "findings": list(record.findings),
+        "barcodes": list(record.barcodes),
+        "beside": record.beside.value,
         "chars": _chars(reading) if reading else [],
         "quad": [[round(x, 2), round(y, 2)] for x, y in record.quad] if record.quad else None,
         "text_height_px": _rounded(record.text_height_px, 1),
@@ -108,6 +114,8 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(value)
     return "" if value is None else str(value)
 
 

@@ -12,6 +12,7 @@ from serialread.reporting.findings import Finding, by_severity
 from serialread.reporting.grouping import group
 from serialread.reporting.matching import pair, without_truth
 from serialread.reporting.sampling import SAMPLE, sampling_list
+from serialread.reporting.serials import serial_findings
 from serialread.reporting.tables import POINTS, Source
 from serialread.reporting.trending import Trend, follow, trend_findings
 from serialread.scoring.control import Limits
@@ -123,7 +124,14 @@ def examine(readings: Source, truth: Source | None, question: Question | None = 
         batches=count_by(judged, judged["batch"]),
         groups={str(name): count_by(judged, column) for name, column in grouping.about.items()},
         findings=by_severity(
-            [*findings, *grouping.findings, *pairing.findings, *oddities(judged), *trend_findings(trends)]
+            [
+                *findings,
+                *grouping.findings,
+                *pairing.findings,
+                *oddities(judged),
+                *serial_findings(judged),
+                *trend_findings(trends),
+            ]
         ),
         errors=_errors(judged, characters.what),
         unmatched=pairing.unmatched,

@@ -11,7 +11,7 @@ from serialread import evidence
 from serialread.engine import EngineKind
 from serialread.errors import RecordsError
 from serialread.imaging import digest
-from serialread.reading import FILES, Picture, Reader
+from serialread.reading import FILES, Picture, Reader, compare_codes
 from serialread.reading.lines import json_bytes, json_line
 from serialread.recipe import Station
 from serialread.reporting.findings import counted
@@ -34,12 +34,14 @@ class Setup:
         model: the model file.
         station: the station, as it was described then.
         engine: the library that ran the network.
+        barcodes: whether barcodes beside the codes were read, too.
     """
 
     places: tuple[Path, ...]
     model: Path
     station: Station
     engine: EngineKind
+    barcodes: bool = False
 
     @classmethod
     def of(cls, line: Line, log: Path, shipped: Path) -> "Setup":
@@ -55,7 +57,8 @@ class Setup:
             )
         places = tuple(log.parent / name for name in options["pictures"])
         model = log.parent / options["model"] if options["model"] else shipped
-        return cls(places, model, Station.model_validate(about["station"]), options["engine"])
+        station, barcodes = Station.model_validate(about["station"]), bool(options.get("barcodes", False))
+        return cls(places, model, station, options["engine"], barcodes)
 
     def find(self, image: str, sha256: str) -> Path | None:
         """The picture of this name and digest; None if it is gone or has changed."""
@@ -122,10 +125,11 @@ def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
     done = Rerun(log, line["line"])
     if not evidence.same_bytes(written, log, line["outputs"][written]):
         done.differences.append(f"{written} is not as line {done.line} wrote it.")
-    reader = Reader(setup.model, setup.station, setup.engine)
+    reader = Reader(setup.model, setup.station, setup.engine, barcodes=setup.barcodes)
     done.circumstances += _circumstances(line, reader)
     waiting: deque[Line] = deque()
-    for record in reader.read(_pictures(log.parent / written, setup, done, waiting)):
+    again = reader.read(_pictures(log.parent / written, setup, done, waiting))
+    for record in compare_codes(again):
         old, new = waiting.popleft(), json.loads(json_bytes(json_line(record)))
         differing = [
             name for name in {**old, **new} if name not in VOLATILE and old.get(name) != new.get(name)

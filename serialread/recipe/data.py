@@ -109,7 +109,7 @@ class Layout(Section):
     """Share with a character of another code left or right, cut off by the crop: its side is no 1."""
     feed_share: Share = 0.10
     """Share with one to four upright strokes beside the code: feed marks, slips of a tool, scratches, which
-    readers take for 1 and I. They run past the line, or are far thinner or weaker than the code."""
+    readers take for 1 and I. They run past the line, or are far weaker than the code."""
     frame_share: Share = 0.16
     """Share with frames, bars (also between the parts of a code) or underlines."""
     logo_share: Share = 0.10

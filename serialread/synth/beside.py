@@ -15,7 +15,7 @@ Points = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 _OTHER_CHARS = "0123456789ABCDEFGHKLMNPRSTXZ"
-_CIRCLE = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+_HALF = np.linspace(-np.pi / 2, np.pi / 2, 12)  # of a circle
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def logo(bounds: Box, rng: np.random.Generator) -> list[Extra]:
 
 
 def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]:
-    """A box or an oval, a bar beside the text or between its parts, a line over or under it.
+    """A box or one with round ends, a bar beside the text or between its parts, a line over or under it.
 
     ``corners`` [n, 4, 2] are those of the characters, ``bounds`` those of all.
     """
@@ -78,10 +78,9 @@ def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]
             box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
             return [Extra(box, False, width)]
         case 1:
-            across, down = (right - left) / 2 + 0.25, (bottom - top) / 2 + 0.25
-            oval = np.stack([across * np.cos(_CIRCLE), down * np.sin(_CIRCLE)], axis=1)
-            middle = np.array([left + right, top + bottom]) / 2
-            return [Extra(oval + middle, False, width)]
+            right_end = np.stack([np.cos(_HALF), np.sin(_HALF)], axis=1) * (bottom - top) / 2
+            middles = np.array([[right, top + bottom], [left, top + bottom]]) / (1, 2)
+            return [Extra(np.concatenate([middles[0] + right_end, middles[1] - right_end]), False, width)]
         case 2:
             x = left if rng.random() < 0.5 else right
             return [_line(x, y0 - 3, x, y1 + 3, width)]
@@ -94,7 +93,7 @@ def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
     """One to four upright strokes of a tool left or right of the text: feed marks, a slip, a scratch.
 
     Readers take them for 1 and I. So that no label lies, each has what no character of the code has: it
-    runs past the line or out of the picture, is far weaker, or far thinner.
+    runs past the line or out of the picture, or is far weaker.
     """
     x0, y0, x1, y1 = bounds
     high, side = y1 - y0, -1 if rng.random() < 0.5 else 1
@@ -111,7 +110,8 @@ def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
         case 2:
             strength = within((0.2, 0.45), rng)
         case _:
-            width = within((0.02, 0.035), rng)
+            width, reach = within((0.02, 0.035), rng), within((0.1, 0.5), rng) * high
+            top, bottom = top - reach, bottom + reach
     x += side * within((0.12, 0.5), rng)
     places = x + side * feed * np.arange(1 + below(4, rng) * (rng.random() < 0.6))
     slope = lean if kind else 0.3 * lean  # what runs out of the picture would else cross the code

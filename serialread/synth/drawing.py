@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import cv2
 import numpy as np
@@ -92,8 +92,7 @@ class Mark:
         return replace(self, coverage=left), replace(self, coverage=right)
 
 
-@dataclass(frozen=True, slots=True)
-class _Glyph:
+class _Glyph(NamedTuple):
     """One character to be drawn, and where.
 
     Attributes:

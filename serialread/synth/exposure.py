@@ -57,25 +57,27 @@ def expose(
     """Put surface and signal together: the signal as strong as wanted, the pattern only as legible.
 
     Args:
-        bare: the lit surface without the mark.
+        bare: the lit surface without the mark, at the size of the signal or half of it.
         signal: what the mark adds to it, in the same unit.
         body: where the mark is, 0..1.
         wanted: how it shall come out.
         knobs: of the surface.
         rng: chance.
     """
-    soft = blurred(halved(halved(bare)), 4.0)  # so soft a blur loses nothing at a quarter of the size
+    soft = blurred(_quartered(bare, len(signal)), 4.0)
     pattern = bare - enlarged(soft, bare.shape)
     around = (body > 0.15).astype(np.uint8)
+    inside = np.ascontiguousarray(around[1::2, 1::2])
     power = spread(signal, around)
     # a pattern as coarse as a stroke disturbs; a signal that outlives the network's scale helps
-    noise = 0.5 * (_coarse(pattern, around) + spread(pattern, around)) + 1e-6
-    lasting = _coarse(signal, around) / max(power, 1e-6)
+    half = halved(pattern) if len(pattern) == len(signal) else pattern
+    noise = 0.5 * (_coarse(half, inside) + spread(half, inside)) + 1e-6
+    lasting = _coarse(halved(signal), inside) / max(power, 1e-6)
     gain = wanted.strength / max(power, 1e-4)
     own = min(gain, wanted.strength * lasting / (wanted.legible * noise))
     signal = signal * np.float32(gain)
-    pixels = np.asarray(cv2.scaleAdd(pattern, own, signal), np.float32)
-    pixels += enlarged(_ground(soft, wanted, knobs, rng), bare.shape)
+    pixels = np.asarray(cv2.scaleAdd(enlarged(pattern, signal.shape), own, signal), np.float32)
+    pixels += enlarged(_ground(soft, wanted, knobs, rng), signal.shape)
     return within_range(Shaded(pixels, signal, wanted.strength, {}))
 
 
@@ -112,6 +114,12 @@ def spread(field: Floats, where: Pixels) -> float:
 
 
 def _coarse(field: Floats, where: Pixels) -> float:
-    """Spread of what is left of a field at the network's scale."""
-    small = blurred(halved(field), 0.7)
-    return spread(small, np.ascontiguousarray(where[1::2, 1::2][: small.shape[0], : small.shape[1]]))
+    """Spread of what is left of a field of the crop's size at the network's scale."""
+    return spread(blurred(field, 0.7), where)
+
+
+def _quartered(field: Floats, rows: int) -> Floats:
+    """A field at a quarter of ``rows``: so soft a blur as follows loses nothing by it."""
+    while len(field) > rows // 4:
+        field = halved(field)
+    return field

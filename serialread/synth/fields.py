@@ -27,5 +27,7 @@ def shrunk(field: Floats, size: tuple[int, int]) -> Floats:
 
 
 def enlarged(field: Floats, size: tuple[int, ...]) -> Floats:
-    """A smooth field at a larger size."""
+    """A smooth field at a larger size, or as it is."""
+    if field.shape == size:
+        return field
     return np.asarray(cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)

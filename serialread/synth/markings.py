@@ -92,13 +92,13 @@ def relief(
 def flat(
     mark: Mark, surface: Surface, style: Flat, around: float, knobs: Surfaces, rng: np.random.Generator
 ) -> Shaded:
-    """Light a mark that has tone but no depth; arguments as for ``relief``."""
+    """Light a mark that has tone but no depth; arguments as for ``relief``, the surface at half the size."""
     contrast, bright = within(style.contrast, rng), _bright(style, rng)
     coverage = _toned(mark, surface, style, bright, rng)
     rough = within(knobs.roughness, rng) * within((0.05, 0.5), rng)
     own_x, own_y = slopes(surface.relief, rough)
     if around:
-        more_x, more_y = _bow(mark.coverage.shape, around, rng)
+        more_x, more_y = _bow(surface.relief.shape, around, rng)
         own_x, own_y = own_x + more_x, own_y + more_y
     bare = surface.tone * lit(own_x, own_y, lights(rng), Finish(surface.gloss, surface.grain))
     signal = coverage if bright else -coverage
@@ -227,8 +227,9 @@ def _worn(coverage: Floats, surface: Surface, amount: float, rng: np.random.Gene
     """Take away part of the mark where a rough field is high; what is left stays connected enough to read."""
     if amount < 0.05:
         return coverage
-    field = halved(surface.relief if rng.random() < 0.4 else surface.tone[:, ::-1])
-    field = blurred(field, within((0.4, 1.25), rng))  # soft enough to be made at half the size
+    field = surface.relief if rng.random() < 0.4 else surface.tone[:, ::-1]
+    field = field if len(field) < len(coverage) else halved(field)  # so soft that half the size will do
+    field = blurred(field, within((0.4, 1.25), rng))
     middle, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(field))
     steep = 3 / (deviation + 1e-6)
     left = cv2.exp(np.clip((middle - field) * np.float32(steep) + np.float32(6.6 - 9.6 * amount), -20, 20))

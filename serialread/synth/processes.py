@@ -124,11 +124,14 @@ def tool(process: Process, rng: np.random.Generator) -> Tool:
 
 def shade(mark: Mark, process: Process, around: float, knobs: Surfaces, rng: np.random.Generator) -> Shaded:
     """Put the mark on a surface of its own and light it; ``around`` is half its angle around a shaft, rad."""
-    surface = draw_surface(_ground(process, knobs), knobs, mark.owners.shape, rng)
+    ground, (rows, columns) = _ground(process, knobs), mark.owners.shape
     match process:
         case Engraved() | Stamped() | Embossed() | Moulded() | DotPeen():
+            surface = draw_surface(ground, knobs, (rows, columns), rng)
             return markings.relief(mark, surface, process, around, knobs, rng)
         case Laser() | Ink() | InkJet() | Thermal() | Stencil() | Pen() | Display():
+            # under print a ground of the crop's own px is fine enough; the light on flanks needs smaller ones
+            surface = draw_surface(ground, knobs, (rows // 2, columns // 2), rng, step=2)
             return markings.flat(mark, surface, process, around, knobs, rng)
         case _:
             assert_never(process)

@@ -13,9 +13,11 @@ from serialread.imaging.loading import load_image
 from serialread.recipe.data import SurfaceKind, Surfaces
 from serialread.records import Floats
 from serialread.synth.chance import below, one_of, weighted, within
-from serialread.synth.fields import blurred
+from serialread.synth.fields import blurred, shrunk
 
-_TILE = (384, 1024)  # px at the working scale; large enough that two crops rarely show the same spot
+# px at the working scale; large enough that two crops rarely show the same spot, and no power of two wide:
+# rows a page of memory apart would fall into the same lines of the processor's cache
+_TILE = (384, 1000)
 _TILES = 4  # per kind
 _GRAINED = frozenset(("brushed", "milled", "turned", "ground"))
 _PATCHY = {"scale": (0.05, 0.3), "scene": (0.1, 0.6)}
@@ -43,21 +45,25 @@ class Surface:
 
 
 def draw_surface(
-    weights: dict[SurfaceKind, float], knobs: Surfaces, size: tuple[int, int], rng: np.random.Generator
+    weights: dict[SurfaceKind, float],
+    knobs: Surfaces,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    step: int = 1,
 ) -> Surface:
-    """Cut a patch of ``size`` from a random surface."""
+    """Cut a patch of ``size`` from a random surface; of its px, each takes ``step`` by ``step``."""
     kinds = sorted(weights)
     kind = kinds[weighted([weights[k] for k in kinds], rng)]
-    relief, gloss = _tile(kind, below(_TILES, rng))
+    relief, gloss = _tile(kind, below(_TILES, rng), step)
     turn = _turn(kind, rng)
     patch = _cut(relief, size, _scale(kind, rng), turn, rng)
     if kind == "photograph":
         return Surface(kind, patch, _photographed(knobs.photographs, size, rng), gloss)
-    tone = 1 + np.float32(within((0.0, 0.12), rng)) * _coarse(_tones("cast", 0), size, 0.4, rng)
+    tone = 1 + np.float32(within((0.0, 0.12), rng)) * _coarse(_tones("cast", 0), size, 0.4 * step, rng)
     if kind in _PATCHY:
-        tone = tone + np.float32(within(_PATCHY[kind], rng)) * _cut(_tones(kind, 1), size, 1.0, 0.0, rng)
+        tone = tone + np.float32(within(_PATCHY[kind], rng)) * _cut(_tones(kind, 1), size, step, 0.0, rng)
     if rng.random() < knobs.stain_share:
-        tone = tone * _stains(size, rng)
+        tone = tone * _stains(size, step, rng)
     if rng.random() < knobs.scratch_share:
         patch = patch + _scratches(size, rng)
     return Surface(kind, patch, tone.astype(np.float32), gloss, -turn if kind in _GRAINED else None)
@@ -67,7 +73,7 @@ def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np
     """A turned and scaled part of a tile, as float32 [H, W]."""
     rows, columns = size
     c, s = np.cos(turn) * scale, np.sin(turn) * scale
-    x, y = within((0, _TILE[1]), rng), within((0, _TILE[0]), rng)
+    x, y = within((0, tile.shape[1]), rng), within((0, tile.shape[0]), rng)
     matrix = np.array([[c, -s, x], [s, c, y]], np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
@@ -92,9 +98,18 @@ def _turn(kind: str, rng: np.random.Generator) -> float:
     return within((0, 2 * math.pi), rng)
 
 
-@lru_cache(maxsize=64)
-def _tile(kind: str, number: int) -> tuple[Floats, float]:
+@lru_cache(maxsize=128)
+def _tile(kind: str, number: int, step: int = 1) -> tuple[Floats, float]:
     """One tile of a kind and its gloss; the same everywhere and for ever."""
+    relief, gloss = _made(kind, number) if step == 1 else _tile(kind, number)
+    if step > 1:
+        relief = shrunk(relief, (relief.shape[0] // step, relief.shape[1] // step))
+    slopes = np.gradient(relief)
+    steep = np.float32(np.sqrt(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) + 1e-6)
+    return ((relief - relief.mean()) / steep).astype(np.float32), gloss
+
+
+def _made(kind: str, number: int) -> tuple[Floats, float]:
     rng = np.random.default_rng([sum(kind.encode()), number])
     noise = rng.standard_normal(_TILE, np.float32)
     match kind:
@@ -134,9 +149,7 @@ def _tile(kind: str, number: int) -> tuple[Floats, float]:
             relief, gloss = _octaves(rng, (0.7, 6), (1, 0.5)), 0.05
         case _:
             relief, gloss = _scene(rng), 0.2
-    slopes = np.gradient(relief)
-    steep = np.float32(np.sqrt(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) + 1e-6)
-    return ((relief - relief.mean()) / steep).astype(np.float32), gloss
+    return relief, gloss
 
 
 @lru_cache(maxsize=8)
@@ -192,9 +205,9 @@ def _scene(rng: np.random.Generator) -> Floats:
     return flat.astype(np.float32) + 0.15 * _octaves(rng, (1.0,), (1,))
 
 
-def _stains(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _stains(size: tuple[int, int], step: int, rng: np.random.Generator) -> Floats:
     """Rust, oil, dirt: soft-edged patches that darken, sometimes brighten."""
-    field = _coarse(_tile("cast", 2)[0], size, within((0.15, 0.5), rng), rng)
+    field = _coarse(_tile("cast", 2)[0], size, step * within((0.15, 0.5), rng), rng)
     steep = 4 / (float(cv2.meanStdDev(field)[1][0, 0]) + 1e-6)
     edge = np.float32(4 * within((-0.5, 1.2), rng))
     cover = 1 / (1 + cv2.exp(np.clip(edge - field * np.float32(steep), -20, 20)))

@@ -32,7 +32,7 @@ def visibility(shaded: Shaded, boxes: NDArray[np.float64], rows: int, noise: flo
     low = np.clip(np.floor(places[:, 0]), 0, np.array(size) - 1).astype(int)
     high = np.clip(np.ceil(places[:, 1]), low + 1, np.array(size)).astype(int)
     area = np.prod(high - low, axis=1)
-    added, left = (_sums(field, low, high) / area for field in (signal, ground))
+    added, left = _sums(cv2.merge([signal * signal, ground * ground]), low, high).T / area
     return float(np.sqrt((added / (left + noise * noise + _EYE * _EYE)).min()))
 
 
@@ -41,8 +41,8 @@ def _seen(field: Floats, size: tuple[int, int]) -> Floats:
     return shrunk(halved(field), size)
 
 
-def _sums(field: Floats, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Sums of squares within boxes."""
-    table = cv2.integral(field * field, sdepth=cv2.CV_64F)
+def _sums(fields: cv2.typing.MatLike, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Sums [n, k] of k fields within n boxes."""
+    table = cv2.integral(fields, sdepth=cv2.CV_64F)
     (x0, y0), (x1, y1) = low.T, high.T
     return np.asarray(table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0], np.float64)

@@ -1,5 +1,6 @@
 """Where the tool touched the surface: coverage of the mark, and which character owns which pixel."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple, assert_never
@@ -12,6 +13,7 @@ from serialread.records import Floats, Pixels
 from serialread.synth import shapes
 from serialread.synth.chance import within
 from serialread.synth.faces import Dots, Outline, Segments, Strokes
+from serialread.synth.fields import ramp
 from serialread.synth.layout import Line, Run
 from serialread.synth.segments import ALL_ON
 from serialread.synth.shapes import Face
@@ -99,6 +101,7 @@ class _Glyph(NamedTuple):
         number: from 1 in the code; 0 beside it.
         left, top, right, bottom: its part of the canvas, px, with room for its stroke.
         matrix: [3, 3], cap heights to px of that part.
+        fine: the same to OpenCV's parts of a px.
         scale: px of a cap height.
     """
 
@@ -110,6 +113,7 @@ class _Glyph(NamedTuple):
     right: int
     bottom: int
     matrix: NDArray[np.float64]
+    fine: NDArray[np.float64]
     scale: float
 
     @property
@@ -129,7 +133,8 @@ def draw(line: Line, tool: Tool, rng: np.random.Generator) -> Mark:
                 patch, whole = _struck(patch, line.cap_px, tool, rng)
                 partial += [glyph.number] * (not whole and glyph.number > 0)
             where = np.s_[glyph.top : glyph.bottom, glyph.left : glyph.right]
-            np.maximum(coverage[where], patch, out=coverage[where])
+            under = coverage[where]
+            np.maximum(under, patch, out=under)
             if glyph.number:
                 np.copyto(owners[where], glyph.number, where=body > _OWNED)
     _draw_extras(coverage, line)
@@ -151,11 +156,12 @@ def _glyphs(
         away[:, 1] += sway[0] * np.sin(2 * np.pi * away[:, 0] / sway[1] + sway[2])
     matrices = run.matrices.copy()
     matrices[:, :2] -= away[:, :, None] * run.matrices[:, 2:]
+    fine = matrices * np.array([[1 << _SHIFT], [1 << _SHIFT], [1]])
     places = np.concatenate([low, high], axis=1).tolist()
     for index, (place, scale) in enumerate(zip(places, scales.tolist(), strict=True)):
         if place[2] > place[0] and place[3] > place[1]:
             number = index + 1 if labelled else 0
-            yield _Glyph(run.face, run.chars[index], number, *place, matrices[index], scale)
+            yield _Glyph(run.face, run.chars[index], number, *place, matrices[index], fine[index], scale)
 
 
 def _draw_extras(coverage: Pixels, line: Line) -> None:
@@ -191,7 +197,7 @@ def _shifted(patch: Pixels, x: float, y: float) -> Pixels:
 
 
 def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-    """Coverage of one character, and its body: the same with the dots of a stroke joined; uint8."""
+    """Coverage of one character, and the body of one with a number: the same, dots joined; uint8."""
     face, char, scale = glyph.face, glyph.char, glyph.scale
     match face:
         case Outline():
@@ -205,12 +211,15 @@ def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels,
                 patch = _polylines(face, glyph, tool.width * scale)
                 return patch, patch
             patch = _dots(shapes.along(face, char, tool.pitch), tool.pitch, glyph, tool, rng)
-            return patch, _polylines(face, glyph, 0.8 * tool.pitch * scale)
+            return patch, _polylines(face, glyph, 0.8 * tool.pitch * scale) if glyph.number else patch
         case Dots():
             pitch = 1 / (face.rows - 1)
             points = shapes.dots(face, char)
-            radii = np.full(len(points), shapes.BODY * pitch * scale)
-            return _dots(points, pitch, glyph, tool, rng), _circles(points, radii, glyph)
+            patch, radii = (
+                _dots(points, pitch, glyph, tool, rng),
+                np.full(len(points), shapes.BODY * pitch * scale),
+            )
+            return patch, _circles(points, radii, glyph) if glyph.number else patch
         case Segments():
             body = _polygons(shapes.segments(face, char, tool.width, tool.gap), glyph, 255)
             if tool.ghost < 0.01 or char in ".:":
@@ -229,7 +238,7 @@ def _warped(alpha: Pixels, matrix: NDArray[np.float64], size: tuple[int, int]) -
 
 def _in_px(points: NDArray[np.float64], glyph: _Glyph) -> NDArray[np.int32]:
     """Points [k, 2] where OpenCV shall draw them, in its parts of a px."""
-    return np.rint(shapes.transform(points, glyph.matrix) * (1 << _SHIFT)).astype(np.int32)
+    return np.rint(cv2.perspectiveTransform(points[None], glyph.fine)[0]).astype(np.int32)
 
 
 def _polygons(corners: tuple[NDArray[np.float64], ...], glyph: _Glyph, grey: int) -> Pixels:
@@ -307,6 +316,6 @@ def _partly(patch: Pixels, missing: float, rng: np.random.Generator) -> Pixels:
 def _sloped(size: tuple[int, ...], middle: float, fall: float, rng: np.random.Generator) -> Floats:
     """A plane, float32 ``size``: ``middle`` in its middle, ``fall`` from side to side in any direction."""
     angle = within((0, 2 * np.pi), rng)
-    x = np.linspace(-0.5, 0.5, size[1], dtype=np.float32) * np.float32(fall * np.cos(angle))
-    y = np.linspace(-0.5, 0.5, size[0], dtype=np.float32) * np.float32(fall * np.sin(angle))
+    x = ramp(size[1]) * np.float32(fall * math.cos(angle))
+    y = ramp(size[0]) * np.float32(fall * math.sin(angle))
     return np.asarray((x + np.float32(middle))[None] + y[:, None], np.float32)

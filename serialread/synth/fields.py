@@ -1,6 +1,7 @@
 """Fields of grey, depth or light at another size, or softer."""
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -31,3 +32,11 @@ def enlarged(field: Floats, size: tuple[int, ...]) -> Floats:
     if field.shape == size:
         return field
     return np.asarray(cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+@lru_cache(maxsize=2048)
+def ramp(count: int) -> Floats:
+    """From -0.5 to 0.5 in even steps, float32 [count], not to be written to."""
+    steps = np.linspace(-0.5, 0.5, count, dtype=np.float32)
+    steps.setflags(write=False)
+    return steps

@@ -6,7 +6,6 @@ looks straight down. Fields are float32 [H, W].
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from serialread.records import Floats
 from serialread.synth.chance import below, within
+from serialread.synth.fields import ramp
 
 _AMBIENT = 0.25
 _SHINY = 0.3  # spread of slopes, around the mirroring one, that a matt-finished metal still reflects
@@ -94,8 +94,8 @@ def bowed(
     size: tuple[int, int], slope_x: tuple[float, float], slope_y: tuple[float, float]
 ) -> tuple[Floats, Floats]:
     """Slopes of a bowed surface: ``slope_x`` at its left and right, ``slope_y`` at its top and bottom."""
-    across = _ramp(size[1]) * np.float32(slope_x[1] - slope_x[0]) + np.float32(sum(slope_x) / 2)
-    down = _ramp(size[0]) * np.float32(slope_y[1] - slope_y[0]) + np.float32(sum(slope_y) / 2)
+    across = ramp(size[1]) * np.float32(slope_x[1] - slope_x[0]) + np.float32(sum(slope_x) / 2)
+    down = ramp(size[0]) * np.float32(slope_y[1] - slope_y[0]) + np.float32(sum(slope_y) / 2)
     return np.broadcast_to(across[None], size), np.broadcast_to(down[:, None], size)
 
 
@@ -109,7 +109,7 @@ def slopes(height: Floats, steepness: float = 1.0) -> tuple[Floats, Floats]:
 
 def falloff(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """Slow change of light across the crop, as a factor around 1."""
-    x, y = _ramp(size[1]), _ramp(size[0])
+    x, y = ramp(size[1]), ramp(size[0])
     sx, sy, bow = (spread * rng.standard_normal() for spread in (0.22, 0.12, 0.25))
     along = 1 + np.float32(sx) * x + np.float32(bow) * x * x
     return np.asarray(along[None] + np.float32(sy) * y[:, None], np.float32)
@@ -124,12 +124,6 @@ def glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
     across = np.exp(-(((x - np.float32(cx)) / np.float32(wx)) ** 2)) * np.float32(within((0.05, 0.3), rng))
     down = np.exp(-(((y - np.float32(cy)) / np.float32(wy)) ** 2))
     return np.asarray(across[None] * down[:, None], np.float32)
-
-
-@lru_cache(maxsize=2048)
-def _ramp(count: int) -> Floats:
-    """From -0.5 to 0.5 in even steps."""
-    return np.linspace(-0.5, 0.5, count, dtype=np.float32)
 
 
 def _facets(slope_x: Floats, slope_y: Floats, finish: Finish) -> tuple[Floats, Floats, NDArray[np.float64]]:

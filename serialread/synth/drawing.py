@@ -158,10 +158,10 @@ def _glyphs(
     matrices[:, :2] -= away[:, :, None] * run.matrices[:, 2:]
     fine = matrices * np.array([[1 << _SHIFT], [1 << _SHIFT], [1]])
     places = np.concatenate([low, high], axis=1).tolist()
-    for index, (place, scale) in enumerate(zip(places, scales.tolist(), strict=True)):
-        if place[2] > place[0] and place[3] > place[1]:
-            number = index + 1 if labelled else 0
-            yield _Glyph(run.face, run.chars[index], number, *place, matrices[index], fine[index], scale)
+    for index, (left, top, right, bottom) in enumerate(places):
+        if right > left and bottom > top:
+            number, how = index + 1 if labelled else 0, (matrices[index], fine[index], float(scales[index]))
+            yield _Glyph(run.face, run.chars[index], number, left, top, right, bottom, *how)
 
 
 def _draw_extras(coverage: Pixels, line: Line) -> None:
@@ -238,7 +238,7 @@ def _warped(alpha: Pixels, matrix: NDArray[np.float64], size: tuple[int, int]) -
 
 def _in_px(points: NDArray[np.float64], glyph: _Glyph) -> NDArray[np.int32]:
     """Points [k, 2] where OpenCV shall draw them, in its parts of a px."""
-    return np.rint(cv2.perspectiveTransform(points[None], glyph.fine)[0]).astype(np.int32)
+    return np.asarray(np.rint(cv2.perspectiveTransform(points[None], glyph.fine)[0]), np.int32)
 
 
 def _polygons(corners: tuple[NDArray[np.float64], ...], glyph: _Glyph, grey: int) -> Pixels:

@@ -112,9 +112,9 @@ def set_line(
     pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
     run = Run(face, code, pose.of(flat))
     corners = shapes.placed(face, code, run.matrices)
-    extras, crop, runs = _surrounded(replace(run, matrices=flat), corners, pose, other, layout, rng)
+    extras, crop, others = _surrounded(replace(run, matrices=flat), corners, pose, other, layout, rng)
     to_canvas, size = _canvas(crop, rows, widest)
-    runs = tuple(Run(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *runs))
+    runs = tuple(Run(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
     scale = float((to_canvas[0, 0] * to_canvas[1, 1]) ** 0.5)
     return Line(

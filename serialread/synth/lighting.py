@@ -67,7 +67,7 @@ def lit(slope_x: Floats, slope_y: Floats, above: tuple[Light, ...], finish: Fini
         towards = cv2.addWeighted(slope_x, -light.x * power, slope_y, -light.y * power, light.z * power)
         total += np.maximum(towards, 0, out=towards)
         a, b = (turn @ (light.x / (1 + light.z), light.y / (1 + light.z))).tolist()
-        nearness = cv2.addWeighted(along, -2 * a, across, -2 * b, -a * a - b * b)
+        nearness = np.asarray(cv2.addWeighted(along, -2 * a, across, -2 * b, -a * a - b * b), np.float32)
         nearness -= apart
         cv2.scaleAdd(cv2.exp(nearness, nearness), 1.6 * finish.gloss * power, shine, shine)
     square += 1

@@ -76,16 +76,14 @@ def strokes(face: Strokes, char: str) -> tuple[Points, ...]:
 @lru_cache(maxsize=20_000)
 def joined(face: Strokes, char: str) -> tuple[Points, tuple[slice, ...]]:
     """Points [k, 2] of all strokes in one array, but those that no eye misses; each stroke's part of it."""
-    lines = [
-        np.repeat(p, 2, axis=0) if len(p) == 1 else _simplified(p).astype(np.float64)
-        for p in strokes(face, char)
-    ]
+    lines = [np.repeat(p, 2, axis=0) if len(p) == 1 else _simplified(p) for p in strokes(face, char)]
     ends = np.cumsum([len(line) for line in lines]).tolist()
     return np.concatenate(lines), tuple(slice(a, b) for a, b in itertools.pairwise([0, *ends]))
 
 
 def _simplified(line: Points) -> Points:
-    return cv2.approxPolyDP(line.astype(np.float32), _UNSEEN, closed=False).reshape(-1, 2)
+    kept = cv2.approxPolyDP(line.astype(np.float32), _UNSEEN, closed=False)
+    return np.asarray(kept, np.float64).reshape(-1, 2)
 
 
 @lru_cache(maxsize=20_000)
@@ -133,11 +131,6 @@ def outline(face: Outline, char: str) -> tuple[NDArray[np.uint8], NDArray[np.flo
 
 def _missing(char: str) -> float:
     raise KeyError(char)
-
-
-def transform(points: Points, matrix: NDArray[np.float64]) -> Points:
-    """Apply a [3, 3] matrix to points [k, 2]."""
-    return np.asarray(cv2.perspectiveTransform(points.reshape(-1, 1, 2), matrix), np.float64).reshape(-1, 2)
 
 
 def placed(face: Face, chars: str, matrices: NDArray[np.float64]) -> Points:

@@ -2,10 +2,13 @@
 
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import cv2
-from trdg.generators import GeneratorFromStrings
+
+with redirect_stdout(sys.stderr):  # it greets whoever imports it
+    from trdg.generators import GeneratorFromStrings
 
 
 def main(task: Path, *how: str) -> None:

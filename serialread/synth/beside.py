@@ -99,7 +99,7 @@ def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
     high, side = y1 - y0, -1 if rng.random() < 0.5 else 1
     x, lean = x0 if side < 0 else x1, 0.12 * rng.standard_normal()
     width, feed, kind = within((0.06, 0.16), rng), within((0.15, 0.5), rng), below(4, rng)
-    top, bottom, strength = y0 - 0.04 * rng.standard_normal(), y1 + 0.04 * rng.standard_normal(), 1.0
+    top, bottom, strength = y0 + within((-0.06, 0.06), rng), y1 + within((-0.06, 0.06), rng), 1.0
     match kind:
         case 0:
             top, bottom = y0 - 3, y1 + 3
@@ -110,7 +110,7 @@ def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
         case 2:
             strength = within((0.2, 0.45), rng)
         case _:
-            width, reach = within((0.02, 0.035), rng), within((0.1, 0.5), rng) * high
+            width, reach = within((0.02, 0.035), rng), within((0.2, 0.6), rng) * high
             top, bottom = top - reach, bottom + reach
     x += side * within((0.12, 0.5), rng)
     places = x + side * feed * np.arange(1 + below(4, rng) * (rng.random() < 0.6))

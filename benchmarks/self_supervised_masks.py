@@ -2,8 +2,10 @@
 
     python benchmarks/self_supervised_masks.py RECIPE [--count 300] [--seed 11] [--out masks.md]
 
-Intersection over union of the text's pixels with the rendered text mask of the same crop, mean over the crops of a
-process; beside it the share of crops whose mask is reversed or void (IoU below 0.1). ``two_means`` is the paper's.
+Intersection over union of the text's pixels with the rendered text mask of the same crop, mean over the
+crops of a
+process; beside it the share of crops whose mask is reversed or void (IoU below 0.1). ``two_means`` is
+the paper's.
 """
 
 import argparse

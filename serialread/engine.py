@@ -78,8 +78,8 @@ class Engine:
             kind: the library that runs it.
             precision: see ``Precision``; only OpenVINO has a fast one.
             threads: processor threads; 0 takes all cores.
-            outputs: what ``run`` returns, in this order; the rest of the network is not computed. None returns
-                all that the file has.
+            outputs: what ``run`` returns, in this order; the rest of the network is not computed. None
+            returns all that the file has.
 
         Raises:
             CheckpointError: no such file, not ours, without such an output, or the library is not installed.

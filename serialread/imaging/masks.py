@@ -83,7 +83,7 @@ def _unit(values: Floats) -> Floats:
 
 
 def _spread(values: Floats) -> Pixels:
-    """Values over 0..255; the highest hundredth counts as one, so that a highlight does not take all greys."""
+    """Values over 0..255; the highest hundredth counts as one: a highlight must not take all greys."""
     low, high = np.float32(values.min()), np.float32(np.quantile(values, 0.99))
     scaled = (values - low) * (np.float32(255) / np.maximum(high - low, np.float32(1e-6)))
     return np.clip(scaled, 0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
 """One case a labelled crop: what a network read there by the field's protocols, and where it looked.
 
-Letters: B crops, T slots, C classes, N columns, h rows of the glyph maps. Crops go in as they are, one look each;
-``serialread read`` finds the line first and looks again at what it doubts.
+Letters: B crops, T slots, C classes, N columns, h rows of the glyph maps. Crops go in as they are, one
+look each; ``serialread read`` finds the line first and looks again at what it doubts.
 """
 
 from collections import defaultdict
@@ -40,13 +40,14 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Where the slots of a crop looked, against its masks; sums over its characters, whose number is ``chars``.
+    """Where the slots of a crop looked, against its masks; sums over its characters.
 
     Attributes:
         chars: characters with a mask.
         inside: share of a slot's attention in the columns of its own character.
         drifted: slots whose attention peaks outside them.
-        neighbours: what two neighbouring slots' attention has in common, 0 apart to 1 the same; one less pair.
+        neighbours: what two neighbouring slots' attention has in common, 0 apart to 1 the same; one less
+            pair.
         overlap: intersection over union of the drawn and the true cells of a character; 0 without glyph maps.
     """
 
@@ -91,8 +92,9 @@ PROTOCOLS: Mapping[str, Callable[[Case], bool]] = {
     "mpsc": lambda case: mpsc(case.text) == mpsc(case.truth),
     "36": lambda case: mpsc(case.folded) == mpsc(case.truth),
 }
-"""``strict``: case and symbols count. ``mpsc``: lower case, letters and digits alone. ``36``: the same, but the
-probabilities of a letter's two cases are added before the likeliest is taken, as a reader of 36 characters would."""
+"""``strict``: case and symbols count. ``mpsc``: lower case, letters and digits alone. ``36``: the same,
+but the probabilities of a letter's two cases are added before the likeliest is taken, as a reader of 36
+characters would."""
 
 
 def measure(model: Model, samples: Sequence[Sample], name: str = "", size: int = BATCH) -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""What many cases amount to: shares with intervals, tables by length, process and typeface, two models compared."""
+"""What many cases amount to: shares, tables by length, process and typeface, two models compared."""
 
 import csv
 import json
@@ -136,7 +136,7 @@ class Measures:
         return Looking.of(self.cases)
 
     def against(self, other: "Measures") -> list[Comparison]:
-        """This model and another on the same crops.
+        """Compare with another model on the same crops.
 
         Raises:
             RecordsError: they did not see the same crops.

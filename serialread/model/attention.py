@@ -19,7 +19,7 @@ class ImplicitAttention(nn.Module):
         self.null = nn.Parameter(torch.zeros(dim))
 
     def forward(self, columns: Tensor, window: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Glimpses g [B, T, D] and alpha [B, T, N] of columns [B, N, D], through a window [B, T, N + 1] or freely.
+        """Glimpses g [B, T, D] and alpha [B, T, N] of columns [B, N, D], in a window [B, T, N + 1] or freely.
 
         What an alpha[b, t] lacks to 1 went to the null cell, where slots past the end look.
         """

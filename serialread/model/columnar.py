@@ -38,7 +38,7 @@ class CtcRecognizer(Recognizer):
 
 
 def spelt_by(scores: Tensor) -> Tensor:
-    """Which columns spell the character of each slot [B, T, N], every run of them sharing 1; scores [B, N, C]."""
+    """Which columns spell the character of each slot [B, T, N], shares of 1; scores [B, N, C]."""
     best = scores.argmax(-1)
     before = nn.functional.pad(best[:, :-1], (1, 0))
     written = best > 0

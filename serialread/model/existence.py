@@ -15,7 +15,8 @@ def existence(places: Tensor, classes: Tensor, losses: Losses) -> Tensor:
     """Cross-entropy between the characters that the map shows somewhere and those of the text.
 
     It asks for presence, not for counts: a character that occurs twice gives no further signal. Glyphs of
-    neighbouring lines inside the crop are punished though they are there; where masks are known use dense_cells.
+    neighbouring lines inside the crop are punished though they are there; where masks are known use
+    dense_cells.
 
     Args:
         places: logits [B, P, C] of the shared classifier at every place.

@@ -75,7 +75,7 @@ def _scale(rise: Rise) -> tuple[float, float]:
 
 
 class PaperPyramid(nn.Module):
-    """O_2 and O_1 as in the paper: taps joined from the top down by transposed convolutions; looks at no column."""
+    """O_2 and O_1 as in the paper: taps joined from the top down; looks at no column."""
 
     def __init__(self, shape: Shape, parts: PaperParts) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class GlyphLevel(nn.Module):
         self.project = nn.Linear(tap, dim)
 
     def forward(self, tap: Tensor, pyramid: Tensor, window: Tensor | None) -> Glyphs:
-        """Look at a tap P_k [B, C, h, w] by maps drawn on O_k [B, C, h, w], in a window [B, T, N + 1] or freely."""
+        """Look at P_k [B, C, h, w] by maps drawn on O_k [B, C, h, w], in a window [B, T, N + 1] or freely."""
         maps = self.maps(pyramid).float()
         if window is None:
             null = self.null_logit.expand(len(maps), -1, -1)

@@ -82,8 +82,8 @@ def _reading(view: TrainingView, targets: Targets, losses: Losses) -> dict[str, 
 def segment(logits: Tensor, targets: Targets, losses: Losses, progress: float) -> Tensor:
     """L_ins: S_m [B, H/s, W/s] against the text, where it is known; an ordinary cross-entropy of logits.
 
-    Pictures that disagree by more than the recipe allows are left out after its warm-up: a self-supervised mask
-    may have text and ground reversed.
+    Pictures that disagree by more than the recipe allows are left out after its warm-up: a
+    self-supervised mask may have text and ground reversed.
     """
     wanted = (targets.pixels > 0).float()
     each = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none").mean((1, 2))
@@ -106,8 +106,10 @@ def _shares(
 ) -> tuple[Tensor, float, float]:
     """What sigma of L_dif sees [B, T, columns], its slope and its centre.
 
-    An attention that one column holds is a larger number than one that four share: the paper's thresholds hold
-    for 32 columns, elsewhere they scale with 1 / N. Where the aspect is kept only shares of the peak mean anything.
+    An attention that one column holds is a larger number than one that four share: the paper's
+    thresholds hold
+    for 32 columns, elsewhere they scale with 1 / N. Where the aspect is kept only shares of the peak
+    mean anything.
     """
     knobs = losses.paper_bands
     if knobs is None:
@@ -141,8 +143,10 @@ def correlation(alpha: Tensor, lengths: Tensor) -> Tensor:
 def difference(shares: Tensor, slope: float, centre: float, segmentation: Tensor) -> Tensor:
     """L_dif: the characters' bands, taken together, must cover every column of the text.
 
-    Where S_m shows no text the saliency is 0 whatever the attention does, and over a column it is constant: the
-    mean over pixels is a mean over columns, weighted by the text in each. A cross-entropy of the saliency itself;
+    Where S_m shows no text the saliency is 0 whatever the attention does, and over a column it is
+    constant: the
+    mean over pixels is a mean over columns, weighted by the text in each. A cross-entropy of the
+    saliency itself;
     the authors' code takes it for a logit, whose gradients are small. No gradient reaches S_m.
     """
     saliency = torch.sigmoid(slope * (shares - centre)) * (shares > 0)
@@ -172,7 +176,7 @@ def _glyph_maps(view: TrainingView, targets: Targets, losses: Losses, ramp: floa
 
 
 def pseudo_labels(view: TrainingView, targets: Targets, losses: Losses, size: tuple[int, int]) -> Tensor:
-    """S_gt [B, *size]: bands of attention within the text of S_m, rebuilt at every step, for every level apart.
+    """S_gt [B, *size]: bands of attention within the text of S_m, rebuilt every step, for each level apart.
 
     A constant target. Where glyphs are indistinct S_m shows little text: cells then count as ground, and the
     slots are left with the glimpse.
@@ -202,7 +206,7 @@ def drawing(maps: Tensor, ids: Tensor, lengths: Tensor, losses: Losses) -> Tenso
 
 
 def _cells(logits: Tensor, ids: Tensor, losses: Losses) -> Tensor:
-    """L_cel of log-shares [B, 1 + T, h, w]: text against ground as the paper writes, or a class a character."""
+    """L_cel of log-shares [B, 1 + T, h, w]: text against ground as in the paper, or a class a character."""
     if losses.binary_text:
         ground = logits[:, 0]
         text = torch.log1p(-ground.exp().clamp_max(1 - 1e-6))

@@ -1,4 +1,4 @@
-"""The recognizers: one interface, and the composition that reads all characters at once; after Guan et al., 2023.
+"""The recognizers: one interface, and the one that reads all characters at once; after Guan et al., 2023.
 
 Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns (W / 4), D channels of a
 slot, C classes (the end and the alphabet), h x w feature cells. Slots are places in the text and know nothing
@@ -78,7 +78,7 @@ class Recognizer(nn.Module):
         raise NotImplementedError
 
     def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
-        """Everything that the losses look at; the truth [B, T] is for decoders that are told the last character."""
+        """Everything that the losses look at; the truth [B, T] is for decoders that spell one by one."""
         raise NotImplementedError
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
@@ -122,7 +122,7 @@ class Seen(NamedTuple):
 
 
 class ParallelRecognizer(Recognizer):
-    """All slots at once and without knowing any language: the compact SIGA, or as much of it as is asked for."""
+    """All slots at once, knowing no language: the compact SIGA, or as much of it as is asked for."""
 
     teaching = ("segmentation", "ctc")
 

@@ -19,15 +19,17 @@ def bands(alpha: Tensor, lengths: Tensor) -> Tensor:
 
 
 def widened(alpha: Tensor, lengths: Tensor, columns: int) -> Tensor:
-    """Attention [B, T, N] interpolated to so many columns (xi), not renormalised; slots past the end are 0."""
+    """Attention [B, T, N] interpolated to so many columns (xi), not renormalised; 0 past the end."""
     written = torch.arange(alpha.shape[1]) < lengths[:, None]
     beta = alpha if columns == alpha.shape[-1] else F.interpolate(alpha, size=columns, mode="linear")
     return beta * written[..., None]
 
 
 def owned(shares: Tensor, text: Tensor, threshold: float) -> Tensor:
-    """Character ids [B, h, N] of text cells (bool [B, h, N]): the slot with the largest share [B, T, N], above a
-    threshold. Text that no slot claims is ground; a column can be only one's, so text must not stand on end."""
+    """Character ids [B, h, N] of text cells (bool [B, h, N]): the slot with the largest share [B, T, N].
+
+    Text that no slot claims above the threshold is ground. A column is one slot's: no text may stand on end.
+    """
     strongest, slot = shares.max(1)  # [B, N]
     owner = torch.where(strongest > threshold, slot + 1, 0)
     return torch.where(text, owner[:, None], 0)

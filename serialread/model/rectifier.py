@@ -1,4 +1,4 @@
-"""A thin-plate spline that straightens the crop before it is read; after RARE (Shi et al., CVPR 2016) and TRBA.
+"""A thin-plate spline that straightens the crop; after RARE (Shi et al., CVPR 2016) and TRBA.
 
 The papers use one trained elsewhere, frozen, whose weights are not public: it begins as the identity, and a
 file of such weights loads by the names below. Shapes: B crops, H x W crop px, K fiducial points.
@@ -70,7 +70,7 @@ class Rectifier(nn.Module):
         return super().train(False)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Straightened crops [B, 1, H, W], and the grid [B, H, W, 2] that masks have to be warped with too."""
+        """Straightened crops [B, 1, H, W], and the grid [B, H, W, 2] that masks must follow."""
         points = self.LocalizationNetwork(crops.expand(-1, 3, -1, -1))
         grid = torch.matmul(self.to_grid, points.float()).unflatten(1, self.size)
         return warped(crops.float(), grid), grid

@@ -48,7 +48,7 @@ def flat(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Resnet(Backbone):
-    """P_0 at full, P_1 at half, P_2 at a quarter of the height; then four rows become one of N = W / 4 columns.
+    """P_0 at full, P_1 at half, P_2 at a quarter of the height; then rows become one of N = W / 4 columns.
 
     (A comment in the authors' code says 33 columns for 128 px; kernel 3 with padding 1 gives 32.)
     """
@@ -69,7 +69,7 @@ class Resnet(Backbone):
         ) if knobs.lines else ()  # fmt: skip
         self.third = nn.Sequential(layer(c[4], c[5], n[4]), *lines)
         self.shape = Shape(
-            channels=(c[0], c[2], c[4]), glyphs=(c[2], c[4]), 
+            channels=(c[0], c[2], c[4]), glyphs=(c[2], c[4]),
             last=(c[5], max(height // 16 - 1, 1) if knobs.lines else height // 4),
             to_p1=(2, 2), to_p0=(2, 2), p0_px=1, p1_columns=2,
         )  # fmt: skip

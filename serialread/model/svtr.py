@@ -1,4 +1,4 @@
-"""SVTR, the backbone of SIGA_S: blocks that mix neighbours first, everything later; after Du et al., IJCAI 2022.
+"""SVTR, the backbone of SIGA_S: neighbours are mixed first, everything later; after Du et al., IJCAI 2022.
 
 Shapes: B crops, H x W crop px, C channels, h x w feature cells.
 """
@@ -12,7 +12,7 @@ from serialread.recipe.networks import Svtr as Knobs
 
 
 class Block(Mixing):
-    """A mixing block that sees all cells, or those of a window around each, and may be skipped while learning."""
+    """A mixing block that sees all cells, or a window around each, and may be skipped while learning."""
 
     def __init__(self, dim: int, heads: int, ratio: int, barred: Tensor | None, skipped: float) -> None:
         super().__init__(dim, heads, ratio, 1e-6, barred)
@@ -27,7 +27,7 @@ class Block(Mixing):
 
 
 def window(rows: int, columns: int, size: tuple[int, int]) -> Tensor:
-    """What cells must not see, [rows * columns, rows * columns]: -inf outside a window around each, else 0."""
+    """What cells must not see [h * w, h * w]: -inf outside a window around each, else 0."""
     y, x = torch.arange(rows).repeat_interleave(columns), torch.arange(columns).repeat(rows)
     near = ((y[:, None] - y).abs() <= size[0] // 2) & ((x[:, None] - x).abs() <= size[1] // 2)
     return torch.zeros(near.shape).masked_fill(~near, float("-inf"))

@@ -18,8 +18,8 @@ class Targets(NamedTuple):
     lengths: Tensor
     """int64 [B]: characters, 0..25."""
     pixels: Tensor
-    """uint8 [B, H / s, W / s]: character id of each pixel, s being the recipe's ``mask_step``; where only text
-    and ground are told apart, 1 is text."""
+    """uint8 [B, H / s, W / s]: character id of each pixel, s being the recipe's ``mask_step``; where
+    only text and ground are told apart, 1 is text."""
     columns: Tensor
     """int64 [B, N]: character id that owns a column."""
     known: Tensor

@@ -1,4 +1,4 @@
-"""A Transformer decoder over the whole map, the second of SEC's two; after Vaswani et al. and Gu et al., ICPR 2020.
+"""A Transformer decoder over the whole map, the second of SEC's two; after Gu et al., ICPR 2020.
 
 Shapes: B crops, T slots, P places of the map, D channels, C classes.
 """
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from serialread.model.network import SLOTS, Recognizer, TrainingView, View, straightened
-from serialread.model.recurrent import of_columns
 from serialread.model.rectifier import Rectifier
+from serialread.model.recurrent import of_columns
 from serialread.model.taps import Backbone
 from serialread.recipe.networks import Transformer
 

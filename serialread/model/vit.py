@@ -1,4 +1,4 @@
-"""The vision transformer of SIGA_T, and the convolutions that turn its tokens into taps; after Guan et al., 2023.
+"""The vision transformer of SIGA_T, whose tokens convolutions turn into taps; after Guan et al., 2023.
 
 Names of tokens, blocks and norms are those of DeiT, whose weights fit all but patches and places. Shapes: B
 crops, H x W crop px, h x w patches of 4 x 4 px, C channels.
@@ -76,7 +76,7 @@ class Patches(nn.Module):
 
 
 class Vit(Backbone):
-    """P_2 and the coarser glyph feature at patches, P_1 and the finer one at twice their resolution, no P_0."""
+    """P_2 and the coarser glyphs at patches, P_1 and the finer ones at twice their resolution, no P_0."""
 
     def __init__(self, knobs: Knobs, height: int, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a recognizer is put together of: backbone, sequence, decoder and the parts of SIGA; after SIGA and SEC.
+"""What a recognizer is put together of: backbone, sequence, decoder, parts of SIGA.
 
 Every part is a tagged union: another kind, other knobs. The shipped network keeps the flat spelling of its
 first recipe, ``Network``, which is short for one composition; whoever builds sees compositions alone.
@@ -14,7 +14,7 @@ from serialread.recipe.base import Section, later
 
 
 class CompactTrunk(Section):
-    """Residual stages on 2 x 2 px cells. Channels are multiples of 32, the tiles of the CPUs' matrix units."""
+    """Residual stages on 2 x 2 px cells. Channels are multiples of 32, tiles of CPUs' matrix units."""
 
     kind: Literal["compact"] = "compact"
     relief: bool = True
@@ -34,7 +34,8 @@ class Resnet(Section):
     blocks: tuple[int, int, int, int, int, int, int] = (3, 4, 6, 6, 3, 2, 1)
     """Basic blocks of the layers 1 to 7."""
     lines: bool = True
-    """Turn the last map into one row; False ends with layer 5, for decoders that look at the whole map (SEC)."""
+    """Turn the last map into one row; False ends with layer 5, for decoders that look at the whole map
+    (SEC)."""
 
 
 class Svtr(Section):
@@ -77,7 +78,8 @@ class Vit(Section):
     heads: int = Field(default=12, ge=1)
     """Attention heads; must divide width."""
     taps: tuple[int, int, int, int] = (2, 4, 6, 8)
-    """Blocks (from 1) after which the pyramid looks (the first three) and the finer glyph feature (the last)."""
+    """Blocks (from 1) after which the pyramid looks (the first three) and the finer glyph feature (the
+    last)."""
     out: int = Field(default=512, ge=16)
     """Channels of a column."""
     pyramid: int = Field(default=128, ge=8)
@@ -233,7 +235,8 @@ class Siga(Section):
     parts: Parts = CompactParts()
     """Pyramid, segmentation and glyph levels."""
     glyphs: bool = True
-    """GLAN: glyph features beside the glimpse; without them the segmentation alone straightens the attention."""
+    """GLAN: glyph features beside the glimpse; without them the segmentation alone straightens the
+    attention."""
     fusion: bool = True
     """ACFM: gates choose between glimpse and glyph; without them their mean is read."""
 

@@ -63,8 +63,8 @@ class Losses(Section):
     existence_pool: int = Field(default=1, ge=1)
     """Cells averaged into the probability that a character exists; 1 is the maximum."""
     existence_pooling: Literal["top", "noisy_or"] = later("top")
-    """``top`` averages the most certain cells; ``noisy_or`` joins all, which saturates on large maps (256 cells
-    of 0.005 already give 0.72)."""
+    """``top`` averages the most certain cells; ``noisy_or`` joins all, which saturates on large maps
+    (256 cells of 0.005 already give 0.72)."""
     existence_positives: float = later(1.0, gt=0)
     """Weight of characters that exist against those that do not: a text has about 5 of 36."""
     aligner: float = later(1.0, ge=0)
@@ -80,18 +80,20 @@ class Losses(Section):
     ramp: tuple[float, float] = (0.2, 0.4)
     """L_cor, L_dif and attention_share grow between these shares of the run: after reading has begun."""
     calm: tuple[float, float] = later((1.0, 1.0))
-    """From this share of the run on, L_cor and L_dif weigh this many times as much: 0.125 and 0.3 in SIGA_R."""
+    """From this share of the run on, L_cor and L_dif weigh this many times as much: 0.125 and 0.3 in
+    SIGA_R."""
     paper_bands: PaperBands | None = later(None)
     """None measures attention in shares of each slot's peak, as crops that keep their aspect need."""
     disagreement: float = later(1.0, gt=0, le=1)
-    """L_ins leaves out pictures of which more disagrees with the self-supervised mask: 0.69 throws away masks of
-    reversed polarity, as the paper's code does."""
+    """L_ins leaves out pictures of which more disagrees with the self-supervised mask: 0.69 throws away
+    masks of reversed polarity, as the paper's code does."""
     disagreement_from: float = later(0.125, ge=0, le=1)
     """Share of the run from which it does."""
     binary_text: bool = later(False)
     """L_cel in the paper's form, text against background, instead of one class a character (its code's)."""
     slot_weights: tuple[float, ...] = later(())
-    """Weights of the slots 1, 2, ... in L_cel, 1 beyond the last; SIGA_S weighs the middle ones up to 2.86."""
+    """Weights of the slots 1, 2, ... in L_cel, 1 beyond the last; SIGA_S weighs the middle ones up to
+    2.86."""
 
 
 class Rendered(Section):
@@ -120,7 +122,8 @@ class ReliefClusters(Section):
 
 
 Masks = Annotated[Rendered | TwoMeans | ReliefClusters, Field(discriminator="kind")]
-"""What the segmentation learns from; all but ``rendered`` know text from ground, not character from character."""
+"""What the segmentation learns from; all but ``rendered`` know text from ground, not character from
+character."""
 
 
 class Pretrained(Section):
@@ -131,7 +134,8 @@ class Pretrained(Section):
     file: Path
     """What torch.save wrote: tensors by name, or a table with them under ``model`` or ``state_dict``."""
     prefix: str = ""
-    """What the names of this part begin with in the file; the rest is ours. Other names and shapes are left."""
+    """What the names of this part begin with in the file; the rest is ours. Other names and shapes are
+    left."""
 
 
 class Augmentation(Section):
@@ -159,7 +163,7 @@ class Augmentation(Section):
 
 
 class AbinetAugmentation(Section):
-    """What SIGA_R and SIGA_S train with; each choice is drawn a picture, not a run, and moves the mask along."""
+    """What SIGA_R and SIGA_S train with; choices are drawn a picture, and move the mask along."""
 
     kind: Literal["abinet"]
     geometry: float = Field(default=0.5, ge=0, le=1)
@@ -295,7 +299,8 @@ class TrainingRecipe(Section):
     fold_case: bool = later(False)
     """Labels in lower case, without what the alphabet lacks, as the papers' 36 characters want."""
     masks: Masks = later(Rendered())
-    """Where the segmentation's truth comes from; made before augmentation and moved along with the picture."""
+    """Where the segmentation's truth comes from; made before augmentation and moved along with the
+    picture."""
     pretrained: tuple[Pretrained, ...] = later(())
     """Weights of others to begin with."""
     network: AnyNetwork = Network()

@@ -136,7 +136,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
 def collate(
     samples: Sequence[Sample], bucket: int, recipe: TrainingRecipe, alphabet: Alphabet, *, exact: bool = True
 ) -> Batch:
-    """Turn samples of one bucket into the arrays of a step; without ``exact`` masks tell text from ground alone."""
+    """Arrays of a step, of samples of one bucket; without ``exact`` masks tell text from ground alone."""
     geometry, step = recipe.geometry, recipe.network.composed().mask_step
     shape = (len(samples), geometry.height // step, bucket // step)
     crops = np.zeros((len(samples), 1, geometry.height, bucket), np.float32)

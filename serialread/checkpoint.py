@@ -128,10 +128,11 @@ def _checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
 def _folded(model: Recognizer) -> Recognizer:
     """Melt every batch norm into the convolution before it: the same function, fewer numbers."""
     for module in model.modules():
-        pair = list(module)[:2] if isinstance(module, nn.Sequential) else []
-        if [type(part) for part in pair] == [nn.Conv2d, nn.BatchNorm2d]:
-            module[0] = fuse_conv_bn_eval(module[0], module[1])  # type: ignore[type-var]
-            module[1] = nn.Identity()
+        if not isinstance(module, nn.Sequential) or len(module) < 2:
+            continue
+        convolution, norm = module[0], module[1]
+        if type(convolution) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
+            module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
     return model
 
 

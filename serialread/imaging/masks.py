@@ -79,14 +79,16 @@ def _blurred(values: Floats, deviation: float) -> Floats:
 
 def _unit(values: Floats) -> Floats:
     """Values in deviations from their mean."""
-    return (values - values.mean()) / np.maximum(values.std(), np.float32(1e-6))
+    unit: Floats = (values - values.mean()) / np.maximum(values.std(), np.float32(1e-6))
+    return unit
 
 
 def _spread(values: Floats) -> Pixels:
     """Values over 0..255; the highest hundredth counts as one: a highlight must not take all greys."""
     low, high = np.float32(values.min()), np.float32(np.quantile(values, 0.99))
     scaled = (values - low) * (np.float32(255) / np.maximum(high - low, np.float32(1e-6)))
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    spread: Pixels = np.clip(scaled, 0, 255).astype(np.uint8)
+    return spread
 
 
 def placed(masks: Pixels, geometry: CropGeometry) -> Pixels:

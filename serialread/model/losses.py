@@ -152,7 +152,7 @@ def difference(shares: Tensor, slope: float, centre: float, segmentation: Tensor
     saliency = torch.sigmoid(slope * (shares - centre)) * (shares > 0)
     covered = saliency.sum(1).clamp(1e-4, 1)  # [B, columns]
     shown = (segmentation.detach() > 0).sum(1).float()
-    text = shown.unflatten(1, (covered.shape[1], -1)).sum(2)  # pixels of text in a column
+    text = shown.view(*covered.shape, -1).sum(2)  # pixels of text in a column
     missed: Tensor = -(text * covered.log()).sum() / text.sum().clamp_min(1)
     return missed
 

@@ -15,7 +15,7 @@ from serialread.codes import MAX_LENGTH
 from serialread.model.attention import ImplicitAttention
 from serialread.model.counting import Counting
 from serialread.model.fusion import GatedUnit
-from serialread.model.glyphs import Glyphs, attached, segmentation
+from serialread.model.glyphs import GlyphLevel, Glyphs, PaperLevel, attached, segmentation
 from serialread.model.rectifier import Rectifier
 from serialread.model.taps import Backbone, Taps
 from serialread.recipe.networks import Parallel, Siga
@@ -124,7 +124,7 @@ class Seen(NamedTuple):
 class ParallelRecognizer(Recognizer):
     """All slots at once, knowing no language: the compact SIGA, or as much of it as is asked for."""
 
-    teaching = ("segmentation", "ctc")
+    teaching: tuple[str, ...] = ("segmentation", "ctc")
 
     def __init__(
         self,
@@ -169,8 +169,7 @@ class ParallelRecognizer(Recognizer):
         seen = self._look(taps, zero_glyphs=False)
         slots, cells, o1 = seen.slots, None, seen.o1
         if seen.levels:
-            assert self.level_2 is not None
-            cells = self.classifier(self.level_2.project(seen.levels[1].cells))
+            cells = self.classifier(self._projected(seen.levels[1].cells))
         if self.pyramid is not None and o1 is None:
             o1 = self.pyramid(taps, seen.columns)[0]
         return TrainingView(
@@ -211,6 +210,12 @@ class ParallelRecognizer(Recognizer):
         reading, _ = self.fuse(fused_1, fused_2)
         slots = Slots(glimpse, (glyph_1, glyph_2), (fused_1, fused_2), reading)
         return Seen(slots, alpha, levels, (z1, z2), columns, starts, o1)
+
+    def _projected(self, cells: Tensor) -> Tensor:
+        """Cells [B, h * w, C] of the coarser level with a glyph's channels."""
+        assert isinstance(self.level_2, GlyphLevel | PaperLevel)
+        projected: Tensor = self.level_2.project(cells)
+        return projected
 
     def _drop(self, glyphs: Tensor) -> Tensor:
         """Blank whole glyphs [B, T, D] now and then while learning."""

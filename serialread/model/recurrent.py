@@ -144,7 +144,7 @@ def of_columns(alpha: Tensor, columns: int) -> Tensor:
     """Attention [B, T, P] to places row by row, as attention [B, T, N] to columns."""
     if alpha.shape[-1] == columns:
         return alpha
-    return alpha.unflatten(-1, (-1, columns)).sum(2)
+    return alpha.view(*alpha.shape[:2], -1, columns).sum(2)
 
 
 class Aligner(nn.Module):

@@ -81,7 +81,7 @@ class Svtr(Backbone):
         """P_0 [B, C, H/2, W/2], P_1 [B, C, H/4, W/4], P_2 [B, C, H/8, W/4], columns [B, C, 1, W/4]."""
         p0 = self.stem[0](crops.expand(-1, 3, -1, -1))
         cells = self.stem[1](p0)
-        placed = cells + self.positions.T.unflatten(1, cells.shape[-2:])
+        placed = cells + self.positions.T.reshape(cells.shape[1:])
         p1 = _mixed(self.stages[0], placed)
         p2 = _mixed(self.stages[1], self.merges[0](p1))
         deep = _mixed(self.stages[2], self.merges[1](p2))
@@ -97,4 +97,4 @@ def _halving(inputs: int, outputs: int) -> nn.Sequential:
 def _mixed(blocks: nn.Module, cells: Tensor) -> Tensor:
     """Cells [B, C, h, w] through blocks that take them as a sequence."""
     mixed: Tensor = blocks(cells.flatten(2).transpose(1, 2))
-    return mixed.transpose(1, 2).unflatten(2, cells.shape[-2:])
+    return mixed.transpose(1, 2).reshape(cells.shape)

@@ -107,8 +107,8 @@ def test_the_first_recipes_keep_their_ids_and_their_weights_names() -> None:
     assert {name: recipe_id(recipe_of(name)) for name in known} == known
     model = build(recipe_of("siga-tiny").network, CropGeometry(), Alphabet())
     assert {name.partition(".")[0] for name in model.state_dict()} == {
-        "trunk", "columns", "counting", "attention", "pyramid", "level_1", "level_2", "fuse_1", "fuse_2", "fuse",
-        "classifier", "segmentation", "ctc",
+        "trunk", "columns", "counting", "attention", "pyramid", "level_1", "level_2", "fuse_1", "fuse_2",
+        "fuse", "classifier", "segmentation", "ctc",
     }  # fmt: skip
 
 
@@ -230,25 +230,25 @@ def test_siga_adds_what_it_should_and_sec_adds_no_parameter() -> None:
 # --------------------------------------------------------------------------------------- learning and travel
 
 
-@pytest.mark.parametrize(
-    ("name", "steps"),
-    [("siga-r", 40), ("siga-recurrent", 40), ("sec-rnn", 40), ("sec-transformer", 40), ("ctc", 40)],
-)
-def test_the_smallest_learn_64_crops_in_a_few_dozen_steps(name: str, steps: int) -> None:
-    recipe = composition(name, losses={"existence": 0.5, "ctc": 1.0 if name == "ctc" else 0.0})
-    model, batch = built(recipe), batch_of(recipe, 64)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+@pytest.mark.parametrize("name", ["siga-r", "siga", "sec-rnn", "sec-transformer", "ctc"])
+def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
+    recipe = composition(
+        name, geometry={"widths": [48]}, losses={"existence": 0.5, "ctc": 1.0 if name == "ctc" else 0.0}
+    )
+    model = built(recipe)
+    batch = collate([sample(i, 2) for i in range(64)], 48, recipe, Alphabet(recipe.alphabet))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-2)
     seen = []
-    for step in range(steps):
+    for step in range(24):
         view = model.train().learn(batch.crops, batch.targets.classes)
-        parts = terms(view, batch.targets, recipe.losses, step / steps)
+        parts = terms(view, batch.targets, recipe.losses, step / 24)
         optimiser.zero_grad()
         torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
         seen.append(float(parts["ctc" if name == "ctc" else "reading"].detach()))
 
-    assert seen[-1] < 0.6 * seen[0]
+    assert seen[-1] < 0.8 * seen[0]
 
 
 @pytest.mark.parametrize("name", ["siga-r", "sec-transformer", "ctc"])
@@ -274,7 +274,7 @@ def test_a_run_of_each_decoder_stops_goes_on_and_reads_by_its_model_file(name: s
         np.testing.assert_allclose(other, mine.numpy(), atol=2e-4)
 
 
-# ----------------------------------------------------------------------------------- rectifier, foreign weights
+# --------------------------------------------------------------------------- rectifier, weights of others
 
 
 def test_an_untrained_rectifier_is_the_identity_and_stays_frozen() -> None:
@@ -321,8 +321,8 @@ def test_weights_of_others_load_where_name_and_shape_agree(tmp_path: Path) -> No
     with pytest.raises(CheckpointError) as nothing:
         take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "deit.pth", prefix="x."))
     assert str(nothing.value) == (
-        f"{tmp_path / 'deit.pth'}: nothing in it fits the trunk. Correct pretrained.prefix; its names begin with "
-        "module.blocks.0.attn.qkv.weight."
+        f"{tmp_path / 'deit.pth'}: nothing in it fits the trunk. Correct pretrained.prefix; its names begin "
+        "with module.blocks.0.attn.qkv.weight."
     )
     with pytest.raises(CheckpointError, match="no weights can be read here"):
         take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "none.pth"))

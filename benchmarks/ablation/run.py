@@ -1,12 +1,13 @@
 """The ablation of the family and the realism study of the generator, unattended and resumable.
 
     python benchmarks/ablation/run.py table STORE --unseen STORE --seen STORE --real FOLDER --out DIR
-    python benchmarks/ablation/run.py realism STORE --unseen STORE --real FOLDER --out DIR --leave-out engraved
+    python benchmarks/ablation/run.py realism STORE --unseen STORE --real FOLDER --out DIR
 
-``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same crops, steps
-and seed; ``--from-nothing`` trains rows without the trunk. ``realism`` trains the ``siga-dense`` row on the store as it
-is and without one process family after the other. Each row writes one JSON; rows that have theirs are passed over, a
-stopped one goes on. ``--minutes`` cuts a row short, and the table says so. Tables are drawn anew after each row.
+``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same
+crops, steps and seed; ``--from-nothing`` does without the trunk. ``realism`` trains one row on the store as it
+is and without one process family after the other (``--leave-out``). Each row writes one JSON; rows that have
+theirs are passed over, a stopped one goes on. ``--minutes`` cuts a row short, and the table says so. Tables
+are drawn anew after each row.
 """
 
 import argparse

@@ -94,9 +94,8 @@ def main() -> None:
         found[name] |= {"parameters_test": told.parameters_test, "macs": told.macs}
     for name, measures in found.items():
         print(f"{name:9s} {json.dumps(measures)}")
-    print(
-        f"the whole SIGA trains at {found['siga']['trains']:.0%} of the baseline's speed; {NEEDED:.0%} are needed"
-    )
+    share = found["siga"]["trains"]
+    print(f"the whole SIGA trains at {share:.0%} of the baseline's speed, needed: {NEEDED:.0%}")
     if asked.out:
         asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_cases import sample, samples
 from typer.testing import CliRunner
@@ -242,8 +242,9 @@ def test_a_groove_of_a_bright_and_a_dark_flank_is_one_stroke_to_relief_clusters_
     assert overlap(relief_clusters(pixels, ReliefClusters())) > 0.6 > overlap(two_means(pixels))
 
 
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_masks_are_zero_and_one_and_turning_the_greys_round_changes_nothing(seed: int) -> None:
+def test_masks_are_zero_and_one_whatever_the_picture(seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (16, 30), dtype=np.uint8)
     mask = two_means(pixels)
 

@@ -56,7 +56,7 @@ def look(*peaks: int, columns: int = 8) -> Tensor:
     return alpha
 
 
-# --------------------------------------------------------------------------------- where paper and code differ
+# ------------------------------------------------------------------------------ where paper and code differ
 
 
 def test_l_cel_separates_characters_unless_the_paper_s_binary_form_is_asked_for() -> None:
@@ -104,7 +104,7 @@ def test_l_cor_does_not_depend_on_the_batch_s_size_and_one_character_is_free() -
     together = look(3, 3)
     length = torch.tensor([2])
 
-    assert correlation(together, length) > 0.5
+    assert correlation(together, length) > 0.3
     torch.testing.assert_close(
         correlation(together.repeat(7, 1, 1), length.repeat(7)), correlation(together, length)
     )
@@ -171,13 +171,13 @@ def test_two_characters_in_one_column_cannot_be_separated() -> None:
 
 def test_thin_strokes_survive_our_cells_and_not_the_paper_s() -> None:
     thin = torch.full((1, 16, 32), -5.0)
-    thin[:, 5] = 5.0
+    thin[:, 4] = 5.0
 
     assert text_cells(thin, (4, 8)).any()
     assert not filled_cells(thin, (4, 8), 0.4).any()
 
 
-# ------------------------------------------------------------------------------------------------ augmentation
+# --------------------------------------------------------------------------------------------- augmentation
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
     python benchmarks/ablation/run.py realism STORE --unseen STORE --real FOLDER --out DIR
 
 ``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same
-crops, steps and seed; ``--from-nothing`` does without the trunk. ``realism`` trains one row on the whole store
+crops, steps and seed; ``--from-nothing`` does without it. ``realism`` trains one row on the whole store
 and without one process family after the other (``--leave-out``). Each row writes one JSON; rows that have
 theirs are passed over, a stopped one goes on. ``--minutes`` cuts a row short, and the table says so. Tables
 are drawn anew after each row.

@@ -137,15 +137,22 @@ def read(
         tally.add(record)
         pictures.append((record.image, record.image_sha256))
     Console().print(reading.console_view(tally, perf_counter() - started))
-    options = {"paths": [str(path) for path in paths], "engine": engine, "resume": resume, "strict": strict}
+    options = {
+        "pictures": [evidence.named(path, kept) for path in paths],
+        "model": evidence.named(model, kept) if model else "",
+        "engine": engine,
+        "resume": resume,
+        "strict": strict,
+    }
     about = {
         "model_id": reader.model_id,
+        "station": reader.station.model_dump(mode="json", exclude_defaults=True),
         "station_id": reader.station.station_id,
         "images": tally.images,
         "images_sha256": evidence.pictures_digest(pictures),
     }
     written = tuple(out / name for name in reading.FILES)
-    inputs = (station,) if station else ()
+    inputs = tuple(path for path in (station, model) if path)
     evidence.append(kept, evidence.Run("read", options, about, inputs, written, operator))
     typer.echo(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}")
     if strict and tally.not_accepted + start.not_accepted:
@@ -202,7 +209,8 @@ def explain(
     from serialread.recipe import Station, load
     from serialread.weights import shipped_model
 
-    found = explaining.explain(image, model or shipped_model(), load(station, Station) if station else None)
+    place = load(station, Station) if station else None
+    found = explaining.Explainer(model or shipped_model(), place).explain(image)
     explaining.save(found.drawn(), out)
     typer.echo(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}")
 

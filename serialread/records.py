@@ -197,6 +197,31 @@ class Verdict(StrEnum):
     """What was read does not, and is far likelier than any code that does."""
 
 
+GRADES = "ABCDF"
+"""Grades of a mark from the best to the worst; in means they count 4 to 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkQuality:
+    """How well a code was marked, each part 0..1 and 1 the best; see ``reading.grading``.
+
+    Attributes:
+        contrast: between the mark and its ground.
+        strokes: how alike the strokes of all characters are in width and strength.
+        spacing: how even the characters stand; None of fewer than four.
+        cleanness: how quiet the ground is against the mark: no spots, scratches, grain.
+        completeness: how few strokes are broken: no missing dots, no bare places.
+        grade: of ``GRADES``: that of the worst part.
+    """
+
+    contrast: float
+    strokes: float
+    spacing: float | None
+    cleanness: float
+    completeness: float
+    grade: str
+
+
 class Decision(StrEnum):
     """What to do with a reading."""
 
@@ -235,3 +260,5 @@ class Record:
     read_at: datetime
     """UTC."""
     elapsed_ms: float
+    quality: MarkQuality | None = None
+    """How well the code was marked; None when nothing was read."""

@@ -37,7 +37,7 @@ from serialread.reading import (
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead, surest, turned_over
 from serialread.recipe import Code, Limits, Station, View, load
-from serialread.records import CharReading, Crop, Decision, Floats, Reading, Record, Verdict
+from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
 
@@ -393,13 +393,18 @@ def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_p
     header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == (
         "image,batch,text,free_text,verdict,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
-        "text_height_px,contrast,tilt_deg,elapsed_ms,read_at,station_id,model_id,sha256"
+        "text_height_px,contrast,tilt_deg,mark_grade,mark_contrast,mark_strokes,mark_spacing,mark_cleanness,"
+        "mark_completeness,elapsed_ms,read_at,station_id,model_id,sha256"
     )
     row, line = rows(out)[1], json_lines(out)[1]
     assert (row["image"], row["text"], row["decision"]) == ("1.png", expected(91), "REVIEW")
     assert {str(line[c]) for c in ("text", "confidence", "sha256")} <= set(row.values())
     assert [c["char"] for c in line["chars"]] == list(expected(91))
     assert len(line["chars"][0]["box"]) == 4
+    assert row["mark_grade"] == line["mark_grade"]
+    assert row["mark_grade"] in tuple(GRADES)
+    assert row["mark_spacing"] == ""  # two characters
+    assert 0 <= line["mark_contrast"] <= 1
 
 
 @pytest.mark.parametrize("text", ['A,"1"', "=1+2", "00123", "1E5", "-7", "'", "NA", ";|"])

@@ -4,9 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
-from serialread.records import Reading, Record
+from serialread.records import MarkQuality, Reading, Record
 
 COLUMNS = (
     "image",
@@ -23,6 +24,12 @@ COLUMNS = (
     "text_height_px",
     "contrast",
     "tilt_deg",
+    "mark_grade",
+    "mark_contrast",
+    "mark_strokes",
+    "mark_spacing",
+    "mark_cleanness",
+    "mark_completeness",
     "elapsed_ms",
     "read_at",
     "station_id",
@@ -55,6 +62,7 @@ def json_line(record: Record) -> Line:
         "text_height_px": _rounded(record.text_height_px, 1),
         "contrast": _rounded(record.contrast, 3),
         "tilt_deg": _rounded(record.tilt_deg, 1),
+        **_mark(record.quality),
         "elapsed_ms": round(record.elapsed_ms, 2),
         "read_at": record.read_at.isoformat(timespec="milliseconds"),
         "station_id": record.station_id,
@@ -75,6 +83,11 @@ def csv_row(line: Line) -> list[str]:
             "weakest_confidence": char["confidence"],
         }
     return [_cell(cells.get(column)) for column in COLUMNS]
+
+
+def _mark(quality: MarkQuality | None) -> Line:
+    parts = asdict(quality) if quality else {}
+    return {f"mark_{name}": _rounded(v, 3) if isinstance(v, float) else v for name, v in parts.items()}
 
 
 def _chars(reading: Reading) -> list[Line]:

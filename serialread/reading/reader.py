@@ -19,6 +19,7 @@ from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import LOOKS, Look, content_width, digest, load_image, propose, to_array
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
+from serialread.reading.grading import grade_mark
 from serialread.reading.voting import vote
 from serialread.recipe import CropGeometry, Station, View
 from serialread.records import Crop, Decision, Floats, Pixels, Reading, Record, Verdict
@@ -232,6 +233,7 @@ class Reader:
             station_id=self.station.station_id,
             read_at=datetime.now(UTC),
             elapsed_ms=item.seconds * 1000,
+            quality=grade_mark(crop, reading) if crop and reading else None,
         )
 
 

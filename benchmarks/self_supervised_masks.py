@@ -1,6 +1,6 @@
 """How well text masks made of the picture alone agree with the rendered ones, process by process.
 
-    python benchmarks/self_supervised_masks.py RECIPE [--count 300] [--seed 11] [--out masks.md]
+    python benchmarks/self_supervised_masks.py RECIPE [--count 200] [--seed 11] [--out masks.md]
 
 Intersection over union of the text's pixels with the rendered text mask of the same crop, mean over the
 crops of a
@@ -45,7 +45,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()

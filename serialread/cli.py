@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from serialread import __version__, audit_desk, data_desk
 from serialread.errors import SerialreadError
+
+if TYPE_CHECKING:
+    from serialread import measuring
 
 app = typer.Typer(
     name="serialread",
@@ -296,19 +299,42 @@ def export(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
-    store: Annotated[
-        Path, typer.Argument(help="A sample store, best one of typefaces not seen in training.")
+    model: Annotated[Path, typer.Argument(help="A model file (.onnx), a run's folder or a checkpoint.")],
+    stores: Annotated[
+        list[Path], typer.Argument(help="Sample stores, LMDBs of the field, folders with labels.csv.")
     ],
+    against: Annotated[Path | None, typer.Option(help="Another model, compared on the same crops.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables, and every crop as CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure a trained network: what it reads, and what its glyph attention is worth."""
+    """Measure a model on labelled crops: shares read by each protocol, tables, where it looks, McNemar."""
+    import json
+    from dataclasses import asdict
+
+    from serialread import measuring
+
+    found, more_text, more = _measured(model, stores)
+    compared = [] if against is None else found.against(_measured(against, stores)[0])
+    table = {**found.to_json(), **more, "against": [asdict(one) for one in compared]}
+    lines = [measuring.told(found, compared, str(against)), *more_text]
+    typer.echo(json.dumps(table) if as_json else "\n".join(lines))
+    if out is not None:
+        measuring.save(found, table, out)
+        typer.echo(f"{out}: {', '.join(measuring.FILES)}", err=True)
+
+
+def _measured(model: Path, stores: list[Path]) -> tuple["measuring.Measures", list[str], dict[str, object]]:
+    """A model's measures; of a run also what its glyph features are worth, as lines and as JSON."""
+    from serialread import measuring
+    from serialread.engine import Engine
+
+    if model.suffix == ".onnx":
+        return measuring.measures(Engine(model, precision="exact", outputs=None), stores), [], {}
     _require_torch()
     from serialread import training
-    from serialread.store import SampleStore
 
-    measures = training.examine(run, SampleStore(store))
-    typer.echo(measures.to_json() if as_json else measures.to_text())
+    found = training.examine(model, stores)
+    return found.whole, [found.to_text()], found.to_json()
 
 
 def _require_torch() -> None:

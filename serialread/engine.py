@@ -6,6 +6,7 @@ Letters: B crops, H W px, T positions, C classes, N attention columns.
 import json
 import os
 import threading
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, assert_never
@@ -21,6 +22,8 @@ EngineKind = Literal["openvino", "onnxruntime"]
 Precision = Literal["fast", "exact"]
 """``fast`` lets the processor multiply in 16 bits where it can; ``exact`` keeps 32."""
 Output = Literal["scores", "attention", "glyphs"]
+OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs")
+"""All that a model file may have; those of networks without glyph attention lack the last."""
 READING: tuple[Output, ...] = ("scores", "attention")
 """What reading needs; glyph maps are for explaining."""
 
@@ -69,7 +72,7 @@ class Engine:
         precision: Precision = "fast",
         threads: int = 0,
         streams: int = 1,
-        outputs: tuple[Output, ...] = READING,
+        outputs: tuple[Output, ...] | None = READING,
     ) -> None:
         """Open a model file that ``serialread export`` wrote.
 
@@ -79,7 +82,8 @@ class Engine:
             precision: see ``Precision``; only OpenVINO has a fast one.
             threads: processor threads; 0 takes all cores.
             streams: how many batches may run at a time, each in its share of the threads.
-            outputs: what ``run`` returns, in this order; the rest of the network is not computed.
+            outputs: what ``run`` returns, in this order; the rest of the network is not computed. None
+            returns all that the file has.
 
         Raises:
             CheckpointError: no such file, not ours, without such an output, or the library is not installed.
@@ -119,8 +123,14 @@ def _foreign(path: Path) -> CheckpointError:
     return CheckpointError(f"{path}: not a model of serialread. Make one: serialread export RUN {path}")
 
 
-def _lacking(path: Path, output: Output) -> CheckpointError:
-    return CheckpointError(f"{path}: a model without {output}. Export it anew: serialread export RUN {path}")
+def _present(path: Path, present: Container[str], asked: tuple[Output, ...] | None) -> tuple[Output, ...]:
+    """What a file is asked for, or all that it has of what there may be."""
+    for output in asked or ():
+        if output not in present:
+            raise CheckpointError(
+                f"{path}: a model without {output}. Export it anew: serialread export RUN {path}"
+            )
+    return tuple(output for output in OUTPUTS if output in present) if asked is None else asked
 
 
 def _card(path: Path, about: str | None) -> ModelCard:
@@ -132,7 +142,9 @@ def _card(path: Path, about: str | None) -> ModelCard:
         return ModelCard(
             model_id=str(told["model_id"]),
             alphabet=Alphabet(told["alphabet"]),
-            geometry=CropGeometry(height=told["height"], widths=tuple(told["widths"])),
+            geometry=CropGeometry(
+                height=told["height"], widths=tuple(told["widths"]), fit=told.get("fit", "pad")
+            ),
             recipe_id=str(told["recipe_id"]),
             steps=int(told["steps"]),
         )
@@ -149,7 +161,7 @@ class _Requests(threading.local):
 
 
 def _openvino(
-    path: Path, data: bytes, precision: Precision, crew: tuple[int, int], outputs: tuple[Output, ...]
+    path: Path, data: bytes, precision: Precision, crew: tuple[int, int], outputs: tuple[Output, ...] | None
 ) -> tuple[str | None, _Network]:
     import openvino
 
@@ -171,9 +183,7 @@ def _openvino(
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     results = {name: result for result in model.get_results() for name in result.output(0).get_names()}
-    for output in outputs:
-        if output not in results:
-            raise _lacking(path, output)
+    outputs = _present(path, results, outputs)
     asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
     compiled = core.compile_model(asked, "CPU", settings)
     mine = _Requests()
@@ -189,7 +199,7 @@ def _openvino(
 
 
 def _onnxruntime(
-    path: Path, data: bytes, crew: tuple[int, int], outputs: tuple[Output, ...]
+    path: Path, data: bytes, crew: tuple[int, int], outputs: tuple[Output, ...] | None
 ) -> tuple[str | None, _Network]:
     try:
         import onnxruntime
@@ -208,9 +218,7 @@ def _onnxruntime(
 
     about = session.get_modelmeta().custom_metadata_map.get("serialread")
     present = {output.name for output in session.get_outputs()}
-    for output in outputs:
-        if about and output not in present:
-            raise _lacking(path, output)
+    outputs = _present(path, present, outputs) if about else ()
 
     def run(batch: Floats) -> tuple[Floats, ...]:
         return tuple(session.run(list(outputs), {"crops": batch}))

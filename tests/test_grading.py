@@ -20,7 +20,7 @@ from serialread.synth import make_sample
 Ladder = tuple[DataRecipe, ...]
 
 SEEDS = (1, 2, 3)
-EACH = 6
+EACH = 10
 """Marks a rung and seed."""
 
 CALM_LAYOUT = {
@@ -28,12 +28,23 @@ CALM_LAYOUT = {
     "turn_deg": (0, 0),
     "tilt_deg": 0,
     "slant_deg": (0, 0),
-    "perspective": (0, 0),
     "stretch": (0.95, 1.0),
     "spacing": (0.08, 0.12),
     "margin": (0.15, 0.3),
 } | dict.fromkeys(
-    ("arc_share", "cut_share", "neighbour_share", "frame_share", "logo_share", "edge_share", "hole_share"), 0
+    (
+        "view_share",
+        "feed_share",
+        "arc_share",
+        "cut_share",
+        "cut_off_share",
+        "neighbour_share",
+        "frame_share",
+        "logo_share",
+        "edge_share",
+        "hole_share",
+    ),
+    0,
 )
 CALM_SURFACES = {
     "roughness": (0.02, 0.05),
@@ -51,7 +62,7 @@ JET = {"kind": "ink_jet", "contrast": (0.6, 0.6), "dot": (0.9, 1), "missing": (0
 )
 PEEN = RELIEF | {"kind": "dot_peen", "pitch": (0.12, 0.14), "dot": (0.9, 1.0)}
 PEEN |= dict.fromkeys(("missing", "doubled", "scatter", "drift"), (0, 0))
-STAMPED = RELIEF | {"kind": "stamped", "doubled_share": 0}
+STAMPED = RELIEF | {"kind": "stamped", "doubled_share": 0, "partial_share": 0}
 STAMPED |= dict.fromkeys(("depth_spread", "tilt", "wear"), (0, 0))
 
 
@@ -92,7 +103,7 @@ LADDERS: dict[str, tuple[tuple[str, ...], Ladder]] = {
     ),
     "worn ink": (
         ("strokes", "completeness"),
-        tuple(recipe(INK | {"worn": (w, w)}) for w in (0, 0.2, 0.4, 0.6)),
+        tuple(recipe(INK | {"worn": (w, w)}) for w in (0.001, 0.25, 0.45, 0.65)),
     ),
     "characters out of step": (
         ("spacing",),
@@ -100,19 +111,20 @@ LADDERS: dict[str, tuple[tuple[str, ...], Ladder]] = {
     ),
     "sensor noise": (
         ("cleanness",),
-        tuple(recipe(INK, camera={"noise": (n, n)}) for n in (0, 0.04, 0.08, 0.14)),
+        tuple(recipe(INK, camera={"noise": (n, n)}) for n in (0.001, 0.06, 0.12, 0.24)),
     ),
     "rough ground": (("cleanness",), tuple(recipe(PEEN, surfaces=rough(n)) for n in (14, 7, 4, 2))),
     "missing dots, struck": (
         ("completeness",),
-        tuple(recipe(PEEN | {"missing": (m, m)}) for m in (0, 0.12, 0.25, 0.4)),
+        tuple(recipe(PEEN | {"missing": (m, m)}) for m in (0.001, 0.15, 0.3, 0.5)),
     ),
     "missing drops, jetted": (
         ("completeness",),
-        tuple(recipe(JET | {"missing": (m, m)}) for m in (0, 0.12, 0.25, 0.4)),
+        tuple(recipe(JET | {"missing": (m, m)}) for m in (0.001, 0.15, 0.3, 0.5)),
     ),
 }
-"""Defect, the parts that it spoils, and recipes from none of it to much."""
+"""Defect, the parts that it spoils, and recipes from next to none of it to much: none at all would draw fewer
+random numbers, and so other marks."""
 
 
 def read_as_written(sample: Sample) -> Reading:
@@ -150,7 +162,7 @@ def test_the_parts_that_a_defect_spoils_fall_from_rung_to_rung(defect: str) -> N
 @pytest.mark.parametrize("defect", LADDERS)
 def test_the_grade_falls_with_them(defect: str) -> None:
     points = [np.mean([4 - GRADES.index(m.grade) for marks in rung for m in marks]) for rung in rungs(defect)]
-    assert (np.diff(points) < 0.1).all(), points  # eighteen marks a rung
+    assert (np.diff(points) < 0.12).all(), points  # thirty marks a rung
     assert points[-1] < points[0] - 0.2, points
 
 
@@ -168,15 +180,19 @@ def test_the_grade_is_that_of_the_worst_part() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.75, 1.5])
-def test_parts_hang_little_on_the_size_of_the_crop(factor: float) -> None:
-    samples = [make_sample(recipe(INK), 5, i) for i in range(6)]
-    for sample in samples:
-        assert sample.origin is not None
-        pixels = cv2.resize(sample.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        boxes = tuple(tuple(v * factor for v in box) for box in sample.origin.boxes)
-        other = graded(Sample(pixels, sample.text, None, replace(sample.origin, boxes=boxes)))  # type: ignore[arg-type]
-        assert other.completeness == pytest.approx(graded(sample).completeness, abs=0.15)
-        assert other.contrast == pytest.approx(graded(sample).contrast, abs=0.15)
+@pytest.mark.parametrize("part", ["completeness", "contrast"])
+def test_parts_of_many_marks_hang_little_on_the_size_of_the_crops(factor: float, part: str) -> None:
+    samples = [make_sample(recipe(INK), 5, i) for i in range(12)]
+    sizes = [[getattr(graded(s), part) for s in (sample, scaled(sample, factor))] for sample in samples]
+    as_taken, other = np.mean(sizes, axis=0)
+    assert other == pytest.approx(as_taken, abs=0.08)
+
+
+def scaled(sample: Sample, factor: float) -> Sample:
+    assert sample.origin is not None
+    pixels = cv2.resize(sample.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    boxes = tuple(tuple(v * factor for v in box) for box in sample.origin.boxes)
+    return Sample(pixels, sample.text, None, replace(sample.origin, boxes=boxes))  # type: ignore[arg-type]
 
 
 def test_nothing_read_or_no_boxes_is_no_grade_and_few_characters_have_no_spacing() -> None:

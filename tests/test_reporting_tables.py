@@ -280,5 +280,7 @@ def test_a_truth_table_as_a_newcomer_keeps_it_is_read_and_its_flaws_are_said(tmp
         "Make the column a text column before you save the table.",
         "- **warning**: 1 image: the truth seems to be a number that a spreadsheet rewrote; counted wrong: "
         "g.png. Make the column a text column and enter these again.",
+        "- **warning**: Batch without a name: 2 findings beside the codes before: e.png is 9999-A among A9, "
+        "g.png is 999999999999 among A9.",
     ]
     assert "- right, strict: 2 of 4, 50.00 %" in page

@@ -4,12 +4,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import LOOKS, Look, content_width, digest, load_image, propose, to_array
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
+from serialread.reading.joining import join, rows_of
 from serialread.reading.voting import vote
 from serialread.recipe import CropGeometry, Station, View
 from serialread.records import Crop, Decision, Floats, Pixels, Reading, Record, Verdict
@@ -114,6 +116,17 @@ class Reader:
         self.model_id = self._engine.card.model_id
         self._search = Search.of(self.station.code, self._engine.card.alphabet)
         self._workers = workers or os.cpu_count() or 1
+        self._refuse_another_model()
+
+    def at(self, station: Station) -> Self:
+        """The same model, opened already, at another station; raises as opening it there would."""
+        other = copy(self)
+        other.station = station
+        other._search = Search.of(station.code, self._engine.card.alphabet)
+        other._refuse_another_model()
+        return other
+
+    def _refuse_another_model(self) -> None:
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
                 f"station {self.station.name}: measured with model {self.station.model_id}, "
@@ -200,13 +213,23 @@ class Reader:
         card, code = self._engine.card, self.station.code
         return decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
 
+    def _joined(self, item: _Item, best: int, reading: Reading) -> Reading:
+        """The best line's reading, with the other rows of the code where it is set in several."""
+        if len(item.crops) < 3 or self.station.view.rows == "surest" or self.station.code.format:
+            return reading  # a format says what one line is
+        readings = [reading if n == best else r for n, r in enumerate(item.readings) if r is not None]
+        rows = rows_of(item.crops, readings, best)
+        if len(rows) == 1:
+            return reading
+        return join([item.crops[n] for n in rows], [readings[n] for n in rows], rows.index(best))
+
     def _record(self, item: _Item) -> Record:
         crop = reading = confidence = None
         verdict, decision, reason, other_way_up = Verdict.NONE, Decision.REJECT, item.note, ""
         if item.best is not None and (first := item.readings[item.best]) is not None:
             crop = item.crops[item.best]
             looks = [first, *(item.looks[look] for look in LOOKS if look in item.looks)]
-            reading = vote(looks, self.station.code)
+            reading = self._joined(item, item.best, vote(looks, self.station.code))
             other_way_up = turned_over(item.crops, [r for r in item.readings if r is not None], item.best)
             confidence = trust(reading, self.station.calibration)
             verdict = judge(reading, self.station.code)
@@ -294,10 +317,10 @@ def _prepare(picture: Picture, view: View, geometry: CropGeometry) -> _Item:
     started = perf_counter()
     try:
         image = load_image(picture.path)
+        crops = propose(image, view)
     except ImageError as error:
         reason = _reason(error, picture.path)
         return _Item(picture, digest(picture.path), (), (), reason, perf_counter() - started)
-    crops = propose(image, view)
     arrays = tuple(to_array(crop.pixels, geometry) for crop in crops)
     return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started)
 

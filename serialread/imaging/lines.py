@@ -23,12 +23,17 @@ STROKES_PX = (11, 7, 17)
 GLANCED_PX = 96
 """Height at which a line that fills its picture shows."""
 MOST_LINES = 16
-"""Proposals a picture: each costs two readings, one each way up. Of the right lines on photographed parts that
-are found at all, seven in ten are among the first 6, nine in ten among the first 12, all among 16."""
+"""Proposals a picture: each costs two readings, one each way up. Of the right lines on photographed parts
+that are found at all, seven in ten are among the first 6, nine in ten among the first 12, all among 16."""
 MOST_BLOBS = 400
 """Of more, those that stand out most are taken: a texture makes many faint ones."""
 FILLED = 0.4
 """A line that spans this share of the picture's height and width fills it: there is nothing to tighten."""
+WIDE = 1.7
+"""Pictures wider than this times their height are mostly cut round a line; others are mostly whole views."""
+LARGE, SMALL = 0.45, 0.15
+"""A row of blobs fills a whole view, or a picture cut round a line, only if they are so much of its height:
+the rows of a texture are fine."""
 SMALLEST_PX = 64
 """Pictures of less height hold one line at most that can be read."""
 MARGIN_ACROSS, MARGIN_ALONG = 0.25, 0.6
@@ -87,9 +92,8 @@ def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> 
     if min(height, width) < SMALLEST_PX or is_filled(frame):
         return (frame,)
     longer = max(height, width)
-    scale = min(
-        1.0, SEARCHED_PX / longer if text_height is None else 2 * SOUGHT_PX / (sum(text_height) * longer)
-    )
+    sought = SEARCHED_PX if text_height is None else 2 * SOUGHT_PX / max(sum(text_height), 0.01)
+    scale = min(1.0, sought / longer)
     searched = frame.shrunk(round(height * scale)).pixels
     standing = frame.turned(90)
     found = [(line, frame) for line in rows_of_blobs(searched)]
@@ -228,7 +232,9 @@ def cut_line(line: Line, frame: Frame, scale: float) -> Frame:
 
 def _fills(line: Line, shape: tuple[int, ...]) -> bool:
     left, top, right, bottom = line.hull
-    return bool(bottom - top >= FILLED * shape[0] and right - left >= FILLED * shape[1])
+    least = LARGE if shape[1] < WIDE * shape[0] else SMALL
+    high = bottom - top >= FILLED * shape[0] and line.height >= least * shape[0]
+    return bool(high and right - left >= FILLED * shape[1])
 
 
 def _apart(frames: Iterable[Frame]) -> list[Frame]:

@@ -13,7 +13,8 @@ import numpy as np
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.imaging import LOOKS, content_width, load_image, propose, save_png, to_array
-from serialread.reading.reader import SURE, surest
+from serialread.reading.choosing import surest
+from serialread.reading.reader import SURE
 from serialread.reading.voting import vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
@@ -92,7 +93,9 @@ def explain(
     place = station or Station()
     seen = partial(_seen, network, place, Search.of(place.code, network.card.alphabet))
     found = [seen(crop) for crop in propose(load_image(path), place.view)]
-    best = found[surest([one.reading for one in found])]
+    mostly_right = place.view.turn_over == "found"
+    crops, readings = [one.crop for one in found], [one.reading for one in found]
+    best = found[surest(crops, readings, mostly_right=mostly_right)]
     if best.reading.confidence >= SURE:
         return best
     looks = [best, *(seen(replace(best.crop, pixels=look.at(best.crop.pixels))) for look in LOOKS)]

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import LOOKS, Look, content_width, digest, load_image, propose, to_array
+from serialread.reading.choosing import surest, turned_over
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.reading.joining import join, rows_of
@@ -197,7 +198,8 @@ class Reader:
     def _again(self, item: _Item) -> Iterator[_Task]:
         """Choose the proposal that counts; more looks at it, if its reading is in doubt."""
         started = perf_counter()
-        item.best = surest([r for r in item.readings if r is not None])
+        found = [r for r in item.readings if r is not None]
+        item.best = surest(item.crops, found, mostly_right=self.station.view.turn_over == "found")
         reading, pixels = item.readings[item.best], item.crops[item.best].pixels
         if reading is not None and reading.confidence < SURE:
             for look in LOOKS:
@@ -261,44 +263,6 @@ class Reader:
 def _wait(lanes: _Lanes, task: _Task) -> None:
     lanes.setdefault(task.array.shape[2], []).append(task)
     task.item.waiting += 1
-
-
-def surest(readings: list[Reading]) -> int:
-    """Which of several readings of one picture to believe: the one with most characters surely read.
-
-    A character that is as likely wrong as right counts nothing, one that is likelier wrong counts against.
-    The first reading is that of the whole picture; a part of it has to be better by a character.
-    """
-    worth = [_worth(reading) for reading in readings]
-    worth[0] += 1
-    return max(range(len(readings)), key=worth.__getitem__)
-
-
-def turned_over(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> str:
-    """What the best reading's line reads when turned over, if that is another code and good to a character.
-
-    Turned over, most codes are read without conviction; 69 and 1008 are codes either way.
-    """
-    for crop, reading in zip(crops, readings, strict=True):
-        if (
-            _opposite(crop, crops[best])
-            and reading.text != readings[best].text
-            and _worth(reading) > max(_worth(readings[best]) - 1, 0)
-        ):
-            return reading.text
-    return ""
-
-
-def _worth(reading: Reading) -> float:
-    """Characters surely read, less those surely wrong."""
-    return sum(2 * c.confidence - 1 for c in reading.chars)
-
-
-def _opposite(one: Crop, other: Crop) -> bool:
-    """Whether two crops are one line, the one way up and the other."""
-    apart = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
-    along = np.dot(one.quad[1] - one.quad[0], other.quad[1] - other.quad[0])
-    return bool(along < 0 and apart < max(one.text_height_px, other.text_height_px) / 2)
 
 
 def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], most: int) -> Iterator[B]:

@@ -6,6 +6,7 @@ Letters: N blobs, each a box (left, top, right, bottom) in px of the shrunk pict
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from serialread.imaging.frames import Frame, moved
 from serialread.records import Floats, Pixels
 
-SEARCHED_PX = 800
-"""Longer side of the picture that is searched: of characters a fiftieth as high, 16 px are left."""
+FINE_PX, COARSE_PX = 800, 400
+"""Longer side of the picture in its two searches: of characters a fiftieth as high the fine one leaves 16 px;
+the coarse one sees no machining marks, and large characters whole."""
 SOUGHT_PX = 26
 """Height to which characters of an expected height are scaled before the search; every stroke width fits."""
 STROKES_PX = (11, 7, 17)
-"""Widest stroke of each search; characters are 1 to 5 times as high."""
+"""Widest strokes that are searched for, two in the fine search; characters are 1 to 5 times as high."""
+HIGHEST = 0.1
+"""Share of the longer side up to which higher characters are likelier ones: fine textures make long rows."""
 GLANCED_PX = 96
 """Height at which a line that fills its picture shows."""
 MOST_LINES = 16
@@ -91,19 +95,27 @@ def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> 
     height, width = frame.pixels.shape
     if min(height, width) < SMALLEST_PX or is_filled(frame):
         return (frame,)
-    longer = max(height, width)
-    sought = SEARCHED_PX if text_height is None else 2 * SOUGHT_PX / max(sum(text_height), 0.01)
-    scale = min(1.0, sought / longer)
-    searched = frame.shrunk(round(height * scale)).pixels
-    standing = frame.turned(90)
-    found = [(line, frame) for line in rows_of_blobs(searched)]
-    found += [(line, standing) for line in rows_of_blobs(np.ascontiguousarray(np.rot90(searched, -1)))]
+    least, most = text_height or (0.0, 1.0)
+    standing, found = frame.turned(90), list[tuple[float, Line, Frame, float]]()
+    for scale, strokes_px in _searches(max(height, width), text_height):
+        lying = frame.shrunk(round(height * scale)).pixels
+        for pixels, way in ((lying, frame), (np.ascontiguousarray(np.rot90(lying, -1)), standing)):
+            for line in rows_of_blobs(pixels, strokes_px):
+                share = line.height / max(pixels.shape)
+                if least <= share <= most:
+                    found.append((line.score * min(share, HIGHEST), line, way, scale))
+    found.sort(key=lambda one: -one[0])
+    cuts = (cut_line(line, way, scale).turned(270 if way is standing else 0) for _, line, way, scale in found)
+    return (frame, *islice(_apart(cuts), MOST_LINES))
+
+
+def _searches(longer: int, text_height: tuple[float, float] | None) -> list[tuple[float, tuple[int, ...]]]:
+    """Scales at which a picture with this longer side is searched, and for what strokes."""
     if text_height is not None:
-        least, most = (share * longer * scale for share in text_height)
-        found = [pair for pair in found if least <= pair[0].height <= most]
-    found.sort(key=lambda pair: -pair[0].score)
-    cuts = (cut_line(line, way, scale).turned(270 if way is standing else 0) for line, way in found)
-    return (frame, *_apart(cuts)[:MOST_LINES])
+        return [(min(1.0, 2 * SOUGHT_PX / max(sum(text_height), 0.01) / longer), STROKES_PX)]
+    if longer <= COARSE_PX:
+        return [(1.0, STROKES_PX)]
+    return [(min(1.0, FINE_PX / longer), STROKES_PX[:2]), (COARSE_PX / longer, STROKES_PX)]
 
 
 def is_filled(frame: Frame) -> bool:
@@ -114,9 +126,9 @@ def is_filled(frame: Frame) -> bool:
     return any(_fills(line, small.shape) for line in rows_of_blobs(small))
 
 
-def rows_of_blobs(pixels: Pixels) -> Iterator[Line]:
+def rows_of_blobs(pixels: Pixels, strokes_px: tuple[int, ...] = STROKES_PX) -> Iterator[Line]:
     """Lying lines in [H, W], of every stroke width that is searched."""
-    for stroke_px in STROKES_PX:
+    for stroke_px in strokes_px:
         for strokes in strokes_of(pixels, stroke_px):
             every = blobs(strokes, stroke_px)
             chars = _clearest(strokes, every[_like_characters(every, stroke_px)])
@@ -237,15 +249,15 @@ def _fills(line: Line, shape: tuple[int, ...]) -> bool:
     return bool(high and right - left >= FILLED * shape[1])
 
 
-def _apart(frames: Iterable[Frame]) -> list[Frame]:
+def _apart(frames: Iterable[Frame]) -> Iterator[Frame]:
     """The frames without those of which an earlier one holds half."""
-    kept: list[tuple[Floats, Frame]] = []
+    kept: list[Floats] = []
     for frame in frames:
         corners = frame.quad
         box = np.concatenate((corners.min(axis=0), corners.max(axis=0)))
-        if all(_shared(box, other) < 0.5 for other, _ in kept):
-            kept.append((box, frame))
-    return [frame for _, frame in kept]
+        if all(_shared(box, other) < 0.5 for other in kept):
+            kept.append(box)
+            yield frame
 
 
 def _shared(a: Floats, b: Floats) -> float:

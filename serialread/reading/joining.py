@@ -8,7 +8,7 @@ import numpy as np
 
 from serialread.records import CharReading, Crop, Floats, Reading
 
-SURELY = 0.75
+SURELY = 0.6
 """Average confidence of a line's characters from which it is part of the code."""
 ALIKE = 1.7
 """Rows of one code differ by less than this factor in height."""

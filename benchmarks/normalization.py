@@ -33,7 +33,7 @@ VIEWS = {
 }
 PATCHES = {
     "light stays uneven": (normalizing, "even_light", lambda pixels: pixels),
-    "six lines at most": (lines, "MOST_LINES", 6),
+    "four lines at most": (lines, "MOST_LINES", 4),
     "every picture is searched": (lines, "is_filled", lambda frame: False),
 }
 

@@ -81,10 +81,9 @@ def _strip(frame: Frame, arc: Arc, start: float) -> Frame:
         return np.column_stack((x + radius * np.sin(angle), y - radius * np.cos(angle)))
 
     columns, lines = np.meshgrid(np.arange(wide) + 0.5, np.arange(high) + 0.5)
-    places = bend(np.column_stack((columns.ravel(), lines.ravel()))).reshape(high, wide, 2) - 0.5
-    pixels = cv2.remap(
-        frame.pixels, places.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    x_px, y_px = (bend(np.column_stack((columns.ravel(), lines.ravel()))) - 0.5).astype(np.float32).T
+    across, down = x_px.reshape(high, wide), y_px.reshape(high, wide)
+    pixels = cv2.remap(frame.pixels, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return frame.bent(pixels.astype(np.uint8, copy=False), bend)
 
 

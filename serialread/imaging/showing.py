@@ -37,12 +37,13 @@ def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
     height, width = frame.pixels.shape
     scale = STEP_PX / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    drawn = cv2.cvtColor(cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2BGR)
+    small = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    drawn = np.repeat(small[..., None], 3, axis=2)
     for number, crop in enumerate(crops):
         corners = np.round(crop.quad * np.float32(scale)).astype(np.int32)
         cv2.polylines(drawn, [corners], isClosed=True, color=MARKED)
         _write(drawn, str(number), (int(corners[0, 0]), int(corners[0, 1])), MARKED)
-    return _named(name, drawn.astype(np.uint8, copy=False))
+    return _named(name, drawn)
 
 
 def _line(number: int, way: Frame, crop: Crop) -> Pixels:

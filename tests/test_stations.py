@@ -65,7 +65,8 @@ def test_a_code_that_covers_a_fifth_of_the_width_is_read(
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_found_code_is_read_whichever_way_up_it_lies(reader: Reader, tmp_path: Path, turns: int) -> None:
     turned = np.ascontiguousarray(np.rot90(part(["SN74LS06N"]), turns))
-    assert text_of(reader, saved(tmp_path, "1.png", turned)) == "SN74LS06N"
+    either = reader.at(Station(view=View(turn_over="both")))
+    assert text_of(either, saved(tmp_path, "1.png", turned)) == "SN74LS06N"
 
 
 def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> None:
@@ -82,9 +83,9 @@ def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> No
 
 
 def test_a_code_that_is_another_upside_down_is_reported(reader: Reader, tmp_path: Path) -> None:
-    (record,) = reader.read([saved(tmp_path, "1.png", part(["SN80961689"[2:]]))])
+    (record,) = reader.read([saved(tmp_path, "1.png", part(["6608098"]))])
     assert record.reading is not None
-    assert {record.reading.text, record.other_way_up} == {"80961689", "68919608"}
+    assert {record.reading.text, record.other_way_up} == {"6608098", "8608099"}
     assert record.reason == f"reads {record.other_way_up} the other way up"
 
 
@@ -112,7 +113,7 @@ WHOLE = crop_at(0, 0, 1000, 700)
         (crop_at(110, 350), 0.95, True),  # below
         (crop_at(120, 250), 0.95, True),  # above
         (crop_at(330, 302), 0.95, True),  # beside
-        (crop_at(110, 350), 0.6, False),  # not surely read
+        (crop_at(110, 350), 0.5, False),  # not surely read
         (crop_at(110, 350, high=90), 0.95, False),  # far higher
         (crop_at(110, 500), 0.95, False),  # far away
         (crop_at(110, 310), 0.95, False),  # the same line again

@@ -21,7 +21,7 @@ the coarse one sees no machining marks, and large characters whole."""
 SOUGHT_PX = 26
 """Height to which characters of an expected height are scaled before the search; every stroke width fits."""
 STROKES_PX = (11, 7, 17)
-"""Widest strokes that are searched for, two in the fine search; characters are 1 to 5 times as high."""
+"""Widest strokes that are searched for; characters are 1 to 5 times as high."""
 HIGHEST = 0.1
 """Share of the longer side up to which higher characters are likelier ones: fine textures make long rows."""
 GLANCED_PX = 96
@@ -57,6 +57,12 @@ class Line:
     def height(self) -> float:
         """Middle height of its blobs, px."""
         return float(np.median(self.boxes[:, 3] - self.boxes[:, 1]))
+
+    @property
+    def char_height(self) -> float:
+        """Middle height of its higher blobs, px: specks and hyphens between them do not count."""
+        heights = self.boxes[:, 3] - self.boxes[:, 1]
+        return float(np.median(heights[heights >= 0.6 * np.percentile(heights, 90)]))
 
     @property
     def slope(self) -> float:
@@ -97,11 +103,11 @@ def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> 
         return (frame,)
     least, most = text_height or (0.0, 1.0)
     standing, found = frame.turned(90), list[tuple[float, Line, Frame, float]]()
-    for scale, strokes_px in _searches(max(height, width), text_height):
+    for scale in _searches(max(height, width), text_height):
         lying = frame.shrunk(round(height * scale)).pixels
         for pixels, way in ((lying, frame), (np.ascontiguousarray(np.rot90(lying, -1)), standing)):
-            for line in rows_of_blobs(pixels, strokes_px):
-                share = line.height / max(pixels.shape)
+            for line in rows_of_blobs(pixels):
+                share = line.char_height / max(pixels.shape)
                 if least <= share <= most:
                     found.append((line.score * min(share, HIGHEST), line, way, scale))
     found.sort(key=lambda one: -one[0])
@@ -109,13 +115,11 @@ def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> 
     return (frame, *islice(_apart(cuts), MOST_LINES))
 
 
-def _searches(longer: int, text_height: tuple[float, float] | None) -> list[tuple[float, tuple[int, ...]]]:
-    """Scales at which a picture with this longer side is searched, and for what strokes."""
+def _searches(longer: int, text_height: tuple[float, float] | None) -> tuple[float, ...]:
+    """Scales at which a picture with this longer side is searched."""
     if text_height is not None:
-        return [(min(1.0, 2 * SOUGHT_PX / max(sum(text_height), 0.01) / longer), STROKES_PX)]
-    if longer <= COARSE_PX:
-        return [(1.0, STROKES_PX)]
-    return [(min(1.0, FINE_PX / longer), STROKES_PX[:2]), (COARSE_PX / longer, STROKES_PX)]
+        return (min(1.0, 2 * SOUGHT_PX / max(sum(text_height), 0.01) / longer),)
+    return (min(1.0, FINE_PX / longer), COARSE_PX / longer) if longer > COARSE_PX else (1.0,)
 
 
 def is_filled(frame: Frame) -> bool:
@@ -126,9 +130,9 @@ def is_filled(frame: Frame) -> bool:
     return any(_fills(line, small.shape) for line in rows_of_blobs(small))
 
 
-def rows_of_blobs(pixels: Pixels, strokes_px: tuple[int, ...] = STROKES_PX) -> Iterator[Line]:
+def rows_of_blobs(pixels: Pixels) -> Iterator[Line]:
     """Lying lines in [H, W], of every stroke width that is searched."""
-    for stroke_px in strokes_px:
+    for stroke_px in STROKES_PX:
         for strokes in strokes_of(pixels, stroke_px):
             every = blobs(strokes, stroke_px)
             chars = _clearest(strokes, every[_like_characters(every, stroke_px)])
@@ -260,11 +264,10 @@ def _apart(frames: Iterable[Frame]) -> Iterator[Frame]:
             yield frame
 
 
-def _shared(a: Floats, b: Floats) -> float:
-    """Part of the smaller of two boxes that the other covers."""
-    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
-    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
-    return float(np.prod(sides)) / max(smaller, 1e-6)
+def _shared(box: Floats, other: Floats) -> float:
+    """Part of a box that another covers: one that reaches far beyond it is not the same line."""
+    sides = np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0)
+    return float(np.prod(sides)) / max(float(np.prod(box[2:] - box[:2])), 1e-6)
 
 
 def _centres(boxes: _Boxes) -> Floats:

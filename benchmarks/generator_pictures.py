@@ -25,6 +25,9 @@ patterns = ["@@##-####", "####-##", "@###@##"]
 [layout]
 tilt_deg = 1.0
 cylinder_share = 0.0
+view_share = 0.0
+cut_off_share = 0.0
+feed_share = 0.0
 [camera]
 low_share = 0.0
 """

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from serialread.codes import Alphabet
-from serialread.model import Recognizer
+from serialread.model import build
 from serialread.recipe import TrainingRecipe, load
 from serialread.store import SampleStore
 from serialread.training import train
@@ -26,12 +26,12 @@ from serialread.training.replicas import Replicas
 def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float, float]:
     """Crops per second without reading and without optimizer, and the mean width in px."""
     knobs = recipe.optimisation
-    plan = Plan(survey(store, recipe.geometry, Alphabet()), knobs.batch, recipe.seed)
-    batches = Batches(store, plan, recipe.geometry, Alphabet(), recipe.augmentation)
+    plan = Plan(survey(store, recipe.geometry, Alphabet(recipe.alphabet)), knobs.batch, recipe.seed)
+    batches = Batches(store, plan, recipe, Alphabet(recipe.alphabet))
     held = [batches[step] for step in range(steps)]
     if knobs.replicas > 1:
         torch.set_num_threads(1)
-    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
+    model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
     model.to(memory_format=torch.channels_last)
     replicas = Replicas(model, knobs.replicas)
     for batch in held[:3]:

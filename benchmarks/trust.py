@@ -8,13 +8,13 @@ pooled marks and kept or broken on the other.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serialread.calibrating import Labelled, ProtocolName, calibrate_confidence, load_labelled
 from serialread.codes import format_of
@@ -26,6 +26,7 @@ from serialread.reading import Reader, decide, trust
 from serialread.recipe import Code, Station, View
 from serialread.records import Decision, Floats, Record, Verdict
 from serialread.scoring import clopper_pearson, mpsc, strict, wilson
+from serialread.scoring.confidence import Reliability, RiskCoverage
 from serialread.weights import shipped_model
 
 MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
@@ -106,19 +107,6 @@ def cost_table(model: Path, folder: Path) -> None:
         )
 
 
-def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
-    """Mean of |accuracy - mean confidence| over bins of equally many readings (Naeini et al., AAAI 2015)."""
-    sure, outcome = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
-    parts = np.array_split(np.argsort(-sure, kind="stable"), bins)
-    return float(sum(abs(outcome[p].sum() - sure[p].sum()) for p in parts) / len(sure))
-
-
-def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> NDArray[np.float64]:
-    """Share of wrong ones among the 1, 2, .. N surest; its mean is the AURC (Geifman & El-Yaniv 2017)."""
-    wrong = ~np.asarray(right, bool)[np.argsort(-np.asarray(confidences, np.float64), kind="stable")]
-    return np.asarray(np.cumsum(wrong) / np.arange(1, len(wrong) + 1), np.float64)
-
-
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One half calibrated, the other read.
@@ -152,8 +140,8 @@ def tried(records: Sequence[Record], right: Sequence[bool], station: Station) ->
         accepted += decision is Decision.ACCEPT
         wrong += decision is Decision.ACCEPT and not good
         outcomes.append((record.reading.confidence, sure, good))
-    before, after, good_ones = zip(*outcomes, strict=True)
-    errors = (calibration_error(before, good_ones), calibration_error(after, good_ones))
+    before, after, good_ones = (np.array(column) for column in zip(*outcomes, strict=True))
+    errors = (Reliability.of(before, good_ones).ece, Reliability.of(after, good_ones).ece)
     return Trial(len(records), accepted, wrong, errors)
 
 
@@ -167,12 +155,14 @@ def promise_table(model: Path, folder: Path, misread: float, halves: int, protoc
     low, high = wilson(sum(right), len(right))
     share = 100 * sum(right) / len(right)
     print(f"\n{len(right)} marks, {share:.1f} % right ({100 * low:.1f}-{100 * high:.1f}), {protocol}")
-    risks = risk_coverage([r.reading.log_probability if r.reading else -1e9 for r in records], right)
-    print(f"AURC {risks.mean():.4f}; calibration keeps the order, so it is the same before and after")
+    sure = np.array([r.reading.log_probability if r.reading else math.nan for r in records])
+    curve = RiskCoverage.of(sure, np.array(right))
+    print(f"AURC {curve.aurc:.4f}; calibration keeps the order, so it is the same before and after")
     for count in range(50, len(right) + 1, 50):
-        wrong = round(risks[count - 1] * count)
-        least, most = clopper_pearson(wrong, count)
-        print(f"  {count} surest: {wrong} wrong, {100 * least:.1f}-{100 * most:.1f} %")
+        at = int(np.searchsorted(curve.kept, count).clip(0, len(curve.kept) - 1))
+        kept, wrong = int(curve.kept[at]), int(curve.wrong[at])
+        least, most = clopper_pearson(wrong, kept)
+        print(f"  {kept} surest: {wrong} wrong, {100 * least:.1f}-{100 * most:.1f} %")
     trials = []
     rng = np.random.default_rng(1)
     for _ in range(halves):

@@ -31,6 +31,9 @@ def audit(
     freeze: Annotated[Path | None, typer.Option(help="File to keep this audit's control limits in.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="Images without truth to draw for labelling.")] = 299,
     excel: Annotated[bool, typer.Option("--excel", help="Write audit.xlsx too.")] = False,
+    pictures: Annotated[
+        bool, typer.Option(help="Read the most telling failures again, and show them in report.html.")
+    ] = True,
     log: Log = None,
     operator: Operator = "",
 ) -> None:
@@ -38,9 +41,11 @@ def audit(
     from rich.console import Console
 
     from serialread import evidence, reporting
+    from serialread.weights import shipped_model
 
     kept = log or out / evidence.LOG
     evidence.last(kept)
+    beside = reporting.readings_path(results).with_name(evidence.LOG)
     done = reporting.audit(
         results,
         truth,
@@ -51,6 +56,7 @@ def audit(
         frozen=freeze,
         sample=sample,
         excel=excel,
+        again=reporting.Again((beside, kept), shipped_model()) if pictures else None,
     )
     Console().print(reporting.console_view(done))
     written = [*reporting.FILES, *([reporting.WORKBOOK] if excel else [])]
@@ -127,6 +133,20 @@ def audit_verify(
         raise typer.Exit(1)
 
 
+def audit_rerun(
+    log: Annotated[Path, typer.Argument(help="The log of runs that read keeps.")],
+    line: Annotated[int | None, typer.Option(help="Line of the run; without it the last that read.")] = None,
+) -> None:
+    """Read the pictures of a logged run again and prove equal results, or name what differs."""
+    from serialread import reporting
+    from serialread.weights import shipped_model
+
+    done = reporting.rerun(log, shipped_model(), line)
+    typer.echo(done.words())
+    if not done.ok:
+        raise typer.Exit(1)
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the front desk."""
     for name, command in (
@@ -135,5 +155,6 @@ def register(app: typer.Typer) -> None:
         ("audit-plan", audit_plan),
         ("audit-agreement", audit_agreement),
         ("audit-verify", audit_verify),
+        ("audit-rerun", audit_rerun),
     ):
         app.command(name)(command)

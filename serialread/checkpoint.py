@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from serialread.codes import MAX_LENGTH, Alphabet
+from serialread.engine import OUTPUTS
 from serialread.errors import CheckpointError
-from serialread.model import TEACHING, Recognizer
+from serialread.model import Recognizer, build
 from serialread.recipe import CropGeometry, recipe_id
 from serialread.recipe.training import TrainingRecipe
 
@@ -45,12 +46,13 @@ class Checkpoint:
     @property
     def model_id(self) -> str:
         """Name and twelve hex digits that change with any weight of the model file."""
-        weights = self.deployed().state_dict().items()
-        return f"{self.recipe.name}-{_digest({n: w for n, w in weights if n.split('.')[0] not in TEACHING})}"
+        model = self.deployed()
+        kept = {n: w for n, w in model.state_dict().items() if n.split(".")[0] not in model.teaching}
+        return f"{self.recipe.name}-{_digest(kept)}"
 
     def network(self) -> Recognizer:
         """The network with these weights, ready to read; a CheckpointError if its parts have changed."""
-        model = Recognizer(self.recipe.network, self.recipe.geometry, self.alphabet)
+        model = build(self.recipe.network, self.recipe.geometry, self.alphabet)
         try:
             model.load_state_dict(dict(self.weights))
         except RuntimeError:
@@ -126,9 +128,11 @@ def _checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
 def _folded(model: Recognizer) -> Recognizer:
     """Melt every batch norm into the convolution before it: the same function, fewer numbers."""
     for module in model.modules():
-        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
-            module[0] = fuse_conv_bn_eval(module[0], module[1])  # type: ignore[type-var]
-            module[1] = nn.Identity()
+        if not isinstance(module, nn.Sequential) or len(module) < 2:
+            continue
+        convolution, norm = module[0], module[1]
+        if type(convolution) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
+            module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
     return model
 
 
@@ -145,7 +149,7 @@ def export(run: Path, out: Path) -> Path:
 
     Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W that is a multiple
     of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, ``attention`` float32 [B, 26, W / 4] and
-    ``glyphs`` float32 [B, 26, H / 4, W / 4], 0..1, which an engine computes only when asked.
+    ``glyphs`` float32 [B, 26, h, W / 4], 0..1, of networks with glyph attention, computed only when asked.
     Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
 
     Args:
@@ -162,11 +166,12 @@ def export(run: Path, out: Path) -> Path:
         "alphabet": checkpoint.alphabet.chars,
         "height": geometry.height,
         "widths": list(geometry.widths),
+        **({"fit": geometry.fit} if geometry.fit != "pad" else {}),
         "max_length": MAX_LENGTH,
         "recipe_id": recipe_id(checkpoint.recipe),
         "steps": checkpoint.steps,
     }
-    proto = _traced(checkpoint.deployed(), geometry)
+    proto = _traced(checkpoint.deployed(), geometry, checkpoint.recipe.network.composed().fixed_width)
     _store_halves(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
@@ -178,13 +183,14 @@ def export(run: Path, out: Path) -> Path:
     return out
 
 
-def _traced(model: Recognizer, geometry: CropGeometry) -> Any:
-    """The network as an ONNX graph; batch and width stay open."""
+def _traced(model: Recognizer, geometry: CropGeometry, fixed_width: bool) -> Any:
+    """The network as an ONNX graph; batch stays open, and width where the network can."""
     crops = torch.zeros(2, 1, geometry.height, geometry.widths[0])
-    batch, columns = (
-        torch.export.Dim("batch"),
-        torch.export.Dim("columns", min=2, max=geometry.widths[-1] // 8),
-    )
+    open_sizes: dict[int, Any] = {0: torch.export.Dim("batch")}
+    if not fixed_width:
+        open_sizes[3] = 8 * torch.export.Dim("columns", min=2, max=geometry.widths[-1] // 8)
+    with torch.inference_mode():
+        outputs = len(model(crops))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own use of old torch functions
@@ -194,8 +200,8 @@ def _traced(model: Recognizer, geometry: CropGeometry) -> Any:
             dynamo=True,
             verbose=False,
             input_names=["crops"],
-            output_names=["scores", "attention", "glyphs"],
-            dynamic_shapes={"crops": {0: batch, 3: 8 * columns}},
+            output_names=list(OUTPUTS[:outputs]),
+            dynamic_shapes={"crops": open_sizes},
         )
     assert program is not None
     return program.model_proto

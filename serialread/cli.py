@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from serialread import __version__, audit_desk, data_desk, station_desk
 from serialread.errors import SerialreadError
+
+if TYPE_CHECKING:
+    from serialread import measuring
 
 app = typer.Typer(
     name="serialread",
@@ -105,6 +108,9 @@ def read(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder's results.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 unless all are accepted.")] = False,
+    barcodes: Annotated[
+        bool, typer.Option("--barcodes", help="Hold the code against barcodes beside it.")
+    ] = False,
     log: audit_desk.Log = None,
     operator: audit_desk.Operator = "",
 ) -> None:
@@ -125,24 +131,34 @@ def read(
     found = reading.find_images(paths)
     place = load(station, Station) if station else Station()
     place = place.with_format(code_format) if code_format else place
-    reader = reading.Reader(model or shipped_model(), place, engine)
+    reader = reading.Reader(model or shipped_model(), place, engine, barcodes=barcodes)
     mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
-    start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
-    started, tally, pictures = perf_counter(), reading.Tally(), list[tuple[str, str]]()
-    records = reading.write_records(reader.read(start.pictures), out)
-    for record in tqdm(records, total=len(start.pictures), unit=" images", smoothing=0.1):
-        tally.add(record)
-        pictures.append((record.image, record.image_sha256))
+    with reading.claimed(out):
+        start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
+        started, tally, pictures = perf_counter(), reading.Tally(), list[tuple[str, str]]()
+        compared = reading.compare_codes(reader.read(start.pictures), start.codes)
+        records = reading.write_records(compared, out)
+        for record in tqdm(records, total=len(start.pictures), unit=" images", smoothing=0.1):
+            tally.add(record)
+            pictures.append((record.image, record.image_sha256))
     Console().print(reading.console_view(tally, perf_counter() - started))
-    options = {"paths": [str(path) for path in paths], "engine": engine, "resume": resume, "strict": strict}
+    options = {
+        "pictures": [evidence.named(path, kept) for path in paths],
+        "model": evidence.named(model, kept) if model else "",
+        "engine": engine,
+        "resume": resume,
+        "strict": strict,
+        "barcodes": barcodes,
+    }
     about = {
         "model_id": reader.model_id,
+        "station": reader.station.model_dump(mode="json", exclude_defaults=True),
         "station_id": reader.station.station_id,
         "images": tally.images,
         "images_sha256": evidence.pictures_digest(pictures),
     }
     written = tuple(out / name for name in reading.FILES)
-    inputs = (station,) if station else ()
+    inputs = tuple(path for path in (station, model) if path)
     evidence.append(kept, evidence.Run("read", options, about, inputs, written, operator))
     typer.echo(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}")
     if strict and tally.not_accepted + start.not_accepted:
@@ -161,7 +177,8 @@ def explain(
     from serialread.recipe import Station, load
     from serialread.weights import shipped_model
 
-    found = explaining.explain(image, model or shipped_model(), load(station, Station) if station else None)
+    place = load(station, Station) if station else None
+    found = explaining.Explainer(model or shipped_model(), place).explain(image)
     explaining.save(found.drawn(), out)
     typer.echo(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}")
 
@@ -245,19 +262,42 @@ def export(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
-    store: Annotated[
-        Path, typer.Argument(help="A sample store, best one of typefaces not seen in training.")
+    model: Annotated[Path, typer.Argument(help="A model file (.onnx), a run's folder or a checkpoint.")],
+    stores: Annotated[
+        list[Path], typer.Argument(help="Sample stores, LMDBs of the field, folders with labels.csv.")
     ],
+    against: Annotated[Path | None, typer.Option(help="Another model, compared on the same crops.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables, and every crop as CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure a trained network: what it reads, and what its glyph attention is worth."""
+    """Measure a model on labelled crops: shares read by each protocol, tables, where it looks, McNemar."""
+    import json
+    from dataclasses import asdict
+
+    from serialread import measuring
+
+    found, more_text, more = _measured(model, stores)
+    compared = [] if against is None else found.against(_measured(against, stores)[0])
+    table = {**found.to_json(), **more, "against": [asdict(one) for one in compared]}
+    lines = [measuring.told(found, compared, str(against)), *more_text]
+    typer.echo(json.dumps(table) if as_json else "\n".join(lines))
+    if out is not None:
+        measuring.save(found, table, out)
+        typer.echo(f"{out}: {', '.join(measuring.FILES)}", err=True)
+
+
+def _measured(model: Path, stores: list[Path]) -> tuple["measuring.Measures", list[str], dict[str, object]]:
+    """A model's measures; of a run also what its glyph features are worth, as lines and as JSON."""
+    from serialread import measuring
+    from serialread.engine import Engine
+
+    if model.suffix == ".onnx":
+        return measuring.measures(Engine(model, precision="exact", outputs=None), stores), [], {}
     _require_torch()
     from serialread import training
-    from serialread.store import SampleStore
 
-    measures = training.examine(run, SampleStore(store))
-    typer.echo(measures.to_json() if as_json else measures.to_text())
+    found = training.examine(model, stores)
+    return found.whole, [found.to_text()], found.to_json()
 
 
 def _require_torch() -> None:

@@ -4,6 +4,9 @@ Letters: B crops, H W px, T positions, C classes, N attention columns.
 """
 
 import json
+import os
+import threading
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, assert_never
@@ -19,6 +22,8 @@ EngineKind = Literal["openvino", "onnxruntime"]
 Precision = Literal["fast", "exact"]
 """``fast`` lets the processor multiply in 16 bits where it can; ``exact`` keeps 32."""
 Output = Literal["scores", "attention", "glyphs"]
+OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs")
+"""All that a model file may have; those of networks without glyph attention lack the last."""
 READING: tuple[Output, ...] = ("scores", "attention")
 """What reading needs; glyph maps are for explaining."""
 
@@ -66,7 +71,8 @@ class Engine:
         kind: EngineKind = "openvino",
         precision: Precision = "fast",
         threads: int = 0,
-        outputs: tuple[Output, ...] = READING,
+        streams: int = 1,
+        outputs: tuple[Output, ...] | None = READING,
     ) -> None:
         """Open a model file that ``serialread export`` wrote.
 
@@ -75,7 +81,9 @@ class Engine:
             kind: the library that runs it.
             precision: see ``Precision``; only OpenVINO has a fast one.
             threads: processor threads; 0 takes all cores.
-            outputs: what ``run`` returns, in this order; the rest of the network is not computed.
+            streams: how many batches may run at a time, each in its share of the threads.
+            outputs: what ``run`` returns, in this order; the rest of the network is not computed. None
+            returns all that the file has.
 
         Raises:
             CheckpointError: no such file, not ours, without such an output, or the library is not installed.
@@ -83,15 +91,15 @@ class Engine:
         data = _bytes(path)
         match kind:
             case "openvino":
-                about, self._network = _openvino(path, data, precision, threads, outputs)
+                about, self._network = _openvino(path, data, precision, (threads, streams), outputs)
             case "onnxruntime":
-                about, self._network = _onnxruntime(path, data, threads, outputs)
+                about, self._network = _onnxruntime(path, data, (threads, streams), outputs)
             case _:
                 assert_never(kind)
         self.card = _card(path, about)
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
-        """The outputs for crops [B, 1, H, W], W being one bucket.
+        """The outputs for crops [B, 1, H, W], W being one bucket; may be called from several threads.
 
         Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, H / 4, N].
         """
@@ -115,8 +123,14 @@ def _foreign(path: Path) -> CheckpointError:
     return CheckpointError(f"{path}: not a model of serialread. Make one: serialread export RUN {path}")
 
 
-def _lacking(path: Path, output: Output) -> CheckpointError:
-    return CheckpointError(f"{path}: a model without {output}. Export it anew: serialread export RUN {path}")
+def _present(path: Path, present: Container[str], asked: tuple[Output, ...] | None) -> tuple[Output, ...]:
+    """What a file is asked for, or all that it has of what there may be."""
+    for output in asked or ():
+        if output not in present:
+            raise CheckpointError(
+                f"{path}: a model without {output}. Export it anew: serialread export RUN {path}"
+            )
+    return tuple(output for output in OUTPUTS if output in present) if asked is None else asked
 
 
 def _card(path: Path, about: str | None) -> ModelCard:
@@ -128,7 +142,9 @@ def _card(path: Path, about: str | None) -> ModelCard:
         return ModelCard(
             model_id=str(told["model_id"]),
             alphabet=Alphabet(told["alphabet"]),
-            geometry=CropGeometry(height=told["height"], widths=tuple(told["widths"])),
+            geometry=CropGeometry(
+                height=told["height"], widths=tuple(told["widths"]), fit=told.get("fit", "pad")
+            ),
             recipe_id=str(told["recipe_id"]),
             steps=int(told["steps"]),
         )
@@ -137,8 +153,15 @@ def _card(path: Path, about: str | None) -> ModelCard:
         raise CheckpointError(f"{path}: {broken}. Export it again: serialread export RUN {path}") from None
 
 
+class _Requests(threading.local):
+    """Of each thread its own, one a width: a request that changes its shape prepares itself anew."""
+
+    def __init__(self) -> None:
+        self.by_width: dict[int, Any] = {}
+
+
 def _openvino(
-    path: Path, data: bytes, precision: Precision, threads: int, outputs: tuple[Output, ...]
+    path: Path, data: bytes, precision: Precision, crew: tuple[int, int], outputs: tuple[Output, ...] | None
 ) -> tuple[str | None, _Network]:
     import openvino
 
@@ -150,7 +173,9 @@ def _openvino(
     if not model.has_rt_info(["framework", "serialread"]):
         return None, _unusable
     about = str(model.get_rt_info(["framework", "serialread"]).value)
-    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}  # one batch at a time, all threads on it
+    threads, streams = crew
+    # pinned threads would wait for whoever else has their core
+    settings: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
     if precision == "exact":
         settings["INFERENCE_PRECISION_HINT"] = (
             "f32"  # by itself OpenVINO takes bf16 where the processor has it
@@ -158,15 +183,13 @@ def _openvino(
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     results = {name: result for result in model.get_results() for name in result.output(0).get_names()}
-    for output in outputs:
-        if output not in results:
-            raise _lacking(path, output)
+    outputs = _present(path, results, outputs)
     asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
     compiled = core.compile_model(asked, "CPU", settings)
-    requests: dict[int, Any] = {}  # one a width: a request that changes its shape prepares itself anew
+    mine = _Requests()
 
     def run(batch: Floats) -> tuple[Floats, ...]:
-        width = batch.shape[3]
+        requests, width = mine.by_width, batch.shape[3]
         request = requests.get(width) or requests.setdefault(width, compiled.create_infer_request())
         # it copies: sharing inputs corrupts memory once they are freed
         found = request.infer({"crops": batch})
@@ -176,7 +199,7 @@ def _openvino(
 
 
 def _onnxruntime(
-    path: Path, data: bytes, threads: int, outputs: tuple[Output, ...]
+    path: Path, data: bytes, crew: tuple[int, int], outputs: tuple[Output, ...] | None
 ) -> tuple[str | None, _Network]:
     try:
         import onnxruntime
@@ -185,7 +208,8 @@ def _onnxruntime(
             "engine onnxruntime: not installed. Install it: pip install 'serialread[onnxruntime]'"
         ) from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    threads, streams = crew
+    options.intra_op_num_threads = max((threads or os.cpu_count() or 1) // streams, 1)
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -194,9 +218,7 @@ def _onnxruntime(
 
     about = session.get_modelmeta().custom_metadata_map.get("serialread")
     present = {output.name for output in session.get_outputs()}
-    for output in outputs:
-        if about and output not in present:
-            raise _lacking(path, output)
+    outputs = _present(path, present, outputs) if about else ()
 
     def run(batch: Floats) -> tuple[Floats, ...]:
         return tuple(session.run(list(outputs), {"crops": batch}))

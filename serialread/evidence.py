@@ -149,6 +149,48 @@ def verify(log: Path, head: str | None = None) -> Verification:
     return Verification(log, number, previous, sum(not problem for problem in changed), tuple(problems))
 
 
+def run_of(log: Path, command: str, number: int | None = None, wrote: Path | None = None) -> Line:
+    """The last run of a command in a log, or that of the line ``number``, or the last that wrote a file.
+
+    Raises:
+        RecordsError: no such log, no such run, or a line that was changed after it was written.
+    """
+    if not log.is_file():
+        raise RecordsError(f"{log}: no such log. Runs keep one: read --log, audit --log.")
+    found: Line = {}
+    for place, line in _lines(log):
+        made = wrote is None or named(wrote, log) in dict(line.get("outputs") or {})
+        if line.get("command") == command and made and number in (None, place):
+            found = line
+    if not found:
+        where = f"line {number} is no run" if number else "no run"
+        raise RecordsError(f"{log}: {where} of serialread {command}. Look into the log for its lines.")
+    if found.get("hash") != _hash(found):
+        raise RecordsError(
+            f"{log}: line {found.get('line')} was changed after it was written. See audit-verify."
+        )
+    return found
+
+
+def here() -> dict[str, dict[str, str]]:
+    """What a run's result hangs on beside its inputs: versions and machine."""
+    return {
+        "versions": {"serialread": __version__, "python": platform.python_version(), **dict(_versions())},
+        "machine": {"processor": processor(), "system": platform.platform()},
+    }
+
+
+def named(path: Path, log: Path) -> str:
+    """Path from the log's folder, so that both can be moved together; forward slashes."""
+    return Path(os.path.relpath(path.resolve(), log.resolve().parent)).as_posix()
+
+
+def same_bytes(name: str, log: Path, digest: str) -> bool:
+    """Whether a file that a log names is there and as it was."""
+    path = log.parent / name
+    return path.is_file() and _digest(path) == digest
+
+
 def _line_problems(number: int, line: Line, previous: str) -> Iterator[str]:
     if not line:
         yield f"line {number} is torn: no JSON object."
@@ -174,10 +216,9 @@ def _described(run: Run, log: Path) -> Line:
         "operator": run.operator,
         "options": dict(run.options),
         "about": dict(run.about),
-        "inputs": {_name(path, log): _digest(path) for path in run.inputs},
-        "outputs": {_name(path, log): _digest(path) for path in run.outputs},
-        "versions": {"serialread": __version__, "python": platform.python_version(), **dict(_versions())},
-        "machine": {"processor": processor(), "system": platform.platform()},
+        "inputs": {named(path, log): _digest(path) for path in run.inputs},
+        "outputs": {named(path, log): _digest(path) for path in run.outputs},
+        **here(),
     }
 
 
@@ -197,11 +238,6 @@ def _versions() -> Iterator[tuple[str, str]]:
             yield name, version(name)
         except PackageNotFoundError:
             continue
-
-
-def _name(path: Path, log: Path) -> str:
-    """Path from the log's folder, so that both can be moved together; forward slashes."""
-    return Path(os.path.relpath(path.resolve(), log.resolve().parent)).as_posix()
 
 
 def _lines(log: Path) -> Iterator[tuple[int, Line]]:

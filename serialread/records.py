@@ -197,6 +197,44 @@ class Verdict(StrEnum):
     """What was read does not, and is far likelier than any code that does."""
 
 
+class Beside(StrEnum):
+    """How a reading and the barcode beside it agree."""
+
+    NOT_ASKED = ""
+    """Nobody looked for one."""
+    NONE = "none"
+    """There is none that can be read."""
+    AGREES = "agrees"
+    """One of them says what was read."""
+    DIFFERS = "differs"
+    """None of them does."""
+
+
+GRADES = "ABCDF"
+"""Grades of a mark from the best to the worst; in means they count 4 to 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkQuality:
+    """How well a code was marked, each part 0..1 and 1 the best; see ``reading.grading``.
+
+    Attributes:
+        contrast: between the mark and its ground.
+        strokes: how alike the strokes of all characters are in width and strength.
+        spacing: how even the characters stand; None of fewer than four.
+        cleanness: how quiet the ground is against the mark: no spots, scratches, grain.
+        completeness: how few strokes are broken: no missing dots, no bare places.
+        grade: of ``GRADES``: that of the worst part.
+    """
+
+    contrast: float
+    strokes: float
+    spacing: float | None
+    cleanness: float
+    completeness: float
+    grade: str
+
+
 class Decision(StrEnum):
     """What to do with a reading."""
 
@@ -235,3 +273,10 @@ class Record:
     read_at: datetime
     """UTC."""
     elapsed_ms: float
+    barcodes: tuple[str, ...] = ()
+    """What the barcodes and matrix codes beside the text say."""
+    beside: Beside = Beside.NOT_ASKED
+    findings: tuple[str, ...] = ()
+    """What is odd about the code beside those before it in its batch, in plain words."""
+    quality: MarkQuality | None = None
+    """How well the code was marked; None when nothing was read."""

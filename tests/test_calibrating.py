@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from scipy.stats import binom
 from stub_model import MODEL_ID, write_stub
 from typer.testing import CliRunner, Result
@@ -29,6 +30,7 @@ from serialread.calibrating import (
     save_station,
     summary,
 )
+from serialread.calibrating.promising import FIRST, STEPS
 from serialread.errors import CalibrationError, RecipeError
 from serialread.reading import Picture, calibrated, decide, judge, log_odds, trust
 from serialread.recipe import Code, Limits, Station, load, to_toml
@@ -83,6 +85,30 @@ def test_a_limit_that_passed_passes_the_binomial_test(seed: int, sharpness: floa
     kept = odds >= found.at
     assert (found.accepted, found.wrong) == (kept.sum(), (kept & ~right).sum())
     assert (binom.cdf(found.wrong, found.accepted, misread) <= 0.05 + 1e-12) == found.passed
+
+
+@pytest.mark.filterwarnings("ignore:Fixed sequence testing requires a monotonic risk")
+@pytest.mark.parametrize("seed", range(6))
+def test_the_limit_is_the_one_of_mapie(seed: int) -> None:
+    risk_control = pytest.importorskip("mapie.risk_control")
+    rng = np.random.default_rng(seed)
+    sure = expit(rng.normal(2.5, 2, 400))
+    right = rng.random(400) < sure
+    found = find_limit(sure.tolist(), right.tolist(), 0.1, 0.95)
+    ranks = np.unique(np.linspace(FIRST * len(sure), len(sure), STEPS).astype(int))
+    controller = risk_control.BinaryClassificationController(
+        lambda x: np.column_stack((1 - x[:, 0], x[:, 0])),
+        "precision",
+        target_level=0.9,
+        confidence_level=0.95,
+        list_predict_params=np.sort(sure)[::-1][ranks - 1],
+        fwer_method="fixed_sequence",
+    )
+    controller.calibrate(sure[:, None], right.astype(int))
+    assert found is not None
+    assert found.passed == (len(controller.valid_predict_params) > 0)
+    if found.passed:
+        assert found.at == controller.best_predict_param
 
 
 def test_readings_that_are_equally_sure_are_accepted_together() -> None:

@@ -15,7 +15,7 @@ from serialread.checkpoint import Checkpoint
 from serialread.codes import PRINTABLE, Alphabet
 from serialread.errors import CheckpointError
 from serialread.imaging import to_array
-from serialread.model import Recognizer
+from serialread.model import SLOTS, build
 from serialread.recipe import TrainingRecipe, load, recipe_id
 from serialread.records import Floats
 
@@ -27,10 +27,10 @@ TOLERANCE = 1e-4
 def trained() -> Checkpoint:
     recipe = load(RECIPES / "siga-tiny.toml", TrainingRecipe)
     torch.manual_seed(3)
-    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
+    model = build(recipe.network, recipe.geometry, Alphabet())
     with torch.no_grad():
         for _ in range(5):  # running statistics that differ from those of a new network
-            model.train().learn(torch.randn(8, 1, 32, 96) * 2 + 0.3)
+            model.train().learn(torch.randn(8, 1, 32, 96) * 2 + 0.3, torch.zeros(8, SLOTS).long())
     return Checkpoint(recipe, Alphabet(), model.state_dict(), 42)
 
 
@@ -147,5 +147,5 @@ def test_the_model_file_stores_halves_and_nothing_that_only_teaches(model_file: 
 
 def test_the_shipped_network_fits_into_twelve_megabytes() -> None:
     recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
-    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
+    model = build(recipe.network, recipe.geometry, Alphabet())
     assert 2 * sum(p.numel() for p in model.parameters()) < 11e6

@@ -25,6 +25,7 @@ LEFT_OF_THE_DOOR = (
     "reading",
     "evidence",
     "calibrating",
+    "measuring",
     "reporting",
     "weights",
 )

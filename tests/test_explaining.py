@@ -30,7 +30,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 def test_every_character_has_a_row_and_maps_as_wide_as_the_crop(stub: Path, picture: Path) -> None:
-    found = explaining.explain(picture, stub)
+    found = explaining.Explainer(stub).explain(picture)
     count, columns = found.attention.shape
 
     assert len(found.reading.text) == count == 2
@@ -58,4 +58,4 @@ def test_what_cannot_be_explained_or_written_says_why(stub: Path, picture: Path,
     torn = tmp_path / "torn.png"
     torn.write_bytes(picture.read_bytes()[:60])
     with pytest.raises(ImageError, match=r"torn\.png"):
-        explaining.explain(torn, stub)
+        explaining.Explainer(stub).explain(torn)

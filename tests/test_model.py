@@ -6,27 +6,32 @@ from sample_cases import samples
 from torch import Tensor
 
 from serialread.codes import Alphabet
-from serialread.model import SLOTS, Recognizer, describe, terms
+from serialread.model import SLOTS, Recognizer, TrainingView, build, describe, terms
 from serialread.model.counting import Counting
-from serialread.model.existence import existence
 from serialread.model.fusion import GatedUnit
 from serialread.model.glyphs import Glyphs
 from serialread.model.losses import alignment, correlation, difference, drawing
 from serialread.model.losses import counting as counting_loss
-from serialread.model.pseudo_labels import bands, from_attention, from_masks, text_cells
+from serialread.model.pseudo_labels import bands, from_masks, owned, text_cells
 from serialread.model.targets import Targets
-from serialread.recipe import CropGeometry
-from serialread.recipe.training import Losses, Network
-from serialread.training.batches import collate
+from serialread.recipe import CropGeometry, TrainingRecipe
+from serialread.recipe.networks import Network
+from serialread.recipe.training import Losses
+from serialread.training.batches import Batch, collate
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 NETWORK = Network(channels=(16, 16, 32), blocks=(0, 1, 1), columns=32, heads=2, attention=16, pyramid=16)
+RECIPE = TrainingRecipe(geometry=CropGeometry(widths=(160,)), network=NETWORK)
+
+
+def learned(model: Recognizer, batch: Batch) -> TrainingView:
+    return model.train().learn(batch.crops, batch.targets.classes)
 
 
 @pytest.fixture(scope="module")
 def model() -> Recognizer:
     torch.manual_seed(0)
-    return Recognizer(NETWORK, GEOMETRY, Alphabet())
+    return build(NETWORK, GEOMETRY, Alphabet())
 
 
 @pytest.mark.parametrize("width", [64, 96, 136, 160])
@@ -54,12 +59,12 @@ def test_a_crop_reads_the_same_alone_and_in_a_batch(model: Recognizer) -> None:
 
 
 def test_blind_glyphs_change_the_reading_and_nothing_before_it(model: Recognizer) -> None:
-    maps = model.eval().trunk(torch.randn(2, 1, 32, 96))
-    seeing, blind = model.look(*maps), model.look(*maps, zero_glyphs=True)
+    crops = torch.randn(2, 1, 32, 96)
+    seeing, blind = model.eval().read(crops), model.read(crops, zero_glyphs=True)
 
-    assert torch.equal(seeing.slots.glimpse, blind.slots.glimpse)
-    assert not blind.slots.glyph_1.any()
-    assert not torch.allclose(seeing.slots.reading, blind.slots.reading)
+    assert torch.equal(seeing.alpha, blind.alpha)
+    assert torch.equal(seeing.levels[0].features, blind.levels[0].features)
+    assert not torch.allclose(seeing.scores, blind.scores)
 
 
 def test_a_gate_chooses_between_two_bounded_views() -> None:
@@ -88,7 +93,7 @@ def test_bands_are_shares_of_each_slots_peak_and_empty_past_the_end() -> None:
 def test_a_text_cell_belongs_to_the_slot_that_looks_hardest_at_its_column() -> None:
     text = torch.ones(1, 2, 12, dtype=torch.bool)
     text[0, 1] = False
-    ids = from_attention(bumps(2, 6, 9), text, torch.tensor([2]), threshold=0.3)
+    ids = owned(bands(bumps(2, 6, 9), torch.tensor([2])), text, threshold=0.3)
 
     assert ids[0, 0].tolist() == [0, 1, 1, 1, 0, 2, 2, 2, 0, 0, 0, 0]
     assert not ids[0, 1].any()
@@ -98,9 +103,9 @@ def test_a_thin_stroke_survives_at_every_level() -> None:
     pixels = torch.zeros(1, 16, 24, dtype=torch.uint8)
     pixels[0, 3, 5] = 7
 
-    assert from_masks(pixels, 8)[0, 1, 2] == 7
-    assert from_masks(pixels, 4)[0, 0, 2] == 7
-    assert text_cells(torch.where(pixels > 0, 3.0, -3.0), 4).sum() == 1
+    assert from_masks(pixels, (8, 12))[0, 1, 2] == 7
+    assert from_masks(pixels, (4, 12))[0, 0, 2] == 7
+    assert text_cells(torch.where(pixels > 0, 3.0, -3.0), (4, 12)).sum() == 1
 
 
 def test_correlation_punishes_slots_that_share_columns_whatever_the_batch_size() -> None:
@@ -117,8 +122,10 @@ def test_correlation_punishes_slots_that_share_columns_whatever_the_batch_size()
 def test_difference_is_small_only_where_the_slots_cover_the_text() -> None:
     segmentation = torch.full((1, 4, 24), -5.0)
     segmentation[0, :, 4:8] = segmentation[0, :, 12:14] = 5.0  # columns 2, 3 and 6
-    covered = difference(bumps(2, 6), segmentation, torch.tensor([2]), Losses())
-    missed = difference(bumps(2, 9), segmentation, torch.tensor([2]), Losses())
+    covered, missed = (
+        difference(bands(bumps(*columns), torch.tensor([2])), 20.0, 0.35, segmentation)
+        for columns in ((2, 6), (2, 9))
+    )
 
     assert covered < 0.5
     assert missed > 2
@@ -126,7 +133,8 @@ def test_difference_is_small_only_where_the_slots_cover_the_text() -> None:
 
 def test_alignment_is_zero_where_all_attention_lies_inside() -> None:
     columns = torch.tensor([[0, 1, 1, 1, 0, 2, 2, 2, 0, 0, 0, 0]])
-    targets = Targets(torch.zeros(1, 2).long(), torch.tensor([2]), torch.zeros(1), columns, torch.ones(1))
+    one = torch.ones(1)
+    targets = Targets(torch.zeros(1, 2).long(), torch.tensor([2]), torch.zeros(1), columns, one, one)
 
     assert alignment(bumps(2, 6), targets) == pytest.approx(0, abs=1e-5)
     assert alignment(bumps(6, 2), targets) > 5
@@ -137,18 +145,8 @@ def test_drawing_the_right_map_costs_nothing_and_the_wrong_one_much() -> None:
     right = torch.nn.functional.one_hot(ids, 4).permute(0, 3, 1, 2) * 30.0
     length = torch.tensor([2])
 
-    assert drawing(right, ids, length) == pytest.approx(0, abs=1e-4)
-    assert drawing(right[:, [0, 2, 1, 3]], ids, length) > 5
-
-
-def test_existence_asks_which_characters_are_anywhere() -> None:
-    places = torch.zeros(1, 6, 5)
-    places[0, :, 0] = 12.0
-    places[0, 2, 3] = 24.0
-    present, absent = torch.tensor([[3, 0]]), torch.tensor([[2, 0]])
-
-    assert existence(places, present, 1) < 0.01
-    assert existence(places, absent, 1) > 1
+    assert drawing(right, ids, length, Losses()) == pytest.approx(0, abs=1e-4)
+    assert drawing(right[:, [0, 2, 1, 3]], ids, length, Losses()) > 5
 
 
 def test_slots_look_where_the_count_of_beginnings_is_their_own() -> None:
@@ -172,6 +170,7 @@ def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
         pixels=torch.zeros(1, 16, 12, dtype=torch.uint8),
         columns=torch.tensor([[0, 1, 1, 0, 2, 2]]),
         known=torch.tensor([True]),
+        shown=torch.tensor([True]),
     )
     right = torch.tensor([[-9.0, 9, -9, -9, 9, -9]])
     wrong = torch.tensor([[-9.0, 9, 9, -9, -9, 9]])
@@ -179,11 +178,8 @@ def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
 
 
 def test_every_term_has_a_name_and_without_masks_those_of_masks_are_zero(model: Recognizer) -> None:
-    batches = [
-        collate(samples(6, masks=known), 160, CropGeometry(widths=(160,)), Alphabet())
-        for known in (True, False)
-    ]
-    known, unknown = (terms(model.train().learn(b.crops), b.targets, Losses(), 0.5) for b in batches)
+    batches = [collate(samples(6, masks=known), 160, RECIPE, Alphabet()) for known in (True, False)]
+    known, unknown = (terms(learned(model, b), b.targets, Losses(), 0.5) for b in batches)
 
     assert all(torch.isfinite(value) for value in [*known.values(), *unknown.values()])
     assert list(known) == [
@@ -196,8 +192,8 @@ def test_every_term_has_a_name_and_without_masks_those_of_masks_are_zero(model: 
 
 
 def test_a_term_of_weight_zero_is_zero_and_existence_can_be_switched_on(model: Recognizer) -> None:
-    batch = collate(samples(4), 160, CropGeometry(widths=(160,)), Alphabet())
-    view = model.train().learn(batch.crops)
+    batch = collate(samples(4), 160, RECIPE, Alphabet())
+    view = learned(model, batch)
     silent = Losses.model_validate(dict.fromkeys(terms(view, batch.targets, Losses(), 0.5), 0))
 
     assert all(value == 0 for value in terms(view, batch.targets, silent, 0.5).values())
@@ -206,9 +202,9 @@ def test_a_term_of_weight_zero_is_zero_and_existence_can_be_switched_on(model: R
 
 @pytest.mark.parametrize("labels", ["rendered", "attention"])
 def test_glyph_maps_learn_from_rendered_masks_or_from_attention(model: Recognizer, labels: str) -> None:
-    batch = collate(samples(4), 160, CropGeometry(widths=(160,)), Alphabet())
+    batch = collate(samples(4), 160, RECIPE, Alphabet())
     losses = Losses.model_validate({"glyph_labels": labels})
-    terms(model.train().learn(batch.crops), batch.targets, losses, 0.5)["glyph_maps"].backward()
+    terms(learned(model, batch), batch.targets, losses, 0.5)["glyph_maps"].backward()
 
     assert model.level_1.maps.weight.grad is not None
     assert model.attention.queries.grad is None  # S_gt is a constant target
@@ -218,15 +214,12 @@ def test_glyph_maps_learn_from_rendered_masks_or_from_attention(model: Recognize
 def test_slots_past_the_end_are_told_to_look_at_the_null_cell() -> None:
     from serialread.model.losses import _null
 
-    targets = Targets(
-        torch.zeros(1, 3).long(), torch.tensor([1]), torch.zeros(1), torch.zeros(1), torch.ones(1)
-    )
-    maps = torch.zeros(1)
+    maps, length = torch.zeros(1), torch.tensor([1])
     right = Glyphs(maps, maps, torch.tensor([[0.0, 1.0, 1.0]]), maps)
     wrong = Glyphs(maps, maps, torch.tensor([[1.0, 0.0, 0.0]]), maps)
 
-    assert _null(right, targets) < 0.001
-    assert _null(wrong, targets) > 5
+    assert _null(right, length) < 0.001
+    assert _null(wrong, length) > 5
 
 
 # ---------------------------------------------------------------------------------------------- description

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,11 +34,12 @@ from serialread.reading import (
     results,
     write_records,
 )
+from serialread.reading.batching import BATCH, Batches
 from serialread.reading.choosing import surest, turned_over
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead
 from serialread.recipe import Code, Limits, Station, View, load
-from serialread.records import CharReading, Crop, Decision, Floats, Reading, Record, Verdict
+from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
 
@@ -235,6 +236,12 @@ def expected(width: int) -> str:
     return digit(filled / GEOMETRY.bucket(filled)) + "7"
 
 
+@dataclass(frozen=True, slots=True)
+class _Array:
+    number: int
+    array: Floats
+
+
 def doubt(width: int) -> float:
     """How near the bucket's filling lies to the middle of two digits, where the stub cannot tell: 0..0.5."""
     filled = content_width(np.zeros((32, width), np.uint8), GEOMETRY)
@@ -269,6 +276,36 @@ def test_only_a_doubtful_reading_is_looked_at_again(
     assert sum(seen) == 1
     list(Reader(model).read([picture(tmp_path / "doubtful.png", doubtful)]))
     assert sum(seen) == 1 + 1 + len(LOOKS)
+
+
+@given(
+    widths=st.lists(st.sampled_from([64, 96, 128]), max_size=200),
+    slow=st.integers(0, 20),
+    beside=st.integers(1, 3),
+)
+@settings(max_examples=20, deadline=None)
+def test_batches_are_of_one_width_and_the_same_however_long_each_takes(
+    widths: list[int], slow: int, beside: int
+) -> None:
+    def run(pause: float, beside: int) -> list[list[int]]:
+        done: list[list[int]] = []
+        with Batches(lambda tasks: time.sleep(pause * (len(tasks) % 3)), beside) as batches:
+            for number, width in enumerate(widths):
+                batches.add(_Array(number, np.zeros((1, 1, width), np.float32)))
+                batches.start(BATCH)
+                while batches.is_full:
+                    done.append([task.number for task in batches.finish()[0]])
+            batches.start(1, lambda task: task.number == slow)
+            batches.start(1)
+            while batches.is_running:
+                done.append([task.number for task in batches.finish()[0]])
+            assert not batches.is_waiting
+        return done
+
+    batches = run(0, 1)
+    assert sorted(number for batch in batches for number in batch) == list(range(len(widths)))
+    assert all(len(batch) <= BATCH and len({widths[number] for number in batch}) == 1 for batch in batches)
+    assert run(0.001, beside) == batches
 
 
 def test_what_is_read_does_not_hang_on_the_neighbours(model: Path, tmp_path: Path) -> None:
@@ -422,13 +459,19 @@ def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_p
     header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == (
         "image,batch,text,free_text,verdict,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
-        "text_height_px,contrast,tilt_deg,elapsed_ms,read_at,station_id,model_id,sha256"
+        "findings,barcodes,beside,"
+        "text_height_px,contrast,tilt_deg,mark_grade,mark_contrast,mark_strokes,mark_spacing,mark_cleanness,"
+        "mark_completeness,elapsed_ms,read_at,station_id,model_id,sha256"
     )
     row, line = rows(out)[1], json_lines(out)[1]
     assert (row["image"], row["text"], row["decision"]) == ("1.png", expected(91), "REVIEW")
     assert {str(line[c]) for c in ("text", "confidence", "sha256")} <= set(row.values())
     assert [c["char"] for c in line["chars"]] == list(expected(91))
     assert len(line["chars"][0]["box"]) == 4
+    assert row["mark_grade"] == line["mark_grade"]
+    assert row["mark_grade"] in tuple(GRADES)
+    assert row["mark_spacing"] == ""  # two characters
+    assert 0 <= line["mark_contrast"] <= 1
 
 
 @pytest.mark.parametrize("text", ['A,"1"', "=1+2", "00123", "1E5", "-7", "'", "NA", ";|"])

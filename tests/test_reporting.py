@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from serialread.cli import app, main
 from serialread.reporting import FILES, Audit, audit, console_view
 from serialread.reporting.auditing import examine
-from serialread.reporting.page import MOST_ERRORS, marked
+from serialread.reporting.page import MOST_ERRORS
+from serialread.reporting.sheets import marked
 from serialread.reporting.wording import percent
 from serialread.scoring import Tally, mpsc, strict
 

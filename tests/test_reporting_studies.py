@@ -229,3 +229,20 @@ def test_ten_thousand_readings_make_a_page_below_five_megabytes(tmp_path: Path) 
 )
 def test_axes_have_round_numbers(span: tuple[float, float], expected: list[float]) -> None:
     assert ticks(span) == expected
+
+
+def test_studies_have_a_page_that_fetches_nothing_and_escapes_all(tmp_path: Path) -> None:
+    lines = [line("<i>.png", "B8"), line("b.png", "<b>")]
+    a = write_readings(tmp_path / "a.csv", *lines)
+    b = write_readings(tmp_path / "b.csv", line("<i>.png", "B8"), line("b.png", "B9"))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("filename,text\n<i>.png,B8\nb.png,B9\n", "utf-8")
+    compare(a, b, labels, tmp_path / "compare")
+    calls = tmp_path / "calls.csv"
+    calls.write_text("filename,appraiser,trial,text\n<i>.png,<u>,1,B8\nb.png,<u>,1,B9\n", "utf-8")
+    agree(calls, labels, tmp_path / "agreement")
+    for name, said in (("compare", "No difference is shown"), ("agreement", "acceptable: 90 % effective")):
+        page = (tmp_path / name / f"{name}.html").read_text("utf-8")
+        assert said in page
+        assert "&lt;" in page
+        assert not any(tag in page for tag in ("<i>", "<b>", "<u>", "http:", "https:", "<link", "src="))

@@ -7,7 +7,9 @@ import pytest
 from audit_cases import DATA, line, readings, truths, write_readings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from serialread.cli import app
 from serialread.errors import RecordsError
 from serialread.reporting import Audit, audit
 from serialread.reporting.auditing import examine
@@ -247,3 +249,36 @@ def test_a_picture_read_twice_counts_twice_and_is_said() -> None:
     done = examine(readings(line("a.png", "1"), line("a.png", "2")), truths(("a.png", "1")))
     assert (done.total.strict.right, done.total.strict.wrong) == (1, 1)
     assert said(done) == ["warning: 1 picture read more than once, each line counts: a.png."]
+
+
+def test_a_truth_table_as_a_newcomer_keeps_it_is_read_and_its_flaws_are_said(tmp_path: Path) -> None:
+    # saved by a spreadsheet: byte order mark, separator line, semicolons, Windows line ends, lost zeros;
+    # b.png stands twice and says the same, c.png twice and not, d.png is missing, f.png is of another day
+    results = write_readings(
+        tmp_path / "readings.csv",
+        line("a.png", "007"),
+        line("b.png", "B8"),
+        line("c.png", "C9"),
+        line("d.png", "D1"),
+        line("e.png", "0042-A"),
+        line("g.png", "123456789012"),
+    )
+    table = ["sep=;", "Filename;Text", "a.png;7", "b.png;B8", "b.png;B8", "c.png;C9", "c.png;C8"]
+    table += ["e.png;0042-A", "f.png;F1", "g.png;1,23457E+11", ""]
+    (tmp_path / "labels.csv").write_bytes("\r\n".join(table).encode("utf-8-sig"))
+    told = CliRunner().invoke(
+        app, ["audit", str(results), "--truth", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "out")]
+    )
+    assert told.exit_code == 0, told.output
+    page = (tmp_path / "out" / "audit.md").read_text("utf-8")
+    findings = page.split("## Findings\n\n")[1].split("\n\n")[0].splitlines()
+    assert findings == [
+        "- **error**: c.png: truths conflict: C9 / C8. The image counts as without truth. Correct the table.",
+        "- **warning**: 2 images without truth: c.png, d.png. See unmatched.csv.",
+        "- **warning**: 1 truth without image: f.png. See unmatched.csv.",
+        "- **warning**: 1 image: the truth seems to have lost its leading zeros; counted wrong: a.png. "
+        "Make the column a text column before you save the table.",
+        "- **warning**: 1 image: the truth seems to be a number that a spreadsheet rewrote; counted wrong: "
+        "g.png. Make the column a text column and enter these again.",
+    ]
+    assert "- right, strict: 2 of 4, 50.00 %" in page

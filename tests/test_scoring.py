@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serialread import scoring
@@ -113,6 +113,7 @@ def test_an_impossible_proportion_is_refused(
 
 
 @pytest.mark.parametrize("interval", [wilson, clopper_pearson])
+@settings(deadline=None)
 @given(counts=PROPORTIONS)
 def test_intervals_hold_the_share_mirror_and_widen_with_confidence(
     interval: object, counts: tuple[int, int]
@@ -127,6 +128,7 @@ def test_intervals_hold_the_share_mirror_and_widen_with_confidence(
     assert wide[1] >= high - 1e-12
 
 
+@settings(deadline=None)
 @given(right=st.integers(0, 60), extra=st.integers(0, 60))
 def test_the_exact_interval_keeps_its_promise(right: int, extra: int) -> None:
     # At its own bounds the observed count lies exactly in a tail of 2.5 %.
@@ -180,6 +182,7 @@ def test_edits_of_each_pair_are_the_edits_of_that_pair(pairs: list[tuple[str, st
     assert edits_each(reads, truths).dtype == np.int32
 
 
+@settings(deadline=None)
 @given(first=st.lists(st.tuples(CODES, CODES)), second=st.lists(st.tuples(CODES, CODES)))
 def test_tallies_add_up(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> None:
     added, whole = Tally.of(first) + Tally.of(second), Tally.of(first + second)

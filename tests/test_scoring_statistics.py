@@ -23,7 +23,7 @@ from serialread.scoring.control import (
     share_chart,
     share_limits,
 )
-from serialread.scoring.planning import chance_to_pass, lot_plan, pictures_needed
+from serialread.scoring.planning import AQLS, chance_to_pass, lot_plan, pictures_needed
 
 CODES = st.text("AB01-", max_size=8)
 
@@ -288,3 +288,25 @@ def test_a_lot_without_a_plan_is_refused(wrong: tuple[int, float]) -> None:
 def test_a_claim_without_a_plan_is_refused(wrong: tuple[float, int, float]) -> None:
     with pytest.raises(ValueError, match="plan: "):
         pictures_needed(*wrong)
+
+
+@pytest.mark.parametrize(
+    ("lot", "letter", "plans"),
+    [
+        # rows of table 2-A: sample and acceptance number of every AQL from 0.10 to 10 %, arrows followed
+        (
+            500,
+            "H",
+            "125:0 80:0 50:0 32:0 80:1 50:1 50:2 50:3 50:5 50:7 50:10",
+        ),
+        (
+            3000,
+            "K",
+            "125:0 80:0 200:1 125:1 125:2 125:3 125:5 125:7 125:10 125:14 125:21",
+        ),
+    ],
+)
+def test_a_whole_row_of_the_standard_s_table(lot: int, letter: str, plans: str) -> None:
+    found = [lot_plan(lot, aql) for aql in AQLS if aql >= 0.10]
+    assert letter in {plan.letter for plan in found}
+    assert " ".join(f"{plan.sample}:{plan.accept}" for plan in found) == plans

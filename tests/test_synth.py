@@ -173,7 +173,7 @@ def test_no_two_characters_of_a_display_look_alike(face: Segments) -> None:
 
 def test_a_code_around_a_shaft_narrows_towards_its_ends() -> None:
     layout = MARKS.layout.model_copy(
-        update={"cylinder_share": 1.0, "perspective": (0.0, 0.0), "tilt_deg": 0.0, "spacing": (0.1, 0.1)}
+        update={"cylinder_share": 1.0, "view_share": 0.0, "tilt_deg": 0.0, "spacing": (0.1, 0.1)}
     )
     texts = MARKS.texts.model_copy(
         update={"digits": 0, "mixed": 0, "arbitrary": 0, "patterns": ("88888888888",)}

@@ -21,14 +21,15 @@ from serialread import cli
 from serialread.codes import Alphabet
 from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
 from serialread.imaging import to_array
-from serialread.model import Recognizer
+from serialread.imaging.masks import owners
+from serialread.model import build
 from serialread.recipe import CropGeometry, TrainingRecipe, load
 from serialread.recipe.training import Augmentation
 from serialread.records import Sample
 from serialread.store import write_store
 from serialread.training import Progress, evaluate, train
 from serialread.training.augmentation import augment
-from serialread.training.batches import Batches, Joined, Plan, collate, owners, survey
+from serialread.training.batches import Batches, Joined, Plan, collate, survey
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
@@ -116,7 +117,7 @@ def test_a_plan_gives_every_batch_one_bucket_and_no_sample_twice_an_epoch(
 def test_epochs_differ_in_order_and_in_augmentation() -> None:
     data = samples(16)
     plan = Plan(survey(data, GEOMETRY, Alphabet()), 4, 1)
-    batches = Batches(data, plan, GEOMETRY, Alphabet(), Augmentation())
+    batches = Batches(data, plan, TrainingRecipe(geometry=GEOMETRY), Alphabet())
     first, other = plan.at(0)[1], plan.at(plan.per_epoch)[1]
 
     assert not np.array_equal(first, other)
@@ -126,7 +127,7 @@ def test_epochs_differ_in_order_and_in_augmentation() -> None:
 def test_a_batch_holds_what_the_reader_would_see_and_where_each_character_is() -> None:
     whole = sample(1, 4)
     tall = Sample(cv2.resize(whole.pixels, None, fx=2, fy=2), whole.text, None)  # type: ignore[arg-type]
-    batch = collate([whole, tall], 96, GEOMETRY, Alphabet())
+    batch = collate([whole, tall], 96, TrainingRecipe(geometry=GEOMETRY), Alphabet())
 
     assert np.array_equal(batch.crops[0].numpy(), to_array(whole.pixels, GEOMETRY))
     assert Alphabet().decode(batch.targets.classes[1].tolist()) == whole.text
@@ -242,8 +243,8 @@ def test_too_little_data_is_refused(tmp_path: Path) -> None:
 def test_an_untrained_network_reads_nothing_and_its_measures_are_shares() -> None:
     recipe = tiny()
     torch.manual_seed(0)
-    model = Recognizer(recipe.network, recipe.geometry, Alphabet())
-    measures = evaluate(model, samples(20), recipe.geometry, Alphabet())
+    model = build(recipe.network, recipe.geometry, Alphabet())
+    measures = evaluate(model, samples(20), recipe)
 
     assert (measures.samples, measures.strict) == (20, 0)
     shares = [*measures.gates, measures.glyph_iou, measures.attention_inside, measures.drift]

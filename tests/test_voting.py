@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serialread.imaging.looks import LOOKS, MOST_CUT, Look
-from serialread.reading.voting import vote
+from serialread.reading.voting import next_look, vote
 from serialread.records import CharReading, Reading
 
 
@@ -15,6 +15,23 @@ def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading
     chars = tuple(CharReading(c, confidence, (runner_up, rest), (8.0 * i, 0, 8.0 * i + 6, 64))
                   for i, c in enumerate(text))  # fmt: skip
     return Reading(chars, confidence)
+
+
+@pytest.mark.parametrize(
+    ("texts", "look"),
+    [
+        ([("A1", 0.99)], None),
+        ([("A1", 0.5)], LOOKS[0]),
+        ([("A1", 0.5), ("A1", 0.1)], None),
+        ([("A1", 0.5), ("AI", 0.9)], LOOKS[1]),
+        ([("A1", 0.5), ("AI", 0.9), ("A", 0.9)], None),
+        ([("", 0.5), ("", 0.5)], None),
+    ],
+)
+def test_a_doubtful_crop_is_looked_at_until_two_looks_agree(
+    texts: list[tuple[str, float]], look: Look | None
+) -> None:
+    assert next_look([reading(text, sure ** (1 / (len(text) + 1))) for text, sure in texts]) == look
 
 
 @pytest.mark.parametrize(
@@ -71,7 +88,7 @@ def test_a_look_is_a_part_of_the_crop_and_never_nothing(look: Look, height: int,
     seen = look.at(pixels)
     assert seen.dtype == np.uint8
     assert min(seen.shape) >= min(height, width, 6)
-    assert seen.shape[1] >= round((1 - 2 * MOST_CUT) * width * min(look.width, 1)) - 2
+    assert seen.shape[1] >= round((1 - 2 * MOST_CUT) * width) - 2
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -18,8 +18,8 @@ FEWEST = 5
 WELL = 0.75
 """1 - NED from which a reading tells where the code was and how high."""
 GAINS = 0.01
-"""A setting is kept that reads the pictures so much better, in 1 - NED, and loses no code that was held: where
-labels name one line of several, reading less is no gain. Of two alike the earlier stays."""
+"""A setting is kept that reads the pictures so much better, in 1 - NED, and loses no code that was held: to
+read less is no gain where labels name one line of several. Of two alike the earlier stays."""
 HEIGHTS = (0.6, 1.6)
 """Expected heights, as factors of the least and greatest that were read well."""
 ROOM = 2.0

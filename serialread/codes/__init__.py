@@ -1,9 +1,10 @@
-"""What a code is: its alphabet, the format that it obeys, its check characters."""
+"""What a code is: its alphabet, the format that it obeys, its check characters, the codes before it."""
 
 from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE, Alphabet, without_blanks
 from serialread.codes.checks import CHECKS, Check
 from serialread.codes.formats import FORMATS, Format, format_of
 from serialread.codes.lattice import Lattice
+from serialread.codes.serials import Serials
 
 __all__ = [
     "CHECKS",
@@ -14,6 +15,7 @@ __all__ = [
     "Check",
     "Format",
     "Lattice",
+    "Serials",
     "format_of",
     "without_blanks",
 ]

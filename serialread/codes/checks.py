@@ -8,12 +8,16 @@ General Specifications 7.9, ISO 6346 annex A, 49 CFR 565.15 (VIN), Damm (Marburg
 import string
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+V = TypeVar("V", bound=Hashable)
+"""A running value."""
 
 _ALNUM = string.digits + string.ascii_uppercase
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Generic[V]):
     """A scheme of check characters.
 
     Attributes:
@@ -26,8 +30,8 @@ class Check:
 
     name: str
     chars: str
-    value: Callable[[str], Hashable]
-    holds: Callable[[Hashable], bool]
+    value: Callable[[str], V]
+    holds: Callable[[V], bool]
     about: str
 
     def accepts(self, text: str) -> bool:
@@ -35,49 +39,49 @@ class Check:
         return all(char in self.chars for char in text) and self.holds(self.value(text))
 
 
-def _luhn(text: str) -> Hashable:
+def _luhn(text: str) -> tuple[int, int]:
     from stdnum import luhn
 
     return luhn.checksum(text), luhn.checksum(text + "0")  # each digit is doubled in one of the two
 
 
-def _gs1(text: str) -> Hashable:
+def _gs1(text: str) -> tuple[str, str]:
     from stdnum import ean
 
     return ean.calc_check_digit(text), ean.calc_check_digit(text + "0")
 
 
-def _damm(text: str) -> Hashable:
+def _damm(text: str) -> int:
     from stdnum import damm
 
     return damm.checksum(text)
 
 
-def _mod11_2(text: str) -> Hashable:
+def _mod11_2(text: str) -> int:
     from stdnum.iso7064 import mod_11_2
 
     return mod_11_2.checksum(text)
 
 
-def _mod37_2(text: str) -> Hashable:
+def _mod37_2(text: str) -> int:
     from stdnum.iso7064 import mod_37_2
 
     return mod_37_2.checksum(text)
 
 
-def _mod97_10(text: str) -> Hashable:
+def _mod97_10(text: str) -> int:
     from stdnum.iso7064 import mod_97_10
 
     return mod_97_10.checksum(text) if text else 0
 
 
-def _mod11_10(text: str) -> Hashable:
+def _mod11_10(text: str) -> int:
     from stdnum.iso7064 import mod_11_10
 
     return mod_11_10.checksum(text)
 
 
-def _mod37_36(text: str) -> Hashable:
+def _mod37_36(text: str) -> int:
     from stdnum.iso7064 import mod_37_36
 
     return mod_37_36.checksum(text)
@@ -89,7 +93,7 @@ _CONTAINER = {d: int(d) for d in string.digits} | dict(
 """ISO 6346: letters count on from 10, multiples of 11 left out."""
 
 
-def _iso6346(text: str) -> Hashable:
+def _iso6346(text: str) -> tuple[int, int | bool]:
     total = sum(_CONTAINER[char] << place for place, char in enumerate(text[:10])) % 11
     if len(text) <= 10:
         return len(text), total
@@ -101,24 +105,22 @@ _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, -1, 9, 8, 7, 6, 5, 4, 3, 2)
 _VIN = dict(zip(_ALNUM, (*range(10), *range(1, 9), 0, *range(1, 6), 0, 7, 0, 9, *range(2, 10)), strict=True))
 
 
-def _vin(text: str) -> Hashable:
+def _vin(text: str) -> tuple[int, int]:
     values = [10 if place == 8 and char == "X" else _VIN[char] for place, char in enumerate(text[:17])]
     return len(text), sum(w * v for w, v in zip(_VIN_WEIGHTS, values, strict=False)) % 11
 
 
-CHECKS = {
-    check.name: check
-    for check in (
-        Check("luhn", string.digits, _luhn, lambda v: v[0] == 0, "Luhn: IMEI, cards"),  # type: ignore[index]
-        Check("gs1", string.digits, _gs1, lambda v: v[1] == "0", "GS1 mod 10: GTIN, SSCC, GLN"),  # type: ignore[index]
-        Check("damm", string.digits, _damm, lambda v: v == 0, "Damm"),
-        Check("mod11-2", string.digits + "X", _mod11_2, lambda v: v == 1, "ISO 7064 mod 11-2"),
-        Check("mod37-2", _ALNUM + "*", _mod37_2, lambda v: v == 1, "ISO 7064 mod 37-2"),
-        Check("mod97-10", _ALNUM, _mod97_10, lambda v: v == 1, "ISO 7064 mod 97-10"),
-        Check("mod11-10", string.digits, _mod11_10, lambda v: v == 1, "ISO 7064 mod 11,10"),
-        Check("mod37-36", _ALNUM, _mod37_36, lambda v: v == 1, "ISO 7064 mod 37,36"),
-        Check("iso6346", _ALNUM, _iso6346, lambda v: v == (11, True), "ISO 6346: freight containers"),
-        Check("vin", _ALNUM, _vin, lambda v: v == (17, 0), "VIN, North America and China"),
-    )
-}
+_SCHEMES: tuple[Check[Any], ...] = (
+    Check("luhn", string.digits, _luhn, lambda v: v[0] == 0, "Luhn: IMEI, cards"),
+    Check("gs1", string.digits, _gs1, lambda v: v[1] == "0", "GS1 mod 10: GTIN, SSCC, GLN"),
+    Check("damm", string.digits, _damm, lambda v: v == 0, "Damm"),
+    Check("mod11-2", string.digits + "X", _mod11_2, lambda v: v == 1, "ISO 7064 mod 11-2"),
+    Check("mod37-2", _ALNUM + "*", _mod37_2, lambda v: v == 1, "ISO 7064 mod 37-2"),
+    Check("mod97-10", _ALNUM, _mod97_10, lambda v: v == 1, "ISO 7064 mod 97-10"),
+    Check("mod11-10", string.digits, _mod11_10, lambda v: v == 1, "ISO 7064 mod 11,10"),
+    Check("mod37-36", _ALNUM, _mod37_36, lambda v: v == 1, "ISO 7064 mod 37,36"),
+    Check("iso6346", _ALNUM, _iso6346, lambda v: v == (11, True), "ISO 6346: freight containers"),
+    Check("vin", _ALNUM, _vin, lambda v: v == (17, 0), "VIN, North America and China"),
+)
+CHECKS = {scheme.name: scheme for scheme in _SCHEMES}
 """Every scheme by its name in patterns."""

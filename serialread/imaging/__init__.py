@@ -1,6 +1,7 @@
 """Pixels before the network: load a picture, find and straighten its text, make the network's array."""
 
 from serialread.imaging.arrays import content_width, to_array
+from serialread.imaging.drawing import tinted
 from serialread.imaging.loading import digest, load_image
 from serialread.imaging.looks import LOOKS, Look
 from serialread.imaging.normalizing import normalize, propose, teach_fixture
@@ -18,5 +19,6 @@ __all__ = [
     "save_png",
     "show_steps",
     "teach_fixture",
+    "tinted",
     "to_array",
 ]

@@ -10,6 +10,8 @@ from serialread.records import Floats, Pixels
 def content_width(pixels: Pixels, geometry: CropGeometry) -> int:
     """How many columns of its array a crop fills, px; the rest is padding."""
     height, width = map(int, pixels.shape)
+    if geometry.fit == "stretch":
+        return geometry.widths[-1]
     return min(max(round(width * geometry.height / height), 8), geometry.widths[-1])
 
 

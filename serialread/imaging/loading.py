@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -56,6 +57,8 @@ def load_image(path: Path) -> LoadedImage:
 def digest(path: Path) -> str:
     """Hex digest of a file's bytes; "" if they cannot be read."""
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
@@ -82,9 +85,11 @@ def decode_image(data: bytes) -> tuple[Pixels, str]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE_BYTES:
-            raise ImageError(f"{size / 1e9:.1f} GB are too much for one picture. Crop it.")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise ImageError("cannot be read (no regular file). Copy the picture into a file.")
+        if status.st_size > LARGEST_FILE_BYTES:
+            raise ImageError(f"{status.st_size / 1e9:.1f} GB are too much for one picture. Crop it.")
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -1,13 +1,9 @@
-"""Other looks at a crop: a little tighter, narrower, wider. What is read in most of them is there.
+"""Other looks at a crop, a little tighter. What is read in most of them is there.
 
-A border that looks like a 1 is gone once the sides are cut; a character that hangs on the width of the crop
-comes and goes; the code stays.
+A border that looks like a 1 is gone once the sides are cut; the code stays.
 """
 
 from dataclasses import dataclass, replace
-
-import cv2
-import numpy as np
 
 from serialread.records import Box, Pixels, Reading
 
@@ -22,43 +18,35 @@ class Look:
     Attributes:
         sides: cut away left and right, each, in heights of the crop.
         rows: cut away at top and foot, each, as a share of the height.
-        width: factor of the width.
     """
 
     sides: float = 0.0
     rows: float = 0.0
-    width: float = 1.0
 
     def at(self, pixels: Pixels) -> Pixels:
-        """The crop [H, W] as this look sees it, uint8 [h, w]; at least 6 px each way."""
-        left, top, right, bottom = self._part((pixels.shape[0], pixels.shape[1]))
-        part = pixels[top:bottom, left:right]
-        wanted = max(round(part.shape[1] * self.width), 6)
-        if wanted == part.shape[1]:
-            return part
-        shrinks = wanted < part.shape[1]
-        way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        return cv2.resize(part, (wanted, part.shape[0]), interpolation=way).astype(np.uint8, copy=False)
+        """The part of the crop [H, W] that this look sees, uint8 [h, w]; at least 6 px each way."""
+        x, y = self._cut((pixels.shape[0], pixels.shape[1]))
+        return pixels[y : pixels.shape[0] - y, x : pixels.shape[1] - x]
 
     def placed(self, reading: Reading, size: tuple[int, int]) -> Reading:
         """A reading of ``at``'s pixels with its boxes in the whole crop of ``size`` (height, width)."""
+        x, y = self._cut(size)
+
+        def back(box: Box) -> Box:
+            return (x + box[0], y + box[1], x + box[2], y + box[3])
+
         return replace(
-            reading,
-            chars=tuple(replace(c, box=c.box and self._back(c.box, size)) for c in reading.chars),
+            reading, chars=tuple(replace(c, box=back(c.box) if c.box else None) for c in reading.chars)
         )
 
-    def _part(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    def _cut(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Columns cut from either side and rows from either end, px."""
         height, width = size
-        x = round(min(self.sides * height, MOST_CUT * width, max(width - 6, 0) / 2))
-        y = round(min(self.rows * height, max(height - 6, 0) / 2))
-        return x, y, width - x, height - y
-
-    def _back(self, box: Box, size: tuple[int, int]) -> Box:
-        left, top, right, _ = self._part(size)
-        seen = max(round((right - left) * self.width), 6)
-        per_px = (right - left) / seen if seen != right - left else 1.0
-        return (left + box[0] * per_px, top + box[1], left + box[2] * per_px, top + box[3])
+        x = min(self.sides * height, MOST_CUT * width, max(width - 6, 0) / 2)
+        return round(x), round(min(self.rows * height, max(height - 6, 0) / 2))
 
 
-LOOKS = (Look(sides=0.2), Look(rows=0.06), Look(sides=0.2, rows=0.08), Look(width=0.88), Look(width=1.15))
-"""Looks beside the crop as it is."""
+LOOKS = (Look(rows=0.06), Look(sides=0.2, rows=0.08))
+"""Looks beside the crop as it is, in their order. With three more (the sides alone, 0.88 and 1.15 times as
+wide) and no stop where two agree, six more of 1,942 real crops are read, and the network runs twice as
+long."""

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from serialread.records import Floats, Pixels
 
@@ -41,14 +42,12 @@ def _rows_stand_out(strokes: Floats, aspect: float) -> Floats:
     slopes = -np.tan(np.radians(ANGLES_DEG)) * np.float32(aspect * ROWS / COLUMNS)
     columns = np.arange(COLUMNS)
     shifts = np.rint(slopes[:, None] * (columns - COLUMNS // 2)).astype(np.int32).clip(-ROWS, ROWS)
-    sources = (
-        ROWS + np.arange(ROWS)[:, None] + shifts[:, None, :]
-    )  # [angle, row, column] in the padded strokes
-    padded = np.pad(strokes, ((ROWS, ROWS), (0, 0)), constant_values=-1)
-    level = padded[sources, columns]
-    inside = level >= 0
-    counts = inside.sum(axis=2)
-    filled = np.where(inside, level, 0).sum(axis=2) / np.maximum(counts, 1)
+    padded = np.zeros((COLUMNS, 3 * ROWS), np.float32)
+    padded[:, ROWS : 2 * ROWS] = strokes.T
+    level = sliding_window_view(padded, ROWS, axis=1)[columns, ROWS + shifts]  # [angle, column, row]
+    sources = shifts[:, :, None] + np.arange(ROWS, dtype=np.int32)
+    counts = ((sources >= 0) & (sources < ROWS)).sum(axis=1)
+    filled = level.sum(axis=1) / np.maximum(counts, 1).astype(np.float32)
     whole = counts > COLUMNS / 3  # the other rows have mostly left the picture
     number = np.maximum(whole.sum(axis=1), 1)
     mean = (filled * whole).sum(axis=1) / number

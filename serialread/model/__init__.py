@@ -1,18 +1,19 @@
-"""The network: a compact SIGA for codes. Only arrays, never files."""
+"""The networks: SIGA and SEC on several backbones, compact and at paper size. Only arrays, never files."""
 
-from serialread.model.describing import TEACHING, Description, describe
+from serialread.model.building import build
+from serialread.model.describing import Description, describe
 from serialread.model.losses import terms
 from serialread.model.network import SLOTS, Recognizer, TrainingView, View
 from serialread.model.targets import Targets
 
 __all__ = [
     "SLOTS",
-    "TEACHING",
     "Description",
     "Recognizer",
     "Targets",
     "TrainingView",
     "View",
+    "build",
     "describe",
     "terms",
 ]

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -10,12 +11,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from serialread.codes import Alphabet
-from serialread.model.network import Recognizer
+from serialread.model.building import build
+from serialread.model.network import SLOTS, Recognizer
 from serialread.recipe import CropGeometry
-from serialread.recipe.training import Network
-
-TEACHING = ("segmentation", "ctc")
-"""Parts that only teach; a model file lacks them."""
+from serialread.recipe.networks import AnyNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Description:
 
 
 def describe(
-    name: str, network: Network, geometry: CropGeometry, alphabet: Alphabet, width: int | None = None
+    name: str, network: AnyNetwork, geometry: CropGeometry, alphabet: Alphabet, width: int | None = None
 ) -> Description:
     """Build a network and look at it.
 
@@ -86,15 +85,15 @@ def describe(
         width: bucket to look at, px; without it the one nearest to five times the height.
     """
     wide = width or min(geometry.widths, key=lambda w: abs(w - 5 * geometry.height))
-    model = Recognizer(network, geometry, alphabet).eval()
+    model = build(network, geometry, alphabet).eval()
     crop = torch.zeros(1, 1, geometry.height, wide)
     parts = {name: _parameters(part) for name, part in model.named_children()}
     total = sum(p.numel() for p in model.parameters())
-    teaching = sum(parts[name] for name in TEACHING)
+    teaching = sum(parts.get(name, 0) for name in model.teaching)
     return Description(
         name=name,
         width=wide,
-        parts=tuple(Part(n, s, parts[n], n in TEACHING) for n, s in _shapes(model, crop).items()),
+        parts=tuple(Part(n, s, parts[n], n in model.teaching) for n, s in _shapes(model, crop).items()),
         parameters_train=total,
         parameters_test=total - teaching,
         macs=_macs(model, crop),
@@ -116,24 +115,44 @@ def _shapes(model: Recognizer, crop: Tensor) -> dict[str, tuple[tuple[int, ...],
 
     hooks = [part.register_forward_hook(look) for part in names]
     with torch.inference_mode():
-        model.learn(crop)
+        model.learn(crop, torch.zeros(1, SLOTS, dtype=torch.long))
     for hook in hooks:
         hook.remove()
     return seen
 
 
 def _sizes(out: object) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(tensor.shape) for tensor in {id(one): one for one in _tensors(out)}.values())
+
+
+def _tensors(out: object) -> Iterator[Tensor]:
+    """Tensors of what a part returned, in order."""
     if isinstance(out, Tensor):
-        return (tuple(out.shape),)
-    return tuple(size for one in out for size in _sizes(one)) if isinstance(out, tuple) else ()
+        yield out
+    elif isinstance(out, tuple):
+        for one in out:
+            yield from _tensors(one)
 
 
 def _macs(model: Recognizer, crop: Tensor) -> int:
-    counter = FlopCounterMode(display=False)
+    counter, recurrent = FlopCounterMode(display=False), list[int]()
+    hooks = [
+        layer.register_forward_hook(lambda layer, seen, _: recurrent.append(_recurrent_macs(layer, seen[0])))
+        for layer in model.modules()
+        if isinstance(layer, nn.LSTM)
+    ]
     with torch.inference_mode(), counter:
         model(crop)
+    for hook in hooks:
+        hook.remove()
     counts: Counter[object] = Counter(counter.get_flop_counts()["Global"])
-    return counts.total() // 2
+    return counts.total() // 2 + sum(recurrent)
+
+
+def _recurrent_macs(layer: nn.Module, places: Tensor) -> int:
+    """Of an LSTM over places [B, N, C]: its kernel tells the counter nothing."""
+    weights = sum(p.numel() for name, p in layer.named_parameters() if name.startswith("weight"))
+    return weights * places.shape[0] * places.shape[1]
 
 
 def _speed(model: Recognizer, crop: Tensor, rounds: int = 5) -> float:

@@ -10,13 +10,13 @@ from torch import Tensor
 from serialread.model.existence import existence
 from serialread.model.glyphs import Glyphs
 from serialread.model.network import TrainingView
-from serialread.model.pseudo_labels import bands, from_attention, from_masks, text_cells
+from serialread.model.pseudo_labels import bands, filled_cells, from_masks, owned, text_cells, widened
 from serialread.model.targets import Targets
 from serialread.recipe.training import Losses
 
 
 def terms(view: TrainingView, targets: Targets, losses: Losses, progress: float) -> dict[str, Tensor]:
-    """Weighted loss terms by name; their sum is minimised.
+    """Weighted loss terms by name, of the parts that the network has; their sum is minimised.
 
     Args:
         view: what the network saw.
@@ -24,51 +24,98 @@ def terms(view: TrainingView, targets: Targets, losses: Losses, progress: float)
         losses: weights and thresholds.
         progress: share of the run that is done, 0..1.
     """
-    alpha, known = view.view.alpha, targets.known
+    targets = targets.straightened(view.grid)
+    lengths, known = targets.lengths, targets.known
     ramp = _ramp(progress, *losses.ramp)
-    return {
-        **_reading(view, targets, losses),
-        "segment": losses.segment * _segment(view.segmentation, targets),
-        "correlation": losses.correlation * ramp * correlation(alpha, targets.lengths),
-        "difference": losses.difference
-        * ramp
-        * difference(alpha, view.segmentation, targets.lengths, losses),
-        "glyph_maps": losses.glyph_maps * _glyph_maps(view, targets, losses, ramp),
-        "null": losses.null * (_null(view.view.level_1, targets) + _null(view.view.level_2, targets)),
-        "dense_columns": losses.dense_columns
-        * _dense(view.columns, targets.classes_at(targets.columns), known),
-        "dense_cells": losses.dense_cells * _dense_cells(view, targets),
-        "counting": losses.counting * counting(view.view.starts, targets),
-        "align": losses.align * max(0.1, 1 - 1.8 * progress) * alignment(alpha, targets),
-        "ctc": losses.ctc * _ctc(view.ctc, targets) if losses.ctc else alpha.new_zeros(()),
-        "existence": _existence(view, targets, losses),
-    }
+    found = _reading(view, targets, losses)
+    if view.segmentation is not None:
+        calm = losses.calm[1] if progress >= losses.calm[0] else 1.0
+        shares = _shares(view.alpha, view.segmentation, lengths, losses)
+        found["segment"] = losses.segment * segment(view.segmentation, targets, losses, progress)
+        found["correlation"] = (
+            losses.correlation * ramp * calm * correlation(_crossing(view, losses), lengths)
+        )
+        found["difference"] = losses.difference * ramp * calm * difference(*shares, view.segmentation)
+    if view.levels:
+        found["glyph_maps"] = losses.glyph_maps * _glyph_maps(view, targets, losses, ramp)
+        found["null"] = losses.null * _total([_null(level, lengths) for level in view.levels], view.alpha)
+    if view.columns is not None:
+        classes = targets.classes_at(targets.columns)
+        found["dense_columns"] = losses.dense_columns * _dense(view.columns, classes, known)
+    if view.cells is not None and view.levels:
+        found["dense_cells"] = losses.dense_cells * _dense_cells(view.cells, view.levels[1], targets)
+    if view.starts is not None:
+        found["counting"] = losses.counting * counting(view.starts, targets)
+    found["align"] = losses.align * max(0.1, 1 - 1.8 * progress) * alignment(view.alpha, targets)
+    if view.ctc is not None:
+        found["ctc"] = losses.ctc * _ctc(view.ctc, targets) if losses.ctc else _nothing(view.alpha)
+    found["existence"] = _existence(view, targets, losses)
+    return found
 
 
 def _ramp(progress: float, start: float, end: float) -> float:
     return min(1.0, max(0.0, (progress - start) / max(end - start, 1e-6)))
 
 
+def _nothing(like: Tensor) -> Tensor:
+    return like.new_zeros(())
+
+
+def _total(parts: list[Tensor], like: Tensor) -> Tensor:
+    return torch.stack(parts).sum() if parts else _nothing(like)
+
+
 def _reading(view: TrainingView, targets: Targets, losses: Losses) -> dict[str, Tensor]:
     """Cross-entropy of every view over the first n + 1 slots."""
     told = torch.arange(targets.classes.shape[1]) <= targets.lengths[:, None]  # [B, T]
     wanted = targets.classes[told]
-    glimpse, glyph_1, glyph_2, fused_1, fused_2, reading = (
-        F.cross_entropy(scores[told].float(), wanted) for scores in view.scores
-    )
+    weights = {
+        "reading": losses.reading, "fused": losses.fused, "glimpse": losses.glimpse, "glyph": losses.glyph,
+        "aligner": losses.aligner,
+    }  # fmt: skip
     return {
-        "reading": losses.reading * reading,
-        "fused": losses.fused * (fused_1 + fused_2),
-        "glimpse": losses.glimpse * glimpse,
-        "glyph": losses.glyph * (glyph_1 + glyph_2),
+        name: weights[name] * _total([F.cross_entropy(s[told].float(), wanted) for s in scores], view.alpha)
+        for name, scores in view.scores.items()
     }
 
 
-def _segment(logits: Tensor, targets: Targets) -> Tensor:
-    """L_ins: S_m [B, H/2, W/2] against the rendered text, where it is known."""
+def segment(logits: Tensor, targets: Targets, losses: Losses, progress: float) -> Tensor:
+    """L_ins: S_m [B, H/s, W/s] against the text, where it is known; an ordinary cross-entropy of logits.
+
+    Pictures that disagree by more than the recipe allows are left out after its warm-up: a
+    self-supervised mask may have text and ground reversed.
+    """
     wanted = (targets.pixels > 0).float()
     each = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none").mean((1, 2))
-    return _mean(each, targets.known)
+    taken = targets.shown
+    if losses.disagreement < 1 and progress >= losses.disagreement_from:
+        taken = taken & (((logits > 0) != (wanted > 0)).float().mean((1, 2)) <= losses.disagreement)
+    return _mean(each, taken)
+
+
+def _crossing(view: TrainingView, losses: Losses) -> Tensor:
+    """The attention that L_cor compares: as it is, or in the paper interpolated to the crop's width."""
+    if losses.paper_bands is None or view.segmentation is None:
+        return view.alpha
+    columns = torch.full((len(view.alpha),), view.alpha.shape[1])
+    return widened(view.alpha, columns, view.segmentation.shape[-1])
+
+
+def _shares(
+    alpha: Tensor, segmentation: Tensor, lengths: Tensor, losses: Losses
+) -> tuple[Tensor, float, float]:
+    """What sigma of L_dif sees [B, T, columns], its slope and its centre.
+
+    An attention that one column holds is a larger number than one that four share: the paper's
+    thresholds hold
+    for 32 columns, elsewhere they scale with 1 / N. Where the aspect is kept only shares of the peak
+    mean anything.
+    """
+    knobs = losses.paper_bands
+    if knobs is None:
+        return bands(alpha, lengths), losses.slope, losses.threshold
+    scale = 32 / alpha.shape[-1]
+    return widened(alpha, lengths, segmentation.shape[-1]), knobs.slope / scale, knobs.centre * scale
 
 
 def counting(starts: Tensor, targets: Targets) -> Tensor:
@@ -83,24 +130,29 @@ def counting(starts: Tensor, targets: Targets) -> Tensor:
 
 
 def correlation(alpha: Tensor, lengths: Tensor) -> Tensor:
-    """L_cor: squared products of the attention [B, T, N] of every pair of characters; mean over the batch."""
+    """L_cor: squared products of the attention [B, T, N] of every pair of characters; mean over the batch.
+
+    The authors' code sums over the batch; a weight from there is to be multiplied by its batch.
+    """
     written = torch.arange(alpha.shape[1]) < lengths[:, None]
     squares = (alpha * written[..., None]).square()
     pairs = (squares.sum(1).square() - squares.square().sum(1)).sum(-1) / 2  # sum over i < j
     return (pairs / lengths.clamp_min(1)).mean()
 
 
-def difference(alpha: Tensor, segmentation: Tensor, lengths: Tensor, losses: Losses) -> Tensor:
+def difference(shares: Tensor, slope: float, centre: float, segmentation: Tensor) -> Tensor:
     """L_dif: the characters' bands, taken together, must cover every column of the text.
 
-    Where S_m shows no text the saliency is 0 whatever the attention does, and over a column it is constant:
-    the mean over pixels is a mean over columns, weighted by the text in each.
+    Where S_m shows no text the saliency is 0 whatever the attention does, and over a column it is
+    constant: the
+    mean over pixels is a mean over columns, weighted by the text in each. A cross-entropy of the
+    saliency itself;
+    the authors' code takes it for a logit, whose gradients are small. No gradient reaches S_m.
     """
-    shares = bands(alpha, lengths)
-    saliency = torch.sigmoid(losses.slope * (shares - losses.threshold)) * (shares > 0)
-    covered = saliency.sum(1).clamp(1e-4, 1)  # [B, N]
-    shown = (segmentation.detach() > 0).sum(1).float()  # [B, W / 2]
-    text = shown[:, ::2] + shown[:, 1::2]  # half-resolution pixels of text in a column
+    saliency = torch.sigmoid(slope * (shares - centre)) * (shares > 0)
+    covered = saliency.sum(1).clamp(1e-4, 1)  # [B, columns]
+    shown = (segmentation.detach() > 0).sum(1).float()
+    text = shown.view(*covered.shape, -1).sum(2)  # pixels of text in a column
     missed: Tensor = -(text * covered.log()).sum() / text.sum().clamp_min(1)
     return missed
 
@@ -113,34 +165,64 @@ def _glyph_maps(view: TrainingView, targets: Targets, losses: Losses, ramp: floa
     elif losses.attention_share * ramp > 0:
         chosen = torch.arange(len(by_attention)) < round(losses.attention_share * ramp * len(by_attention))
         by_attention = by_attention | chosen
-    total = view.segmentation.new_zeros((), dtype=torch.float32)
-    for level in (view.view.level_1, view.view.level_2):
-        ids = from_masks(targets.pixels, level.maps.shape[2])
+    parts = []
+    for level in view.levels:
+        size = level.maps.shape[2], level.maps.shape[3]
+        ids = from_masks(targets.pixels, size)
         if bool(by_attention.any()):
-            text = text_cells(view.segmentation.detach(), level.maps.shape[2])
-            labels = from_attention(view.view.alpha.detach(), text, targets.lengths, losses.threshold)
-            ids = torch.where(by_attention[:, None, None], labels, ids)
-        total = total + drawing(level.maps, ids, targets.lengths)
-    return total
+            ids = torch.where(by_attention[:, None, None], pseudo_labels(view, targets, losses, size), ids)
+        parts.append(drawing(level.maps, ids, targets.lengths, losses))
+    return _total(parts, view.alpha)
 
 
-def drawing(maps: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
-    """L_seg of map logits [B, 1 + T, h, N] towards character ids [B, h, N]: dice and 27-way cross-entropy."""
+def pseudo_labels(view: TrainingView, targets: Targets, losses: Losses, size: tuple[int, int]) -> Tensor:
+    """S_gt [B, *size]: bands of attention within the text of S_m, rebuilt every step, for each level apart.
+
+    A constant target. Where glyphs are indistinct S_m shows little text: cells then count as ground, and the
+    slots are left with the glimpse.
+    """
+    assert view.segmentation is not None
+    alpha, shown, knobs = view.alpha.detach(), view.segmentation.detach(), losses.paper_bands
+    if knobs is None:
+        shares = bands(alpha, targets.lengths)
+        if size[1] != shares.shape[-1]:
+            shares = shares.repeat_interleave(size[1] // shares.shape[-1], -1)
+        return owned(shares, text_cells(shown, size), losses.threshold)
+    text = filled_cells(shown, size, knobs.cell)
+    return owned(widened(alpha, targets.lengths, size[1]), text, knobs.threshold * 32 / alpha.shape[-1])
+
+
+def drawing(maps: Tensor, ids: Tensor, lengths: Tensor, losses: Losses) -> Tensor:
+    """L_seg of map logits [B, 1 + T, h, w] towards character ids [B, h, w]: dice and L_cel."""
     logits = maps.float().log_softmax(1)
-    entropy = F.nll_loss(logits, ids)
-    shares = logits.exp().flatten(2)  # [B, 1 + T, h * N]
-    flat = ids.flatten(1)[:, None]  # [B, 1, h * N]
+    shares = logits.exp().flatten(2)  # [B, 1 + T, h * w]
+    flat = ids.flatten(1)[:, None]  # [B, 1, h * w]
     drawn = torch.zeros_like(shares).scatter_(1, flat, 1.0)
     both = (shares * drawn).sum(-1)
     dice = 1 - (2 * both + 1) / (shares.sum(-1) + drawn.sum(-1) + 1)  # [B, 1 + T]
     place = torch.arange(maps.shape[1])
     written = (place >= 1) & (place <= lengths[:, None])
-    return entropy + (dice * written).sum() / written.sum().clamp_min(1)
+    return _cells(logits, ids, losses) + (dice * written).sum() / written.sum().clamp_min(1)
 
 
-def _null(level: Glyphs, targets: Targets) -> Tensor:
-    """Slots from the end on look at the null cell, slots of characters do not."""
-    past = (torch.arange(level.null.shape[1]) >= targets.lengths[:, None]).float()
+def _cells(logits: Tensor, ids: Tensor, losses: Losses) -> Tensor:
+    """L_cel of log-shares [B, 1 + T, h, w]: text against ground as in the paper, or a class a character."""
+    if losses.binary_text:
+        ground = logits[:, 0]
+        text = torch.log1p(-ground.exp().clamp_max(1 - 1e-6))
+        return -torch.where(ids > 0, text, ground).mean()
+    weights = None
+    if losses.slot_weights:
+        weights = torch.ones(logits.shape[1])
+        weights[1 : 1 + len(losses.slot_weights)] = torch.tensor(losses.slot_weights[: logits.shape[1] - 1])
+    return F.nll_loss(logits, ids, weight=weights)
+
+
+def _null(level: Glyphs, lengths: Tensor) -> Tensor:
+    """Slots from the end on look at the null cell, slots of characters do not; 0 without such a cell."""
+    if level.null is None:
+        return _nothing(level.maps)
+    past = (torch.arange(level.null.shape[1]) >= lengths[:, None]).float()
     null = level.null.float().clamp(1e-6, 1 - 1e-6)
     return -(past * null.log() + (1 - past) * (1 - null).log()).mean()
 
@@ -153,9 +235,9 @@ def _dense(scores: Tensor, classes: Tensor, known: Tensor) -> Tensor:
     return _mean(each.mean(1), known)
 
 
-def _dense_cells(view: TrainingView, targets: Targets) -> Tensor:
-    ids = from_masks(targets.pixels, view.view.level_2.maps.shape[2])
-    return _dense(view.cells, targets.classes_at(ids).flatten(1), targets.known)
+def _dense_cells(cells: Tensor, level: Glyphs, targets: Targets) -> Tensor:
+    ids = from_masks(targets.pixels, (level.maps.shape[2], level.maps.shape[3]))
+    return _dense(cells, targets.classes_at(ids).flatten(1), targets.known)
 
 
 def alignment(alpha: Tensor, targets: Targets) -> Tensor:
@@ -175,9 +257,11 @@ def _ctc(scores: Tensor, targets: Targets) -> Tensor:
 
 
 def _existence(view: TrainingView, targets: Targets, losses: Losses) -> Tensor:
-    if not losses.existence:
-        return view.view.alpha.new_zeros(())
-    return losses.existence * existence(view.cells, targets.classes, losses.existence_pool)
+    """SEC on the cells of the map, or on the columns where no cells are read."""
+    places = view.columns if view.cells is None else view.cells
+    if not losses.existence or places is None:
+        return _nothing(view.alpha)
+    return losses.existence * existence(places, targets.classes, losses)
 
 
 def _mean(each: Tensor, known: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""The recognizer: trunk, implicit attention, glyph attention, fusion; after SIGA (Guan et al., CVPR 2023).
+"""The recognizers: one interface, and the one that reads all characters at once; after Guan et al., 2023.
 
 Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns (W / 4), D channels of a
-slot, C classes (95: the end and 94 characters), h x w feature cells.
+slot, C classes (the end and the alphabet), h x w feature cells. Slots are places in the text and know nothing
+of the alphabet: only the classifier's last layer does.
 """
 
 from typing import NamedTuple
@@ -10,126 +11,211 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from serialread.codes import MAX_LENGTH, Alphabet
+from serialread.codes import MAX_LENGTH
 from serialread.model.attention import ImplicitAttention
 from serialread.model.counting import Counting
 from serialread.model.fusion import GatedUnit
-from serialread.model.glyphs import GlyphLevel, Glyphs, Pyramid, Segmentation
-from serialread.model.trunk import Columns, Trunk
-from serialread.recipe import CropGeometry
-from serialread.recipe.training import Network
+from serialread.model.glyphs import GlyphLevel, Glyphs, PaperLevel, attached, segmentation
+from serialread.model.rectifier import Rectifier
+from serialread.model.taps import Backbone, Taps
+from serialread.recipe.networks import Parallel, Siga
 
 SLOTS = MAX_LENGTH + 1
 
 
-class Slots(NamedTuple):
-    """Views of every slot's character, each [B, T, D], in the order in which they arise."""
-
-    glimpse: Tensor
-    glyph_1: Tensor
-    glyph_2: Tensor
-    fused_1: Tensor
-    fused_2: Tensor
-    reading: Tensor
-
-
 class View(NamedTuple):
-    """What the network knows at test time."""
+    """What a network knows at test time."""
 
-    slots: Slots
+    scores: Tensor
+    """Logits of the reading [B, T, C]."""
     alpha: Tensor
-    """Implicit attention [B, T, N]."""
-    gates: tuple[Tensor, Tensor]
+    """Attention [B, T, N]: its columns, where a decoder looks at a map."""
+    levels: tuple[Glyphs, ...] = ()
+    """Glyph levels, the finer first."""
+    gates: tuple[Tensor, ...] = ()
     """z of f_1 and f_2 [B, T, D], 1 where only the glimpse counts."""
-    level_1: Glyphs
-    level_2: Glyphs
-    columns: Tensor
-    """H [B, N, D]."""
-    starts: Tensor
-    """Logits [B, N]: a character begins in this column."""
+
+    @property
+    def maps(self) -> Tensor | None:
+        """Logits [B, 1 + T, h, N] of the finest level that has the attention's columns."""
+        fitting = [level.maps for level in self.levels if level.maps.shape[-1] == self.alpha.shape[-1]]
+        return fitting[0] if fitting else None
 
 
 class TrainingView(NamedTuple):
-    """What the network knows while it learns."""
+    """What a network knows while it learns; None and () where it lacks the part."""
 
-    view: View
-    scores: Slots
-    """Logits [B, T, C] of each view, by the one classifier."""
-    columns: Tensor
-    """Logits of every column [B, N, C], by the one classifier."""
-    cells: Tensor
-    """Logits of every cell of level 2 [B, h * N, C], by the one classifier."""
-    segmentation: Tensor
-    """Logits of S_m [B, H / 2, W / 2]."""
-    ctc: Tensor
-    """Logits of the auxiliary head [B, N, C]; class 0 is its blank."""
+    scores: dict[str, tuple[Tensor, ...]]
+    """Logits [B, T, C] by loss term, each of its views."""
+    alpha: Tensor
+    """Attention [B, T, N] that makes the pseudo-labels."""
+    levels: tuple[Glyphs, ...] = ()
+    columns: Tensor | None = None
+    """Logits of every column [B, N, C], by the reading's classifier."""
+    cells: Tensor | None = None
+    """Logits of every cell [B, P, C], by the reading's classifier."""
+    segmentation: Tensor | None = None
+    """Logits of S_m [B, H / s, W / s], s being the recipe's ``mask_step``."""
+    starts: Tensor | None = None
+    """Logits [B, N]: a character begins in this column."""
+    ctc: Tensor | None = None
+    """Logits of the CTC head [B, N, C]; class 0 is its blank."""
+    grid: Tensor | None = None
+    """What straightened the crop [B, H, W, 2]: masks have to be warped alike."""
 
 
 class Recognizer(nn.Module):
-    """Reads the characters of a crop, all at once and without knowing any language."""
+    """Reads the characters of a crop.
 
-    def __init__(self, network: Network, geometry: CropGeometry, alphabet: Alphabet) -> None:
-        super().__init__()
-        dim, channels = network.columns, network.channels
-        self.trunk = Trunk(channels, network.blocks, network.relief)
-        self.columns = Columns(
-            channels[2], geometry.height // 8, dim, network.mixing_blocks, network.heads, network.mlp_ratio,
-            geometry.widths[-1] // 4,
-        )  # fmt: skip
-        self.counting = Counting(SLOTS, dim)
-        self.attention = ImplicitAttention(SLOTS, dim, network.attention)
-        self.pyramid = Pyramid(channels, dim, network.pyramid)
-        self.level_1 = GlyphLevel(SLOTS, channels[1], network.pyramid, dim)
-        self.level_2 = GlyphLevel(SLOTS, channels[2], network.pyramid, dim)
-        self.dropout = network.dropout
-        self.fuse_1, self.fuse_2, self.fuse = GatedUnit(dim), GatedUnit(dim), GatedUnit(dim)
-        self.classifier = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, alphabet.classes))
-        self.segmentation = Segmentation(channels, network.pyramid, network.segmentation)
-        self.ctc = nn.Linear(dim, alphabet.classes)
+    Attributes:
+        teaching: children that only teach; a model file lacks them.
+    """
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    teaching: tuple[str, ...] = ()
+
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+        """Read crops [B, 1, H, W]; ``zero_glyphs`` blinds the glyph features to show what they are worth."""
+        raise NotImplementedError
+
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+        """Everything that the losses look at; the truth [B, T] is for decoders that spell one by one."""
+        raise NotImplementedError
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """All of test time, of crops [B, 1, H, W].
 
         Returns:
-            Log-probabilities [B, T, C]; attention [B, T, N]; glyph maps [B, T, H / 4, N], the share of
-            each cell that belongs to the slot's character, 0..1. Whoever only reads leaves the maps out.
+            Log-probabilities [B, T, C]; attention [B, T, N]; of networks with glyph levels their finest maps
+            [B, T, h, N] too, the share of each cell that belongs to the slot's character, 0..1. Whoever only
+            reads leaves the maps out.
         """
-        view = self.look(*self.trunk(crops))
-        scores = F.log_softmax(self.classifier(view.slots.reading).float(), -1)
-        return scores, view.alpha, view.level_1.maps.softmax(1)[:, 1:]
+        view = self.read(crops)
+        scores = F.log_softmax(view.scores.float(), -1)
+        maps = view.maps
+        return (scores, view.alpha) if maps is None else (scores, view.alpha, maps.softmax(1)[:, 1:])
 
-    def look(self, p0: Tensor, p1: Tensor, p2: Tensor, *, zero_glyphs: bool = False) -> View:
-        """Attend and fuse; ``zero_glyphs`` blinds the glyph features to show what they are worth."""
-        del p0
-        return self._look(p1, p2, zero_glyphs)[0]
 
-    def learn(self, crops: Tensor) -> TrainingView:
-        """Everything that the losses look at."""
-        p0, p1, p2 = self.trunk(crops)
-        view, o1 = self._look(p1, p2, zero_glyphs=False)
+def straightened(rectifier: Rectifier | None, crops: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Crops as the backbone gets them, and the grid that masks must follow."""
+    return (crops, None) if rectifier is None else rectifier(crops)
+
+
+class Slots(NamedTuple):
+    """Views of every slot's character, each [B, T, D]; empty ones where the recipe leaves the part out."""
+
+    glimpse: Tensor
+    glyphs: tuple[Tensor, ...]
+    fused: tuple[Tensor, ...]
+    reading: Tensor
+
+
+class Seen(NamedTuple):
+    """One look at a crop."""
+
+    slots: Slots
+    alpha: Tensor
+    levels: tuple[Glyphs, ...]
+    gates: tuple[Tensor, ...]
+    columns: Tensor
+    starts: Tensor | None
+    o1: Tensor | None
+
+
+class ParallelRecognizer(Recognizer):
+    """All slots at once, knowing no language: the compact SIGA, or as much of it as is asked for."""
+
+    teaching: tuple[str, ...] = ("segmentation", "ctc")
+
+    def __init__(
+        self,
+        rectifier: Rectifier | None,
+        trunk: Backbone,
+        columns: nn.Module,
+        dim: int,
+        decoder: Parallel,
+        siga: Siga | None,
+        dropout: float,
+        classes: int,
+    ) -> None:
+        super().__init__()
+        self.rectifier, self.trunk, self.columns = rectifier, trunk, columns
+        self.counting = Counting(SLOTS, dim) if decoder.counting else None
+        self.attention = ImplicitAttention(SLOTS, dim, decoder.attention)
+        self.pyramid: nn.Module | None = None
+        self.level_1: nn.Module | None = None
+        self.level_2: nn.Module | None = None
+        self.dropout, self.fusion = dropout, siga is not None and siga.fusion
+        if siga is not None:
+            self.pyramid, levels = attached(siga.parts, trunk.shape, dim, SLOTS)
+            self.level_1, self.level_2 = levels if siga.glyphs else (None, None)
+            if siga.glyphs and siga.fusion:
+                self.fuse_1, self.fuse_2, self.fuse = GatedUnit(dim), GatedUnit(dim), GatedUnit(dim)
+        self.classifier = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
+        self.segmentation = None if siga is None else segmentation(siga.parts, trunk.shape)
+        self.ctc = nn.Linear(dim, classes)
+        if siga is not None and not siga.glyphs:
+            self.teaching = (*self.teaching, "pyramid")
+
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+        """Read crops [B, 1, H, W]."""
+        taps: Taps = self.trunk(straightened(self.rectifier, crops)[0])
+        seen = self._look(taps, zero_glyphs=zero_glyphs)
+        return View(self.classifier(seen.slots.reading), seen.alpha, seen.levels, seen.gates)
+
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+        """Everything that the losses look at; these slots need not be told the truth."""
+        crops, grid = straightened(self.rectifier, crops)
+        taps: Taps = self.trunk(crops)
+        seen = self._look(taps, zero_glyphs=False)
+        slots, cells, o1 = seen.slots, None, seen.o1
+        if seen.levels:
+            cells = self.classifier(self._projected(seen.levels[1].cells))
+        if self.pyramid is not None and o1 is None:
+            o1 = self.pyramid(taps, seen.columns)[0]
         return TrainingView(
-            view=view,
-            scores=Slots(*(self.classifier(slots) for slots in view.slots)),
-            columns=self.classifier(view.columns),
-            cells=self.classifier(self.level_2.project(view.level_2.cells)),
-            segmentation=self.segmentation(p0, o1),
-            ctc=self.ctc(view.columns),
+            scores={
+                "reading": (self.classifier(slots.reading),),
+                "fused": tuple(self.classifier(f) for f in slots.fused),
+                "glimpse": (self.classifier(slots.glimpse),),
+                "glyph": tuple(self.classifier(g) for g in slots.glyphs),
+            },
+            alpha=seen.alpha,
+            levels=seen.levels,
+            columns=self.classifier(seen.columns),
+            cells=cells,
+            segmentation=None if self.segmentation is None else self.segmentation(taps, o1),
+            starts=seen.starts,
+            ctc=self.ctc(seen.columns),
+            grid=grid,
         )
 
-    def _look(self, p1: Tensor, p2: Tensor, zero_glyphs: bool) -> tuple[View, Tensor]:
-        columns = self.columns(p2)
-        starts, window = self.counting(columns)
+    def _look(self, taps: Taps, *, zero_glyphs: bool) -> Seen:
+        columns = self.columns(taps.last)
+        starts, window = (None, None) if self.counting is None else self.counting(columns)
         glimpse, alpha = self.attention(columns, window)
-        o1, o2 = self.pyramid(p1, p2, columns)
-        level_1, level_2 = self.level_1(p1, o1, window), self.level_2(p2, o2, window)
-        glyph_1, glyph_2 = self._drop(level_1.features), self._drop(level_2.features)
+        if self.pyramid is None or self.level_1 is None or self.level_2 is None:
+            return Seen(Slots(glimpse, (), (), glimpse), alpha, (), (), columns, starts, None)
+        o1, o2 = self.pyramid(taps, columns)
+        levels = self.level_1(taps.glyph_1, o1, window), self.level_2(taps.glyph_2, o2, window)
+        glyph_1, glyph_2 = (self._drop(level.features) for level in levels)
         if zero_glyphs:
             glyph_1, glyph_2 = glyph_1 * 0, glyph_2 * 0
+        if not self.fusion:
+            reading = (glimpse + glyph_1 + glyph_2) / 3
+            return Seen(
+                Slots(glimpse, (glyph_1, glyph_2), (), reading), alpha, levels, (), columns, starts, o1
+            )
         fused_1, z1 = self.fuse_1(glimpse, glyph_1)
         fused_2, z2 = self.fuse_2(glimpse, glyph_2)
         reading, _ = self.fuse(fused_1, fused_2)
-        slots = Slots(glimpse, glyph_1, glyph_2, fused_1, fused_2, reading)
-        return View(slots, alpha, (z1, z2), level_1, level_2, columns, starts), o1
+        slots = Slots(glimpse, (glyph_1, glyph_2), (fused_1, fused_2), reading)
+        return Seen(slots, alpha, levels, (z1, z2), columns, starts, o1)
+
+    def _projected(self, cells: Tensor) -> Tensor:
+        """Cells [B, h * w, C] of the coarser level with a glyph's channels."""
+        assert isinstance(self.level_2, GlyphLevel | PaperLevel)
+        projected: Tensor = self.level_2.project(cells)
+        return projected
 
     def _drop(self, glyphs: Tensor) -> Tensor:
         """Blank whole glyphs [B, T, D] now and then while learning."""

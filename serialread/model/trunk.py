@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from serialread.model.taps import Backbone, Shape, Taps
+
 SMOOTHING_CELLS = 9
 """Window of the local normalisation at half resolution: about half the text's height around each pixel."""
 
@@ -68,11 +70,17 @@ class Residual(nn.Module):
         return out.add_(cells)
 
 
-class Trunk(nn.Module):
+class Trunk(Backbone):
     """Residual stages at 2 x 2, 4 x 4 and 8 x 4 px a cell: height shrinks on, columns stay 4 px wide."""
 
-    def __init__(self, channels: tuple[int, int, int], blocks: tuple[int, int, int], relief: bool) -> None:
+    def __init__(
+        self, channels: tuple[int, int, int], blocks: tuple[int, int, int], relief: bool, height: int
+    ) -> None:
         super().__init__()
+        self.shape = Shape(
+            channels=channels, glyphs=channels[1:], last=(channels[2], height // 8),
+            to_p1=(2, 1), to_p0=(2, 2), p0_px=2, p1_columns=1,
+        )  # fmt: skip
         self.relief = Relief() if relief else None
         inputs = (12 if relief else 4, *channels[:2])
         strides: tuple[int | tuple[int, int], ...] = (1, 2, (2, 1))
@@ -81,34 +89,47 @@ class Trunk(nn.Module):
             for i, o, s, n in zip(inputs, channels, strides, blocks, strict=True)
         )
 
-    def forward(self, grey: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, grey: Tensor) -> Taps:
         """P_0 [B, C, H/2, W/2], P_1 [B, C, H/4, W/4], P_2 [B, C, H/8, W/4] of grey [B, 1, H, W]."""
         cells = self.relief(grey) if self.relief is not None else unshuffle(grey)
         p0 = self.stages[0](cells)
         p1 = self.stages[1](p0)
-        return p0, p1, self.stages[2](p1)
+        p2 = self.stages[2](p1)
+        return Taps(p0, p1, p2, p2, p1, p2)
 
 
 class Mixing(nn.Module):
     """Self-attention over all columns, then a perceptron on each."""
 
-    def __init__(self, dim: int, heads: int, ratio: int) -> None:
+    barred: Tensor | None
+    """Added to the scores [N, N]: -inf where a column must not look."""
+
+    def __init__(
+        self, dim: int, heads: int, ratio: int, eps: float = 1e-5, barred: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.norm_attention, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.register_buffer("barred", barred, persistent=False)
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(dim, eps), nn.LayerNorm(dim, eps)
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.mlp = nn.Sequential(nn.Linear(dim, ratio * dim), nn.GELU(), nn.Linear(ratio * dim, dim))
 
     def forward(self, columns: Tensor) -> Tensor:
         """Columns [B, N, D] that have seen one another."""
-        columns = columns + self.out(self._attend(self.norm_attention(columns)))
-        mixed: Tensor = columns + self.mlp(self.norm_mlp(columns))
+        columns = columns + self.branch(self.out(self._attend(self.norm_attention(columns))))
+        mixed: Tensor = columns + self.branch(self.mlp(self.norm_mlp(columns)))
         return mixed
+
+    def branch(self, change: Tensor) -> Tensor:
+        """The change [B, N, D] that one of the two adds."""
+        return change
 
     def _attend(self, columns: Tensor) -> Tensor:
         qkv = self.qkv(columns).unflatten(-1, (3, self.heads, -1))  # [B, N, 3, heads, D / heads]
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         scores = torch.matmul(query, key.transpose(-1, -2)) * float(query.shape[-1]) ** -0.5
+        if self.barred is not None:
+            scores = scores + self.barred
         weights = (
             scores.float().softmax(-1).to(value.dtype)
         )  # written out: the fused CPU kernel's backward is slow
@@ -123,7 +144,7 @@ class Columns(nn.Module):
     ) -> None:
         super().__init__()
         self.collapse = nn.Linear(channels * rows, dim)
-        self.positions = nn.Parameter(0.5 * _waves(longest, dim))
+        self.positions = nn.Parameter(0.5 * waves(longest, dim))
         self.mixing = nn.Sequential(*(Mixing(dim, heads, ratio) for _ in range(blocks)))
         self.norm = nn.LayerNorm(dim)
 
@@ -135,7 +156,7 @@ class Columns(nn.Module):
         return out
 
 
-def _waves(length: int, dim: int) -> Tensor:
+def waves(length: int, dim: int) -> Tensor:
     """Sines and cosines of rising wavelength, [length, dim]: a start from which positions are learned."""
     place = torch.arange(length, dtype=torch.float32)[:, None]
     speed = torch.exp(torch.arange(0, dim, 2, dtype=torch.float32) * (-math.log(1000.0) / dim))

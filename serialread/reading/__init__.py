@@ -1,9 +1,10 @@
 """From pictures to records: find the files, read them, decide, write what was read."""
 
+from serialread.reading.comparing import compare_codes
 from serialread.reading.deciding import calibrated, decide, judge, log_odds, objection_to, trust
 from serialread.reading.finding import Found, Picture, find_images
 from serialread.reading.reader import Reader
-from serialread.reading.results import FILES, Mode, Start, begin, write_records
+from serialread.reading.results import FILES, Mode, Start, begin, claimed, write_records
 from serialread.reading.tallying import Tally, aside, console_view
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "aside",
     "begin",
     "calibrated",
+    "claimed",
+    "compare_codes",
     "console_view",
     "decide",
     "find_images",

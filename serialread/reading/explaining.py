@@ -4,7 +4,6 @@ Letters: T positions, N attention columns, h rows of the glyph maps.
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,10 +11,9 @@ import numpy as np
 
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
-from serialread.imaging import LOOKS, content_width, load_image, propose, save_png, to_array
+from serialread.imaging import content_width, load_image, propose, save_png, tinted, to_array
 from serialread.reading.choosing import surest
-from serialread.reading.reader import SURE
-from serialread.reading.voting import vote
+from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
 
@@ -50,18 +48,25 @@ class Explanation:
         """BGR uint8: the crop, the glyph maps over it, and one row of attention a character."""
         width = ZOOM * 4 * self.attention.shape[1]
         height = ZOOM * 4 * self.glyphs.shape[1]
-        grey = cv2.resize(self.crop.pixels, (width, height), interpolation=cv2.INTER_CUBIC)
-        picture = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8, copy=False)
+        resized = cv2.resize(self.crop.pixels, (width, height), interpolation=cv2.INTER_CUBIC)
+        grey = np.asarray(resized, np.uint8)
         panels = [
-            _named("crop", picture),
+            _named("crop", np.repeat(grey[..., None], 3, axis=2)),
             self._written(width),
-            _named("glyph maps", _tinted(picture, self.glyphs)),
+            _named("glyph maps", tinted(grey, self.glyphs)),
             *(
                 _named(f"{i + 1}: {c.char}  {c.confidence:.3f}  ({c.runner_up[0]} {c.runner_up[1]:.3f})", bar)
                 for i, (c, bar) in enumerate(zip(self.told.chars, _bars(self.attention, width), strict=True))
             ),
         ]
         return np.concatenate(panels, axis=0)
+
+    def overlay(self, height_px: int) -> Pixels:
+        """BGR uint8: the crop, and below it the same with the glyph maps, each so high."""
+        height, width = self.crop.pixels.shape
+        size = (max(round(width * height_px / height), 1), height_px)
+        grey = np.asarray(cv2.resize(self.crop.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return np.concatenate([np.repeat(grey[..., None], 3, axis=2), tinted(grey, self.glyphs)])
 
     def _written(self, width: int) -> Pixels:
         """Every character under the middle of where it was seen."""
@@ -74,46 +79,54 @@ class Explanation:
         return row
 
 
-def explain(
-    path: Path, model: Path, station: Station | None = None, engine: EngineKind = "openvino"
-) -> Explanation:
-    """Read one picture again and keep what the network looked at.
+class Explainer:
+    """A model and a station, ready to read pictures again and keep what the network looked at."""
 
-    Args:
-        path: the picture.
-        model: a model file with glyph maps.
-        station: the station whose picture it is; None for a picture of anywhere.
-        engine: the library that runs the network.
+    def __init__(self, model: Path, station: Station | None = None, engine: EngineKind = "openvino") -> None:
+        """Open a model with its glyph maps.
 
-    Raises:
-        ImageError: the picture cannot be read.
-        CheckpointError: the model cannot be used, or holds no glyph maps.
-    """
-    network = Engine(model, engine, outputs=("scores", "attention", "glyphs"))
-    place = station or Station()
-    seen = partial(_seen, network, place, Search.of(place.code, network.card.alphabet))
-    found = [seen(crop) for crop in propose(load_image(path), place.view)]
-    mostly_right = place.view.turn_over == "found"
-    crops, readings = [one.crop for one in found], [one.reading for one in found]
-    best = found[surest(crops, readings, mostly_right=mostly_right)]
-    if best.reading.confidence >= SURE:
-        return best
-    looks = [best, *(seen(replace(best.crop, pixels=look.at(best.crop.pixels))) for look in LOOKS)]
-    told = vote([one.reading for one in looks], place.code)
-    same = [one for one in looks if one.reading.text == told.text]
-    return replace(max(same, key=lambda one: one.reading.confidence), told=told)
+        Args:
+            model: a model file with glyph maps.
+            station: the station whose pictures come; None for pictures of anywhere.
+            engine: the library that runs the network.
 
+        Raises:
+            CheckpointError: the model cannot be used, or holds no glyph maps.
+        """
+        self._network = Engine(model, engine, outputs=("scores", "attention", "glyphs"))
+        self._station = station or Station()
+        self._search = Search.of(self._station.code, self._network.card.alphabet)
+        self.model_id = self._network.card.model_id
 
-def _seen(network: Engine, station: Station, search: Search | None, crop: Crop) -> Explanation:
-    """One look of the network at one crop."""
-    array = to_array(crop.pixels, network.card.geometry)
-    scores, attention, glyphs = (output[0] for output in network.run(array[None]))
-    columns = max(round(content_width(crop.pixels, network.card.geometry) / 4), 1)
-    height, width = crop.pixels.shape
-    filled = columns / attention.shape[1]
-    reading = decode(scores, network.card.alphabet, attention, (height, width), filled, station.code, search)
-    count = len(reading.chars)
-    return Explanation(reading, reading, crop, attention[:count, :columns], glyphs[:count, :, :columns])
+    def explain(self, path: Path) -> Explanation:
+        """Read one picture again.
+
+        Raises:
+            ImageError: the picture cannot be read.
+        """
+        found = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
+        crops, readings = [one.crop for one in found], [one.reading for one in found]
+        mostly_right = self._station.view.turn_over == "found"
+        best = found[surest(crops, readings, mostly_right=mostly_right)]
+        looks = [best]
+        while look := next_look([one.reading for one in looks]):
+            looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels))))
+        told = vote([one.reading for one in looks], self._station.code)
+        same = [one for one in looks if one.reading.text == told.text]
+        return replace(max(same, key=lambda one: one.reading.confidence), told=told)
+
+    def _seen(self, crop: Crop) -> Explanation:
+        """One look of the network at one crop."""
+        card = self._network.card
+        array = to_array(crop.pixels, card.geometry)
+        scores, attention, glyphs = (output[0] for output in self._network.run(array[None]))
+        columns = max(round(content_width(crop.pixels, card.geometry) / 4), 1)
+        height, width = crop.pixels.shape
+        filled = columns / attention.shape[1]
+        code = self._station.code
+        reading = decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
+        count = len(reading.chars)
+        return Explanation(reading, reading, crop, attention[:count, :columns], glyphs[:count, :, :columns])
 
 
 def save(picture: Pixels, path: Path) -> None:
@@ -127,19 +140,6 @@ def _named(name: str, panel: Pixels) -> Pixels:
     row[: panel.shape[0], LEFT:] = panel
     _write(row, name, 4, 17)
     return row
-
-
-def _tinted(picture: Pixels, glyphs: Floats) -> Pixels:
-    """The picture with each character's map in a colour of its own."""
-    height, width, _ = picture.shape
-    out = picture.astype(np.float32)
-    for number, cells in enumerate(glyphs):
-        share = cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
-        # steps of 67 of 180 degrees of hue: neighbouring characters differ plainly
-        hue = np.array([[[number * 67 % 180, 255, 255]]], np.uint8)
-        colour = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR).astype(np.float32)
-        out += np.float32(0.6) * share * (colour - out)
-    return out.astype(np.uint8)
 
 
 def _bars(attention: Floats, width: int) -> list[Pixels]:

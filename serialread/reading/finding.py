@@ -85,10 +85,17 @@ def _files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
     except OSError as error:
         raise RecordsError(f"{folder}: cannot be listed ({error.strerror}). Check its permissions.") from None
     for entry in listed:
-        if not entry.is_dir():
+        if not _is_folder(entry):
             yield Path(entry.path)
         elif not entry.name.startswith("."):
             yield from _files(Path(entry.path), entered)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: a file that cannot be read
+        return False
 
 
 _Chunk = tuple[bool, int, str]

@@ -4,9 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
-from serialread.records import Reading, Record
+from serialread.records import MarkQuality, Reading, Record
 
 COLUMNS = (
     "image",
@@ -20,9 +21,18 @@ COLUMNS = (
     "weakest_confidence",
     "decision",
     "reason",
+    "findings",
+    "barcodes",
+    "beside",
     "text_height_px",
     "contrast",
     "tilt_deg",
+    "mark_grade",
+    "mark_contrast",
+    "mark_strokes",
+    "mark_spacing",
+    "mark_cleanness",
+    "mark_completeness",
     "elapsed_ms",
     "read_at",
     "station_id",
@@ -50,11 +60,15 @@ def json_line(record: Record) -> Line:
         "end_confidence": round(reading.end_confidence, 6) if reading else None,
         "decision": record.decision.value,
         "reason": record.reason,
+        "findings": list(record.findings),
+        "barcodes": list(record.barcodes),
+        "beside": record.beside.value,
         "chars": _chars(reading) if reading else [],
         "quad": [[round(x, 2), round(y, 2)] for x, y in record.quad] if record.quad else None,
         "text_height_px": _rounded(record.text_height_px, 1),
         "contrast": _rounded(record.contrast, 3),
         "tilt_deg": _rounded(record.tilt_deg, 1),
+        **_mark(record.quality),
         "elapsed_ms": round(record.elapsed_ms, 2),
         "read_at": record.read_at.isoformat(timespec="milliseconds"),
         "station_id": record.station_id,
@@ -77,6 +91,11 @@ def csv_row(line: Line) -> list[str]:
     return [_cell(cells.get(column)) for column in COLUMNS]
 
 
+def _mark(quality: MarkQuality | None) -> Line:
+    parts = asdict(quality) if quality else {}
+    return {f"mark_{name}": _rounded(v, 3) if isinstance(v, float) else v for name, v in parts.items()}
+
+
 def _chars(reading: Reading) -> list[Line]:
     return [
         {
@@ -95,6 +114,8 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(value)
     return "" if value is None else str(value)
 
 

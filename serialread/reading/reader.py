@@ -12,26 +12,28 @@ from pathlib import Path
 from time import perf_counter
 from typing import Self, TypeVar
 
+import cv2
 import numpy as np
 
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
-from serialread.imaging import LOOKS, Look, content_width, digest, load_image, propose, to_array
+from serialread.imaging import Look, content_width, digest, load_image, propose, to_array
+from serialread.reading.batching import BATCH, Batches
 from serialread.reading.choosing import surest, turned_over
+from serialread.reading.comparing import barcodes_in, beside, require_barcodes
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
+from serialread.reading.grading import grade_mark
 from serialread.reading.joining import join, rows_of
-from serialread.reading.voting import vote
+from serialread.reading.voting import next_look, vote
 from serialread.recipe import CropGeometry, Station, View
-from serialread.records import Crop, Decision, Floats, Pixels, Reading, Record, Verdict
+from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
-BATCH = 16
-"""Crops that the network sees at once; twice as many are a tenth faster and cost 100 MB."""
 WINDOW = 256
 """Pictures under way: enough of every width to fill its batches."""
-SURE = 0.8
-"""A reading with less confidence is looked at again, a little tighter, narrower and wider."""
+STREAMS = 2
+"""Batches that run at a time, at most; each stream keeps kernels of its own, some 140 MB."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -48,7 +50,8 @@ class _Item:
         arrays: the same, as the network takes them.
         note: why it could not be read, or what was left out.
         seconds: time spent on it.
-        readings: of the proposals, in their order; None while they wait.
+        barcodes: what those beside the text say; None where nobody asked.
+        readings: of the proposals, by their number.
         best: the number of the proposal that counts; None until all are read.
         looks: further readings of that proposal, boxes in the proposal's px.
         waiting: how many arrays the network has yet to see.
@@ -60,13 +63,30 @@ class _Item:
     arrays: tuple[Floats, ...]
     note: str
     seconds: float
-    readings: list[Reading | None] = field(init=False)
+    barcodes: tuple[str, ...] | None = None
+    readings: dict[int, Reading] = field(default_factory=dict)
     best: int | None = None
-    looks: dict[Look, Reading] = field(default_factory=dict)
+    looks: list[Reading] = field(default_factory=list)
     waiting: int = 0
 
-    def __post_init__(self) -> None:
-        self.readings = [None] * len(self.crops)
+    @property
+    def proposals(self) -> list[Reading]:
+        """Readings of all proposals, in their order."""
+        return [self.readings[number] for number in range(len(self.crops))]
+
+    def told(self, number: int, look: Look | None, reading: Reading) -> None:
+        """Take what the network read in a proposal, at a look if one is given."""
+        self.waiting -= 1
+        if look is None:
+            self.readings[number] = reading
+        else:
+            self.looks.append(reading)
+
+    def choose(self, *, mostly_right: bool) -> int:
+        """The proposal that counts, now that all are read."""
+        if self.best is None:
+            self.best = surest(self.crops, self.proposals, mostly_right=mostly_right)
+        return self.best
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +100,8 @@ class _Task:
     look: Look | None = None
 
 
-_Lanes = dict[int, list[_Task]]
-"""Tasks by the width of their arrays."""
+_Results = tuple[list[Reading], float]
+"""Readings of a batch's tasks, boxes in px of their proposals, and the seconds that each took."""
 
 
 class Reader:
@@ -98,6 +118,8 @@ class Reader:
         station: Station | None = None,
         engine: EngineKind = "openvino",
         workers: int = 0,
+        *,
+        barcodes: bool = False,
     ) -> None:
         """Open a model.
 
@@ -105,18 +127,25 @@ class Reader:
             model: a model file.
             station: the station whose pictures come; None for pictures of anywhere.
             engine: the library that runs the network.
-            workers: threads that load and normalize; 0 takes one a core.
+            workers: threads that load and normalize, and batches that run at a time; 0 takes one a core.
+            barcodes: whether to read barcodes and matrix codes beside the text, too.
 
         Raises:
             CheckpointError: the model cannot be used.
-            RecipeError: the model's alphabet spells no code of the station's format.
+            RecipeError: the model's alphabet spells no code of the station's format, or barcodes are asked
+                for and what reads them is not installed.
             CalibrationError: the station was measured with another model.
         """
         self.station = station or Station()
-        self._engine = Engine(model, engine)
+        self._workers = workers or os.cpu_count() or 1
+        self._barcodes = barcodes
+        if barcodes:
+            require_barcodes()
+        self._streams = min(self._workers, STREAMS)
+        self._engine = Engine(model, engine, streams=self._streams)
         self.model_id = self._engine.card.model_id
         self._search = Search.of(self.station.code, self._engine.card.alphabet)
-        self._workers = workers or os.cpu_count() or 1
+        cv2.setNumThreads(1)  # pictures go side by side: threads within one would get in their way
         self._refuse_another_model()
 
     def at(self, station: Station) -> Self:
@@ -144,7 +173,7 @@ class Reader:
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="prepare")
         try:
             yield from self._records(
-                ahead(pool, lambda p: _prepare(p, view, geometry), pictures, WINDOW // 4)
+                ahead(pool, lambda p: _prepare(p, view, geometry, self._barcodes), pictures, WINDOW // 4)
             )
         finally:  # whoever stops early waits for no more than what is under way
             pool.shutdown(cancel_futures=True)
@@ -152,93 +181,82 @@ class Reader:
     def _records(self, items: Iterable[_Item]) -> Iterator[Record]:
         """Records in the order of the items; the network sees full batches of one width each."""
         queue: deque[_Item] = deque()
-        lanes: _Lanes = {}
-        for item in items:
-            queue.append(item)
-            for number, (crop, array) in enumerate(zip(item.crops, item.arrays, strict=True)):
-                _wait(lanes, _Task(item, number, crop.pixels, array))
-            self._run(lanes, BATCH)
-            while len(queue) > WINDOW and queue[0].waiting:  # the first has waited long enough
-                self._run(lanes, 1, queue[0])
-            while queue and not queue[0].waiting:
-                yield self._record(queue.popleft())
-        self._run(lanes, 1)
+        with Batches(self._read, self._streams) as batches:
+            for item in items:
+                queue.append(item)
+                for number, (crop, array) in enumerate(zip(item.crops, item.arrays, strict=True)):
+                    _send(_Task(item, number, crop.pixels, array), batches)
+                batches.start(BATCH)
+                while batches.is_full:
+                    self._settle(batches)
+                while len(queue) > WINDOW and queue[0].waiting:  # the first has waited long enough
+                    batches.start(1, lambda task: task.item is queue[0])
+                    self._settle(batches)
+                while queue and not queue[0].waiting:
+                    yield self._record(queue.popleft())
+            while batches.is_running or batches.is_waiting:
+                if not batches.is_running:
+                    batches.start(1)
+                self._settle(batches)
         yield from map(self._record, queue)
 
-    def _run(self, lanes: _Lanes, least: int, only: _Item | None = None) -> None:
-        """Read batches until no lane, or none of ``only``'s, has ``least`` tasks; doubtful ones wait anew."""
-        while ready := [
-            lane
-            for lane in lanes.values()
-            if len(lane) >= least and (only is None or any(task.item is only for task in lane))
-        ]:
-            for lane in ready:
-                tasks, lane[:] = lane[:BATCH], lane[BATCH:]
-                for task in self._read(tasks):
-                    _wait(lanes, task)
-
-    def _read(self, tasks: list[_Task]) -> Iterator[_Task]:
-        """Read tasks of one width; yields further looks at what stays in doubt."""
+    def _read(self, tasks: list[_Task]) -> _Results:
+        """Read tasks of one width; in a thread beside others."""
         started = perf_counter()
         results = self._engine.run(np.stack([task.array for task in tasks]))
-        for task, scores, attention in zip(tasks, *results, strict=True):
-            reading, item = self._decoded(task.pixels, scores, attention), task.item
-            if task.look is None:
-                item.readings[task.number] = reading
-            else:
-                height, width = item.crops[task.number].pixels.shape
-                item.looks[task.look] = task.look.placed(reading, (height, width))
-            item.waiting -= 1
+        readings = [self._decoded(task, *found) for task, *found in zip(tasks, *results, strict=True)]
+        return readings, (perf_counter() - started) / len(tasks)
+
+    def _settle(self, batches: Batches[_Task, _Results]) -> None:
+        """Take the readings of the earliest batch; what stays in doubt is looked at again."""
+        tasks, (readings, seconds) = batches.finish()
+        for task, reading in zip(tasks, readings, strict=True):
+            task.item.told(task.number, task.look, reading)
+            task.item.seconds += seconds
         for task in tasks:
-            task.item.seconds += (perf_counter() - started) / len(tasks)
-        for task in tasks:
-            if not task.item.waiting and task.item.best is None:
-                yield from self._again(task.item)
+            if not task.item.waiting:
+                self._look_again(task.item, batches)
+        batches.start(BATCH)
 
-    def _again(self, item: _Item) -> Iterator[_Task]:
-        """Choose the proposal that counts; more looks at it, if its reading is in doubt."""
-        started = perf_counter()
-        found = [r for r in item.readings if r is not None]
-        item.best = surest(item.crops, found, mostly_right=self.station.view.turn_over == "found")
-        reading, pixels = item.readings[item.best], item.crops[item.best].pixels
-        if reading is not None and reading.confidence < SURE:
-            for look in LOOKS:
-                seen = look.at(pixels)
-                yield _Task(item, item.best, seen, to_array(seen, self._engine.card.geometry), look)
-        item.seconds += perf_counter() - started
+    def _look_again(self, item: _Item, batches: Batches[_Task, _Results]) -> None:
+        best = item.choose(mostly_right=self.station.view.turn_over == "found")
+        if look := next_look([item.readings[best], *item.looks]):
+            seen = look.at(item.crops[best].pixels)
+            _send(_Task(item, best, seen, to_array(seen, self._engine.card.geometry), look), batches)
 
-    def _decoded(self, pixels: Pixels, scores: Floats, attention: Floats) -> Reading:
-        geometry = self._engine.card.geometry
-        content = content_width(pixels, geometry)
-        height, width = pixels.shape
-        filled = content / geometry.bucket(content)
-        card, code = self._engine.card, self.station.code
-        return decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
+    def _decoded(self, task: _Task, scores: Floats, attention: Floats) -> Reading:
+        card, code, (height, width) = self._engine.card, self.station.code, task.pixels.shape
+        content = content_width(task.pixels, card.geometry)
+        filled = content / card.geometry.bucket(content)
+        reading = decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
+        whole = task.item.crops[task.number].pixels.shape
+        return task.look.placed(reading, (whole[0], whole[1])) if task.look else reading
 
-    def _joined(self, item: _Item, best: int, reading: Reading) -> Reading:
+    def _joined(self, item: _Item, best: int, line: Reading) -> Reading:
         """The best line's reading, with the other rows of the code where it is set in several."""
         if len(item.crops) < 3 or self.station.view.rows == "surest" or self.station.code.format:
-            return reading  # a format says what one line is
-        readings = [reading if n == best else r for n, r in enumerate(item.readings) if r is not None]
+            return line  # a format says what one line is
+        readings = [line if number == best else one for number, one in enumerate(item.proposals)]
         rows = rows_of(item.crops, readings, best)
         if len(rows) == 1:
-            return reading
+            return line
         return join([item.crops[n] for n in rows], [readings[n] for n in rows], rows.index(best))
 
     def _record(self, item: _Item) -> Record:
-        crop = reading = confidence = None
+        crop = reading = confidence = quality = None
         verdict, decision, reason, other_way_up = Verdict.NONE, Decision.REJECT, item.note, ""
-        if item.best is not None and (first := item.readings[item.best]) is not None:
+        if item.best is not None:
             crop = item.crops[item.best]
-            looks = [first, *(item.looks[look] for look in LOOKS if look in item.looks)]
-            reading = self._joined(item, item.best, vote(looks, self.station.code))
-            other_way_up = turned_over(item.crops, [r for r in item.readings if r is not None], item.best)
+            line = vote([item.readings[item.best], *item.looks], self.station.code)
+            reading, quality = self._joined(item, item.best, line), grade_mark(crop, line)
+            other_way_up = turned_over(item.crops, item.proposals, item.best)
             confidence = trust(reading, self.station.calibration)
             verdict = judge(reading, self.station.code)
             decision, reason = decide(
                 reading, confidence, verdict, crop.text_height_px, self.station.limits, other_way_up
             )
             reason = "; ".join(filter(None, (reason, item.note)))
+        text = reading.text if reading else ""
         return Record(
             image=item.picture.image,
             image_sha256=item.sha256,
@@ -257,12 +275,15 @@ class Reader:
             station_id=self.station.station_id,
             read_at=datetime.now(UTC),
             elapsed_ms=item.seconds * 1000,
+            barcodes=item.barcodes or (),
+            beside=Beside.NOT_ASKED if item.barcodes is None else beside(text, item.barcodes),
+            quality=quality,
         )
 
 
-def _wait(lanes: _Lanes, task: _Task) -> None:
-    lanes.setdefault(task.array.shape[2], []).append(task)
+def _send(task: _Task, batches: Batches[_Task, _Results]) -> None:
     task.item.waiting += 1
+    batches.add(task)
 
 
 def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], most: int) -> Iterator[B]:
@@ -276,7 +297,7 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], 
         yield pending.popleft().result()
 
 
-def _prepare(picture: Picture, view: View, geometry: CropGeometry) -> _Item:
+def _prepare(picture: Picture, view: View, geometry: CropGeometry, with_barcodes: bool) -> _Item:
     """Load, normalize, scale; in a thread beside others."""
     started = perf_counter()
     try:
@@ -286,7 +307,8 @@ def _prepare(picture: Picture, view: View, geometry: CropGeometry) -> _Item:
         reason = _reason(error, picture.path)
         return _Item(picture, digest(picture.path), (), (), reason, perf_counter() - started)
     arrays = tuple(to_array(crop.pixels, geometry) for crop in crops)
-    return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started)
+    barcodes = barcodes_in(image.pixels) if with_barcodes else None
+    return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started, barcodes)
 
 
 def _reason(error: ImageError, path: Path) -> str:

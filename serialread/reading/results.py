@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from filelock import FileLock, Timeout
+
 from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.reading.finding import Picture
@@ -20,6 +22,8 @@ from serialread.reading.lines import COLUMNS, Line, csv_bytes, csv_row, json_byt
 from serialread.records import Decision, Record
 
 FILES = ("readings.csv", "readings.jsonl")
+LOCK = ".serialread.lock"
+"""Held while a run writes; the system lets go of it even if the run is killed."""
 Mode = Literal["new", "resume", "overwrite"]
 _Key = tuple[str, str]
 """Name and digest of a picture."""
@@ -34,12 +38,36 @@ class Start:
         kept: lines of an earlier run that stay.
         again: lines of an earlier run that were dropped, because their picture has changed since.
         not_accepted: how many of the kept lines are not ACCEPT.
+        codes: batch, code and image of each kept line, in their order.
     """
 
     pictures: tuple[Picture, ...]
     kept: int = 0
     again: int = 0
     not_accepted: int = 0
+    codes: tuple[tuple[str, str, str], ...] = ()
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, on this machine or wherever its disk knows locks.
+
+    Raises:
+        RecordsError: another run writes there, or the folder cannot be written.
+    """
+    with _told(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / LOCK)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise RecordsError(
+                f"{out}: another run is writing there. Wait for it, or name another folder."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, station_id: str) -> Start:
@@ -88,23 +116,35 @@ def _resumed(out: Path, wanted: tuple[Picture, ...], model_id: str, station_id: 
     same = earlier & Counter(keys)  # the lesser count of each
     done = same + Counter({key: count for key, count in earlier.items() if key[0] not in asked})
     decisions: Counter[str] = Counter()
-    _replace(out, _taken(_whole_lines(out, ids), Counter(done), decisions))
+    codes: list[tuple[str, str, str]] = []
+    taken = _taken(_whole_lines(out, ids), Counter(done))
+    _replace(out, _noted(taken, decisions, codes))
     pictures = tuple(_without(zip(wanted, keys, strict=True), Counter(same)))
     kept = decisions.total()
-    return Start(pictures, kept, earlier.total() - kept, kept - decisions[Decision.ACCEPT])
+    accepted = decisions[Decision.ACCEPT]
+    return Start(pictures, kept, earlier.total() - kept, kept - accepted, tuple(codes))
 
 
 def _key(line: Line) -> _Key:
     return line["image"], line["sha256"]
 
 
-def _taken(lines: Iterable[Line], left: Counter[_Key], decisions: Counter[str]) -> Iterator[Line]:
-    """As many lines of each key as are left of it; their decisions are counted."""
+def _taken(lines: Iterable[Line], left: Counter[_Key]) -> Iterator[Line]:
+    """As many lines of each key as are left of it."""
     for line in lines:
         if left[_key(line)] > 0:
             left[_key(line)] -= 1
-            decisions[line["decision"]] += 1
             yield line
+
+
+def _noted(
+    lines: Iterable[Line], decisions: Counter[str], codes: list[tuple[str, str, str]]
+) -> Iterator[Line]:
+    """The lines, their decisions counted and their codes kept."""
+    for line in lines:
+        decisions[line["decision"]] += 1
+        codes.append((line["batch"], line["text"], line["image"]))
+        yield line
 
 
 def _without(pictures: Iterable[tuple[Picture, _Key]], done: Counter[_Key]) -> Iterator[Picture]:

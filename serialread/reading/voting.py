@@ -1,14 +1,30 @@
-"""One reading of several looks at the same code: the string that gathers the most confidence."""
+"""One reading of several looks at the same code: when to look again, and what all looks say together."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from serialread.decoding import status_of
+from serialread.imaging import LOOKS, Look
 from serialread.recipe import Code
 from serialread.records import CharReading, Reading
 
+SURE = 0.8
+"""A reading with less confidence is looked at again."""
+
 _ANY = Code()
+
+
+def next_look(readings: Sequence[Reading]) -> Look | None:
+    """What to look at next; None where the crop as it is reads surely, two looks agree, or none is left.
+
+    Args:
+        readings: so far, one at least; the first is that of the crop as it is.
+    """
+    texts = {reading.text for reading in readings}
+    if readings[0].confidence >= SURE or len(texts) < len(readings) or len(readings) > len(LOOKS):
+        return None
+    return LOOKS[len(readings) - 1]
 
 
 def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:

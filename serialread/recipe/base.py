@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serialread.errors import RecipeError
 
@@ -19,6 +19,14 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
+
+
+def later(default: Any, **limits: Any) -> Any:
+    """A knob that came after recipes had ids: while it has its default it stays out of the dump.
+
+    So a recipe that does not use it keeps its id, and with it the runs and model files that carry that id.
+    """
+    return Field(default=default, exclude_if=lambda value: value == default, **limits)
 
 
 def load(path: Path, kind: type[S]) -> S:

@@ -68,6 +68,12 @@ class Typefaces(Section):
     """One family in ten never trains: leave it out, use it alone (validation), or use all."""
 
 
+def _far_enough(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] < 2:
+        raise ValueError("a camera nearer than 2 has parts of the line behind it")
+    return span
+
+
 class Layout(Section):
     """How characters stand in the crop."""
 
@@ -83,8 +89,12 @@ class Layout(Section):
     """Spread of the line's tilt; one code in ten goes up to 15 degrees."""
     slant_deg: Span = (-8.0, 16.0)
     """Slant of upright shapes, one code in four."""
-    perspective: Span = (-0.12, 0.12)
-    """Growth of the characters along the line."""
+    view_share: Share = 0.4
+    """Share seen askew: hand-held cameras, and fixed ones that keep clear of the tool."""
+    view_deg: Span = (0.0, 35.0)
+    """Angle between the camera and the surface's normal, in any direction; beyond that the focus is lost."""
+    view_distance: Annotated[Span, AfterValidator(_far_enough)] = (3.0, 12.0)
+    """Distance of the camera, in halves of the line's length: near ones make keystones. At least 2."""
     arc_share: Share = 0.08
     """Share of codes on an arc."""
     margin: Span = (0.02, 0.55)
@@ -93,6 +103,13 @@ class Layout(Section):
     """Share of crops that cut into the characters' top or foot by up to a tenth."""
     neighbour_share: Share = 0.18
     """Share with fragments of lines above or below."""
+    neighbour_other_share: Share = 0.5
+    """Share whose neighbours are set in a typeface and size of their own, as a maker's name over a number."""
+    cut_off_share: Share = 0.06
+    """Share with a character of another code left or right, cut off by the crop: its side is no 1."""
+    feed_share: Share = 0.10
+    """Share with one to four upright strokes beside the code: feed marks, slips of a tool, scratches, which
+    readers take for 1 and I. They run past the line, or are far weaker than the code."""
     frame_share: Share = 0.16
     """Share with frames, bars (also between the parts of a code) or underlines."""
     logo_share: Share = 0.10

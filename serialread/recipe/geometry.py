@@ -1,8 +1,10 @@
 """How large the pictures are that the network sees."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
-from serialread.recipe.base import Section
+from serialread.recipe.base import Section, later
 
 
 class CropGeometry(Section):
@@ -13,6 +15,9 @@ class CropGeometry(Section):
     widths: tuple[int, ...] = (96, 160, 256, 384)
     """px, rising; marks have aspects up to 10, a VIN plate 14. Few buckets mean few compiled graphs."""
 
+    fit: Literal["pad", "stretch"] = later("pad")
+    """``stretch`` gives every crop the widest bucket's width and lets the aspect go, as the papers do."""
+
     @field_validator("widths")
     @classmethod
     def _rising(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
@@ -21,5 +26,7 @@ class CropGeometry(Section):
         return widths
 
     def bucket(self, width: int) -> int:
-        """The narrowest bucket that holds ``width`` px; the widest one if none does."""
+        """The narrowest bucket that holds ``width`` px; the widest one if none does, or if crops stretch."""
+        if self.fit == "stretch":
+            return self.widths[-1]
         return next((w for w in self.widths if w >= width), self.widths[-1])

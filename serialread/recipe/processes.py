@@ -61,6 +61,10 @@ class Stamped(Relief):
     """Most that a strike loses towards one side: the punch was not held upright."""
     doubled_share: Share = 0.07
     """Share of codes in which single punches bounced and struck twice."""
+    partial_share: Share = 0.12
+    """Share of codes in which single punches left a side unstruck: held askew, or over an edge."""
+    partial: Span = (0.1, 0.45)
+    """Part of such a character that is missing; more would be no character any more."""
     wear: Span = (0.0, 0.5)
     """Part of the strokes that is faint."""
 

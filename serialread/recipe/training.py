@@ -1,44 +1,30 @@
 """What a training run is asked for: network, losses, augmentation, optimisation."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from serialread.recipe.base import Section
+from serialread.codes import PRINTABLE
+from serialread.recipe.base import Section, later
 from serialread.recipe.geometry import CropGeometry
+from serialread.recipe.networks import AnyNetwork, Network
 
 
-class Network(Section):
-    """Sizes of the compact SIGA. Channels are multiples of 32, the tiles of the CPUs' matrix units."""
+class PaperBands(Section):
+    """The paper's thresholds on interpolated attention, given for 32 columns and scaled to N (32 / N).
 
-    relief: bool = True
-    """Feed locally normalised grey and gradient magnitude too: a relief has a bright and a dark flank."""
-    channels: tuple[int, int, int] = (32, 64, 192)
-    """Channels of P_0 (half height), P_1 (quarter) and P_2 (eighth)."""
-    blocks: tuple[int, int, int] = (0, 2, 3)
-    """Residual blocks of two 3x3 convolutions in each stage."""
-    columns: int = Field(default=192, ge=16, multiple_of=16)
-    """Channels of a column, of a slot's glimpse and of a glyph feature."""
-    mixing_blocks: int = Field(default=2, ge=0, le=8)
-    """Self-attention blocks over the columns; without them a slot cannot count (long codes drift)."""
-    heads: int = Field(default=6, ge=1)
-    """Attention heads of a mixing block."""
-    mlp_ratio: int = Field(default=2, ge=1, le=8)
-    """Hidden width of a mixing block's perceptron, in columns."""
-    attention: int = Field(default=32, ge=8)
-    """Channels of the additive attention; B x T x N x this many tanh are the price."""
-    pyramid: int = Field(default=64, ge=8)
-    """Channels of O_2 and O_1, on which the glyph maps are drawn."""
-    segmentation: int = Field(default=16, ge=8)
-    """Channels of O_0, training only."""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Share of glyph features blanked before fusion: neither eye may blind the other."""
+    They mean something only where every crop has as many columns: where the aspect is let go.
+    """
 
-    @model_validator(mode="after")
-    def _heads_divide(self) -> "Network":
-        if self.columns % self.heads:
-            raise ValueError(f"heads ({self.heads}) must divide columns ({self.columns})")
-        return self
+    threshold: float = Field(default=0.05, gt=0, lt=1)
+    """delta: a column belongs to a slot whose attention exceeds this."""
+    centre: float = Field(default=0.1, gt=0, lt=1)
+    """c of sigma in L_dif; 0.08 at 40 columns is the same."""
+    slope: float = Field(default=70.0, gt=0)
+    """k of sigma; it grows with N, so that k times c stays."""
+    cell: float = Field(default=0.4, gt=0, lt=1)
+    """Share of a cell that S_m must fill to make it text."""
 
 
 class Losses(Section):
@@ -76,6 +62,13 @@ class Losses(Section):
     """SEC: which characters exist anywhere. Off where masks are known: dense_cells is its exact twin."""
     existence_pool: int = Field(default=1, ge=1)
     """Cells averaged into the probability that a character exists; 1 is the maximum."""
+    existence_pooling: Literal["top", "noisy_or"] = later("top")
+    """``top`` averages the most certain cells; ``noisy_or`` joins all, which saturates on large maps
+    (256 cells of 0.005 already give 0.72)."""
+    existence_positives: float = later(1.0, gt=0)
+    """Weight of characters that exist against those that do not: a text has about 5 of 36."""
+    aligner: float = later(1.0, ge=0)
+    """Cross-entropy of the decoder whose attention makes the pseudo-labels, where it is one of its own."""
     threshold: float = Field(default=0.35, gt=0, lt=1)
     """A column belongs to a slot where its attention exceeds this share of the slot's peak."""
     slope: float = Field(default=20.0, gt=0)
@@ -86,11 +79,69 @@ class Losses(Section):
     """Share of rendered samples that get the paper's S_gt once the attention is straight."""
     ramp: tuple[float, float] = (0.2, 0.4)
     """L_cor, L_dif and attention_share grow between these shares of the run: after reading has begun."""
+    calm: tuple[float, float] = later((1.0, 1.0))
+    """From this share of the run on, L_cor and L_dif weigh this many times as much: 0.125 and 0.3 in
+    SIGA_R."""
+    paper_bands: PaperBands | None = later(None)
+    """None measures attention in shares of each slot's peak, as crops that keep their aspect need."""
+    disagreement: float = later(1.0, gt=0, le=1)
+    """L_ins leaves out pictures of which more disagrees with the self-supervised mask: 0.69 throws away
+    masks of reversed polarity, as the paper's code does."""
+    disagreement_from: float = later(0.125, ge=0, le=1)
+    """Share of the run from which it does."""
+    binary_text: bool = later(False)
+    """L_cel in the paper's form, text against background, instead of one class a character (its code's)."""
+    slot_weights: tuple[float, ...] = later(())
+    """Weights of the slots 1, 2, ... in L_cel, 1 beyond the last; SIGA_S weighs the middle ones up to
+    2.86."""
+
+
+class Rendered(Section):
+    """The renderer's masks: exact, one a character; only rendered samples have them."""
+
+    kind: Literal["rendered"] = "rendered"
+
+
+class TwoMeans(Section):
+    """The paper's: two clusters of grey, and the one that owns most of the border is the ground."""
+
+    kind: Literal["two_means"] = "two_means"
+
+
+class ReliefClusters(Section):
+    """Two clusters of local energy, for marks whose grooves have a bright and a dark flank."""
+
+    kind: Literal["relief"] = "relief"
+    scale: float = Field(default=0.03, gt=0, le=0.5)
+    """Deviation of the blur that joins the two flanks of a stroke, in crop heights."""
+    ground: float = Field(default=0.3, gt=0, le=2)
+    """Deviation of the blur that tells the surface's own tone, in crop heights."""
+    departure: float = Field(default=0.8, ge=0, le=1)
+    """How much departure from that tone counts against steepness: 0.5 suits relief alone a little better, 1
+    print."""
+
+
+Masks = Annotated[Rendered | TwoMeans | ReliefClusters, Field(discriminator="kind")]
+"""What the segmentation learns from; all but ``rendered`` know text from ground, not character from
+character."""
+
+
+class Pretrained(Section):
+    """Weights of others for one part of the network: a frozen TPS, DeiT."""
+
+    part: Literal["rectifier", "trunk"]
+    """Which."""
+    file: Path
+    """What torch.save wrote: tensors by name, or a table with them under ``model`` or ``state_dict``."""
+    prefix: str = ""
+    """What the names of this part begin with in the file; the rest is ours. Other names and shapes are
+    left."""
 
 
 class Augmentation(Section):
     """Changes drawn for each sample and epoch; mild, since the generator already varies."""
 
+    kind: Literal["mild"] = later("mild")
     probability: float = Field(default=0.5, ge=0, le=1)
     """Share of samples that are moved, and of those whose light is changed."""
     shift: float = Field(default=0.06, ge=0, le=0.5)
@@ -111,21 +162,108 @@ class Augmentation(Section):
     """Largest deviation of a Gaussian blur."""
 
 
+class AbinetAugmentation(Section):
+    """What SIGA_R and SIGA_S train with; choices are drawn a picture, and move the mask along."""
+
+    kind: Literal["abinet"]
+    geometry: float = Field(default=0.5, ge=0, le=1)
+    """Share rotated, sheared and scaled, or seen from aside."""
+    turn_deg: float = Field(default=45.0, ge=0, le=90)
+    """Largest turn."""
+    deterioration: float = Field(default=0.25, ge=0, le=1)
+    """Share with noise, motion blur and fewer pixels, in any order."""
+    noise_variance: float = Field(default=20.0, ge=0)
+    """Largest variance of the noise, grey levels squared."""
+    motion_px: int = Field(default=6, ge=1)
+    """Longest motion blur."""
+    levels: int = Field(default=4, ge=1)
+    """Divisor of the height and width of the poorest picture, which is then enlarged again."""
+    jitter: float = Field(default=0.25, ge=0, le=1)
+    """Share with another brightness and contrast, each up to half; crops are grey, so colour has no say."""
+
+
+class RandomAugmentation(Section):
+    """What SIGA_T trains with: a few of eight groups of changes, each of a strength drawn a picture."""
+
+    kind: Literal["random"]
+    skipped: float = Field(default=0.5, ge=0, le=1)
+    """Share left as it is."""
+    groups: int = Field(default=3, ge=1, le=8)
+    """Groups drawn of tone, camera, noise, blur, weather, pattern, warp, geometry."""
+    strength: int = Field(default=2, ge=0, le=2)
+    """Strongest change."""
+
+
+def _augmentation(value: Any) -> str:
+    """``mild`` where none is named, as in the first recipes."""
+    return str(value.get("kind", "mild") if isinstance(value, dict) else getattr(value, "kind", "mild"))
+
+
+AnyAugmentation = Annotated[
+    Annotated[Augmentation, Tag("mild")]
+    | Annotated[AbinetAugmentation, Tag("abinet")]
+    | Annotated[RandomAugmentation, Tag("random")],
+    Discriminator(_augmentation),
+]
+"""Any of the three."""
+
+
+class AdamW(Section):
+    """Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Memory of the mean and of the square."""
+    eps: float = Field(default=1e-8, gt=0)
+    """Least divisor."""
+
+
+class Adam(Section):
+    """Adam; a weight decay joins the gradient."""
+
+    kind: Literal["adam"]
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Memory of the mean and of the square."""
+    eps: float = Field(default=1e-8, gt=0)
+    """Least divisor."""
+
+
+class Adadelta(Section):
+    """Steps as large as the last ones were."""
+
+    kind: Literal["adadelta"]
+    rho: float = Field(default=0.95, gt=0, lt=1)
+    """Memory."""
+    eps: float = Field(default=1e-8, gt=0)
+    """Least divisor."""
+
+
+Rule = Annotated[AdamW | Adam | Adadelta, Field(discriminator="kind")]
+"""How a gradient becomes a step."""
+
+
 class Optimisation(Section):
     """How the weights move."""
+
+    rule: Rule = later(AdamW())
+    """AdamW; the papers' differ."""
 
     crops: int = Field(default=2_200_000, ge=1)
     """Crops seen; steps are this divided by ``batch``."""
     batch: int = Field(default=128, ge=1)
     """Crops a step, all of one width bucket."""
     rate: float = Field(default=1.2e-3, gt=0)
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
     warm_up: float = Field(default=0.04, ge=0, lt=1)
-    """Share of the run in which the rate rises; afterwards it falls to zero on a cosine."""
+    """Share of the run in which the rate rises; afterwards it falls on a cosine."""
+    rise: Literal["linear", "cosine"] = later("linear")
+    """How it rises, from a twentieth; ``cosine`` with warm_up 0.3 is one-cycle."""
+    final: float = later(0.0, ge=0, le=1)
+    """What it falls to, of the peak."""
     decay: float = Field(default=0.03, ge=0)
     """Weight decay, on matrices and kernels only."""
-    clip: float = Field(default=5.0, gt=0)
-    """Largest gradient norm."""
+    clip: float = Field(default=5.0, ge=0)
+    """Largest gradient norm; 0 lets all pass."""
     average: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are validated, kept and exported; shorter at the start."""
     bf16: bool = True
@@ -156,9 +294,18 @@ class TrainingRecipe(Section):
     seed: int = 1
     """Seed of weights, order and augmentation."""
     geometry: CropGeometry = CropGeometry()
-    network: Network = Network()
+    alphabet: str = later(PRINTABLE)
+    """Characters that it learns, in any script; slots do not depend on them."""
+    fold_case: bool = later(False)
+    """Labels in lower case, without what the alphabet lacks, as the papers' 36 characters want."""
+    masks: Masks = later(Rendered())
+    """Where the segmentation's truth comes from; made before augmentation and moved along with the
+    picture."""
+    pretrained: tuple[Pretrained, ...] = later(())
+    """Weights of others to begin with."""
+    network: AnyNetwork = Network()
     losses: Losses = Losses()
-    augmentation: Augmentation = Augmentation()
+    augmentation: AnyAugmentation = Augmentation()
     optimisation: Optimisation = Optimisation()
 
     @model_validator(mode="after")
@@ -167,4 +314,20 @@ class TrainingRecipe(Section):
             raise ValueError("network.dropout must be 0 where optimisation.replicas is more than 1")
         if self.optimisation.batch % self.optimisation.replicas:
             raise ValueError("optimisation.replicas must divide optimisation.batch")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "TrainingRecipe":
+        parts, losses = self.network.composed(), self.losses
+        if parts.fixed_width and len(self.geometry.widths) > 1:
+            raise ValueError("geometry.widths: this network needs crops of one width")
+        if parts.rectifier and (losses.align or losses.counting or losses.dense_columns):
+            raise ValueError(
+                "losses align, counting and dense_columns must be 0: a rectifier moves the columns"
+            )
+        state = parts.decoder.state if parts.decoder.kind == "recurrent" else parts.sequence.width
+        if losses.existence and state != parts.sequence.width:
+            raise ValueError(
+                "losses.existence: decoder.state must be sequence.width, to share the classifier"
+            )
         return self

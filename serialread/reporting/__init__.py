@@ -5,12 +5,14 @@ from pathlib import Path
 from serialread.reporting.agreeing import FILES as AGREEMENT_FILES
 from serialread.reporting.agreeing import agree
 from serialread.reporting.auditing import Audit, Question, examine
+from serialread.reporting.cases import Again, Cases
 from serialread.reporting.comparing import FILES as COMPARE_FILES
 from serialread.reporting.comparing import compare
 from serialread.reporting.console import console_view
 from serialread.reporting.counting import BatchScore
 from serialread.reporting.findings import Finding, Severity
 from serialread.reporting.planning import claim_plan, sampling_plan
+from serialread.reporting.rerunning import rerun
 from serialread.reporting.sampling import SAMPLE
 from serialread.reporting.tables import read_batches, read_readings, read_truth, readings_path
 from serialread.reporting.trending import freeze, read_frozen
@@ -22,6 +24,7 @@ __all__ = [
     "COMPARE_FILES",
     "FILES",
     "WORKBOOK",
+    "Again",
     "Audit",
     "BatchScore",
     "Finding",
@@ -32,6 +35,7 @@ __all__ = [
     "compare",
     "console_view",
     "readings_path",
+    "rerun",
     "sampling_plan",
 ]
 
@@ -47,6 +51,7 @@ def audit(
     frozen: Path | None = None,
     sample: int = SAMPLE,
     excel: bool = False,
+    again: Again | None = None,
 ) -> Audit:
     """Hold readings against the truth and write the audit.
 
@@ -60,6 +65,7 @@ def audit(
         frozen: file to freeze this audit's control limits in.
         sample: images without truth to draw for labelling.
         excel: write ``WORKBOOK`` too.
+        again: how to read the most telling failures again for the page; None leaves their pictures out.
 
     Raises:
         RecordsError: inputs that are missing or broken, or a folder that cannot be written.
@@ -75,5 +81,6 @@ def audit(
     done = examine(readings, truths, question)
     if frozen is not None:
         freeze(done.trends, frozen)
-    write_audit(done, out, excel=excel)
+    cases = Cases() if again is None else again.look(done.errors, readings.path)
+    write_audit(done, out, cases, excel=excel)
     return done

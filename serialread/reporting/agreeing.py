@@ -15,12 +15,13 @@ from serialread.reporting.findings import Finding, by_severity, counted, some, w
 from serialread.reporting.markdown import findings_lines, table_lines
 from serialread.reporting.matching import located, partners
 from serialread.reporting.rates import rate_columns
+from serialread.reporting.sheets import Section, study_page, table_sheet
 from serialread.reporting.tables import Source, read_columns, read_readings, read_truth
 from serialread.reporting.wording import percent
 from serialread.scoring import strict
 from serialread.scoring.agreement import Appraisal, fleiss_kappa
 
-FILES = ("agreement.csv", "agreement.json", "agreement.md")
+FILES = ("agreement.csv", "agreement.json", "agreement.md", "agreement.html")
 """What a study of agreement writes."""
 
 READER = "reader"
@@ -75,6 +76,7 @@ def agree(calls: Path, truth: Path, out: Path, results: Path | None = None) -> s
         text = json.dumps(figures, indent=1, ensure_ascii=False)
         (out / FILES[1]).write_text(text + "\n", encoding="utf-8", newline="\n")
         (out / FILES[2]).write_text("\n".join(_markdown(done)) + "\n", encoding="utf-8", newline="\n")
+        (out / FILES[3]).write_text(_page(done), encoding="utf-8", newline="\n")
     except OSError as error:
         raise RecordsError(
             f"{out}: cannot be written: {error.strerror}. Give another --out folder."
@@ -184,6 +186,7 @@ def _table(appraisals: list[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
+_LIMITS = "acceptable: 90 % effective, misses to 2 %, false alarms to 5 %; marginal: 80, 5, 10 % (AIAG)"
 _RATES = (("misread", "misread_rate"), ("miss", "miss_rate"), ("false alarm", "false_alarm_rate"))
 
 
@@ -198,12 +201,17 @@ def _between(done: Agreement) -> str:
     return f"Fleiss' kappa between all: {kappa} over {counted(done.parts, 'part')}"
 
 
+def _page(done: Agreement) -> str:
+    sections = [Section("Appraisers", f"{_LIMITS}.", table_sheet(done.table, "agreement"))]
+    return study_page("Agreement of appraisers", [_between(done)], done.findings, sections)
+
+
 def _markdown(done: Agreement) -> list[str]:
     shown = ["appraiser", "parts", "effectiveness", "misread_rate", "miss_rate", "false_alarm_rate"]
     return [
         "# Agreement of appraisers\n",
         f"- {_between(done)}",
-        "- acceptable: 90 % effective, misses to 2 %, false alarms to 5 %; marginal: 80, 5, 10 % (AIAG)",
+        f"- {_LIMITS}",
         "\n## Appraisers\n",
         *table_lines(done.table, [*shown, "kappa_within", "kappa_truth", "grade"]),
         "\n## Findings\n",

@@ -12,7 +12,8 @@ from serialread.reporting.findings import Finding, by_severity
 from serialread.reporting.grouping import group
 from serialread.reporting.matching import pair, without_truth
 from serialread.reporting.sampling import SAMPLE, sampling_list
-from serialread.reporting.tables import Source
+from serialread.reporting.serials import serial_findings
+from serialread.reporting.tables import POINTS, Source
 from serialread.reporting.trending import Trend, follow, trend_findings
 from serialread.scoring.control import Limits
 
@@ -30,7 +31,9 @@ _ERROR_COLUMNS = {
     "weakest_confidence": "weakest_confidence",
     "decision": "decision",
     "reason": "reason",
+    "mark_grade": "mark_grade",
     "note": "note",
+    "sha256": "sha256",
 }
 """Columns of errors.csv, and where each comes from."""
 
@@ -121,7 +124,14 @@ def examine(readings: Source, truth: Source | None, question: Question | None = 
         batches=count_by(judged, judged["batch"]),
         groups={str(name): count_by(judged, column) for name, column in grouping.about.items()},
         findings=by_severity(
-            [*findings, *grouping.findings, *pairing.findings, *oddities(judged), *trend_findings(trends)]
+            [
+                *findings,
+                *grouping.findings,
+                *pairing.findings,
+                *oddities(judged),
+                *serial_findings(judged),
+                *trend_findings(trends),
+            ]
         ),
         errors=_errors(judged, characters.what),
         unmatched=pairing.unmatched,
@@ -141,4 +151,8 @@ def _errors(judged: pd.DataFrame, what: pd.Series) -> pd.DataFrame:
     wrong = wrong.assign(what=what.reindex(wrong.index).fillna(""))
     wrong = wrong.sort_values("sure", ascending=False, kind="stable", na_position="last")
     table = pd.DataFrame({name: wrong[origin] for name, origin in _ERROR_COLUMNS.items()})
-    return table.assign(mpsc_right=np.where(table["mpsc_right"], "yes", "no")).reset_index(drop=True)
+    letters = {points: grade for grade, points in POINTS.items()}
+    return table.assign(
+        mpsc_right=np.where(table["mpsc_right"], "yes", "no"),
+        mark_grade=table["mark_grade"].map(letters).fillna("").astype(object),
+    ).reset_index(drop=True)

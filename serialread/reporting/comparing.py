@@ -12,12 +12,16 @@ from serialread.reporting.counting import judge
 from serialread.reporting.findings import Finding, by_severity, counted, some, warning
 from serialread.reporting.markdown import findings_lines, table_lines
 from serialread.reporting.matching import located, pair
+from serialread.reporting.sheets import Section, study_page, table_sheet
 from serialread.reporting.tables import Source, read_readings, read_truth
 from serialread.reporting.wording import rate_words
 from serialread.scoring import mcnemar, paired_difference
 
-FILES = ("compare.csv", "compare.json", "compare.md")
+FILES = ("compare.csv", "compare.json", "compare.md", "compare.html")
 """What a comparison writes."""
+
+MOST_PICTURES = 1000
+"""Pictures on the page; compare.csv holds all."""
 
 SURE_P = 0.05
 """Below this p a difference counts as shown."""
@@ -93,6 +97,7 @@ def compare(a: Path, b: Path, truth: Path, out: Path) -> str:
         done.pictures.to_csv(out / FILES[0], index=False, lineterminator="\n", encoding="utf-8")
         (out / FILES[1]).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8", newline="\n")
         (out / FILES[2]).write_text(lines, encoding="utf-8", newline="\n")
+        (out / FILES[3]).write_text(_page(done, a, b), encoding="utf-8", newline="\n")
     except OSError as error:
         raise RecordsError(
             f"{out}: cannot be written: {error.strerror}. Give another --out folder."
@@ -169,14 +174,29 @@ def _pictures(joined: pd.DataFrame, right_a: np.ndarray, right_b: np.ndarray) ->
     return listed.reset_index(drop=True)
 
 
+def _said(done: Comparison, a: Path, b: Path) -> list[str]:
+    return [
+        f"A, {a.name}: {rate_words(done.right[0], done.images)}",
+        f"B, {b.name}: {rate_words(done.right[1], done.images)}",
+        f"{done.better:,} pictures better, {done.worse:,} worse",
+    ]
+
+
+def _page(done: Comparison, a: Path, b: Path) -> str:
+    words = "Those that the two read or decided otherwise, the worse first."
+    sheet = table_sheet(done.pictures, "compare", most=MOST_PICTURES)
+    sections = [Section("Pictures read otherwise", words, sheet)]
+    return study_page(
+        "Comparison of two readers", [done.verdict, *_said(done, a, b)], done.findings, sections
+    )
+
+
 def _markdown(done: Comparison, a: Path, b: Path) -> list[str]:
     head = ["change", "image", "truth", "text_a", "text_b"]
     return [
         "# Comparison of two readers\n",
         f"{done.verdict}\n",
-        f"- A, {a.name}: {rate_words(done.right[0], done.images)}",
-        f"- B, {b.name}: {rate_words(done.right[1], done.images)}",
-        f"- {done.better:,} pictures better, {done.worse:,} worse",
+        *(f"- {words}" for words in _said(done, a, b)),
         "\n## Findings\n",
         *findings_lines(done.findings),
         "\n## Pictures read otherwise\n",

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.records import Decision, Verdict
+from serialread.records import GRADES, Decision, Verdict
 from serialread.reporting.findings import Finding, counted, note, some, warning
-from serialread.reporting.tables import MEASURES, VERDICT
+from serialread.reporting.tables import MARK_PARTS, MEASURES, POINTS, VERDICT
 from serialread.scoring import Interval, Marks, Tally, clopper_pearson, mpsc, strict
+from serialread.scoring.proportions import ratio
 
 Array = NDArray[Any]
 
@@ -46,6 +47,8 @@ class BatchScore:
         text_height_px: median over the images where it was measured; nan if nowhere.
         contrast: the same.
         elapsed_ms: the same.
+        grades: images with a mark of each of ``records.GRADES``, [5].
+        mark_parts: medians of the parts of the grade, ``MARK_PARTS``, [5]; nan where there are none.
     """
 
     batch: str
@@ -66,6 +69,13 @@ class BatchScore:
     text_height_px: float
     contrast: float
     elapsed_ms: float
+    grades: tuple[int, ...]
+    mark_parts: tuple[float, ...]
+
+    @property
+    def mark_grade(self) -> float:
+        """Mean grade of the marks, 4 for A to 0 for F; nan of none."""
+        return ratio(sum(n * p for n, p in zip(self.grades, POINTS.values(), strict=True)), sum(self.grades))
 
     @property
     def no_truth(self) -> int:
@@ -113,6 +123,8 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
         for column in ("edits", "read_chars", "truth_chars", "similarity"):
             judged[f"{prefix}_{column}"] = _spread(getattr(marks, column), known)
         judged[f"{prefix}_right"] = _spread(marks.edits == 0, known) & judged["read"] & ~judged["rejected"]
+    for grade, points in POINTS.items():
+        judged[_graded(grade)] = judged["mark_grade"] == points
     judged["no_read"] = ~judged["read"] | judged["rejected"]
     judged["verdicts"] = judged[VERDICT] != ""
     judged["misformed"] = judged["verdicts"] & (judged[VERDICT] == Verdict.MISPRINT.value)
@@ -121,6 +133,11 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
     judged["accepted_known"] = judged["accepted"] & known
     judged["misread"] = judged["accepted_known"] & ~judged["strict_right"]
     return judged.assign(note=_notes(judged))
+
+
+def _graded(grade: str) -> str:
+    """Column that says whether a mark has this grade."""
+    return f"mark_is_{grade}"
 
 
 def count(judged: pd.DataFrame) -> BatchScore:
@@ -188,12 +205,11 @@ def _spread(values: Array, known: NDArray[np.bool_]) -> Array:
     return spread
 
 
-_SUMS = (
+_COUNTS = (
     "read",
     "accepted",
     "review",
     "rejected",
-    "known",
     "accepted_known",
     "misread",
     "no_read",
@@ -201,6 +217,7 @@ _SUMS = (
     "verdicts",
     "misformed",
 )
+_SUMS = (*_COUNTS, "known", *map(_graded, GRADES))
 _TALLY = ("right", "edits", "truth_chars", "similarity")
 
 
@@ -214,17 +231,18 @@ def _scores(judged: pd.DataFrame, numbers: NDArray[np.int64], names: list[str]) 
     for name, row, images, quantiles, medians in zip(
         names, sums, sizes, sure.to_numpy(), middle, strict=True
     ):
-        counts = {column: int(row[column]) for column in _SUMS if column != "known"}
-        height, contrast, elapsed = (float(medians[column]) for column in MEASURES)
+        counts = {column: int(row[column]) for column in _COUNTS}
         yield BatchScore(
             batch=name,
             images=int(images),
             strict=_tally(row, "strict"),
             mpsc=_tally(row, "mpsc"),
             confidence=(float(quantiles[0]), float(quantiles[1]), float(quantiles[2])),
-            text_height_px=height,
-            contrast=contrast,
-            elapsed_ms=elapsed,
+            text_height_px=float(medians["text_height_px"]),
+            contrast=float(medians["contrast"]),
+            elapsed_ms=float(medians["elapsed_ms"]),
+            grades=tuple(int(row[_graded(grade)]) for grade in GRADES),
+            mark_parts=tuple(float(medians[part]) for part in MARK_PARTS),
             **counts,
         )
 

@@ -6,9 +6,11 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
+from serialread.records import GRADES
 from serialread.reporting.auditing import Audit
 from serialread.reporting.counting import BatchScore
 from serialread.reporting.rates import rate_columns
+from serialread.reporting.tables import MARK_PARTS
 from serialread.reporting.trending import trends_table
 from serialread.scoring import Tally
 
@@ -54,6 +56,7 @@ def score_table(scores: Sequence[BatchScore]) -> pd.DataFrame:
     names = [field.name for field in fields(BatchScore)]
     of = {name: [getattr(score, name) for score in scores] for name in names}
     quantiles = np.array(of["confidence"], np.float64).reshape(len(scores), 3)
+    parts = np.array(of["mark_parts"], np.float64).reshape(len(scores), len(MARK_PARTS))
     known = [score.strict.total for score in scores]
     return pd.DataFrame(
         {
@@ -73,6 +76,9 @@ def score_table(scores: Sequence[BatchScore]) -> pd.DataFrame:
             **rate_columns("misformed_rate", of["misformed"], of["verdicts"]),
             **{f"confidence_p{p}": quantiles[:, i].round(6) for i, p in enumerate(("05", "50", "95"))},
             **{f"{m}_p50": np.round(of[m], 6) for m in ("text_height_px", "contrast", "elapsed_ms")},
+            **{f"mark_{grade}": [g[i] for g in of["grades"]] for i, grade in enumerate(GRADES)},
+            "mark_grade_mean": np.round([score.mark_grade for score in scores], 6),
+            **{f"{part}_p50": parts[:, i].round(6) for i, part in enumerate(MARK_PARTS)},
         }
     )
 

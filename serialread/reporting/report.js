@@ -54,4 +54,34 @@ for (const table of document.querySelectorAll("table.sheet")) {
   });
   if (table.tBodies[0].rows.length > 5) table.parentNode.before(line);
 }
+const PER_PAGE = 12;
+for (const cases of document.querySelectorAll(".cases")) {
+  const all = Array.from(cases.children);
+  if (all.length <= PER_PAGE) continue;
+  let first = 0;
+  const bar = document.createElement("p");
+  const told = document.createElement("span");
+  const step = (words, by) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = words;
+    button.addEventListener("click", () => { first += by; show(); });
+    return button;
+  };
+  const earlier = step("earlier", -PER_PAGE);
+  const later = step("later", PER_PAGE);
+  const show = () => {
+    all.forEach((one, i) => { one.hidden = i < first || i >= first + PER_PAGE; });
+    earlier.disabled = first === 0;
+    later.disabled = first + PER_PAGE >= all.length;
+    told.textContent = " " + (first + 1) + " to " + Math.min(first + PER_PAGE, all.length) + " of " + all.length;
+  };
+  bar.className = "find";
+  told.setAttribute("role", "status");
+  bar.append(earlier, " ", later, told);
+  cases.before(bar);
+  show();
+  addEventListener("beforeprint", () => all.forEach((one) => { one.hidden = false; }));
+  addEventListener("afterprint", show);
+}
 addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details")) part.open = true; });

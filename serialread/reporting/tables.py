@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from serialread.errors import RecordsError
-from serialread.records import Decision
+from serialread.records import GRADES, Decision
 from serialread.reporting.findings import Finding, counted, note, warning
 
 READING_COLUMNS = (
@@ -38,8 +38,14 @@ READING_COLUMNS = (
 )
 """Columns of readings.csv that an audit needs."""
 
-MEASURES = ("text_height_px", "contrast", "elapsed_ms")
+MARK_PARTS = ("mark_contrast", "mark_strokes", "mark_spacing", "mark_cleanness", "mark_completeness")
+"""Parts of the mark's grade."""
+
+MEASURES = ("text_height_px", "contrast", "elapsed_ms", "mark_grade", *MARK_PARTS)
 """Columns of readings.csv that are audited as numbers where they are there; nan where they are not."""
+
+POINTS = {grade: float(points) for grade, points in zip(GRADES, (4, 3, 2, 1, 0), strict=True)}
+"""What a grade counts in a mean."""
 
 VERDICT = "verdict"
 """Column of readings.csv that is audited where it is there: a ``records.Verdict``."""
@@ -208,7 +214,7 @@ def _number(cell: str) -> float:
     try:
         return float(cell) if cell else math.nan
     except ValueError:
-        return math.nan
+        return POINTS.get(cell, math.nan)
 
 
 def _cells(stream: TextIO, path: Path, layout: _Layout) -> Iterator[list[str]]:

@@ -85,6 +85,14 @@ MEASURES = (
         "contrast", "mean contrast", "mean", -1, "look at the light and the depth of the mark", "contrast"
     ),
     Measure(
+        "mark_grade",
+        "mean mark grade",
+        "mean",
+        -1,
+        "look at the marker's tool and force; batches.csv shows which part of the grade fell",
+        "mark_grade",
+    ),
+    Measure(
         "text_height_px",
         "mean text height",
         "mean",

@@ -12,6 +12,7 @@ import pandas as pd
 from serialread import __version__
 from serialread.errors import RecordsError
 from serialread.reporting.auditing import Audit
+from serialread.reporting.cases import Cases
 from serialread.reporting.layout import TABLES, tables
 from serialread.reporting.markdown import markdown
 from serialread.reporting.page import page
@@ -40,7 +41,7 @@ def require_free(out: Path, inputs: Iterable[Path]) -> None:
         raise _unwritable(out, error) from None
 
 
-def write_audit(audit: Audit, out: Path, *, excel: bool = False) -> None:
+def write_audit(audit: Audit, out: Path, cases: Cases, *, excel: bool = False) -> None:
     """Write ``FILES`` into the folder, and with ``excel`` the workbook.
 
     Raises:
@@ -53,7 +54,7 @@ def write_audit(audit: Audit, out: Path, *, excel: bool = False) -> None:
         text = json.dumps(_json(audit, laid_out), indent=1, ensure_ascii=False, allow_nan=False)
         _write_text(text + "\n", out / "audit.json")
         _write_text(markdown(audit, laid_out), out / "audit.md")
-        _write_text(page(audit, laid_out), out / "report.html")
+        _write_text(page(audit, laid_out, cases), out / "report.html")
         if excel:
             write_workbook(laid_out, out / WORKBOOK)
     except OSError as error:

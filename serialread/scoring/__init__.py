@@ -1,6 +1,13 @@
 """How good readings are: texts beside their truths, shares and their reach, confidences, trends, people."""
 
-from serialread.scoring.proportions import Interval, clopper_pearson, mcnemar, paired_difference, wilson
+from serialread.scoring.proportions import (
+    Interval,
+    clopper_pearson,
+    mcnemar,
+    paired_difference,
+    ratio,
+    wilson,
+)
 from serialread.scoring.texts import (
     Marks,
     Protocol,
@@ -26,6 +33,7 @@ __all__ = [
     "mpsc",
     "one_minus_ned",
     "paired_difference",
+    "ratio",
     "strict",
     "wilson",
 ]

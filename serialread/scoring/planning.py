@@ -1,7 +1,8 @@
 """How many pictures carry a claim, and how many parts of a lot to look at.
 
 Sources: Clopper & Pearson (Biometrika 1934), one-sided; ISO 2859-1:1999 tables 1 (general level II) and 2-A
-(single sampling, normal inspection), whose letters and acceptance numbers run along diagonals.
+(single sampling, normal inspection), whose letters and acceptance numbers run along diagonals. The same
+tables are public as IS 2500 (Part 1):2000, identical to ISO 2859-1:1999, and in MIL-STD-105E (I and II-A).
 """
 
 import math

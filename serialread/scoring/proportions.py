@@ -8,9 +8,10 @@ Newcombe (Statistics in Medicine 1998); McNemar (Psychometrika 1947) in its exac
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
-from scipy.special import bdtr, betaincinv
+from scipy.special import bdtr
 
 Interval = tuple[float, float]
 """Low and high bound of a proportion, 0..1."""
@@ -18,26 +19,22 @@ Interval = tuple[float, float]
 
 def wilson(right: int, total: int, confidence: float = 0.95) -> Interval:
     """Score interval of a proportion (Wilson 1927): the one to show; (0, 1) where nothing was counted."""
-    _require_counts(right, total, confidence)
-    if total == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, z2 = right / total, z * z
-    middle = share + z2 / (2 * total)
-    reach = z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    scale = 1 + z2 / total
-    low = 0.0 if right == 0 else (middle - reach) / scale
-    high = 1.0 if right == total else (middle + reach) / scale
-    return low, high
+    return _interval("wilson", right, total, confidence)
 
 
 def clopper_pearson(right: int, total: int, confidence: float = 0.95) -> Interval:
     """Exact interval of a proportion (Clopper & Pearson 1934): the one to claim, never too narrow."""
+    return _interval("beta", right, total, confidence)
+
+
+def _interval(method: Literal["wilson", "beta"], right: int, total: int, confidence: float) -> Interval:
     _require_counts(right, total, confidence)
-    tail = (1 - confidence) / 2
-    low = 0.0 if right == 0 else float(betaincinv(right, total - right + 1, tail))
-    high = 1.0 if right == total else float(betaincinv(right + 1, total - right, 1 - tail))
-    return low, high
+    if total == 0:
+        return 0.0, 1.0
+    from statsmodels.stats.proportion import proportion_confint  # its import takes half a second
+
+    low, high = proportion_confint(right, total, alpha=1 - confidence, method=method)
+    return (0.0 if right == 0 else float(low)), (1.0 if right == total else float(high))
 
 
 def mcnemar(a_right: Sequence[bool], b_right: Sequence[bool]) -> float:

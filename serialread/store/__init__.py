@@ -6,8 +6,9 @@ came about.
 """
 
 from serialread.store.checking import Census, Problem
+from serialread.store.folding import Folded, folded
 from serialread.store.growing import grow, write_store
 from serialread.store.importing import Source
 from serialread.store.samples import SampleStore
 
-__all__ = ["Census", "Problem", "SampleStore", "Source", "grow", "write_store"]
+__all__ = ["Census", "Folded", "Problem", "SampleStore", "Source", "folded", "grow", "write_store"]

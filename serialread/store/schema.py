@@ -15,7 +15,11 @@ Entries = list[tuple[bytes, bytes]]
 
 COUNT_KEY = b"num-samples"
 ABOUT_KEY = b"about"
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+_PNG = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+]
 
 
 def key(name: str, index: int) -> bytes:
@@ -52,7 +56,8 @@ def sample(get: Callable[[bytes], bytes | None], index: int) -> Sample:
 
 
 def _png(pixels: Pixels) -> bytes:
-    # Crops are noise, which no level packs, and masks are runs: runs alone pack both smaller and sooner.
+    # Crops are noise, which no level packs, and masks are runs: runs alone pack both smaller and sooner. One
+    # filter for all rows takes half the time of looking for the best of each, and a tenth more room.
     return cv2.imencode(".png", pixels, _PNG)[1].tobytes()
 
 

@@ -16,7 +16,7 @@ from serialread.recipe.processes import Process
 from serialread.records import Origin, Pixels, Sample
 from serialread.synth import faces, processes, surroundings
 from serialread.synth.camera import photograph
-from serialread.synth.chance import weighted
+from serialread.synth.chance import one_of, weighted
 from serialread.synth.drawing import Mark, draw
 from serialread.synth.exposure import Parameters, Shaded
 from serialread.synth.layout import Line, set_line
@@ -44,16 +44,19 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     line = set_line(
         text,
         face,
+        _other_face(face, process, recipe, rng),
         recipe.layout,
         processes.setting(process, rng),
         rows=recipe.height * _OVERSAMPLING,
         widest=recipe.widest * _OVERSAMPLING,
         rng=rng,
     )
-    mark = draw(face, line, processes.tool(process, rng), rng)
+    mark = draw(line, processes.tool(process, rng), rng)
     pixels, parameters = _best_picture(mark, line, process, recipe, rng)
+    if mark.partial:
+        parameters["partial"] = " ".join(str(number) for number in mark.partial)
     parameters = {**line.parameters, **parameters}
-    boxes = np.round(line.boxes / _OVERSAMPLING, 1).tolist()
+    boxes = (line.boxes / _OVERSAMPLING).round(1).tolist()
     origin = Origin(process.kind, face.name, tuple(tuple(b) for b in boxes), parameters)
     sample = Sample(pixels, without_blanks(text), _halved(mark.owners), origin)
     return _flipped(sample) if rng.random() < recipe.layout.flipped_share else sample
@@ -101,13 +104,20 @@ def _face(text: str, process: Process, knobs: Typefaces, rng: np.random.Generato
     families = _families(processes.kind_of_face(process, rng), knobs)
     code = without_blanks(text)
     for _ in range(30):
-        family = families[rng.integers(len(families))]
-        face = family[rng.integers(len(family))]
+        family = one_of(families, rng)
+        face = one_of(family, rng)
         wanted, shown = (code.upper(), text.upper()) if face.caps_only else (code, text)
         if faces.covers(face, wanted):
             return face, shown
     face = next(f for f in _faces("outline", knobs) if faces.covers(f, code) and not f.caps_only)
     return face, text
+
+
+def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Face:
+    """The typeface of what stands beside a code: the code's own, or any that the process may use."""
+    if rng.random() >= recipe.layout.neighbour_other_share:
+        return face
+    return one_of(one_of(_families(processes.kind_of_face(process, rng), recipe.typefaces), rng), rng)
 
 
 def _best_picture(

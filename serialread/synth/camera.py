@@ -5,6 +5,8 @@ import numpy as np
 
 from serialread.recipe.data import Camera
 from serialread.records import Floats, Pixels
+from serialread.synth.chance import below, grain, within
+from serialread.synth.fields import blurred, halved, shrunk
 
 
 def photograph(
@@ -24,46 +26,39 @@ def photograph(
         uint8 [rows, W * rows / H], and what was drawn.
     """
     columns = max(round(scene.shape[1] * rows / scene.shape[0]), 1)
-    blur = float(rng.uniform(*camera.blur)) * rng.uniform(0.2, 1.0) * scene.shape[0] / rows
+    blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
     if blur > 0.3:
-        scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), blur), np.float32)
+        scene = blurred(scene, blur)
     if rng.random() < camera.motion_share:
         scene = _moved(scene, rng)
-    seen = int(rng.choice((rows, scene.shape[0])))
+    seen = rows if rng.random() < 0.5 else scene.shape[0]
     if rng.random() < camera.low_share:
-        seen = min(seen, max(round(rng.uniform(*camera.low_text_px) * scene.shape[0] / cap_px), 8))
-    picture = _resized(scene, seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4))
+        seen = min(seen, max(round(within(camera.low_text_px, rng) * scene.shape[0] / cap_px), 8))
+    size = (seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4))
+    picture = shrunk(halved(scene) if seen <= rows else scene, size)
     if rng.random() < camera.sharpen_share:
-        picture = picture + np.float32(rng.uniform(0.3, 1.2)) * (
-            picture - cv2.GaussianBlur(picture, (0, 0), 1.0)
-        )
-    noise = min(float(rng.uniform(*camera.noise)) * rng.uniform(0, 1), 0.55 * strength)
+        picture = picture + np.float32(within((0.3, 1.2), rng)) * (picture - blurred(picture, 1.0))
+    noise = min(within(camera.noise, rng) * within((0, 1), rng), 0.55 * strength)
     if noise > 0.002:  # photon noise grows with the root of the light
         bright = np.sqrt(np.clip(picture, 0.1, 1)) * np.float32(noise * 1.4)
-        picture = picture + rng.standard_normal(picture.shape, np.float32) * bright
+        bright *= grain(size, rng)
+        picture = picture + bright
     stored = (np.clip(picture, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
     quality = 0
     if rng.random() < camera.jpeg_share:
-        quality = int(rng.uniform(*camera.jpeg_quality))
+        quality = int(within(camera.jpeg_quality, rng))
         stored = _through_jpeg(stored, quality)
     if stored.shape != (rows, columns):
-        way = (
-            cv2.INTER_AREA if stored.shape[0] > rows else (cv2.INTER_CUBIC, cv2.INTER_LINEAR)[rng.integers(2)]
-        )
+        smooth = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
+        way = cv2.INTER_AREA if stored.shape[0] > rows else smooth
         stored = np.asarray(cv2.resize(stored, (columns, rows), interpolation=way), np.uint8)
     return stored, {"seen_rows": seen, "blur_px": round(blur, 2), "noise": round(noise, 4), "jpeg": quality}
 
 
-def _resized(scene: Floats, rows: int, columns: int) -> Floats:
-    if scene.shape == (rows, columns):
-        return scene
-    return np.asarray(cv2.resize(scene, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
-
-
 def _moved(scene: Floats, rng: np.random.Generator) -> Floats:
     """Motion blur: a short line as kernel."""
-    size = int(rng.integers(2, 5)) * 2 + 1
-    angle = rng.uniform(0, np.pi)
+    size = 2 * below(3, rng) + 5
+    angle = within((0, np.pi), rng)
     kernel = np.zeros((size, size), np.float32)
     middle = size // 2
     dx, dy = np.cos(angle) * middle, np.sin(angle) * middle

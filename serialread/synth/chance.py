@@ -1,19 +1,59 @@
-"""Drawing by weights: what numpy's choice does, without its checks on every draw."""
+"""Drawing one value: what numpy's generator does for arrays, without its checks on every draw."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+
+from serialread.records import Floats
+
+T = TypeVar("T")
+
+_GRAINS = 1 << 20
+"""Normal values that are drawn once; a picture takes a run of them from a random place."""
+
+
+def within(span: tuple[float, float], rng: np.random.Generator) -> float:
+    """Draw evenly between the two ends of a span."""
+    low, high = span
+    return low + (high - low) * rng.random()
+
+
+def below(count: int, rng: np.random.Generator) -> int:
+    """Draw an index of ``count`` things, evenly."""
+    return int(count * rng.random())
+
+
+def one_of(things: Sequence[T], rng: np.random.Generator) -> T:
+    """Draw one of some things, evenly."""
+    return things[int(len(things) * rng.random())]
 
 
 def weighted(weights: Sequence[float], rng: np.random.Generator) -> int:
     """Draw an index by weights of 0 or more, of which one at least is above 0."""
-    return int(np.searchsorted(_ends(tuple(weights)), rng.random(), side="right"))
+    return bisect_right(_ends(tuple(weights)), rng.random())
+
+
+def grain(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Normal noise, float32 ``size``, spread 1, not to be written to: a cut of noise that was drawn once."""
+    count = size[0] * size[1]
+    start = below(max(_GRAINS - count, 1), rng)
+    return np.resize(_grains(), size) if count > _GRAINS else _grains()[start : start + count].reshape(size)
+
+
+@lru_cache(maxsize=1)
+def _grains() -> Floats:
+    drawn = np.random.default_rng(_GRAINS).standard_normal(_GRAINS, np.float32)
+    drawn.setflags(write=False)
+    return drawn
 
 
 @lru_cache(maxsize=1024)
-def _ends(weights: tuple[float, ...]) -> NDArray[np.float64]:
+def _ends(weights: tuple[float, ...]) -> tuple[float, ...]:
     """Upper ends of the shares of 0..1, all but the last that can be drawn."""
-    shares = np.cumsum(weights) / np.sum(weights)
-    return np.asarray(shares[: max(i for i, w in enumerate(weights) if w > 0)], np.float64)
+    last = max(i for i, w in enumerate(weights) if w > 0)
+    whole = sum(weights)
+    return tuple(end / whole for end in accumulate(weights[:last]))

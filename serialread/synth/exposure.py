@@ -10,6 +10,7 @@ import numpy as np
 
 from serialread.recipe.data import Surfaces
 from serialread.records import Floats, Pixels
+from serialread.synth.fields import blurred, enlarged, halved
 from serialread.synth.lighting import falloff, glare
 
 Parameters = dict[str, float | str | bool]
@@ -56,30 +57,38 @@ def expose(
     """Put surface and signal together: the signal as strong as wanted, the pattern only as legible.
 
     Args:
-        bare: the lit surface without the mark.
+        bare: the lit surface without the mark, at the size of the signal or half of it.
         signal: what the mark adds to it, in the same unit.
         body: where the mark is, 0..1.
         wanted: how it shall come out.
         knobs: of the surface.
         rng: chance.
     """
-    soft = _smooth(bare)
-    pattern = bare - soft
+    soft = blurred(_quartered(bare, len(signal)), 4.0)
+    pattern = bare - enlarged(soft, bare.shape)
     around = (body > 0.15).astype(np.uint8)
+    inside = np.ascontiguousarray(around[1::2, 1::2])
     power = spread(signal, around)
     # a pattern as coarse as a stroke disturbs; a signal that outlives the network's scale helps
-    noise = 0.5 * (_coarse(pattern, around) + spread(pattern, around)) + 1e-6
-    lasting = _coarse(signal, around) / max(power, 1e-6)
+    half = halved(pattern) if len(pattern) == len(signal) else pattern
+    noise = 0.5 * (_coarse(half, inside) + spread(half, inside)) + 1e-6
+    lasting = _coarse(halved(signal), inside) / max(power, 1e-6)
     gain = wanted.strength / max(power, 1e-4)
     own = min(gain, wanted.strength * lasting / (wanted.legible * noise))
-    kept = wanted.evenness / max(cv2.mean(soft)[0], 1e-3)
-    uneven = np.clip(soft * np.float32(kept), 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
     signal = signal * np.float32(gain)
-    pixels = np.asarray(cv2.scaleAdd(pattern, own, signal), np.float32)
-    pixels += uneven * (falloff(bare.shape, rng) * np.float32(wanted.level))
-    if rng.random() < knobs.glare_share:
-        pixels += glare(bare.shape, rng)
+    pixels = np.asarray(cv2.scaleAdd(enlarged(pattern, signal.shape), own, signal), np.float32)
+    pixels += enlarged(_ground(soft, wanted, knobs, rng), signal.shape)
     return within_range(Shaded(pixels, signal, wanted.strength, {}))
+
+
+def _ground(soft: Floats, wanted: Wanted, knobs: Surfaces, rng: np.random.Generator) -> Floats:
+    """The even light under pattern and mark, at the size of ``soft``."""
+    kept = np.float32(wanted.evenness / max(cv2.mean(soft)[0], 1e-3))
+    uneven = np.clip(soft * kept, 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
+    uneven *= falloff(soft.shape, rng) * np.float32(wanted.level)
+    if rng.random() < knobs.glare_share:
+        uneven += glare(soft.shape, rng)
+    return np.asarray(uneven, np.float32)
 
 
 def within_range(shaded: Shaded) -> Shaded:
@@ -105,20 +114,12 @@ def spread(field: Floats, where: Pixels) -> float:
 
 
 def _coarse(field: Floats, where: Pixels) -> float:
-    """Spread of what is left of a field at the network's scale."""
-    small = cv2.resize(field, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), 0.7)
-    return spread(np.asarray(small, np.float32), np.ascontiguousarray(where[1::2, 1::2]))
+    """Spread of what is left of a field of the crop's size at the network's scale."""
+    return spread(blurred(field, 0.7), where)
 
 
-def blurred(field: Floats, spread_px: float) -> Floats:
-    """A field after a Gaussian blur."""
-    return np.asarray(cv2.GaussianBlur(field, (0, 0), spread_px), np.float32)
-
-
-def _smooth(bare: Floats) -> Floats:
-    """The light without its pattern: so soft a blur loses nothing at a quarter of the resolution."""
-    small = cv2.resize(bare, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    return np.asarray(
-        cv2.resize(cv2.GaussianBlur(small, (0, 0), 4.0), (bare.shape[1], bare.shape[0])), np.float32
-    )
+def _quartered(field: Floats, rows: int) -> Floats:
+    """A field at a quarter of ``rows``: so soft a blur as follows loses nothing by it."""
+    while len(field) > rows // 4:
+        field = halved(field)
+    return field

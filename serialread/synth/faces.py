@@ -74,7 +74,7 @@ _HOUSES = {
 """First words of families that share drawings with another: twins stay on one side of the split."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: caches ask for its hash all the time
 class Outline:
     """A typeface in a font file; ``caps_only`` where small letters are missing or look like capitals."""
 
@@ -82,7 +82,7 @@ class Outline:
     family: str
     path: Path
     index: int
-    chars: frozenset[str] = field(repr=False, compare=False, hash=False)
+    chars: frozenset[str] = field(repr=False)
     caps_only: bool = False
 
 

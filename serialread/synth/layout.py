@@ -1,17 +1,18 @@
 """Where every character stands: from a text to one matrix a character, in crop px."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serialread.codes import without_blanks
 from serialread.recipe.data import Layout
-from serialread.synth import shapes
-from serialread.synth.shapes import Face, advance
+from serialread.synth import beside, shapes
+from serialread.synth.beside import Box, Extra
+from serialread.synth.chance import within
+from serialread.synth.shapes import Face, Points, advance
 
 Matrices = NDArray[np.float64]
-Points = NDArray[np.float64]
 
 _RISE = 1.1  # ch; most that tilt or arc lifts one end of the line over the other
 
@@ -32,12 +33,18 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
-    """A shape that is no character: frame, bar, logo. Points [k, 2] in canvas px."""
+class Run:
+    """Characters of one typeface.
 
-    points: Points
-    filled: bool
-    width_px: float
+    Attributes:
+        face: their typeface.
+        chars: one or more.
+        matrices: [n, 3, 3], cap heights (y down, baseline 0) to canvas px; projective.
+    """
+
+    face: Face
+    chars: str
+    matrices: Matrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +52,16 @@ class Line:
     """A text set out on a canvas.
 
     Attributes:
-        chars: the code's characters, then those of neighbouring lines.
-        length: how many of them belong to the code.
-        matrices: [m, 3, 3], cap heights (y down, baseline 0) to canvas px.
-        boxes: [length, 4], x0, y0, x1, y1 of the code's characters, canvas px.
-        extras: shapes beside the code.
+        runs: the code, then what stands beside it and has no label.
+        boxes: [n, 4], x0, y0, x1, y1 of the code's characters, canvas px.
+        extras: shapes beside the code, canvas px.
         size: rows and columns of the canvas.
         cap_px: height of a capital on the canvas.
         around: half the angle that the code takes around a shaft, rad; 0 on a plane.
         parameters: what was drawn, for the record.
     """
 
-    chars: str
-    length: int
-    matrices: Matrices
+    runs: tuple[Run, ...]
     boxes: NDArray[np.float64]
     extras: tuple[Extra, ...]
     size: tuple[int, int]
@@ -66,90 +69,111 @@ class Line:
     around: float
     parameters: dict[str, float]
 
+    @property
+    def length(self) -> int:
+        """How many characters the code has."""
+        return len(self.runs[0].chars)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pose:
+    """How a whole line stands: bent by an angle (rad) over its length (ch), tilted (rad), and seen [3, 3]."""
+
+    bend: float
+    middle: float
+    length: float
+    tilt: float
+    seen: Matrices
+
+    def of(self, matrices: Matrices) -> Matrices:
+        return self.seen @ _turn(self.tilt) @ _bent(matrices, self)
+
 
 def set_line(
-    text: str, face: Face, layout: Layout, setting: Setting, rows: int, widest: int, rng: np.random.Generator
+    text: str,
+    face: Face,
+    other: Face,
+    layout: Layout,
+    setting: Setting,
+    rows: int,
+    widest: int,
+    rng: np.random.Generator,
 ) -> Line:
-    """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``widest`` px wide."""
+    """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``widest`` px wide.
+
+    ``other`` is the typeface of what stands beside it.
+    """
     code = without_blanks(text)
     around = 0.0 if setting.straight else _around(len(code), layout, rng)
     bend = 0.0 if around or setting.straight else _bend(len(code), layout, rng)
-    tilt = _tilt(len(code), layout, rng)
-    matrices = _wrapped(_along_a_line(text, face, layout, setting, rng), around)
-    matrices = _rotated(_bent(matrices, bend), tilt)
-    corners = _corners(code, face, matrices)
-    logo = _logo(corners, rng) if rng.random() < layout.logo_share else []
-    frame = _frame(corners, rng) if rng.random() < layout.frame_share else []
-    crop = _crop(corners, logo, layout, rng)
-    chars, matrices = _with_neighbours(code, matrices, crop, corners, face, layout, rng)
+    flat = _wrapped(_along_a_line(text, face, layout, setting, rng), around)
+    degrees, seen = _view(flat, layout, rng)
+    first, last = float(flat[0, 0, 2]), float(flat[-1, 0, 2])
+    pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
+    run = Run(face, code, pose.of(flat))
+    corners = shapes.placed(face, code, run.matrices)
+    extras, crop, others = _surrounded(replace(run, matrices=flat), corners, pose, other, layout, rng)
     to_canvas, size = _canvas(crop, rows, widest)
-    matrices = to_canvas @ matrices
+    runs = tuple(Run(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
     scale = float((to_canvas[0, 0] * to_canvas[1, 1]) ** 0.5)
     return Line(
-        chars=chars,
-        length=len(code),
-        matrices=matrices,
+        runs=runs,
         boxes=np.concatenate([points.min(1), points.max(1)], axis=1),
-        extras=tuple(_moved(e, to_canvas, scale) for e in (*logo, *frame)),
+        extras=tuple(_moved(e, to_canvas, scale) for e in extras),
         size=size,
-        cap_px=_cap_px(matrices[: len(code)]),
+        cap_px=sorted(shapes.scales(runs[0].matrices).tolist())[len(code) // 2],
         around=around,
         parameters={
             "around_deg": round(float(np.degrees(2 * around)), 1),
-            "tilt_deg": round(float(np.degrees(tilt)), 2),
+            "tilt_deg": round(float(np.degrees(pose.tilt)), 2),
             "bend_deg": round(float(np.degrees(bend)), 1),
+            "view_deg": round(degrees, 1),
         },
     )
-
-
-def _cap_px(matrices: Matrices) -> float:
-    """Height of a capital, in the mean of both directions and the middle of all characters."""
-    areas = matrices[:, 0, 0] * matrices[:, 1, 1] - matrices[:, 0, 1] * matrices[:, 1, 0]
-    return float(sorted(np.abs(areas).tolist())[len(areas) // 2] ** 0.5)
 
 
 def _along_a_line(
     text: str, face: Face, layout: Layout, setting: Setting, rng: np.random.Generator
 ) -> Matrices:
     """One matrix a character on the baseline y = 0."""
-    code = without_blanks(text)
     pens = _pens(text, face, layout, rng)
-    n = len(code)
-    stretch = rng.uniform(*layout.stretch)
-    drawn = rng.uniform(*layout.slant_deg) if rng.random() < 0.25 else 0.0
-    slant = np.tan(np.radians(drawn if setting.slant_deg is None else setting.slant_deg))
-    growth = rng.uniform(*layout.perspective) if rng.random() < 0.5 else 0.0
-    size = 1 + growth * (pens / max(pens[-1], 1.0) - 0.5)
-    drop, turn = np.zeros(n), np.zeros(n)
-    if setting.hand_set:
-        spread = rng.uniform(*layout.jitter)
-        pens = pens + rng.normal(0, spread, n)
-        drop = rng.normal(0, spread, n)
-        turn = np.radians(rng.normal(0, rng.uniform(*layout.turn_deg), n))
-        size = size * (1 + rng.normal(0, spread * 0.4, n))
-    c, s = np.cos(turn), np.sin(turn)
+    n = len(pens)
+    stretch = within(layout.stretch, rng)
+    drawn = within(layout.slant_deg, rng) if rng.random() < 0.25 else 0.0
+    slant = float(np.tan(np.radians(drawn if setting.slant_deg is None else setting.slant_deg)))
     m = np.zeros((n, 3, 3))
-    m[:, 0, 0], m[:, 0, 1] = c * stretch * size, (-s - slant * c) * size
-    m[:, 1, 0], m[:, 1, 1] = s * stretch * size, (c - slant * s) * size
-    m[:, 0, 2], m[:, 1, 2], m[:, 2, 2] = pens * stretch, drop, 1
+    m[:, 2, 2] = 1
+    m[:, 0, 2] = pens * stretch
+    if not setting.hand_set:
+        m[:, 0, 0], m[:, 0, 1], m[:, 1, 1] = stretch, -slant, 1
+        return m
+    spread = within(layout.jitter, rng)
+    aside, drop, grown = spread * rng.standard_normal((3, n))
+    turn = np.radians(within(layout.turn_deg, rng) * rng.standard_normal(n))
+    size = 1 + 0.4 * grown
+    c, s = np.cos(turn) * size, np.sin(turn) * size
+    m[:, 0, 0], m[:, 0, 1] = c * stretch, -s - slant * c
+    m[:, 1, 0], m[:, 1, 1] = s * stretch, c - slant * s
+    m[:, 0, 2] += aside * stretch
+    m[:, 1, 2] = drop
     return m
 
 
 def _pens(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
     """X of every character's origin before stretching; blanks move the pen."""
-    spacing = rng.uniform(*layout.spacing)
+    spacing = within(layout.spacing, rng)
     if rng.random() < 0.3:  # wide setting is common on nameplates and chips
-        spacing *= rng.uniform(1.0, 2.2)
-    gap = rng.uniform(0.35, 1.1)
-    fixed = max(advance(face, c) for c in text if not c.isspace()) if rng.random() < 0.25 else None
+        spacing *= within((1.0, 2.2), rng)
+    gap = within((0.35, 1.1), rng)
+    widths = [None if char.isspace() else advance(face, char) for char in text]
+    fixed = max(w for w in widths if w is not None) if rng.random() < 0.25 else 0.0
     pens, pen = [], 0.0
-    for char in text:
-        if char.isspace():
+    for width in widths:
+        if width is None:
             pen += gap
             continue
-        width = advance(face, char)
-        step = max(width, fixed) if fixed is not None else width
+        step = max(width, fixed)
         pens.append(pen + (step - width) / 2)
         pen += step + spacing
     return np.array(pens)
@@ -157,23 +181,43 @@ def _pens(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> ND
 
 def _tilt(length: int, layout: Layout, rng: np.random.Generator) -> float:
     """Tilt of the line, rad; a long line tilts less, or its crop would be mostly surface."""
-    drawn = rng.uniform(-15, 15) if rng.random() < 0.1 else rng.normal(0, layout.tilt_deg)
+    drawn = within((-15, 15), rng) if rng.random() < 0.1 else layout.tilt_deg * rng.standard_normal()
     most = min(15.0, float(np.degrees(np.arctan2(_RISE, 0.7 * length))))
-    return float(np.radians(np.clip(drawn, -most, most)))
+    return float(np.radians(min(max(drawn, -most), most)))
 
 
 def _bend(length: int, layout: Layout, rng: np.random.Generator) -> float:
     """Angle between the first and the last character, rad; 0 for a straight line."""
     if length < 4 or rng.random() >= layout.arc_share:
         return 0.0
-    return float(rng.choice((-1, 1)) * min(rng.uniform(0.15, 0.9), 8 * _RISE / (0.7 * length)))
+    side = -1 if rng.random() < 0.5 else 1
+    return side * min(within((0.15, 0.9), rng), 8 * _RISE / (0.7 * length))
 
 
 def _around(length: int, layout: Layout, rng: np.random.Generator) -> float:
     """Half the angle around a shaft, rad; a few characters do not reach far."""
     if length < 3 or rng.random() >= layout.cylinder_share:
         return 0.0
-    return float(rng.uniform(0.25, min(0.95, 0.3 + 0.06 * length)))
+    return within((0.25, min(0.95, 0.3 + 0.06 * length)), rng)
+
+
+def _view(flat: Matrices, layout: Layout, rng: np.random.Generator) -> tuple[float, Matrices]:
+    """The angle at which the camera looks askew, deg, and what it makes of the plane: a homography [3, 3].
+
+    The plane is turned about the middle of the line, in any direction, and seen from ``view_distance``.
+    """
+    if rng.random() >= layout.view_share:
+        return 0.0, np.eye(3)
+    degrees, towards = within(layout.view_deg, rng), within((0, 2 * np.pi), rng)
+    cosine, sine = float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
+    x, y = float(np.cos(towards)), float(np.sin(towards))
+    half = max(float(flat[-1, 0, 2] - flat[0, 0, 2]) / 2, 2.0)
+    steep = sine / (half * within(layout.view_distance, rng))
+    short = cosine - 1
+    turned = [[1 + short * x * x, short * x * y, 0], [short * x * y, 1 + short * y * y, 0]]
+    seen = np.array([*turned, [steep * x, steep * y, 1]])
+    middle = (float(flat[-1, 0, 2] + flat[0, 0, 2]) / 2, -0.5)
+    return degrees, _move(*middle) @ seen @ _move(-middle[0], -middle[1])
 
 
 def _wrapped(matrices: Matrices, around: float) -> Matrices:
@@ -189,78 +233,123 @@ def _wrapped(matrices: Matrices, around: float) -> Matrices:
     return out
 
 
-def _bent(matrices: Matrices, angle: float) -> Matrices:
-    if not angle:
+def _bent(matrices: Matrices, pose: _Pose) -> Matrices:
+    if not pose.bend:
         return matrices
-    x = matrices[:, 0, 2]
-    length = max(float(np.ptp(x)), 1.0)
-    phi = (x - x.mean()) / length * angle
-    radius = length / angle
-    turns = _turns(phi)
-    out = turns @ (_moves(-x, np.zeros_like(x)) @ matrices)
-    out[:, 0, 2] += radius * np.sin(phi)
-    out[:, 1, 2] += radius * (1 - np.cos(phi))
-    return out
+    phi = (matrices[:, 0, 2] - pose.middle) / pose.length * pose.bend
+    radius = pose.length / pose.bend
+    c, s = np.cos(phi), np.sin(phi)
+    turns = np.zeros_like(matrices)
+    turns[:, 0, 0], turns[:, 0, 1], turns[:, 0, 2] = c, -s, radius * s
+    turns[:, 1, 0], turns[:, 1, 1], turns[:, 1, 2] = s, c, radius * (1 - c)
+    turns[:, 2, 2] = 1
+    upright = matrices.copy()
+    upright[:, 0, 2] = 0
+    return turns @ upright
 
 
-def _rotated(matrices: Matrices, angle: float) -> Matrices:
-    return _turns(np.array([angle])) @ matrices
+def _turn(angle: float) -> Matrices:
+    c, s = float(np.cos(angle)), float(np.sin(angle))
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
-def _turns(angles: NDArray[np.float64]) -> Matrices:
-    m = np.zeros((len(angles), 3, 3))
-    m[:, 0, 0] = m[:, 1, 1] = np.cos(angles)
-    m[:, 1, 0] = np.sin(angles)
-    m[:, 0, 1] = -m[:, 1, 0]
-    m[:, 2, 2] = 1
-    return m
+def _move(x: float, y: float) -> Matrices:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _moves(x: NDArray[np.float64], y: NDArray[np.float64]) -> Matrices:
-    m = np.tile(np.eye(3), (len(x), 1, 1))
-    m[:, 0, 2], m[:, 1, 2] = x, y
-    return m
-
-
-def _corners(code: str, face: Face, matrices: Matrices) -> Points:
-    """Corners [n, 4, 2] of the characters after their matrices."""
-    flat = np.array([shapes.corners(face, c) for c in code])
-    return np.asarray(flat @ matrices[:, :2].transpose(0, 2, 1), np.float64)
-
-
-def _bounds(corners: Points) -> tuple[float, float, float, float]:
+def _bounds(corners: Points) -> Box:
     """The text's box, at least as high as half a capital so that "-" does not fill the crop."""
     flat = corners.reshape(-1, 2)
-    (x0, y0), (x1, y1) = flat.min(0), flat.max(0)
+    (x0, y0), (x1, y1) = flat.min(0).tolist(), flat.max(0).tolist()
     if y1 - y0 < 0.9:
         middle = (y0 + y1) / 2 if y1 - y0 > 0.5 else y1 - 0.45
         y0, y1 = middle - 0.5, middle + 0.5
-    return float(x0), float(y0), float(x1), float(y1)
+    return x0, y0, x1, y1
 
 
-def _crop(
-    corners: Points, logo: list[Extra], layout: Layout, rng: np.random.Generator
-) -> tuple[float, float, float, float]:
-    """The part of the surface that the picture shows: the text, its margins, the logo if any."""
-    x0, y0, x1, y1 = _bounds(corners)
-    left, top, right, bottom = rng.uniform(*layout.margin, 4) * rng.uniform(0.3, 1.0)
-    if rng.random() < layout.neighbour_share:
-        top, bottom = np.array([top, bottom]) + rng.uniform(0.1, 0.5, 2) * (rng.random(2) < 0.6)
+def _surrounded(
+    code: Run, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: np.random.Generator
+) -> tuple[list[Extra], Box, list[Run]]:
+    """What stands beside the code, and the part of the surface that the picture shows.
+
+    ``code`` stands flat, as before its pose; ``corners`` and all that is returned as after it.
+    """
+    bounds = x0, y0, x1, y1 = _bounds(corners)
+    wide = beside.logo(bounds, rng) if rng.random() < layout.logo_share else []
+    if rng.random() < layout.feed_share:
+        wide = [*wide, *beside.strokes(bounds, rng)]
+    extras = [*wide, *(beside.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
+    left, top, right, bottom = _margins(layout, rng)
+    runs = [
+        _row(code, other, sign, shown, pose, rng)
+        for sign, shown in ((-1, top), (1, bottom))
+        if shown >= 0.12 and rng.random() < layout.neighbour_share * 2.5
+    ]
+    across = [x for extra in wide for x in extra.points[:, 0].tolist()]
+    crop = (min(x0, *across, x0) - left, y0 - top, max(x1, *across, x1) + right, y1 + bottom)
+    if rng.random() < layout.cut_off_share and not wide:
+        run, crop = _cut_off(code, other, crop, pose, rng)
+        runs.append(run)
+    return extras, crop, [run for run in runs if run.chars]
+
+
+def _margins(layout: Layout, rng: np.random.Generator) -> list[float]:
+    """Free surface left, above, right and below the text; a little is cut off where it is below 0."""
+    low, high = layout.margin
+    scale = within((0.3, 1.0), rng)
+    left, top, right, bottom = ((low + (high - low) * v) * scale for v in rng.random(4).tolist())
+    if rng.random() < layout.neighbour_share:  # looser crops show more of the lines above and below
+        more = [within((0.1, 0.5), rng) if rng.random() < 0.6 else 0.0 for _ in range(2)]
+        top, bottom = top + more[0], bottom + more[1]
     if rng.random() < layout.cut_share:
-        top, bottom = ((-rng.uniform(0, 0.1), bottom), (top, -rng.uniform(0, 0.1)))[rng.integers(2)]
-    wide = rng.uniform(1.0, 1.6)
-    if logo:
-        across = np.concatenate([e.points[:, 0] for e in logo])
-        x0, x1 = min(x0, across.min()), max(x1, across.max())
-    return x0 - left * wide, y0 - top, x1 + right * wide, y1 + bottom
+        cut = -within((0, 0.1), rng)
+        top, bottom = (cut, bottom) if rng.random() < 0.5 else (top, cut)
+    wide = within((1.0, 1.6), rng)
+    return [left * wide, top, right * wide, bottom]
 
 
-def _canvas(
-    crop: tuple[float, float, float, float], rows: int, widest: int
-) -> tuple[Matrices, tuple[int, int]]:
+def _row(code: Run, other: Face, sign: int, shown: float, pose: _Pose, rng: np.random.Generator) -> Run:
+    """A line over (-1) or under (1) the code, of which ``shown`` ch can be seen; without a label."""
+    size = 1.0 if other is code.face else within((0.5, 1.7), rng)
+    chars = beside.other_chars(other, round(len(code.chars) / size) + 1, rng)
+    flat = shapes.placed(code.face, code.chars, code.matrices)[:, :, 1]
+    away = max(shown - 0.45, 0.08) + within((0.0, 0.3), rng)
+    y = flat.min() - away if sign < 0 else flat.max() + away + size
+    return _set_beside(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
+
+
+def _cut_off(code: Run, other: Face, crop: Box, pose: _Pose, rng: np.random.Generator) -> tuple[Run, Box]:
+    """A character of another code left or right of this one, and the crop that cuts through it."""
+    size = 1.0 if other is code.face else within((0.6, 1.5), rng)
+    char = beside.other_chars(other, 1, rng)
+    if not char:
+        return Run(other, "", code.matrices[:0]), crop
+    flat = shapes.placed(code.face, code.chars, code.matrices)[:, :, 0]
+    x0, _, x1, _ = shapes.extent(other, char)
+    stretch, gap, right = float(code.matrices[0, 0, 0]), within((0.45, 0.9), rng), rng.random() < 0.5
+    x = flat.max() + gap - x0 * stretch * size if right else flat.min() - gap - x1 * stretch * size
+    run = _set_beside(code, other, char, size, float(x), 0.0, pose)
+    seen = shapes.placed(other, char, run.matrices)[0, :, 0]
+    part = within((0.15, 0.6), rng)
+    edge = float(seen.min() + part * np.ptp(seen)) if right else float(seen.max() - part * np.ptp(seen))
+    return run, (crop[0], crop[1], edge, crop[3]) if right else (edge, crop[1], crop[2], crop[3])
+
+
+def _set_beside(code: Run, face: Face, chars: str, size: float, x: float, y: float, pose: _Pose) -> Run:
+    """Characters of another text from (x, y) on, in the pose of the code; a typeface's own spacing."""
+    stretch = abs(float(code.matrices[0, 0, 0])) * size
+    widths = np.array([0.0, *(advance(face, c) + 0.08 for c in chars)])
+    matrices = np.zeros((len(chars), 3, 3))
+    matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, 2, 2] = stretch, size, 1
+    matrices[:, 0, 2] = x + np.cumsum(widths)[:-1] * stretch
+    matrices[:, 1, 2] = y
+    return Run(face, chars, pose.of(matrices))
+
+
+def _canvas(crop: Box, rows: int, widest: int) -> tuple[Matrices, tuple[int, int]]:
     x0, y0, x1, y1 = crop
     scale = rows / (y1 - y0)
-    columns = max(round(scale * (x1 - x0) / 2) * 2, rows // 2)
+    columns = max(round(scale * (x1 - x0) / 4) * 4, rows // 2)  # quarters of a canvas are whole
     across = scale
     if columns > widest:
         across *= widest / columns
@@ -270,82 +359,6 @@ def _canvas(
     return matrix, (rows, columns)
 
 
-def _with_neighbours(
-    code: str,
-    matrices: Matrices,
-    crop: tuple[float, float, float, float],
-    corners: Points,
-    face: Face,
-    layout: Layout,
-    rng: np.random.Generator,
-) -> tuple[str, Matrices]:
-    """Lines above and below, as far as the crop shows them; they carry no label."""
-    _, y0, _, y1 = _bounds(corners)
-    chars, parts = code, [matrices]
-    pool = np.array(list("0123456789ABCDEFGHKLMNPRSTXZ"))
-    for shown, sign in ((y0 - crop[1], -1), (crop[3] - y1, 1)):
-        if shown < 0.12 or rng.random() >= layout.neighbour_share * 2.5:
-            continue
-        distance = max(shown - 0.45, 0.08) + rng.uniform(0.0, 0.3)
-        other = "".join(c for c in rng.choice(pool, len(code)) if _drawable(face, c))
-        if not other:
-            continue
-        shift = _moves(
-            np.full(len(other), rng.normal(0, 0.8)), np.full(len(other), sign * (y1 - y0 + distance))
-        )
-        parts.append(shift @ matrices[: len(other)])
-        chars += other
-    return chars, np.concatenate(parts)
-
-
-def _drawable(face: Face, char: str) -> bool:
-    try:
-        advance(face, char)
-    except KeyError:
-        return False
-    return True
-
-
-def _logo(corners: Points, rng: np.random.Generator) -> list[Extra]:
-    """An irregular shape left or right of the text, filled or in outline."""
-    x0, y0, x1, y1 = _bounds(corners)
-    size = (y1 - y0) * rng.uniform(0.4, 0.65)
-    gap = rng.uniform(0.25, 0.6)
-    middle = x0 - gap - size if rng.random() < 0.7 else x1 + gap + size
-    vertices = int(rng.integers(3, 14))
-    angles = np.sort(rng.uniform(0, 2 * np.pi, vertices))
-    radii = size * rng.uniform(0.35, 1.0, vertices)
-    centre = np.array([middle, (y0 + y1) / 2])
-    points = centre + np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
-    shapes = [Extra(points, bool(rng.random() < 0.5), rng.uniform(0.05, 0.12))]
-    if rng.random() < 0.5:
-        inner = centre + (points - centre) * rng.uniform(0.3, 0.6) + rng.normal(0, 0.05, 2)
-        shapes.append(Extra(inner, False, rng.uniform(0.04, 0.1)))
-    return shapes
-
-
-def _frame(corners: Points, rng: np.random.Generator) -> list[Extra]:
-    """A box, a bar beside the text, or a line over or under it."""
-    x0, y0, x1, y1 = _bounds(corners)
-    gap = rng.uniform(0.12, 0.35, 4)
-    left, top, right, bottom = x0 - gap[0] - 0.1, y0 - gap[1], x1 + gap[2] + 0.1, y1 + gap[3]
-    width = rng.uniform(0.03, 0.1)
-    gaps = corners[1:, :, 0].min(1) - corners[:-1, :, 0].max(1)
-    if len(gaps) and gaps.max() > 0.3 and rng.random() < 0.4:  # a bar between two parts of the code
-        after = int(gaps.argmax())
-        x = corners[after, :, 0].max() + gaps[after] * rng.uniform(0.35, 0.65)
-        width = min(width, 0.3 * float(gaps[after]))
-        return [Extra(np.array([[x, y0 - 3], [x, y1 + 3]]), False, width)]
-    kind = rng.integers(5)
-    if kind == 0:
-        return [Extra(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]), False, width)]
-    if kind == 1:
-        x = left if rng.random() < 0.5 else right
-        return [Extra(np.array([[x, y0 - 3], [x, y1 + 3]]), False, width)]
-    y = top if kind == 2 else bottom
-    return [Extra(np.array([[left - 3, y], [right + 3, y]]), False, width)]
-
-
 def _moved(extra: Extra, to_canvas: Matrices, scale: float) -> Extra:
     points = extra.points @ to_canvas[:2, :2].T + to_canvas[:2, 2]
-    return Extra(points, extra.filled, max(extra.width_px * scale, 1.0))
+    return replace(extra, points=points, width=max(extra.width * scale, 1.0))

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.imaging import save_png
+from serialread.imaging import save_png, tinted
 from serialread.records import Pixels, Sample
 
 SCALE = 2
@@ -68,15 +68,10 @@ def _cell(number: int, sample: Sample, masks: bool) -> Pixels:
 
 
 def _tinted(sample: Sample) -> Pixels:
-    picture = _coloured(sample.pixels)
     if sample.glyphs is None:
-        return picture
-    # Steps of 67 of 180 degrees of hue: neighbouring characters differ plainly.
-    hue = (sample.glyphs.astype(np.int32) * 67 % 180).astype(np.uint8)
-    full = np.full_like(hue, 255)
-    tint = cv2.cvtColor(np.dstack([hue, full, full]), cv2.COLOR_HSV2BGR)
-    mixed = cv2.addWeighted(picture, 0.5, tint, 0.5, 0)
-    return np.where(sample.glyphs[..., None] > 0, mixed, picture).astype(np.uint8, copy=False)
+        return _coloured(sample.pixels)
+    owners = np.arange(1, int(sample.glyphs.max()) + 1)[:, None, None]
+    return tinted(sample.pixels, (sample.glyphs[None] == owners).astype(np.float32))
 
 
 def _coloured(pixels: Pixels) -> Pixels:

@@ -21,6 +21,7 @@ from serialread.recipe.processes import (
     Thermal,
 )
 from serialread.synth import markings, segments
+from serialread.synth.chance import below, within
 from serialread.synth.drawing import Mark, Tool
 from serialread.synth.exposure import Shaded
 from serialread.synth.layout import Setting
@@ -39,7 +40,7 @@ def writable(text: str, process: Process, rng: np.random.Generator) -> str:
         return text
     text = segments.shown(text, rng, letters=rng.random() < process.letter_share)
     if len(text) > 2 and text.isdigit() and rng.random() < process.point_share:
-        at = len(text) - int(rng.integers(1, min(len(text), 4)))
+        at = len(text) - 1 - below(min(len(text), 4) - 1, rng)
         text = f"{text[: at - 1]}.{text[at:]}"  # in the place of a digit: the length stays
     return text
 
@@ -50,8 +51,8 @@ def setting(process: Process, rng: np.random.Generator) -> Setting:
         case Stamped() | Pen():
             return Setting(hand_set=True)
         case Display():
-            slant = rng.uniform(*process.slant_deg) if rng.random() < 0.5 else 0.0
-            return Setting(straight=True, slant_deg=float(slant))
+            slant = within(process.slant_deg, rng) if rng.random() < 0.5 else 0.0
+            return Setting(straight=True, slant_deg=slant)
         case _:
             return Setting(hand_set=rng.random() < 0.08)
 
@@ -87,33 +88,35 @@ def tool(process: Process, rng: np.random.Generator) -> Tool:
             return _cutter(process, rng)
         case Stamped():
             return Tool(
-                width=rng.uniform(*process.stroke),
-                uneven=rng.uniform(*process.tilt),
-                depths=rng.uniform(*process.depth_spread),
-                doubled=rng.uniform(0.2, 0.6) if rng.random() < process.doubled_share else 0.0,
+                width=within(process.stroke, rng),
+                uneven=within(process.tilt, rng),
+                depths=within(process.depth_spread, rng),
+                doubled=within((0.2, 0.6), rng) if rng.random() < process.doubled_share else 0.0,
+                partial=within((0.15, 0.5), rng) if rng.random() < process.partial_share else 0.0,
+                unstruck=process.partial,
             )
         case Laser() | Pen():
-            return Tool(width=rng.uniform(*process.stroke))
+            return Tool(width=within(process.stroke, rng))
         case Embossed() | Moulded() | Ink() | Thermal():
             return Tool(width=0.12)
         case Stencil():
-            return Tool(width=0.12, bridge=rng.uniform(*process.bridge))
+            return Tool(width=0.12, bridge=within(process.bridge, rng))
         case DotPeen():
             return _stylus(process, rng)
         case InkJet():
             return Tool(
                 width=0.12,
-                dot=rng.uniform(*process.dot),
-                scatter=rng.uniform(*process.scatter),
-                missing=rng.uniform(*process.missing),
-                again=rng.uniform(*process.satellites),
-                sway=rng.uniform(*process.drift) / 7 if rng.random() < 0.5 else 0.0,
+                dot=within(process.dot, rng),
+                scatter=within(process.scatter, rng),
+                missing=within(process.missing, rng),
+                again=within(process.satellites, rng),
+                sway=within(process.drift, rng) / 7 if rng.random() < 0.5 else 0.0,
             )
         case Display():
             return Tool(
-                width=round(rng.uniform(*process.stroke), 2),
-                gap=round(rng.uniform(*process.gap), 2),
-                ghost=rng.uniform(*process.ghost) if rng.random() < 0.5 else 0.0,
+                width=round(within(process.stroke, rng), 2),
+                gap=round(within(process.gap, rng), 2),
+                ghost=within(process.ghost, rng) if rng.random() < 0.5 else 0.0,
             )
         case _:
             assert_never(process)
@@ -121,11 +124,14 @@ def tool(process: Process, rng: np.random.Generator) -> Tool:
 
 def shade(mark: Mark, process: Process, around: float, knobs: Surfaces, rng: np.random.Generator) -> Shaded:
     """Put the mark on a surface of its own and light it; ``around`` is half its angle around a shaft, rad."""
-    surface = draw_surface(_ground(process, knobs), knobs, mark.owners.shape, rng)
+    ground, (rows, columns) = _ground(process, knobs), mark.owners.shape
     match process:
         case Engraved() | Stamped() | Embossed() | Moulded() | DotPeen():
+            surface = draw_surface(ground, knobs, (rows, columns), rng)
             return markings.relief(mark, surface, process, around, knobs, rng)
         case Laser() | Ink() | InkJet() | Thermal() | Stencil() | Pen() | Display():
+            # under print a ground of the crop's own px is fine enough; the light on flanks needs smaller ones
+            surface = draw_surface(ground, knobs, (rows // 2, columns // 2), rng, step=2)
             return markings.flat(mark, surface, process, around, knobs, rng)
         case _:
             assert_never(process)
@@ -149,21 +155,21 @@ def _ground(process: Process, knobs: Surfaces) -> dict[SurfaceKind, float]:
 
 
 def _cutter(process: Engraved, rng: np.random.Generator) -> Tool:
-    width = rng.uniform(*process.stroke)
+    width = within(process.stroke, rng)
     if rng.random() >= process.double_share:
         return Tool(width=width)
-    aside, direction = rng.uniform(0.6, 1.3) * width, rng.uniform(0, 2 * np.pi)
+    aside, direction = within((0.6, 1.3), rng) * width, within((0, 2 * np.pi), rng)
     return Tool(width=width, second=(aside * float(np.cos(direction)), aside * float(np.sin(direction))))
 
 
 def _stylus(process: DotPeen, rng: np.random.Generator) -> Tool:
-    pitch = round(rng.uniform(*process.pitch) * 200) / 200  # few pitches: the dots of each are kept
+    pitch = round(within(process.pitch, rng) * 200) / 200  # few pitches: the dots of each are kept
     return Tool(
         width=pitch,
         pitch=pitch,
-        dot=rng.uniform(*process.dot),
-        scatter=rng.uniform(*process.scatter),
-        missing=rng.uniform(*process.missing),
-        again=rng.uniform(*process.doubled),
-        sway=pitch * rng.uniform(*process.drift) if rng.random() < 0.4 else 0.0,
+        dot=within(process.dot, rng),
+        scatter=within(process.scatter, rng),
+        missing=within(process.missing, rng),
+        again=within(process.doubled, rng),
+        sway=pitch * within(process.drift, rng) if rng.random() < 0.4 else 0.0,
     )

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from serialread.synth.chance import below
+
 Points = NDArray[np.float64]
 Ends = Literal["pointed", "mitred", "blunt"]
 
@@ -93,7 +95,7 @@ def shown(text: str, rng: np.random.Generator, *, letters: bool) -> str:
     for char in text:
         able = next((c for c in (char, char.swapcase()) if c in _ON or c in ".:" or c.isspace()), None)
         keep = able is not None and (letters or not able.isalpha())
-        out.append(able if able is not None and keep else str(rng.integers(10)))
+        out.append(able if able is not None and keep else str(below(10, rng)))
     return "".join(out)
 
 

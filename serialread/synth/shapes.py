@@ -3,6 +3,7 @@
 Lengths are in cap heights, y down, baseline at 0.
 """
 
+import itertools
 from functools import lru_cache
 from typing import assert_never
 
@@ -19,6 +20,7 @@ _CAP_PX = (
     48  # resolution of cached outlines: near the working resolution, so that warps neither blur nor alias
 )
 
+_UNSEEN = 0.006  # a third of a px at the working resolution
 
 BODY = 0.72
 """Radius, in pitches, at which the dots of a matrix join into one body."""
@@ -72,10 +74,16 @@ def strokes(face: Strokes, char: str) -> tuple[Points, ...]:
 
 
 @lru_cache(maxsize=20_000)
-def joined(face: Strokes, char: str) -> tuple[Points, tuple[int, ...]]:
-    """Points [k, 2] of all strokes in one array, and where each but the first begins; lone points twice."""
-    lines = [np.repeat(p, 2, axis=0) if len(p) == 1 else p for p in strokes(face, char)]
-    return np.concatenate(lines), tuple(np.cumsum([len(line) for line in lines])[:-1].tolist())
+def joined(face: Strokes, char: str) -> tuple[Points, tuple[slice, ...]]:
+    """Points [k, 2] of all strokes in one array, but those that no eye misses; each stroke's part of it."""
+    lines = [np.repeat(p, 2, axis=0) if len(p) == 1 else _simplified(p) for p in strokes(face, char)]
+    ends = np.cumsum([len(line) for line in lines]).tolist()
+    return np.concatenate(lines), tuple(slice(a, b) for a, b in itertools.pairwise([0, *ends]))
+
+
+def _simplified(line: Points) -> Points:
+    kept = cv2.approxPolyDP(line.astype(np.float32), _UNSEEN, closed=False)
+    return np.asarray(kept, np.float64).reshape(-1, 2)
 
 
 @lru_cache(maxsize=20_000)
@@ -125,7 +133,16 @@ def _missing(char: str) -> float:
     raise KeyError(char)
 
 
-def transform(points: Points, matrix: NDArray[np.float64]) -> Points:
-    """Apply a [3, 3] matrix to points [k, 2]."""
-    moved = cv2.transform(points.reshape(1, -1, 2), matrix[:2])
-    return np.asarray(moved, np.float64).reshape(-1, 2)
+def placed(face: Face, chars: str, matrices: NDArray[np.float64]) -> Points:
+    """Corners [n, 4, 2] of the characters' boxes after their matrices [n, 3, 3]."""
+    moved = np.array([corners(face, char) for char in chars]) @ matrices.transpose(0, 2, 1)
+    return np.asarray(moved[:, :, :2] / moved[:, :, 2:], np.float64)
+
+
+def scales(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How long a cap height is after each matrix [n, 3, 3], in the mean of both directions."""
+    m = matrices / matrices[:, 2:, 2:]
+    along = m[:, :2, 0] - m[:, :2, 2] * m[:, 2:, 0]
+    down = m[:, :2, 1] - m[:, :2, 2] * m[:, 2:, 1]
+    areas = along[:, 0] * down[:, 1] - along[:, 1] * down[:, 0]
+    return np.asarray(np.sqrt(np.abs(areas)), np.float64)

@@ -1,5 +1,6 @@
 """What is marked: the surface's own relief and tone, cut from tiles that are made once."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +12,12 @@ from serialread.errors import ImageError, RecipeError
 from serialread.imaging.loading import load_image
 from serialread.recipe.data import SurfaceKind, Surfaces
 from serialread.records import Floats
-from serialread.synth.chance import weighted
+from serialread.synth.chance import below, one_of, weighted, within
+from serialread.synth.fields import blurred, shrunk
 
-_TILE = (384, 1024)  # px at the working scale; large enough that two crops rarely show the same spot
+# px at the working scale; large enough that two crops rarely show the same spot, and no power of two wide:
+# rows a page of memory apart would fall into the same lines of the processor's cache
+_TILE = (384, 1000)
 _TILES = 4  # per kind
 _GRAINED = frozenset(("brushed", "milled", "turned", "ground"))
 _PATCHY = {"scale": (0.05, 0.3), "scene": (0.1, 0.6)}
@@ -41,21 +45,25 @@ class Surface:
 
 
 def draw_surface(
-    weights: dict[SurfaceKind, float], knobs: Surfaces, size: tuple[int, int], rng: np.random.Generator
+    weights: dict[SurfaceKind, float],
+    knobs: Surfaces,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    step: int = 1,
 ) -> Surface:
-    """Cut a patch of ``size`` from a random surface."""
+    """Cut a patch of ``size`` from a random surface; of its px, each takes ``step`` by ``step``."""
     kinds = sorted(weights)
     kind = kinds[weighted([weights[k] for k in kinds], rng)]
-    relief, gloss = _tile(kind, int(rng.integers(_TILES)))
+    relief, gloss = _tile(kind, below(_TILES, rng), step)
     turn = _turn(kind, rng)
     patch = _cut(relief, size, _scale(kind, rng), turn, rng)
     if kind == "photograph":
         return Surface(kind, patch, _photographed(knobs.photographs, size, rng), gloss)
-    tone = 1 + np.float32(rng.uniform(0.0, 0.12)) * _coarse(_tones("cast", 0), size, 0.4, rng)
+    tone = 1 + np.float32(within((0.0, 0.12), rng)) * _coarse(_tones("cast", 0), size, 0.4 * step, rng)
     if kind in _PATCHY:
-        tone = tone + np.float32(rng.uniform(*_PATCHY[kind])) * _cut(_tones(kind, 1), size, 1.0, 0.0, rng)
+        tone = tone + np.float32(within(_PATCHY[kind], rng)) * _cut(_tones(kind, 1), size, step, 0.0, rng)
     if rng.random() < knobs.stain_share:
-        tone = tone * _stains(size, rng)
+        tone = tone * _stains(size, step, rng)
     if rng.random() < knobs.scratch_share:
         patch = patch + _scratches(size, rng)
     return Surface(kind, patch, tone.astype(np.float32), gloss, -turn if kind in _GRAINED else None)
@@ -65,7 +73,7 @@ def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np
     """A turned and scaled part of a tile, as float32 [H, W]."""
     rows, columns = size
     c, s = np.cos(turn) * scale, np.sin(turn) * scale
-    x, y = rng.uniform(0, _TILE[1]), rng.uniform(0, _TILE[0])
+    x, y = within((0, tile.shape[1]), rng), within((0, tile.shape[0]), rng)
     matrix = np.array([[c, -s, x], [s, c, y]], np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
@@ -80,19 +88,28 @@ def _coarse(tile: Floats, size: tuple[int, int], scale: float, rng: np.random.Ge
 
 
 def _scale(kind: str, rng: np.random.Generator) -> float:
-    return float(np.exp(rng.uniform(-0.7, 0.5)))
+    return math.exp(within((-0.7, 0.5), rng))
 
 
 def _turn(kind: str, rng: np.random.Generator) -> float:
     """Direction of the surface's grain: mostly along or across the code."""
     if rng.random() < 0.7:
-        return float(np.pi / 2 * rng.integers(4) + rng.normal(0, 0.06))
-    return float(rng.uniform(0, 2 * np.pi))
+        return math.pi / 2 * below(4, rng) + 0.06 * rng.standard_normal()
+    return within((0, 2 * math.pi), rng)
 
 
-@lru_cache(maxsize=64)
-def _tile(kind: str, number: int) -> tuple[Floats, float]:
+@lru_cache(maxsize=128)
+def _tile(kind: str, number: int, step: int = 1) -> tuple[Floats, float]:
     """One tile of a kind and its gloss; the same everywhere and for ever."""
+    relief, gloss = _made(kind, number) if step == 1 else _tile(kind, number)
+    if step > 1:
+        relief = shrunk(relief, (relief.shape[0] // step, relief.shape[1] // step))
+    slopes = np.gradient(relief)
+    steep = np.float32(np.sqrt(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) + 1e-6)
+    return ((relief - relief.mean()) / steep).astype(np.float32), gloss
+
+
+def _made(kind: str, number: int) -> tuple[Floats, float]:
     rng = np.random.default_rng([sum(kind.encode()), number])
     noise = rng.standard_normal(_TILE, np.float32)
     match kind:
@@ -132,9 +149,7 @@ def _tile(kind: str, number: int) -> tuple[Floats, float]:
             relief, gloss = _octaves(rng, (0.7, 6), (1, 0.5)), 0.05
         case _:
             relief, gloss = _scene(rng), 0.2
-    slopes = np.gradient(relief)
-    steep = np.float32(np.sqrt(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) + 1e-6)
-    return ((relief - relief.mean()) / steep).astype(np.float32), gloss
+    return relief, gloss
 
 
 @lru_cache(maxsize=8)
@@ -144,7 +159,8 @@ def _tones(kind: str, number: int) -> Floats:
 
 
 def _blur(field: Floats, spread: float, across: float | None = None) -> Floats:
-    return np.asarray(cv2.GaussianBlur(field, (0, 0), spread, sigmaY=across or spread), np.float32)
+    size = tuple(2 * math.ceil(3 * s) + 1 for s in (spread, across or spread))
+    return np.asarray(cv2.GaussianBlur(field, size, spread, sigmaY=across or spread), np.float32)
 
 
 def _unit(field: Floats) -> Floats:
@@ -189,34 +205,34 @@ def _scene(rng: np.random.Generator) -> Floats:
     return flat.astype(np.float32) + 0.15 * _octaves(rng, (1.0,), (1,))
 
 
-def _stains(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _stains(size: tuple[int, int], step: int, rng: np.random.Generator) -> Floats:
     """Rust, oil, dirt: soft-edged patches that darken, sometimes brighten."""
-    field = _coarse(_tile("cast", 2)[0], size, rng.uniform(0.15, 0.5), rng)
+    field = _coarse(_tile("cast", 2)[0], size, step * within((0.15, 0.5), rng), rng)
     steep = 4 / (float(cv2.meanStdDev(field)[1][0, 0]) + 1e-6)
-    edge = np.float32(4 * rng.uniform(-0.5, 1.2))
+    edge = np.float32(4 * within((-0.5, 1.2), rng))
     cover = 1 / (1 + cv2.exp(np.clip(edge - field * np.float32(steep), -20, 20)))
-    depth = rng.uniform(0.1, 0.45) * (1 if rng.random() < 0.8 else -0.6)
+    depth = within((0.1, 0.45), rng) * (1 if rng.random() < 0.8 else -0.6)
     return np.asarray(1 - np.float32(depth) * cover, np.float32)
 
 
 def _scratches(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     field = np.zeros(size, np.float32)
-    for _ in range(int(rng.integers(1, 7))):
+    for _ in range(1 + below(6, rng)):
         (x0, x1), (y0, y1) = rng.uniform(-20, size[1] + 20, 2), rng.uniform(-20, size[0] + 20, 2)
-        cv2.line(field, (int(x0), int(y0)), (int(x1), int(y1)), float(rng.uniform(-2.5, 1.5)), 1)
-    return np.asarray(_blur(field, 0.7) * np.float32(1.5), np.float32)
+        cv2.line(field, (int(x0), int(y0)), (int(x1), int(y1)), within((-2.5, 1.5), rng), 1)
+    return blurred(field, 0.7) * np.float32(1.5)
 
 
 def _photographed(folders: tuple[Path, ...], size: tuple[int, int], rng: np.random.Generator) -> Floats:
     """The tone of a random part of a surface photograph, float32 ``size``, around 1."""
     pictures = _photographs(folders)
-    picture = pictures[rng.integers(len(pictures))]
+    picture = one_of(pictures, rng)
     rows, columns = size
     most = min(picture.shape[0] / rows, picture.shape[1] / columns)
-    scale = most * rng.uniform(0.3, 1.0)
+    scale = most * within((0.3, 1.0), rng)
     high, wide = max(int(rows * scale), 4), max(int(columns * scale), 4)
-    top = int(rng.integers(max(picture.shape[0] - high, 0) + 1))
-    left = int(rng.integers(max(picture.shape[1] - wide, 0) + 1))
+    top = below(max(picture.shape[0] - high, 0) + 1, rng)
+    left = below(max(picture.shape[1] - wide, 0) + 1, rng)
     part = picture[top : top + high, left : left + wide][:, :: 1 if rng.random() < 0.5 else -1]
     way = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(part, (columns, rows), interpolation=way), np.float32)

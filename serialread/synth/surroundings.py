@@ -5,14 +5,16 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from serialread.synth.chance import below, within
 from serialread.synth.drawing import Mark
-from serialread.synth.exposure import Shaded, blurred, within_range
+from serialread.synth.exposure import Shaded, within_range
+from serialread.synth.fields import blurred
 
 
 def overprinted(shaded: Shaded, printed: Mark, rng: np.random.Generator) -> Shaded:
     """Print a part of the code beside the part that is already marked."""
-    coverage = blurred(printed.coverage, float(rng.uniform(0.4, 0.9)))
-    contrast = float(rng.uniform(0.12, 0.7))
+    coverage = blurred(printed.coverage, within((0.4, 0.9), rng))
+    contrast = within((0.12, 0.7), rng)
     tone = contrast if rng.random() < 0.3 else -contrast
     print_ = np.float32(tone) * coverage
     parameters = {**shaded.parameters, "printed": round(tone, 3)}
@@ -25,14 +27,14 @@ def overprinted(shaded: Shaded, printed: Mark, rng: np.random.Generator) -> Shad
 def ended(shaded: Shaded, mark: Mark, rng: np.random.Generator) -> Shaded:
     """Let the part end beside, over or under the code: what lies beyond has another, even tone."""
     free = _free(mark)
-    side = int(rng.integers(4))
-    reach = int(free[side] * rng.uniform(0.2, 0.8))
+    side = below(4, rng)
+    reach = int(free[side] * within((0.2, 0.8), rng))
     if reach < 2:
         return shaded
     beyond = np.zeros(mark.owners.shape, np.float32)
     beyond[(np.s_[:, :reach], np.s_[:, -reach:], np.s_[:reach], np.s_[-reach:])[side]] = 1
-    beyond = blurred(beyond, float(rng.uniform(0.5, 2.5)))
-    tone = np.float32(rng.uniform(0.0, 0.35) if rng.random() < 0.75 else rng.uniform(0.6, 1.0))
+    beyond = blurred(beyond, within((0.5, 2.5), rng))
+    tone = np.float32(within((0.0, 0.35), rng) if rng.random() < 0.75 else within((0.6, 1.0), rng))
     pixels = shaded.pixels + beyond * (tone - shaded.pixels)
     return replace(shaded, pixels=pixels, parameters={**shaded.parameters, "edge": side})
 
@@ -41,19 +43,19 @@ def drilled(shaded: Shaded, mark: Mark, rng: np.random.Generator) -> Shaded:
     """Put a hole or a screw's head beside the code, as far as the margin shows it."""
     free = _free(mark)
     rows, columns = mark.owners.shape
-    side = int(rng.integers(4))
-    shown = free[side] * rng.uniform(0.4, 0.95)
+    side = below(4, rng)
+    shown = free[side] * within((0.4, 0.95), rng)
     if shown < 4:
         return shaded
-    radius = max(rng.uniform(0.15, 0.5) * rows, 0.6 * shown)
-    x, y = rng.uniform(0, columns), rng.uniform(0.2, 0.8) * rows
+    radius = max(within((0.15, 0.5), rng) * rows, 0.6 * shown)
+    x, y = within((0, columns), rng), within((0.2, 0.8), rng) * rows
     x = (shown - radius, columns - shown + radius, x, x)[side]
     y = (y, y, shown - radius, rows - shown + radius)[side]
     inside, ring = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
     place = (round(x * 16), round(y * 16))
     cv2.circle(inside, place, round(radius * 16), 1.0, cv2.FILLED, cv2.LINE_AA, 4)
-    cv2.circle(ring, place, round(radius * 16), float(rng.uniform(-0.4, 0.5)), 2, cv2.LINE_AA, 4)
-    tone = np.float32(rng.uniform(0.0, 0.2) if rng.random() < 0.7 else rng.uniform(0.4, 0.9))
+    cv2.circle(ring, place, round(radius * 16), within((-0.4, 0.5), rng), 2, cv2.LINE_AA, 4)
+    tone = np.float32(within((0.0, 0.2), rng) if rng.random() < 0.7 else within((0.4, 0.9), rng))
     pixels = shaded.pixels + blurred(inside, 0.8) * (tone - shaded.pixels) + blurred(ring, 0.8)
     return replace(shaded, pixels=pixels, parameters={**shaded.parameters, "hole": side})
 

@@ -6,7 +6,7 @@ import string
 import numpy as np
 
 from serialread.recipe.data import Texts
-from serialread.synth.chance import weighted
+from serialread.synth.chance import below, one_of, weighted, within
 
 _SEPARATORS = "--./"
 _SYMBOLS = "-./()+:,#&*<>=_\"'%"
@@ -22,13 +22,13 @@ def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
     kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
     letters = _UNAMBIGUOUS if rng.random() < texts.unambiguous_share else string.ascii_lowercase
     if kind == 2:
-        return _fit(from_pattern(texts.patterns[rng.integers(len(texts.patterns))], rng, letters), longest)
+        return _fit(from_pattern(one_of(texts.patterns, rng), rng, letters), longest)
     length = _length(texts, longest, rng)
     match kind:
         case 0:
             text = _drawn(string.digits, length, texts, rng)
         case 1:
-            text = _letters_and_digits(length, 1 - rng.uniform(0.15, 0.5), letters, texts, rng).upper()
+            text = _letters_and_digits(length, 1 - within((0.15, 0.5), rng), letters, texts, rng).upper()
         case _:
             text = _arbitrary(length, letters, texts, rng)
     if kind != 0 and rng.random() < texts.confusable_share:
@@ -52,7 +52,7 @@ def from_pattern(pattern: str, rng: np.random.Generator, letters: str = string.a
             out.append(next(rest, ""))
         elif char == "{":
             choices = "".join(iter(lambda: next(rest, "}"), "}")).split("|")
-            out.append(from_pattern(choices[rng.integers(len(choices))], rng, letters))
+            out.append(from_pattern(one_of(choices, rng), rng, letters))
         else:
             out.append(_fill(char, letters, rng))
     return "".join(out)
@@ -65,23 +65,19 @@ def _fill(char: str, letters: str, rng: np.random.Generator) -> str:
         "*": string.digits + letters.upper(),
         "_": letters,
     }.get(char)
-    return _pick(pool, rng) if pool else char
-
-
-def _pick(pool: str, rng: np.random.Generator) -> str:
-    return pool[rng.integers(len(pool))]
+    return one_of(pool, rng) if pool else char
 
 
 def _length(texts: Texts, longest: int, rng: np.random.Generator) -> int:
     if rng.random() < texts.long_share:
-        return int(rng.integers(1, longest + 1))
+        return 1 + below(longest, rng)
     return weighted(texts.lengths[:longest], rng) + 1
 
 
 def _arbitrary(length: int, letters: str, texts: Texts, rng: np.random.Generator) -> str:
     """Letters and digits in one style: small, Capitalised, CAPITALS, MixedCase."""
     style = weighted(texts.styles, rng)
-    digits = texts.digit_shares[rng.integers(len(texts.digit_shares))]
+    digits = one_of(texts.digit_shares, rng)
     text = _letters_and_digits(length, digits, letters, texts, rng)
     if style == 3:
         return "".join(c.upper() if rng.random() < 0.5 else c for c in text)
@@ -91,14 +87,14 @@ def _arbitrary(length: int, letters: str, texts: Texts, rng: np.random.Generator
 def _letters_and_digits(
     length: int, digits: float, letters: str, texts: Texts, rng: np.random.Generator
 ) -> str:
-    places = rng.random(length) < digits
+    places = (rng.random(length) < digits).tolist()
     return "".join(_drawn(string.digits if digit else letters, 1, texts, rng) for digit in places)
 
 
 def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> str:
     """Characters of a pool, evenly or by the recipe's weights."""
     if not texts.frequencies:
-        return "".join(_pick(pool, rng) for _ in range(length))
+        return "".join(one_of(pool, rng) for _ in range(length))
     weights = tuple(texts.frequencies.get(c, 0.0) for c in pool)
     if sum(weights) <= 0:
         weights = (1.0,) * len(pool)
@@ -112,22 +108,22 @@ def _confused(text: str, rng: np.random.Generator) -> str:
 
 def _lookalike(char: str, rng: np.random.Generator) -> str:
     groups = [g for g in _ALIKE if char in g]
-    return _pick(groups[rng.integers(len(groups))], rng) if groups else char
+    return one_of(one_of(groups, rng), rng) if groups else char
 
 
 def _with_symbol(text: str, rng: np.random.Generator) -> str:
     """Separators between groups, or a symbol anywhere, in the place of a character."""
     chars = list(text)
     pool = (_SEPARATORS, _SYMBOLS, _RARE)[weighted((0.6, 0.3, 0.1), rng)]
-    symbol = _pick(pool, rng)
-    for place in rng.choice(len(chars), size=min(int(rng.integers(1, 4)), len(chars) - 1), replace=False):
-        chars[place] = symbol if rng.random() < 0.8 else _pick(pool, rng)
+    symbol = one_of(pool, rng)
+    for place in rng.choice(len(chars), size=min(1 + below(3, rng), len(chars) - 1), replace=False):
+        chars[place] = symbol if rng.random() < 0.8 else one_of(pool, rng)
     return "".join(chars)
 
 
 def _with_gaps(text: str, rng: np.random.Generator) -> str:
     places = sorted(
-        rng.choice(np.arange(1, len(text)), size=min(int(rng.integers(1, 4)), len(text) - 1), replace=False)
+        rng.choice(np.arange(1, len(text)), size=min(1 + below(3, rng), len(text) - 1), replace=False)
     )
     bounds = [0, *places, len(text)]
     return " ".join(text[a:b] for a, b in itertools.pairwise(bounds))

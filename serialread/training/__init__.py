@@ -1,6 +1,16 @@
 """Training: batches and augmentation, the loop, and how well a network reads."""
 
-from serialread.training.evaluation import Evaluation, Examination, evaluate, examine
+from serialread.training.evaluation import Evaluation, Examination, Seeing, card_of, evaluate, examine
 from serialread.training.loop import Progress, stop_by_signal, train
 
-__all__ = ["Evaluation", "Examination", "Progress", "evaluate", "examine", "stop_by_signal", "train"]
+__all__ = [
+    "Evaluation",
+    "Examination",
+    "Progress",
+    "Seeing",
+    "card_of",
+    "evaluate",
+    "examine",
+    "stop_by_signal",
+    "train",
+]

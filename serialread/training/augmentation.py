@@ -1,23 +1,42 @@
 """How a sample may look on another day: moved, lit, inverted, noisy; its masks move along."""
 
+from typing import assert_never
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.recipe.training import Augmentation
+from serialread.recipe.training import AbinetAugmentation, AnyAugmentation, Augmentation, RandomAugmentation
 from serialread.records import Floats, Pixels, Sample
+from serialread.training.augmentation_paper import abinet, random_groups
 
 
-def augment(sample: Sample, knobs: Augmentation, rng: np.random.Generator) -> Sample:
-    """Draw a variant of a sample; the size stays, and no character leaves the crop."""
+def augment(sample: Sample, knobs: AnyAugmentation, rng: np.random.Generator) -> Sample:
+    """Draw a variant of a sample; the size stays."""
     pixels, glyphs = sample.pixels, sample.glyphs
+    match knobs:
+        case Augmentation():
+            pixels, glyphs = _mild(pixels, glyphs, knobs, rng)
+        case AbinetAugmentation():
+            pixels, glyphs = abinet(pixels, glyphs, knobs, rng)
+        case RandomAugmentation():
+            pixels, glyphs = random_groups(pixels, glyphs, knobs, rng)
+        case _:
+            assert_never(knobs)
+    return Sample(pixels, sample.text, glyphs, sample.origin)
+
+
+def _mild(
+    pixels: Pixels, glyphs: Pixels | None, knobs: Augmentation, rng: np.random.Generator
+) -> tuple[Pixels, Pixels | None]:
+    """No character leaves the crop."""
     if rng.random() < knobs.probability:
         pixels, glyphs = _moved(pixels, glyphs, knobs, rng)
     if rng.random() < knobs.probability:
         pixels = _lit(pixels, knobs, rng)
     if rng.random() < knobs.invert:
         pixels = (255 - pixels).astype(np.uint8)
-    return Sample(pixels, sample.text, glyphs, sample.origin)
+    return pixels, glyphs
 
 
 def _moved(

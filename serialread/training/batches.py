@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple, overload
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,10 +16,11 @@ from torch import Tensor
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.errors import SerialreadError, StoreError
 from serialread.imaging import to_array
+from serialread.imaging.masks import COLUMN_PX, owners, placed, text_mask
 from serialread.model import SLOTS, Targets
 from serialread.recipe import CropGeometry
-from serialread.recipe.training import Augmentation
-from serialread.records import Pixels, Sample
+from serialread.recipe.training import TrainingRecipe
+from serialread.records import Sample
 from serialread.training.augmentation import augment
 
 
@@ -110,47 +110,46 @@ class Batches(torch.utils.data.Dataset[Batch]):
     """Batch k of a run, augmented; can be handed to worker processes."""
 
     def __init__(
-        self,
-        samples: Sequence[Sample],
-        plan: Plan,
-        geometry: CropGeometry,
-        alphabet: Alphabet,
-        knobs: Augmentation,
+        self, samples: Sequence[Sample], plan: Plan, recipe: TrainingRecipe, alphabet: Alphabet
     ) -> None:
-        self.samples, self.plan, self.geometry, self.alphabet, self.knobs = (
-            samples,
-            plan,
-            geometry,
-            alphabet,
-            knobs,
-        )
+        self.samples, self.plan, self.recipe, self.alphabet = samples, plan, recipe, alphabet
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step."""
-        bucket, numbers = self.plan.at(step)
+        recipe, (bucket, numbers) = self.recipe, self.plan.at(step)
         epoch = step // self.plan.per_epoch
         drawn = []
         for place, number in enumerate(numbers):
             rng = np.random.default_rng(
                 [self.plan.seed, epoch, int(number), place if len(numbers) > len(self.samples) else 0]
             )
-            drawn.append(augment(self.samples[int(number)], self.knobs, rng))
-        return collate(drawn, bucket, self.geometry, self.alphabet)
+            seen = self.samples[int(number)]
+            masks = text_mask(
+                seen.pixels, recipe.masks, seen.glyphs
+            )  # before augmentation, which moves it along
+            drawn.append(
+                augment(Sample(seen.pixels, seen.text, masks, seen.origin), recipe.augmentation, rng)
+            )
+        return collate(drawn, bucket, recipe, self.alphabet, exact=recipe.masks.kind == "rendered")
 
 
-def collate(samples: Sequence[Sample], bucket: int, geometry: CropGeometry, alphabet: Alphabet) -> Batch:
-    """Turn samples of one bucket into the arrays of a step."""
-    shape = (len(samples), geometry.height // 2, bucket // 2)
+def collate(
+    samples: Sequence[Sample], bucket: int, recipe: TrainingRecipe, alphabet: Alphabet, *, exact: bool = True
+) -> Batch:
+    """Arrays of a step, of samples of one bucket; without ``exact`` masks tell text from ground alone."""
+    geometry, step = recipe.geometry, recipe.network.composed().mask_step
+    shape = (len(samples), geometry.height // step, bucket // step)
     crops = np.zeros((len(samples), 1, geometry.height, bucket), np.float32)
     classes = np.zeros((len(samples), SLOTS), np.int64)
-    pixels, columns = np.zeros(shape, np.uint8), np.zeros((len(samples), bucket // 4), np.int64)
+    pixels, columns = np.zeros(shape, np.uint8), np.zeros((len(samples), bucket // COLUMN_PX), np.int64)
     for i, sample in enumerate(samples):
         crops[i] = to_array(sample.pixels, geometry)
         classes[i, : len(sample.text)] = alphabet.encode(sample.text)
         if sample.glyphs is not None:
-            masks = _masks(sample.glyphs, bucket, geometry)
-            pixels[i] = masks.reshape(shape[1], 2, shape[2], 2).max((1, 3))
-            columns[i] = owners(masks, len(sample.text))
+            masks = placed(sample.glyphs, geometry)
+            pixels[i] = masks.reshape(shape[1], step, shape[2], step).max((1, 3))
+            columns[i] = owners(masks, len(sample.text) if exact else 0)
+    shown = torch.tensor([sample.glyphs is not None for sample in samples])
     return Batch(
         torch.from_numpy(crops),
         Targets(
@@ -158,34 +157,7 @@ def collate(samples: Sequence[Sample], bucket: int, geometry: CropGeometry, alph
             lengths=torch.tensor([len(sample.text) for sample in samples]),
             pixels=torch.from_numpy(pixels),
             columns=torch.from_numpy(columns),
-            known=torch.tensor([sample.glyphs is not None for sample in samples]),
+            known=shown if exact else torch.zeros_like(shown),
+            shown=shown,
         ),
     )
-
-
-def _masks(glyphs: Pixels, bucket: int, geometry: CropGeometry) -> Pixels:
-    """Masks where ``to_array`` puts the pixels: scaled to the network's height, padded to the bucket."""
-    height, width = glyphs.shape
-    wanted = min(max(round(width * geometry.height / height), 8), geometry.widths[-1])
-    if (height, width) != (geometry.height, wanted):
-        size = (wanted, geometry.height)
-        glyphs = cv2.resize(glyphs, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
-    padded = np.zeros((geometry.height, bucket), np.uint8)
-    padded[:, :wanted] = glyphs
-    return padded
-
-
-def owners(masks: Pixels, characters: int) -> NDArray[np.int64]:
-    """Character id of every column of four px [N]: who reaches into it, the nearest if several do."""
-    width = masks.shape[1]
-    if characters == 0:
-        return np.zeros(width // 4, np.int64)
-    present: NDArray[np.bool_] = np.zeros((characters + 1, width), np.bool_)
-    present[np.minimum(masks, characters), np.arange(width)[None]] = True
-    seen: NDArray[np.bool_] = present[1:]
-    left, right = seen.argmax(1), width - 1 - seen[:, ::-1].argmax(1)  # [n]
-    start = np.arange(0, width, 4)
-    visible = np.asarray(seen.any(1))
-    reaches = (right[:, None] >= start) & (left[:, None] <= start + 3) & visible[:, None]  # [n, N]
-    far = np.where(reaches, np.abs(start + 1.5 - (left + right)[:, None] / 2), np.inf)
-    return np.where(reaches.any(0), far.argmin(0) + 1, 0)

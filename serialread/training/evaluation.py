@@ -1,23 +1,54 @@
-"""How well a network reads labelled samples, and whether its glyph attention takes part in it.
+"""How well a network in torch reads labelled samples, and whether its glyph attention takes part in it.
 
-Shapes: B crops, T slots, N columns, D channels.
+Shapes: B crops, T slots, D channels.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from serialread import checkpoint, scoring
+from serialread import checkpoint, measuring, scoring
 from serialread.codes import Alphabet
-from serialread.model import Recognizer, Targets, View
-from serialread.model.pseudo_labels import from_masks
-from serialread.recipe import CropGeometry
-from serialread.records import Sample
-from serialread.training.batches import Batch, collate
+from serialread.engine import ModelCard
+from serialread.model import Recognizer
+from serialread.recipe import TrainingRecipe, recipe_id
+from serialread.records import Floats, Sample
+
+BATCH = 128
+
+
+class Seeing:
+    """A network as ``measuring`` sees a model; notes how its gates stand.
+
+    Attributes:
+        card: its alphabet and geometry.
+        gates: mean z of each slot of every crop so far [T, levels], 1 where only the glimpse counts.
+    """
+
+    def __init__(
+        self, model: Recognizer, card: ModelCard, *, zero_glyphs: bool = False, bf16: bool = False
+    ) -> None:
+        self.model, self.card, self.zero_glyphs, self.bf16 = model.eval(), card, zero_glyphs, bf16
+        self.gates: list[Floats] = []
+
+    def run(self, batch: Floats) -> tuple[Floats, ...]:
+        """Log-probabilities [B, T, C], attention [B, T, N] and, of SIGA, glyph maps [B, T, h, N]."""
+        crops = torch.from_numpy(batch)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            view = self.model.read(crops, zero_glyphs=self.zero_glyphs)
+        if view.gates:
+            self.gates += list(torch.stack([z.float().mean(-1) for z in view.gates], -1).numpy())
+        scores = view.scores.float().log_softmax(-1).numpy()
+        maps = () if view.maps is None else (view.maps.softmax(1)[:, 1:].numpy(),)
+        return scores, view.alpha.float().numpy(), *maps
+
+
+def card_of(recipe: TrainingRecipe, model_id: str = "", steps: int = 0) -> ModelCard:
+    """What the model file of a recipe would say of itself."""
+    return ModelCard(model_id, Alphabet(recipe.alphabet), recipe.geometry, recipe_id(recipe), steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +73,7 @@ class Evaluation:
 def evaluate(
     model: Recognizer,
     samples: Sequence[Sample],
-    geometry: CropGeometry,
-    alphabet: Alphabet,
+    recipe: TrainingRecipe,
     *,
     zero_glyphs: bool = False,
     bf16: bool = False,
@@ -53,117 +83,67 @@ def evaluate(
     Args:
         model: the network, put into evaluation mode.
         samples: labelled crops.
-        geometry: height and buckets of the network.
-        alphabet: its classes.
+        recipe: of the network.
         zero_glyphs: blind the glyph features, to see what they are worth.
         bf16: the faster arithmetic of training.
     """
-    model.eval()
-    pairs: list[tuple[str, str]] = []
-    sums = torch.zeros(6, dtype=torch.float64)
-    for group, batch in _batches(samples, geometry, alphabet):
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            view = model.look(*model.trunk(batch.crops), zero_glyphs=zero_glyphs)
-            best = model.classifier(view.slots.reading).argmax(-1)
-        pairs += [(alphabet.decode(row), s.text) for row, s in zip(best.tolist(), group, strict=True)]
-        sums += _sums(view, batch.targets)
-    written, gate_1, gate_2, overlap, inside, drifted = sums.tolist()
-    count = max(written, 1.0)
+    seeing = Seeing(model, card_of(recipe), zero_glyphs=zero_glyphs, bf16=bf16)
+    cases = list(measuring.measure(seeing, samples, size=BATCH))
+    looking = measuring.Looking.of(cases)
     return Evaluation(
-        samples=len(pairs),
-        strict=scoring.Tally.of(pairs, scoring.strict).accuracy,
-        mpsc=scoring.Tally.of(pairs, scoring.mpsc).accuracy,
-        gates=(gate_1 / count, gate_2 / count),
-        glyph_iou=overlap / count,
-        attention_inside=inside / count,
-        drift=drifted / count,
+        samples=len(cases),
+        strict=scoring.ratio(sum(case.right("strict") for case in cases), len(cases)),
+        mpsc=scoring.ratio(sum(case.right("mpsc") for case in cases), len(cases)),
+        gates=_gates(seeing, cases),
+        glyph_iou=looking.glyph_iou,
+        attention_inside=looking.inside,
+        drift=looking.drift,
     )
+
+
+def _gates(seeing: Seeing, cases: Sequence[measuring.Case]) -> tuple[float, float]:
+    """Mean gate of each level over the characters of all cases; 1 of networks without gates."""
+    written = [z[: len(case.truth)] for z, case in zip(seeing.gates, cases, strict=False)]
+    if not sum(map(len, written)):
+        return 1.0, 1.0
+    fine, coarse = np.concatenate(written).mean(0).tolist()
+    return fine, coarse
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A network's measures, with and without its glyph features."""
+    """A trained network's measures, with and without its glyph features.
 
-    model_id: str
-    whole: Evaluation
-    blind: Evaluation
-    """With the glyph features zeroed: what the implicit attention reads alone, after learning with both."""
+    Attributes:
+        whole: as it is.
+        blind: with the glyph features zeroed: what the attention reads alone, after learning with both.
+        gates: mean gate z of each level, the finer first; 1 is glimpse alone.
+    """
 
-    def to_json(self) -> str:
-        """All measures as one JSON object."""
-        return json.dumps(
-            {"model_id": self.model_id, "whole": asdict(self.whole), "glyphs_zeroed": asdict(self.blind)}
-        )
+    whole: measuring.Measures
+    blind: measuring.Measures
+    gates: tuple[float, float]
+
+    def to_json(self) -> dict[str, object]:
+        """What is known beyond the whole's own measures, JSON by construction."""
+        return {"gates": self.gates, "glyphs_zeroed": asdict(self.blind.lines[0])}
 
     def to_text(self) -> str:
-        """All measures as lines for people."""
-        whole, blind = self.whole, self.blind
-        fine, coarse = whole.gates
-        return "\n".join(
-            [
-                f"{self.model_id} on {whole.samples} samples",
-                f"read exactly           {whole.strict:7.2%}   glyph features zeroed {blind.strict:7.2%}",
-                f"read by MPSC protocol  {whole.mpsc:7.2%}   glyph features zeroed {blind.mpsc:7.2%}",
-                f"mean gate z            {fine:7.3f} (fine) {coarse:.3f} (coarse); 1 is glimpse alone",
-                f"glyph-map overlap      {whole.glyph_iou:7.3f}",
-                f"attention inside       {whole.attention_inside:7.2%}",
-                f"attention drifted      {whole.drift:7.2%}",
-            ]
+        """The same as lines for people."""
+        fine, coarse = self.gates
+        blind = self.blind.lines[0]
+        zeroed = ", ".join(f"{name} {scoring.ratio(n, blind.crops):.2%}" for name, n in blind.right.items())
+        return (
+            f"mean gate z             {fine:.3f} (fine) {coarse:.3f} (coarse); 1 is glimpse alone\n"
+            f"glyph features zeroed   {zeroed}"
         )
 
 
-def examine(run: Path, samples: Sequence[Sample]) -> Examination:
+def examine(run: Path, stores: Sequence[Path]) -> Examination:
     """Measure the best network of a run, or one checkpoint, in 32-bit arithmetic."""
     saved = checkpoint.load(run)
-    model, geometry = saved.network(), saved.recipe.geometry
-    return Examination(
-        saved.model_id,
-        evaluate(model, samples, geometry, saved.alphabet),
-        evaluate(model, samples, geometry, saved.alphabet, zero_glyphs=True),
-    )
-
-
-def _batches(
-    samples: Sequence[Sample], geometry: CropGeometry, alphabet: Alphabet, size: int = 128
-) -> Iterator[tuple[list[Sample], Batch]]:
-    """Samples in batches of one bucket."""
-    waiting: dict[int, list[Sample]] = {}
-    for i in range(len(samples)):
-        sample = samples[i]
-        height, width = sample.pixels.shape
-        bucket = geometry.bucket(round(width * geometry.height / height))
-        group = waiting.setdefault(bucket, [])
-        group.append(sample)
-        if len(group) == size:
-            yield group, collate(waiting.pop(bucket), bucket, geometry, alphabet)
-    for bucket, group in waiting.items():
-        yield group, collate(group, bucket, geometry, alphabet)
-
-
-def _sums(view: View, targets: Targets) -> Tensor:
-    """Over the characters [6]: how many, gates z_1 and z_2, overlap of maps, attention inside, drift."""
-    place = torch.arange(1, view.alpha.shape[1] + 1)
-    written = (place <= targets.lengths[:, None]) & targets.known[:, None]  # [B, T]
-    own = targets.columns[:, None] == place[:, None]  # [B, T, N]
-    inside = (view.alpha * own).sum(-1)
-    drifted = ~own.gather(2, view.alpha.argmax(-1, keepdim=True)).squeeze(-1)
-    measures = [
-        torch.ones_like(inside),
-        view.gates[0].float().mean(-1),
-        view.gates[1].float().mean(-1),
-        _overlap(view.level_1.maps, targets),
-        inside,
-        drifted,
-    ]
-    return torch.stack([(m * written).sum().double() for m in measures])
-
-
-def _overlap(maps: Tensor, targets: Targets) -> Tensor:
-    """Intersection over union [B, T] of the drawn and the rendered cells of each character."""
-    slots = maps.shape[1] - 1
-    drawn = torch.nn.functional.one_hot(maps.argmax(1), slots + 1)[..., 1:].flatten(1, 2)  # [B, h * N, T]
-    true = torch.nn.functional.one_hot(from_masks(targets.pixels, maps.shape[2]), slots + 1)[..., 1:].flatten(
-        1, 2
-    )
-    both, either = (drawn & true).sum(1), (drawn | true).sum(1)
-    return both / either.clamp_min(1)
+    model, card = saved.network(), card_of(saved.recipe, saved.model_id, saved.steps)
+    seeing = Seeing(model, card)
+    whole = measuring.measures(seeing, stores)
+    blind = measuring.measures(Seeing(model, card, zero_glyphs=True), stores)
+    return Examination(whole, blind, _gates(seeing, whole.cases))

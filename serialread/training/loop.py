@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import torch
@@ -23,11 +23,13 @@ from serialread import checkpoint as checkpoints
 from serialread.checkpoint import Checkpoint
 from serialread.codes import Alphabet
 from serialread.errors import CheckpointError, RecipeError, StoreError
-from serialread.model import Recognizer
+from serialread.model import build
 from serialread.recipe import recipe_id
-from serialread.recipe.training import Optimisation, TrainingRecipe
+from serialread.recipe.training import Adadelta, Adam, AdamW, Optimisation, TrainingRecipe
 from serialread.records import Sample
+from serialread.store import Folded
 from serialread.training.batches import Batch, Batches, Joined, Plan, survey
+from serialread.training.beginning import take_given, take_over
 from serialread.training.evaluation import Evaluation, evaluate
 from serialread.training.replicas import Replicas
 
@@ -82,19 +84,23 @@ def train(
         CheckpointError: nothing to resume, or a run of another recipe; or a run that must not be overwritten.
         RecipeError: the loss is not finite any more.
     """
-    knobs, alphabet = recipe.optimisation, Alphabet()
+    knobs, alphabet = recipe.optimisation, Alphabet(recipe.alphabet)
+    if recipe.fold_case:
+        stores, valid = ([Folded(store, alphabet) for store in kept] for kept in (stores, valid))
     samples, held_out = _split(stores, valid, knobs.validation_limit)
     buckets = _surveyed(samples, recipe, alphabet, out)
     torch.manual_seed(recipe.seed)
     _keep_memory()
     if knobs.replicas > 1:
         torch.set_num_threads(1)
-    model = Recognizer(recipe.network, recipe.geometry, alphabet)
+    model = build(recipe.network, recipe.geometry, alphabet)
+    for given in recipe.pretrained:
+        take_given(model.get_submodule(given.part), given)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start_from is not None and not resume:
-        _take_over(model, start_from)
+        take_over(model, start_from)
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(_groups(model, knobs.decay), lr=knobs.rate, betas=(0.9, 0.98), fused=True)
+    optimiser = _optimiser(_groups(model, knobs.decay), knobs)
     start, best = 0, -1.0
     last, log = out / "last.pt", Log(out / "log.jsonl")
     if resume:
@@ -119,7 +125,7 @@ def train(
         return Checkpoint(recipe, alphabet, average.state_dict(), step)
 
     plan = Plan(buckets, knobs.batch, recipe.seed)
-    batches = Batches(samples, plan, recipe.geometry, alphabet, recipe.augmentation)
+    batches = Batches(samples, plan, recipe, alphabet)
     every = max(1, knobs.validate_crops // knobs.batch)
     saved, speed = time.monotonic(), Speed(knobs.batch)
     stop = stop or threading.Event()
@@ -136,7 +142,7 @@ def train(
         ended = stop.is_set() or step == knobs.steps
         validation = None
         if step % every == 0 or step == knobs.steps:
-            validation = evaluate(average, held_out, recipe.geometry, alphabet, bf16=knobs.bf16)
+            validation = evaluate(average, held_out, recipe, bf16=knobs.bf16)
             log.validated(step, validation)
             if validation.strict > best:
                 best = validation.strict
@@ -161,7 +167,7 @@ def _step(
     """Learn from one batch; returns the weighted loss terms."""
     parts = replicas.learn(batch, recipe, progress)
     if math.isfinite(sum(parts.values())):
-        nn.utils.clip_grad_norm_(replicas.model.parameters(), recipe.optimisation.clip)
+        nn.utils.clip_grad_norm_(replicas.model.parameters(), recipe.optimisation.clip or math.inf)
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.step()
@@ -169,17 +175,36 @@ def _step(
 
 
 def _rate(knobs: Optimisation, progress: float) -> float:
-    """Learning rate at a share of the run: a linear rise, then a cosine to zero."""
+    """Learning rate at a share of the run: a rise from a twentieth, then a cosine to the final rate."""
     if progress < knobs.warm_up:
-        return knobs.rate * (0.05 + 0.95 * progress / knobs.warm_up)
-    return knobs.rate * 0.5 * (1 + math.cos(math.pi * (progress - knobs.warm_up) / (1 - knobs.warm_up)))
+        share = progress / knobs.warm_up
+        if knobs.rise == "cosine":
+            share = 0.5 * (1 - math.cos(math.pi * share))
+        return knobs.rate * (0.05 + 0.95 * share)
+    wave = 0.5 * (1 + math.cos(math.pi * (progress - knobs.warm_up) / (1 - knobs.warm_up)))
+    return knobs.rate * (knobs.final + (1 - knobs.final) * wave)
+
+
+def _optimiser(groups: list[dict[str, Any]], knobs: Optimisation) -> torch.optim.Optimizer:
+    """What makes steps of gradients."""
+    rule = knobs.rule
+    match rule:
+        case AdamW():
+            return torch.optim.AdamW(groups, lr=knobs.rate, betas=rule.betas, eps=rule.eps, fused=True)
+        case Adam():
+            return torch.optim.Adam(groups, lr=knobs.rate, betas=rule.betas, eps=rule.eps, fused=True)
+        case Adadelta():
+            return torch.optim.Adadelta(groups, lr=knobs.rate, rho=rule.rho, eps=rule.eps)
+        case _:
+            assert_never(rule)
 
 
 def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
     """Parameters in two groups: matrices and kernels decay; biases, norms and embeddings do not."""
-    decayed = [p for name, p in model.named_parameters() if p.ndim >= 2 and name.endswith("weight")]
+    learned = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    decayed = [p for name, p in learned if p.ndim >= 2 and name.endswith("weight")]
     chosen = {id(p) for p in decayed}
-    free = [p for p in model.parameters() if id(p) not in chosen]
+    free = [p for _, p in learned if id(p) not in chosen]
     return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
 
 
@@ -290,15 +315,6 @@ def _restore(
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["random"])
     return state["step"], state["best"]
-
-
-def _take_over(model: nn.Module, path: Path) -> None:
-    """Start with another network's weights; parts that it lacks, or has in another shape, start afresh."""
-    own, given = model.state_dict(), checkpoints.load(path).weights
-    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
-    if not fitting:
-        raise CheckpointError(f"{path}: no part fits this recipe's network. Name a checkpoint of its family.")
-    model.load_state_dict(fitting, strict=False)
 
 
 def _worst(parts: dict[str, float]) -> str:

@@ -58,7 +58,7 @@ def _learn(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress: fl
     model.train()
     # Threads share one cache of casts, and whoever ends first empties it: sums would change their order.
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimisation.bf16, cache_enabled=False):
-        view = model.learn(batch.crops)
+        view = model.learn(batch.crops, batch.targets.classes)
     parts = terms(view, batch.targets, recipe.losses, progress)
     total = torch.stack(list(parts.values())).sum()
     model.zero_grad(set_to_none=True)

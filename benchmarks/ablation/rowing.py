@@ -1,0 +1,151 @@
+"""One row of a study: train it from the common trunk, measure it everywhere, keep one JSON."""
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from serialread import checkpoint, measuring
+from serialread.model import describe
+from serialread.recipe import TrainingRecipe, load, recipe_id
+from serialread.records import Sample
+from serialread.training import Seeing, card_of, train
+
+ROWS = Path(__file__).parent / "rows"
+MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
+SCENES = ("iiit5k_digits", "icdar15_digits")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long every row learns; rows of one study share all of it."""
+
+    crops: int
+    minutes: float
+    batch: int | None = None
+    replicas: int | None = None
+
+    def given_to(self, recipe: TrainingRecipe, seed: int) -> TrainingRecipe:
+        """The recipe with this budget; it validates once, at its end."""
+        knobs: dict[str, Any] = {"crops": self.crops, "validate_crops": self.crops}
+        for name in ("batch", "replicas"):
+            if (value := getattr(self, name)) is not None:
+                knobs[name] = value
+        optimisation = recipe.optimisation.model_copy(update=knobs)
+        return recipe.model_copy(update={"seed": seed, "optimisation": optimisation})
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What every row is measured on, by name: places with labelled crops."""
+
+    places: dict[str, tuple[Path, ...]]
+
+    @classmethod
+    def of(cls, seen: Path | None, unseen: Path | None, real: Path | None) -> "Grounds":
+        """Held-out stores of typefaces seen and unseen in training, and the pooled real sets."""
+        found = {"seen": (seen,), "unseen": (unseen,)}
+        if real is not None:
+            found["marks"] = tuple(real / name for name in MARKS)
+            found["scenes"] = tuple(real / name for name in SCENES)
+        return cls({name: tuple(p for p in paths if p) for name, paths in found.items() if any(paths)})
+
+
+def recipe_of(row: str) -> TrainingRecipe:
+    """The recipe of a row's file."""
+    return load(ROWS / f"{row}.toml", TrainingRecipe)
+
+
+def learned(
+    recipe: TrainingRecipe, data: Sequence[Sample], folder: Path, start: Path | None, minutes: float
+) -> tuple[int, float]:
+    """Train until the steps or the minutes are over, going on with what is there; steps and crops/s."""
+    stop, started, last = threading.Event(), time.monotonic(), folder / "last.pt"
+    steps, speeds = 0, list[float]()
+    resume = last.is_file()
+    if resume and checkpoint.load(last).steps >= recipe.optimisation.steps:
+        return checkpoint.load(last).steps, 0.0
+    run = train(recipe, [data], folder, resume=resume, start_from=None if resume else start, stop=stop)
+    with tqdm(total=recipe.optimisation.steps, unit=" steps", desc=folder.name) as bar:
+        for progress in run:
+            steps = progress.step
+            speeds.append(progress.crops_per_s)
+            bar.update(progress.step - bar.n)
+            if time.monotonic() - started > 60 * minutes:
+                stop.set()
+    return steps, sorted(speeds)[len(speeds) // 2]
+
+
+def measured(saved: checkpoint.Checkpoint, grounds: Grounds) -> dict[str, Any]:
+    """Measures of a network on every ground, with the outcome of every crop for paired tests."""
+    seeing = Seeing(saved.network(), card_of(saved.recipe, saved.model_id, saved.steps))
+    found: dict[str, Any] = {}
+    for name, places in grounds.places.items():
+        measures = measuring.measures(seeing, places)
+        found[name] = {
+            "crops": len(measures.cases),
+            "right": measures.lines[0].right,
+            "looking": asdict(measures.looking),
+            "by_process": [asdict(line) for line in measures.lines if line.table == "process"],
+            "outcomes": {
+                p: "".join(str(int(c.right(p))) for c in measures.cases) for p in measuring.PROTOCOLS
+            },
+        }
+    return found
+
+
+def row(
+    name: str, recipe: TrainingRecipe, data: Sequence[Sample], out: Path, start: Path | None, budget: Budget,
+    grounds: Grounds,
+) -> Path:  # fmt: skip
+    """Train and measure one row unless its JSON is there already; returns the JSON's path."""
+    path = out / f"{name}-seed{recipe.seed}.json"
+    if path.is_file():
+        return path
+    folder, started = out / "runs" / f"{name}-seed{recipe.seed}", time.monotonic()
+    steps, speed = learned(recipe, data, folder, start, budget.minutes)
+    saved = checkpoint.load(folder / "last.pt")
+    told = describe(name, recipe.network, recipe.geometry, saved.alphabet)
+    table = {
+        "row": name,
+        "seed": recipe.seed,
+        "recipe_id": recipe_id(recipe),
+        "from_trunk": start is not None,
+        "crops_seen": steps * recipe.optimisation.batch,
+        "whole": steps >= recipe.optimisation.steps,
+        "minutes": round((time.monotonic() - started) / 60, 2),
+        "train_crops_per_s": round(speed, 1),
+        "read_crops_per_s": round(told.crops_per_s, 1),
+        "parameters_train": told.parameters_train,
+        "parameters_test": told.parameters_test,
+        "macs": told.macs,
+        "grounds": measured(saved, grounds),
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+class Without(Sequence[Sample]):
+    """Samples without those of some marking processes; looked through once, read lazily."""
+
+    def __init__(self, samples: Sequence[Sample], processes: Iterable[str]) -> None:
+        left_out = set(processes)
+        self.samples = samples
+        self.kept = [i for i in range(len(samples)) if _process(samples[i]) not in left_out]
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.samples[self.kept[index]]
+
+
+def _process(sample: Sample) -> str:
+    return sample.origin.process if sample.origin else ""

@@ -1,0 +1,119 @@
+"""The ablation of the family and the realism study of the generator, unattended and resumable.
+
+    python benchmarks/ablation/run.py table STORE --unseen STORE --seen STORE --real FOLDER --out DIR
+    python benchmarks/ablation/run.py realism STORE --unseen STORE --real FOLDER --out DIR
+
+``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same
+crops, steps and seed; ``--from-nothing`` does without it. ``realism`` trains one row on the whole store
+and without one process family after the other (``--leave-out``). Each row writes one JSON; rows that have
+theirs are passed over, a stopped one goes on. ``--minutes`` cuts a row short, and the table says so. Tables
+are drawn anew after each row.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import tables
+from rowing import ROWS, Budget, Grounds, Without, learned, recipe_of, row
+
+from serialread.store import SampleStore
+
+ORDER = (
+    "ctc", "parallel", "parallel-sec", "aligned", "glan", "siga-two-means", "siga-relief", "siga-rendered",
+    "siga-dense", "siga-recurrent", "rnn", "rnn-sec", "transformer", "transformer-sec", "sweep-threshold-low",
+    "sweep-threshold-high", "sweep-slope-low", "sweep-slope-high",
+)  # fmt: skip
+ENDS = ("ctc", "parallel", "siga-two-means", "siga-dense")
+"""Rows with two seeds."""
+PAIRS = (
+    ("parallel", "ctc"), ("parallel-sec", "parallel"), ("aligned", "parallel"), ("glan", "aligned"),
+    ("siga-two-means", "glan"), ("siga-two-means", "parallel"), ("siga-relief", "siga-two-means"),
+    ("siga-rendered", "siga-relief"), ("siga-dense", "siga-rendered"), ("siga-recurrent", "siga-two-means"),
+    ("rnn-sec", "rnn"), ("transformer-sec", "transformer"), ("sweep-threshold-low", "siga-two-means"),
+    ("sweep-threshold-high", "siga-two-means"), ("sweep-slope-low", "siga-two-means"),
+    ("sweep-slope-high", "siga-two-means"),
+)  # fmt: skip
+
+
+def trunk(asked: argparse.Namespace, data: SampleStore) -> Path:
+    """The common start, trained once."""
+    folder = asked.out / "runs" / "trunk"
+    budget = Budget(asked.trunk_crops, asked.trunk_minutes, asked.batch, asked.replicas)
+    learned(budget.given_to(recipe_of("trunk"), 1), data, folder, None, asked.trunk_minutes)
+    return folder / "last.pt"
+
+
+def table(asked: argparse.Namespace) -> Iterator[str]:
+    """All rows of the ablation, the first seed of each before the second of the ends."""
+    data, budget, grounds = _common(asked)
+    start = None if asked.from_nothing else trunk(asked, data)
+    wanted = asked.rows or [name for name in ORDER if (ROWS / f"{name}.toml").is_file()]
+    turns = [
+        (name, seed) for seed in asked.seeds for name in wanted if seed == asked.seeds[0] or name in ENDS
+    ]
+    for name, seed in turns:
+        label = f"{name}-from-nothing" if asked.from_nothing else name
+        row(label, budget.given_to(recipe_of(name), seed), data, asked.out, start, budget, grounds)
+        found = tables.rows(asked.out)
+        text = f"{tables.drawn(found, ORDER)}\n\n{tables.compared(found, PAIRS)}\n"
+        (asked.out / "table.md").write_text(text, encoding="utf-8")
+        yield f"{label}, seed {seed}: done"
+
+
+def realism(asked: argparse.Namespace) -> Iterator[str]:
+    """The store as it is, then without each process family, as many seeds of each."""
+    data, budget, grounds = _common(asked)
+    start = trunk(asked, data)
+    names = ["everything", *(f"without-{family}" for family in asked.leave_out)]
+    for seed in asked.seeds:
+        for name in names:
+            family = name.removeprefix("without-").split("+")
+            learn = data if name == "everything" else Without(data, family)
+            row(name, budget.given_to(recipe_of(asked.row), seed), learn, asked.out, start, budget, grounds)
+            found = tables.rows(asked.out)
+            pairs = [("everything", other) for other in names[1:]]
+            text = f"{tables.drawn(found, names)}\n\n{tables.compared(found, pairs)}\n"
+            (asked.out / "realism.md").write_text(text, encoding="utf-8")
+            yield f"{name}, seed {seed}: done"
+
+
+def _common(asked: argparse.Namespace) -> tuple[SampleStore, Budget, Grounds]:
+    asked.out.mkdir(parents=True, exist_ok=True)
+    budget = Budget(asked.crops, asked.minutes, asked.batch, asked.replicas)
+    return SampleStore(asked.data), budget, Grounds.of(asked.seen, asked.unseen, asked.real)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("study", choices=["table", "realism"])
+    made.add_argument("data", type=Path, help="store to learn from")
+    made.add_argument("--out", type=Path, required=True)
+    made.add_argument("--unseen", type=Path, help="held-out store, typefaces that never train")
+    made.add_argument("--seen", type=Path, help="held-out store, typefaces that train")
+    made.add_argument(
+        "--real", type=Path, help="folder of labelled sets, as benchmarks/real_marks.py reads it"
+    )
+    made.add_argument("--crops", type=int, default=180_000, help="crops a row learns from")
+    made.add_argument("--minutes", type=float, default=25, help="after which a row is cut short")
+    made.add_argument("--trunk-crops", type=int, default=180_000)
+    made.add_argument("--trunk-minutes", type=float, default=40)
+    made.add_argument("--batch", type=int, help="crops a step, instead of the rows' own")
+    made.add_argument("--replicas", type=int, help="threads, instead of the rows' own")
+    made.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    made.add_argument("--rows", nargs="+", help="only these rows of the table")
+    made.add_argument("--from-nothing", action="store_true", help="without the common trunk")
+    made.add_argument("--leave-out", nargs="+", default=["dot_peen", "stamped", "engraved", "laser"],
+                      help="process families of the realism study; + joins processes into one")  # fmt: skip
+    made.add_argument("--row", default="siga-dense", help="row that the realism study trains")
+    return made
+
+
+def main() -> None:
+    asked = parser().parse_args()
+    for line in table(asked) if asked.study == "table" else realism(asked):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

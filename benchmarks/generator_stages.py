@@ -1,0 +1,116 @@
+"""Where the time of a sample goes: processor time of every stage, as a Markdown table.
+
+python benchmarks/generator_stages.py recipes/data/marks.toml recipes/data/flat-print.toml --count 150
+
+Each stage is counted without those that it calls, and for every sample the least of several rounds counts:
+caches are warm then, and other work on the machine hardly disturbs. The clocks cost a few parts in a hundred.
+"""
+
+import argparse
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+import cv2
+
+from serialread import synth
+from serialread.recipe import DataRecipe, load, recipe_id
+from serialread.store import growing, schema
+from serialread.synth import camera, markings, processes, surroundings
+
+SEED = 99
+STAGES: tuple[tuple[str, ModuleType, str], ...] = (
+    ("text", synth, "random_text"),
+    ("typeface", synth, "_face"),
+    ("layout", synth, "set_line"),
+    ("drawing: coverage and masks", synth, "draw"),
+    ("surface: relief and tone cut from tiles", processes, "draw_surface"),
+    ("relief: flanks, slopes, light, shadow", markings, "relief"),
+    ("tone: wear, grain, light", markings, "flat"),
+    ("exposure", markings, "expose"),
+    ("surroundings", surroundings, "ended"),
+    ("surroundings", surroundings, "drilled"),
+    ("surroundings", surroundings, "overprinted"),
+    ("camera", synth, "photograph"),
+    ("camera: JPEG", camera, "_through_jpeg"),
+    ("visibility", synth, "visibility"),
+    ("masks to the crop's size", synth, "_halved"),
+    ("spelling as PNG and JSON", schema, "entries"),
+    ("writing into LMDB", growing._Writer, "_append"),  # type: ignore[list-item]
+    ("the rest of a sample", synth, "make_sample"),
+)
+
+
+class Clock:
+    """Processor seconds a stage, without those of the stages that it called."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+        self._inner = [0.0]
+
+    def around(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*given: Any, **named: Any) -> Any:
+            start = time.process_time()
+            self._inner.append(0.0)
+            try:
+                return call(*given, **named)
+            finally:
+                whole = time.process_time() - start
+                self.spent[stage] += whole - self._inner.pop()
+                self._inner[-1] += whole
+
+        return timed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipes", type=Path, nargs="+")
+    parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--rounds", type=int, default=6)
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    clock = Clock()
+    for stage, place, name in STAGES:
+        setattr(place, name, clock.around(stage, getattr(place, name)))
+    columns = {
+        path: spent(load(path, DataRecipe), asked.count, asked.rounds, clock) for path in asked.recipes
+    }
+    names = [f"{path.stem} ({recipe_id(load(path, DataRecipe))})" for path in asked.recipes]
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    print(f"{asked.count} crops each, least of {asked.rounds} rounds, {machine}\n")
+    print(f"| µs a crop | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    for stage in dict.fromkeys(stage for stage, _, _ in STAGES):
+        print(f"| {stage} | {' | '.join(f'{1e6 * c[stage] / asked.count:.0f}' for c in columns.values())} |")
+    print(f"| all | {' | '.join(f'{1e6 * c.total() / asked.count:.0f}' for c in columns.values())} |")
+
+
+def spent(recipe: DataRecipe, count: int, rounds: int, clock: Clock) -> Counter[str]:
+    """Seconds a stage for ``count`` samples made, spelled and stored."""
+    least: dict[tuple[int, str], float] = {}
+    samples = []
+    for _ in range(rounds):
+        samples = []
+        for index in range(count):
+            clock.spent = Counter()
+            samples.append(synth.make_sample(recipe, SEED, index))
+            schema.entries(samples[-1], index)
+            for stage, seconds in clock.spent.items():
+                least[index, stage] = min(least.get((index, stage), seconds), seconds)
+    clock.spent = Counter()
+    with TemporaryDirectory() as folder:
+        growing.write_store(Path(folder) / "store", samples, about={})
+    total = Counter({"writing into LMDB": clock.spent["writing into LMDB"]})
+    for (_, stage), seconds in least.items():
+        total[stage] += seconds
+    return total
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""From a recipe to a network: every kind of part in its place."""
+
+from typing import assert_never
+
+from torch import nn
+
+from serialread.codes import Alphabet
+from serialread.model.columnar import CtcRecognizer
+from serialread.model.network import ParallelRecognizer, Recognizer
+from serialread.model.rectifier import Rectifier
+from serialread.model.recurrent import Aligner, RecurrentRecognizer, RecurrentSiga
+from serialread.model.resnet import Resnet
+from serialread.model.sequences import sequence
+from serialread.model.svtr import Svtr
+from serialread.model.taps import Backbone
+from serialread.model.transformer import TransformerRecognizer
+from serialread.model.trunk import Trunk
+from serialread.model.vit import Vit
+from serialread.recipe import CropGeometry
+from serialread.recipe import networks as kinds
+
+
+def build(network: kinds.AnyNetwork, geometry: CropGeometry, alphabet: Alphabet) -> Recognizer:
+    """The recognizer that a recipe describes, with fresh weights."""
+    parts, classes = network.composed(), alphabet.classes
+    height, width = geometry.height, geometry.widths[-1]
+    rectifier = None if parts.rectifier is None else Rectifier(parts.rectifier, height, width)
+    trunk = _backbone(parts.backbone, height, width)
+    dim = parts.sequence.width
+
+    def columns() -> nn.Module:
+        return sequence(parts.sequence, trunk.shape.last, geometry)
+
+    match parts.decoder:
+        case kinds.Parallel():
+            return ParallelRecognizer(
+                rectifier, trunk, columns(), dim, parts.decoder, parts.siga, parts.dropout, classes
+            )
+        case kinds.Recurrent() if parts.siga is not None:
+            aligner = Aligner(columns(), dim, parts.decoder, classes)
+            return RecurrentSiga(
+                rectifier, trunk, columns(), aligner, dim, parts.decoder, parts.siga, parts.dropout, classes
+            )
+        case kinds.Recurrent():
+            return RecurrentRecognizer(rectifier, trunk, columns(), dim, parts.decoder, classes)
+        case kinds.Transformer():
+            return TransformerRecognizer(rectifier, trunk, columns(), dim, parts.decoder, classes)
+        case kinds.Ctc():
+            return CtcRecognizer(rectifier, trunk, columns(), dim, classes)
+        case _:
+            assert_never(parts.decoder)
+
+
+def _backbone(knobs: kinds.Backbone, height: int, width: int) -> Backbone:
+    match knobs:
+        case kinds.CompactTrunk():
+            return Trunk(knobs.channels, knobs.blocks, knobs.relief, height)
+        case kinds.Resnet():
+            return Resnet(knobs, height)
+        case kinds.Svtr():
+            return Svtr(knobs, height, width)
+        case kinds.Vit():
+            return Vit(knobs, height, width)
+        case _:
+            assert_never(knobs)

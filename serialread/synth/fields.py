@@ -1,0 +1,42 @@
+"""Fields of grey, depth or light at another size, or softer."""
+
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from serialread.records import Floats
+
+
+def blurred(field: Floats, spread_px: float) -> Floats:
+    """A field after a Gaussian blur, cut off where less than one part in seventy is left."""
+    size = 2 * math.ceil(2.5 * spread_px) + 1
+    return np.asarray(cv2.GaussianBlur(field, (size, size), spread_px), np.float32)
+
+
+def halved(field: Floats) -> Floats:
+    """A field at half its size, by the mean of each 2 x 2."""
+    return shrunk(field, (field.shape[0] // 2, field.shape[1] // 2))
+
+
+def shrunk(field: Floats, size: tuple[int, int]) -> Floats:
+    """A field at a smaller size, by the mean of what falls together."""
+    if field.shape == size:
+        return field
+    return np.asarray(cv2.resize(field, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+
+
+def enlarged(field: Floats, size: tuple[int, ...]) -> Floats:
+    """A smooth field at a larger size, or as it is."""
+    if field.shape == size:
+        return field
+    return np.asarray(cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+@lru_cache(maxsize=2048)
+def ramp(count: int) -> Floats:
+    """From -0.5 to 0.5 in even steps, float32 [count], not to be written to."""
+    steps = np.linspace(-0.5, 0.5, count, dtype=np.float32)
+    steps.setflags(write=False)
+    return steps

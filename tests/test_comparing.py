@@ -1,0 +1,143 @@
+"""Codes are held against those before them in their batch, and against the barcode beside them."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stub_model import write_stub
+from test_reading import record_of
+
+from serialread.codes import Serials
+from serialread.errors import RecipeError
+from serialread.reading import Reader, begin, compare_codes, write_records
+from serialread.reading.comparing import beside
+from serialread.reading.lines import csv_row, json_line
+from serialread.records import Beside
+from serialread.reporting import Severity
+from serialread.reporting.serials import serial_findings
+
+TEN = [f"SN-{number}" for number in range(100, 110)]
+
+
+def odd(codes: list[str]) -> dict[int, str]:
+    serials = Serials()
+    told = [serials.take(code, f"{place}.jpg") for place, code in enumerate(codes)]
+    return {place: "; ".join(what) for place, what in enumerate(told) if what}
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        (TEN, {}),
+        (TEN[::-1], {}),
+        (TEN[::3], {}),
+        (TEN[:5] + TEN[6:], {5: "1 missing after SN-104"}),
+        (TEN[:5] + TEN[8:], {5: "3 missing after SN-104"}),
+        ([*TEN[:5], "SN-195", *TEN[6:]], {5: "90 missing after SN-104"}),  # misread: no second finding
+        ([*TEN[:5], TEN[6], TEN[5], *TEN[7:]], {5: "1 missing after SN-104", 6: "out of order after SN-106"}),
+        ([*TEN[:5], TEN[4], *TEN[5:]], {5: "same code as 4.jpg"}),
+        ([*TEN[:5], "XX12", *TEN[5:]], {5: "is AA99 among AA-999"}),
+        ([*TEN[:5], "", *TEN[5:]], {}),
+        (["LOT7"] * 9, {}),  # a lot, not a part
+        (["17", "92", "40", "61", "23"], {}),  # numbers that do not count on
+        ([*TEN, "SN-900123"], {10: "is AA-999999 among AA-999"}),
+        ([], {}),
+    ],
+)
+def test_what_is_odd_about_a_code_beside_those_before_it(codes: list[str], expected: dict[int, str]) -> None:
+    assert odd(codes) == expected
+
+
+@given(start=st.integers(10, 10**6), step=st.integers(-9, 9).filter(bool), count=st.integers(0, 40))
+def test_numbers_that_count_on_are_never_odd(start: int, step: int, count: int) -> None:
+    assert odd([f"A{start + 400 + step * place:09d}" for place in range(count)]) == {}
+
+
+@given(st.lists(st.text("A19-", max_size=5), max_size=30))
+def test_any_codes_can_be_compared(codes: list[str]) -> None:
+    assert all(place > 0 and what for place, what in odd(codes).items())
+
+
+def test_batches_do_not_know_one_another_and_records_keep_what_was_found(tmp_path: Path) -> None:
+    records = [record_of(f"{batch}/{n}.png", f"SN-{n}") for n in (11, 12, 13, 14, 16) for batch in "ab"]
+    found = list(compare_codes(records))
+    assert [(r.image, r.findings) for r in found if r.findings] == [
+        ("a/16.png", ("1 missing after SN-14",)),
+        ("b/16.png", ("1 missing after SN-14",)),
+    ]
+    assert [replace(record, findings=()) for record in found] == records
+    assert json_line(found[-1])["findings"] == ["1 missing after SN-14"]
+    assert "1 missing after SN-14" in csv_row(json_line(found[-1]))
+
+
+def test_a_run_that_goes_on_remembers_the_codes_before(tmp_path: Path) -> None:
+    records = [record_of(f"{n}.png", f"SN-{n}") for n in (11, 12, 13, 14, 16)]
+    begin(tmp_path, "new", (), "stub-000000000000", "")
+    list(write_records(records[:4], tmp_path))
+    start = begin(tmp_path, "resume", (), "stub-000000000000", "")
+    assert start.codes[-1] == ("", "SN-14", "14.png")
+    assert [r.findings for r in compare_codes(records[4:], start.codes)] == [("1 missing after SN-14",)]
+
+
+def test_an_audit_names_the_batches_whose_codes_do_not_go_together() -> None:
+    codes = [*TEN[:5], *TEN[6:], TEN[2]]
+    rows = [("a", f"a/{n}.png", code) for n, code in enumerate(codes)] + [("b", "b/1.png", "X1")]
+    (finding,) = serial_findings(pd.DataFrame(rows, columns=["batch", "image", "text"]))
+    assert finding.severity is Severity.WARNING
+    assert finding.text == (
+        "Batch a: 3 findings beside the codes before: a/5.png 1 missing after SN-104, "
+        "a/9.png same code as a/2.png, a/9.png out of order after SN-109."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "barcodes", "expected"),
+    [
+        ("SN-4021", (), Beside.NONE),
+        ("SN-4021", ("SN-4021",), Beside.AGREES),
+        ("SN-4021", ("sn-4021 ",), Beside.AGREES),
+        ("SN-4021", ("other", "(21)SN-4021(10)A"), Beside.AGREES),
+        ("SN-4O21", ("SN-4021",), Beside.DIFFERS),
+        ("402", ("SN-4021",), Beside.DIFFERS),
+        ("402", ("402",), Beside.AGREES),
+        ("", ("SN-4021",), Beside.DIFFERS),
+    ],
+)
+def test_a_barcode_agrees_or_differs_and_never_replaces(
+    text: str, barcodes: tuple[str, ...], expected: Beside
+) -> None:
+    assert beside(text, barcodes) is expected
+
+
+@pytest.mark.parametrize("kind", ["DataMatrix", "QRCode", "Code128"])
+def test_a_barcode_beside_the_text_stands_in_the_record(tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("onnx")
+    zxing = pytest.importorskip("zxingcpp")
+    drawn = zxing.create_barcode("SN-4021", getattr(zxing.BarcodeFormat, kind)).to_image(scale=4)
+    code = np.pad(np.array(drawn, np.uint8), 20, constant_values=255)
+    cv2.imwrite(str(tmp_path / "1.png"), code)
+    cv2.imwrite(str(tmp_path / "2.png"), np.full((40, 160), 200, np.uint8))
+    model = write_stub(tmp_path / "stub.onnx")
+    pictures = [tmp_path / "1.png", tmp_path / "2.png"]
+    with_code, without = Reader(model, barcodes=True).read(pictures)
+    assert (with_code.barcodes, with_code.beside) == (("SN-4021",), Beside.DIFFERS)
+    assert (without.barcodes, without.beside) == ((), Beside.NONE)
+    plain = next(iter(Reader(model).read(pictures[:1])))
+    assert (plain.beside, plain.reading) == (Beside.NOT_ASKED, with_code.reading)
+
+
+def test_barcodes_without_what_reads_them_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
+    with pytest.raises(RecipeError) as caught:
+        Reader(write_stub(tmp_path / "stub.onnx"), barcodes=True)
+    expected = "barcodes: zxing-cpp is not installed. Install it: pip install 'serialread[barcodes]'"
+    assert str(caught.value) == expected

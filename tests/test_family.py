@@ -1,0 +1,373 @@
+"""The family: paper sizes have the paper's shapes and parameters; every variant learns, stops and travels."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from sample_cases import CHARS, sample, samples
+from torch import Tensor
+
+from serialread import checkpoint
+from serialread.codes import Alphabet
+from serialread.engine import Engine
+from serialread.errors import CheckpointError, SerialreadError
+from serialread.model import SLOTS, Recognizer, build, terms
+from serialread.model.rectifier import Rectifier, warped
+from serialread.model.recurrent import RecurrentSiga
+from serialread.recipe import CropGeometry, TrainingRecipe, load, recipe_id
+from serialread.recipe import networks as kinds
+from serialread.recipe.training import Losses, Pretrained
+from serialread.records import Sample
+from serialread.training import train
+from serialread.training.batches import Batch, collate
+from serialread.training.beginning import take_given
+
+RECIPES = Path(__file__).parent.parent / "recipes" / "train"
+PAPER = ("siga-r", "siga-s", "siga-t", "sec-rnn", "sec-transformer")
+ALL = sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def recipe_of(name: str) -> TrainingRecipe:
+    return load(RECIPES / f"{name}.toml", TrainingRecipe)
+
+
+def on_paper(name: str) -> Recognizer:
+    """A network of shapes alone: no numbers, no time."""
+    recipe = recipe_of(name)
+    with torch.device("meta"):
+        return build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
+
+
+def millions(model: Recognizer) -> tuple[float, float]:
+    """Parameters in training and at test."""
+    sizes = {n: sum(p.numel() for p in c.parameters()) / 1e6 for n, c in model.named_children()}
+    return sum(sizes.values()), sum(size for n, size in sizes.items() if n not in model.teaching)
+
+
+@pytest.mark.parametrize(
+    ("name", "train_m", "test_m"), [("siga-r", 46.6, 39.8), ("siga-t", 124.5, 118.2), ("siga-s", 57.0, None)]
+)
+def test_paper_sizes_have_the_paper_s_parameters(name: str, train_m: float, test_m: float | None) -> None:
+    """Within 2 % of the counts; of SIGA_S only a rough estimate is known, 3 %."""
+    trained, tested = millions(on_paper(name))
+
+    assert trained == pytest.approx(train_m, rel=0.02 if test_m else 0.03)
+    assert test_m is None or tested == pytest.approx(test_m, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("siga-r", [(32, 32, 128), (64, 16, 64), (256, 8, 32), (512, 1, 32)]),
+        ("siga-s", [(96, 24, 80), (192, 12, 40), (256, 6, 40), (384, 1, 40)]),
+        ("siga-t", [(0, 32, 128), (128, 16, 64), (256, 8, 32), (512, 1, 32)]),
+        ("sec-rnn", [(32, 32, 128), (64, 16, 64), (256, 8, 32), (512, 8, 32)]),
+    ],
+)
+def test_every_stage_has_the_paper_s_shape(name: str, shapes: list[tuple[int, ...]]) -> None:
+    """P_0, P_1, P_2 and the last map; N is 32, and 40 in SIGA_S."""
+    recipe, model = recipe_of(name), on_paper(name)
+    height, width = recipe.geometry.height, recipe.geometry.widths[-1]
+    taps = model.trunk(torch.empty(2, 1, height, width, device="meta"))
+
+    assert [tuple(tap.shape[1:]) for tap in taps[:4]] == shapes
+
+
+@pytest.mark.parametrize(("name", "map_shape", "cells"), [("siga-r", (8, 32), 32), ("siga-s", (12, 40), 40)])
+def test_maps_have_a_ground_and_a_channel_a_slot_and_s_m_the_crop_s_size(
+    name: str, map_shape: tuple[int, int], cells: int
+) -> None:
+    recipe, model = recipe_of(name), on_paper(name)
+    assert isinstance(model, RecurrentSiga)
+    size = recipe.geometry.height, recipe.geometry.widths[-1]
+    taps = model.trunk(torch.empty(2, 1, *size, device="meta"))
+    columns = model.columns(taps.last)
+    o1, o2 = model.pyramid(taps, columns)
+    fine, coarse = model.level_1(taps.glyph_1, o1, None), model.level_2(taps.glyph_2, o2, None)
+
+    assert columns.shape == (2, cells, 256)
+    assert o1.shape[1] == o2.shape[1] == 128
+    assert fine.maps.shape[1] == coarse.maps.shape[1] == 1 + 26
+    assert map_shape in {tuple(level.maps.shape[2:]) for level in (fine, coarse)}
+    assert fine.features.shape == coarse.features.shape == (2, 26, 256)
+    assert model.segmentation(taps, o1).shape == (2, *size)
+
+
+@pytest.mark.parametrize("name", ["siga-r", "siga-s", "siga-t"])
+def test_at_test_nothing_of_the_pseudo_labels_is_left(name: str) -> None:
+    model = on_paper(name)
+    assert {"aligner", "segmentation", "plain", "glyph_readers"} <= set(model.teaching)
+
+
+def test_the_first_recipes_keep_their_ids_and_their_weights_names() -> None:
+    """Knobs that came later stay out of the dump while they have their defaults."""
+    known = {"siga-compact": "0fa50c75808e", "siga-compact-long": "17e85e6280c8", "siga-tiny": "3d7e095f8486"}
+    assert {name: recipe_id(recipe_of(name)) for name in known} == known
+    model = build(recipe_of("siga-tiny").network, CropGeometry(), Alphabet())
+    assert {name.partition(".")[0] for name in model.state_dict()} == {
+        "trunk", "columns", "counting", "attention", "pyramid", "level_1", "level_2", "fuse_1", "fuse_2",
+        "fuse", "classifier", "segmentation", "ctc",
+    }  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------- every combination
+
+TRUNK = {"kind": "compact", "channels": [8, 8, 16], "blocks": [0, 0, 0]}
+RESNET = {"kind": "resnet", "channels": [4, 4, 8, 8, 16, 16], "blocks": [1, 1, 1, 1, 1, 1, 1]}
+SVTR = {
+    "kind": "svtr",
+    "channels": [8, 16, 16],
+    "depths": [1, 1, 1],
+    "heads": [2, 2, 2],
+    "local": 2,
+    "out": 16,
+}
+VIT = {
+    "kind": "vit", "width": 16, "depth": 4, "heads": 2, "taps": [1, 2, 3, 4], "out": 16, "pyramid": 8,
+    "features": 16,
+}  # fmt: skip
+MIXING = {"kind": "mixing", "width": 16, "blocks": 1, "heads": 2}
+BILSTM = {"kind": "bilstm", "width": 16, "layers": 1}
+CELLS = {"kind": "cells", "width": 16}
+PARALLEL = {"kind": "parallel", "attention": 8}
+RECURRENT = {"kind": "recurrent", "attention": 8, "state": 16, "embedding": 8, "final_state": 16}
+TRANSFORMER = {"kind": "transformer", "layers": 1, "heads": 2}
+COMPACT = {"parts": {"kind": "compact", "pyramid": 8, "segmentation": 8}}
+WIDE = {"parts": {"kind": "paper", "top": [[1, 8]], "middle": [[1, 8]], "finest": [[1, 8]], "raised": [8, 8]}}
+
+COMPOSITIONS = {
+    "ctc": (TRUNK, MIXING, {"kind": "ctc"}, None),
+    "parallel": (TRUNK, MIXING, PARALLEL, None),
+    "aligned": (TRUNK, MIXING, PARALLEL, {**COMPACT, "glyphs": False}),
+    "glan": (TRUNK, MIXING, PARALLEL, {**COMPACT, "fusion": False}),
+    "siga": (TRUNK, MIXING, PARALLEL, COMPACT),
+    "siga-resnet": (RESNET, MIXING, PARALLEL, COMPACT),
+    "siga-svtr": (SVTR, BILSTM, PARALLEL, COMPACT),
+    "siga-vit": (VIT, MIXING, PARALLEL, COMPACT),
+    "siga-paper-parts": (TRUNK, MIXING, PARALLEL, WIDE),
+    "siga-recurrent": (TRUNK, MIXING, RECURRENT, COMPACT),
+    "siga-r": (RESNET, BILSTM, RECURRENT, WIDE),
+    "siga-s": (SVTR, BILSTM, RECURRENT, WIDE),
+    "sec-rnn": (TRUNK, CELLS, RECURRENT, None),
+    "sec-transformer": (TRUNK, CELLS, TRANSFORMER, None),
+}
+
+
+def composition(name: str, **more: object) -> TrainingRecipe:
+    backbone, sequence, decoder, siga = COMPOSITIONS[name]
+    network = {
+        "kind": "composed", "backbone": backbone, "sequence": sequence, "decoder": decoder, "siga": siga,
+    }  # fmt: skip
+    table = {
+        "alphabet": CHARS,
+        "network": network,
+        "geometry": {"widths": [96]},
+        "losses": {"existence": 0.5},
+        "optimisation": {"crops": 24, "batch": 8, "validate_crops": 24, "workers": 0, "bf16": False},
+    }
+    return TrainingRecipe.model_validate(table | more)
+
+
+def built(recipe: TrainingRecipe) -> Recognizer:
+    torch.manual_seed(0)
+    return build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
+
+
+def batch_of(recipe: TrainingRecipe, count: int = 4) -> Batch:
+    return collate([sample(i, 4) for i in range(count)], 96, recipe, Alphabet(recipe.alphabet))
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS)
+def test_parts_attach_to_any_backbone_and_either_decoder(name: str) -> None:
+    """Every part that the recipe names learns, and reading needs none of those that only teach."""
+    recipe = composition(name)
+    model, batch = built(recipe), batch_of(recipe)
+    parts = terms(model.train().learn(batch.crops, batch.targets.classes), batch.targets, recipe.losses, 0.5)
+    torch.stack(list(parts.values())).sum().backward()
+    idle = [n for n, p in model.named_parameters() if p.grad is None and not n.startswith("ctc.")]
+    for child in model.teaching:
+        if hasattr(model, child):
+            setattr(model, child, None)
+    with torch.inference_mode():
+        scores, attention, *maps = model.eval()(batch.crops)
+
+    assert not idle
+    assert scores.shape == (4, SLOTS, 17)
+    assert attention.shape == (4, SLOTS, 24)
+    assert (len(maps) == 1) == (name not in {"ctc", "parallel", "aligned", "sec-rnn", "sec-transformer"})
+    torch.testing.assert_close(scores.exp().sum(-1), torch.ones(4, SLOTS))
+    assert (attention.sum(-1) <= 1 + 1e-5).all()
+
+
+@pytest.mark.parametrize("name", ["parallel", "siga-r", "sec-transformer"])
+def test_slots_are_independent_of_the_alphabet(name: str) -> None:
+    """Cyrillic with the same slots: only the classifiers and the memory of the last character grow."""
+    cyrillic = "БВГДЖЗИЛПУФЦЧШЩЭЮЯ0123456789"
+    ours, theirs = (built(composition(name, alphabet=chars)) for chars in (CHARS, cyrillic))
+    shapes = [{n: tuple(p.shape) for n, p in model.named_parameters()} for model in (ours, theirs)]
+    differing = {n.rpartition(".")[0].rpartition(".")[2] for n in shapes[0] if shapes[0][n] != shapes[1][n]}
+
+    assert differing <= {"classifier", "embedding", "ctc", "1"}  # 1: the linear layer of a classifier
+    recipe = composition(name, alphabet=cyrillic)
+    texts = ["ЖЩ7", "ФЮ04"]
+    batch = collate(
+        [Sample(sample(i, 4).pixels, t) for i, t in enumerate(texts)], 96, recipe, Alphabet(cyrillic)
+    )
+    assert [Alphabet(cyrillic).decode(row) for row in batch.targets.classes.tolist()] == texts
+    assert theirs.eval()(batch.crops)[0].shape == (2, SLOTS, len(cyrillic) + 1)
+
+
+def test_siga_adds_what_it_should_and_sec_adds_no_parameter() -> None:
+    """The GPC costs nothing at test, and the spatial existence loss reads by the decoder's own classifier."""
+    plain, aligned, siga = (millions(built(composition(n)))[1] for n in ("parallel", "aligned", "siga"))
+    assert plain == aligned < siga
+    without = built(composition("sec-rnn", losses={"existence": 0.0}))
+    assert millions(without) == millions(built(composition("sec-rnn")))
+
+
+# --------------------------------------------------------------------------------------- learning and travel
+
+
+@pytest.mark.parametrize("name", ["siga-r", "siga", "sec-rnn", "sec-transformer", "ctc"])
+def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
+    recipe = composition(
+        name, geometry={"widths": [48]}, losses={"existence": 0.5, "ctc": 1.0 if name == "ctc" else 0.0}
+    )
+    model = built(recipe)
+    batch = collate([sample(i, 2) for i in range(64)], 48, recipe, Alphabet(recipe.alphabet))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-2)
+    seen = []
+    for step in range(24):
+        view = model.train().learn(batch.crops, batch.targets.classes)
+        parts = terms(view, batch.targets, recipe.losses, step / 24)
+        optimiser.zero_grad()
+        torch.stack(list(parts.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        seen.append(float(parts["ctc" if name == "ctc" else "reading"].detach()))
+
+    assert seen[-1] < 0.8 * seen[0]
+
+
+@pytest.mark.parametrize("name", ["ctc", "sec-rnn"])
+def test_a_run_of_other_decoders_stops_goes_on_and_reads_by_its_model_file(name: str, tmp_path: Path) -> None:
+    """Recipe, network, losses, training, checkpoint, export, engine: the same doors for all."""
+    recipe = composition(name)
+    whole = [p.loss for p in train(recipe, [samples(24)], tmp_path / "whole")]
+    stop = threading.Event()
+    stop.set()  # after the first step
+    parts = [p.loss for p in train(recipe, [samples(24)], tmp_path / "parts", stop=stop)]
+    parts += [p.loss for p in train(recipe, [samples(24)], tmp_path / "parts", resume=True)]
+    assert parts == whole
+    file = checkpoint.export(tmp_path / "whole", tmp_path / "model.onnx")
+    engine, saved = (
+        Engine(file, precision="exact", threads=1, outputs=None),
+        checkpoint.load(tmp_path / "whole"),
+    )
+    crops = batch_of(recipe, 2).crops
+    with torch.inference_mode():
+        ours = saved.deployed()(crops)
+    theirs = engine.run(crops.numpy())
+
+    assert engine.card.model_id == saved.model_id
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(other, mine.numpy(), atol=2e-4)
+
+
+# --------------------------------------------------------------------------- rectifier, weights of others
+
+
+def test_an_untrained_rectifier_is_the_identity_and_stays_frozen() -> None:
+    rectifier = Rectifier(kinds.Rectifier(), 32, 96).train()
+    crops = batch_of(composition("siga"), 2).crops
+    straight, grid = rectifier(crops)
+
+    torch.testing.assert_close(straight, crops, atol=2e-3, rtol=0)
+    assert grid.shape == (2, 32, 96, 2)
+    assert not any(p.requires_grad for p in rectifier.parameters())
+    assert not any(module.training for module in rectifier.modules())
+
+
+def test_masks_follow_the_picture_through_the_rectifier() -> None:
+    """Both are sampled by one grid: the authors' SIGA_S passes the mask of the crop before it."""
+    recipe = composition("siga")
+    batch = batch_of(recipe, 1)
+    grid = torch.stack(
+        torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-0.5, 1.5, 96), indexing="ij")
+    )
+    grid = grid.flip(0).permute(1, 2, 0)[None]  # half a crop to the right
+    moved = batch.targets.straightened(grid)
+    picture = warped(batch.crops, grid)[:, :, ::2, ::2]
+    ink = moved.pixels > 0
+
+    assert moved.pixels.dtype == batch.targets.pixels.dtype
+    assert ink.any()
+    assert picture[:, 0][ink].mean() < picture[:, 0][~ink].mean() - 1  # dark print stays under its mask
+
+
+def test_weights_of_others_load_where_name_and_shape_agree(tmp_path: Path) -> None:
+    model = built(composition("siga-vit"))
+    theirs: dict[str, Tensor] = {
+        "module.blocks.0.attn.qkv.weight": torch.ones(48, 16),
+        "module.pos_embed": torch.ones(1, 7, 16),
+        "head.weight": torch.ones(3, 3),
+    }
+    torch.save({"model": theirs}, tmp_path / "deit.pth")
+    before = model.trunk.pos_embed.clone()
+    take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "deit.pth", prefix="module."))
+
+    assert (model.trunk.blocks[0].attn.qkv.weight == 1).all()
+    assert torch.equal(model.trunk.pos_embed, before)  # another shape starts afresh
+    with pytest.raises(CheckpointError) as nothing:
+        take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "deit.pth", prefix="x."))
+    assert str(nothing.value) == (
+        f"{tmp_path / 'deit.pth'}: nothing in it fits the trunk. Correct pretrained.prefix; its names begin "
+        "with module.blocks.0.attn.qkv.weight."
+    )
+    with pytest.raises(CheckpointError, match="no weights can be read here"):
+        take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "none.pth"))
+
+
+# ------------------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"geometry": {"widths": [96, 160]}, "network": "siga-r"}, "this network needs crops of one width"),
+        ({"network": "sec-rnn", "losses": {"existence": 0.5}, "state": 8}, "to share the classifier"),
+        ({"network": "rectified"}, "a rectifier moves the columns"),
+        ({"network": "ctc-siga"}, "siga attaches to parallel and recurrent decoders, not to ctc"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(table: dict[str, object], message: str) -> None:
+    name = str(table.pop("network"))
+    base = composition("siga" if name in {"rectified", "ctc-siga"} else name).model_dump(mode="json")
+    if name == "rectified":
+        base["network"]["rectifier"] = {}
+    if name == "ctc-siga":
+        base["network"]["decoder"] = {"kind": "ctc"}
+    if state := table.pop("state", None):
+        base["network"]["decoder"]["state"] = state
+    with pytest.raises(ValidationError, match=message):
+        TrainingRecipe.model_validate(base | table)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_recipe_is_a_network(name: str) -> None:
+    assert sum(p.numel() for p in on_paper(name).parameters()) > 0
+
+
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(SerialreadError, match="no such recipe"):
+        recipe_of("siga-x")
+    with pytest.raises(ValidationError, match="kind"):
+        TrainingRecipe.model_validate({"network": {"kind": "composed", "backbone": {"kind": "vgg"}}})
+
+
+def test_losses_default_to_what_trained_the_shipped_model() -> None:
+    assert (Losses().calm, Losses().paper_bands, Losses().disagreement) == ((1.0, 1.0), None, 1.0)

@@ -1,0 +1,221 @@
+"""The grade of a mark falls as the mark gets worse, one defect at a time, on rendered ladders."""
+
+import math
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from serialread.imaging import propose
+from serialread.reading.grading import LIMITS, grade_mark
+from serialread.recipe import DataRecipe, View
+from serialread.records import GRADES, CharReading, Crop, LoadedImage, MarkQuality, Reading, Sample
+from serialread.synth import make_sample
+
+Ladder = tuple[DataRecipe, ...]
+
+SEEDS = (1, 2, 3)
+EACH = 6
+"""Marks a rung and seed."""
+
+CALM_LAYOUT = {
+    "jitter": (0, 0),
+    "turn_deg": (0, 0),
+    "tilt_deg": 0,
+    "slant_deg": (0, 0),
+    "perspective": (0, 0),
+    "stretch": (0.95, 1.0),
+    "spacing": (0.08, 0.12),
+    "margin": (0.15, 0.3),
+} | dict.fromkeys(
+    ("arc_share", "cut_share", "neighbour_share", "frame_share", "logo_share", "edge_share", "hole_share"), 0
+)
+CALM_SURFACES = {
+    "roughness": (0.02, 0.05),
+    "legibility": (7, 7),
+    "legibility_grain": (5, 5),
+    "legibility_print": (20, 20),
+} | dict.fromkeys(("scratch_share", "stain_share", "glare_share", "bow_share"), 0)
+CALM_CAMERA = {"blur": (0, 0.3), "noise": (0, 0)} | dict.fromkeys(
+    ("low_share", "motion_share", "jpeg_share", "sharpen_share"), 0
+)
+RELIEF = {"strength": (0.2, 0.2), "floor_tone": (0, 0), "filled_share": 0, "shadow_share": 0, "rim": (0, 0.2)}
+INK = {"kind": "ink", "contrast": (0.6, 0.6), "worn": (0, 0), "effects_share": 0}
+JET = {"kind": "ink_jet", "contrast": (0.6, 0.6), "dot": (0.9, 1), "missing": (0, 0)} | dict.fromkeys(
+    ("scatter", "satellites", "drift"), (0, 0)
+)
+PEEN = RELIEF | {"kind": "dot_peen", "pitch": (0.12, 0.14), "dot": (0.9, 1.0)}
+PEEN |= dict.fromkeys(("missing", "doubled", "scatter", "drift"), (0, 0))
+STAMPED = RELIEF | {"kind": "stamped", "doubled_share": 0}
+STAMPED |= dict.fromkeys(("depth_spread", "tilt", "wear"), (0, 0))
+
+
+def recipe(process: dict[str, Any], **sections: dict[str, Any]) -> DataRecipe:
+    """Marks without any defect but those named; two spans that are equal draw always the same."""
+    texts = dict.fromkeys(
+        ("digits", "mixed", "arbitrary", "gap_share", "symbol_share", "confusable_share"), 0
+    )
+    return DataRecipe.model_validate(
+        {
+            "height": 48,
+            "widest": 576,
+            "overprint_share": 0,
+            "visibility": 0,
+            "texts": texts | {"templates": 1, "patterns": ("######", "@@####", "@#@##@#")},
+            "processes": [process],
+            "layout": CALM_LAYOUT | sections.get("layout", {}) | {"cylinder_share": 0},
+            "surfaces": CALM_SURFACES | sections.get("surfaces", {}),
+            "camera": CALM_CAMERA | sections.get("camera", {}),
+        }
+    )
+
+
+def rough(least: float) -> dict[str, Any]:
+    """A rough ground that is held down to this strength of the mark against it."""
+    return {"roughness": (0.5, 0.5)} | dict.fromkeys(("legibility", "legibility_grain"), (least, least))
+
+
+LADDERS: dict[str, tuple[tuple[str, ...], Ladder]] = {
+    "fainter ink": (("contrast",), tuple(recipe(INK | {"contrast": (c, c)}) for c in (0.6, 0.3, 0.15, 0.08))),
+    "shallower dots": (
+        ("contrast",),
+        tuple(recipe(PEEN | {"strength": (c, c)}) for c in (0.26, 0.15, 0.08, 0.04)),
+    ),
+    "punch held askew": (
+        ("strokes",),
+        tuple(recipe(STAMPED | {"tilt": (t, t)}) for t in (0.1, 0.5, 0.9, 1.4)),
+    ),
+    "worn ink": (
+        ("strokes", "completeness"),
+        tuple(recipe(INK | {"worn": (w, w)}) for w in (0, 0.2, 0.4, 0.6)),
+    ),
+    "characters out of step": (
+        ("spacing",),
+        tuple(recipe(STAMPED, layout={"jitter": (j, j)}) for j in (0, 0.06, 0.12, 0.22)),
+    ),
+    "sensor noise": (
+        ("cleanness",),
+        tuple(recipe(INK, camera={"noise": (n, n)}) for n in (0, 0.04, 0.08, 0.14)),
+    ),
+    "rough ground": (("cleanness",), tuple(recipe(PEEN, surfaces=rough(n)) for n in (14, 7, 4, 2))),
+    "missing dots, struck": (
+        ("completeness",),
+        tuple(recipe(PEEN | {"missing": (m, m)}) for m in (0, 0.12, 0.25, 0.4)),
+    ),
+    "missing drops, jetted": (
+        ("completeness",),
+        tuple(recipe(JET | {"missing": (m, m)}) for m in (0, 0.12, 0.25, 0.4)),
+    ),
+}
+"""Defect, the parts that it spoils, and recipes from none of it to much."""
+
+
+def read_as_written(sample: Sample) -> Reading:
+    assert sample.origin is not None
+    chars = zip(sample.text, sample.origin.boxes, strict=True)
+    return Reading(tuple(CharReading(c, 1.0, ("", 0.0), box) for c, box in chars), 1.0)
+
+
+def graded(sample: Sample) -> MarkQuality:
+    crop = Crop(sample.pixels, np.zeros((4, 2), np.float32), 30.0, 0.5, 0.0)
+    found = grade_mark(crop, read_as_written(sample))
+    assert found is not None
+    return found
+
+
+@cache
+def rungs(defect: str) -> list[list[list[MarkQuality]]]:
+    """Grades by rung and seed."""
+    return [
+        [[graded(make_sample(rung, seed, i)) for i in range(EACH)] for seed in SEEDS]
+        for rung in LADDERS[defect][1]
+    ]
+
+
+@pytest.mark.parametrize("defect", LADDERS)
+def test_the_parts_that_a_defect_spoils_fall_from_rung_to_rung(defect: str) -> None:
+    for part in LADDERS[defect][0]:
+        means = np.array(
+            [[np.mean([getattr(mark, part) for mark in marks]) for marks in rung] for rung in rungs(defect)]
+        )
+        assert (np.diff(means.mean(axis=1)) < 0).all(), (part, means)
+        assert (means[-1] < means[0]).all(), (part, means)  # for every seed
+
+
+@pytest.mark.parametrize("defect", LADDERS)
+def test_the_grade_falls_with_them(defect: str) -> None:
+    points = [np.mean([4 - GRADES.index(m.grade) for marks in rung for m in marks]) for rung in rungs(defect)]
+    assert (np.diff(points) < 0.1).all(), points  # eighteen marks a rung
+    assert points[-1] < points[0] - 0.2, points
+
+
+def test_the_grade_is_that_of_the_worst_part() -> None:
+    marks = [m for defect in LADDERS for rung in rungs(defect) for marks in rung for m in marks]
+    assert {m.grade for m in marks} == set(GRADES)
+    for mark in marks:
+        ranks = [
+            sum(value < least for least in limits)
+            for name, limits in LIMITS.items()
+            if (value := getattr(mark, name)) is not None
+        ]
+        assert GRADES[max(ranks)] == mark.grade
+        assert all(0.0 <= getattr(mark, name) <= 1.0 for name in LIMITS if getattr(mark, name) is not None)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.75, 1.5])
+def test_parts_hang_little_on_the_size_of_the_crop(factor: float) -> None:
+    samples = [make_sample(recipe(INK), 5, i) for i in range(6)]
+    for sample in samples:
+        assert sample.origin is not None
+        pixels = cv2.resize(sample.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        boxes = tuple(tuple(v * factor for v in box) for box in sample.origin.boxes)
+        other = graded(Sample(pixels, sample.text, None, replace(sample.origin, boxes=boxes)))  # type: ignore[arg-type]
+        assert other.completeness == pytest.approx(graded(sample).completeness, abs=0.15)
+        assert other.contrast == pytest.approx(graded(sample).contrast, abs=0.15)
+
+
+def test_nothing_read_or_no_boxes_is_no_grade_and_few_characters_have_no_spacing() -> None:
+    crop = Crop(np.full((32, 90), 128, np.uint8), np.zeros((4, 2), np.float32), 20.0, 0.1, 0.0)
+    assert grade_mark(crop, Reading((), 1.0)) is None
+    assert grade_mark(crop, Reading((CharReading("1", 1.0, ("", 0.0), None),), 1.0)) is None
+    blank = grade_mark(crop, Reading((CharReading("1", 1.0, ("", 0.0), (10.0, 0.0, 20.0, 32.0)),), 1.0))
+    assert blank is not None
+    assert (blank.grade, blank.spacing) == ("F", None)
+
+
+@pytest.mark.parametrize("size", [(6, 6), (8, 300), (64, 6), (64, 700)])
+def test_odd_crops_and_boxes_are_graded_without_a_word(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(3)
+    height, width = size
+    pixels = rng.integers(0, 256, size, dtype=np.uint8)
+    crop = Crop(pixels, np.zeros((4, 2), np.float32), 5.0, 0.5, 0.0)
+    for count in (1, 4, 25):
+        edges = np.sort(rng.uniform(0, width, (count, 2)), axis=1)
+        boxes = [(float(a), 0.0, float(b), float(height)) for a, b in edges]  # in no order
+        chars = tuple(CharReading("8", 0.5, ("B", 0.4), box) for box in boxes)
+        found = grade_mark(crop, Reading(chars, 0.9))
+        assert found is not None
+        assert found.grade in GRADES
+
+
+def test_grading_costs_less_than_finding_the_line() -> None:
+    sample = make_sample(recipe(INK), 5, 0)
+    crop = Crop(sample.pixels, np.zeros((4, 2), np.float32), 30.0, 0.5, 0.0)
+    image = LoadedImage(Path("a.png"), "", sample.pixels)
+    reading = read_as_written(sample)
+
+    def least(work: Any) -> float:
+        best = math.inf
+        for _ in range(5):
+            started = process_time()
+            for _ in range(30):
+                work()
+            best = min(best, process_time() - started)
+        return best
+
+    assert least(lambda: grade_mark(crop, reading)) < least(lambda: propose(image, View()))

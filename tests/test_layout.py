@@ -1,0 +1,166 @@
+"""Where characters stand, and what stands beside them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serialread.errors import RecipeError
+from serialread.recipe import DataRecipe, load
+from serialread.recipe.data import Layout
+from serialread.synth import beside, make_sample, shapes
+from serialread.synth.alphabets import dot_faces, stroke_faces
+from serialread.synth.drawing import Tool, draw
+from serialread.synth.layout import Line, Setting, set_line
+
+MARKS = load(Path(__file__).parent.parent / "recipes" / "data" / "marks.toml", DataRecipe)
+STROKES, DOTS = stroke_faces()[0], dot_faces()[0]
+ALONE = Layout(
+    view_share=0,
+    neighbour_share=0,
+    cut_off_share=0,
+    feed_share=0,
+    frame_share=0,
+    logo_share=0,
+    cut_share=0,
+    arc_share=0,
+    cylinder_share=0,
+    tilt_deg=0,
+    slant_deg=(0, 0),
+)
+seeds = st.integers(0, 2**31)
+
+
+def set_out(seed: int, text: str = "7H0-35", *, rows: int = 64, **knobs: object) -> Line:
+    layout = ALONE.model_copy(update=knobs)
+    return set_line(text, STROKES, DOTS, layout, Setting(), rows, 2000, np.random.default_rng(seed))
+
+
+def lengths_of_sides(line: Line) -> np.ndarray:
+    """Top, right, bottom and left side of every character's box, px."""
+    corners = shapes.placed(line.runs[0].face, line.runs[0].chars, line.runs[0].matrices)
+    return np.hypot(*(np.roll(corners, -1, axis=1) - corners).transpose(2, 0, 1))
+
+
+@given(seed=seeds)
+@settings(deadline=None)
+def test_seen_straight_on_a_character_keeps_parallel_sides(seed: int) -> None:
+    top, right, bottom, left = lengths_of_sides(set_out(seed)).T
+    np.testing.assert_allclose([top, right], [bottom, left], rtol=1e-6)
+
+
+@given(seed=seeds)
+@settings(max_examples=30, deadline=None)
+def test_seen_askew_a_line_is_a_keystone_and_so_is_every_character(seed: int) -> None:
+    line = set_out(seed, "HHHHHHHH", view_share=1.0, view_deg=(30, 30), view_distance=(3, 3))
+    top, right, bottom, left = lengths_of_sides(line).T
+    assert line.parameters["view_deg"] == 30
+    across = np.ptp(np.concatenate([left, right[-1:]])) / left.mean()
+    down = np.abs(top - bottom).max() / top.mean()
+    assert max(across, down) > 0.02
+    within = np.abs(left - right) / left.mean() + np.abs(top - bottom) / top.mean()
+    assert within.max() > 0.005  # no affine map, not even of one character
+
+
+@given(seed=seeds)
+@settings(max_examples=30, deadline=None)
+def test_masks_and_boxes_follow_the_view(seed: int) -> None:
+    line = set_out(seed, view_share=1.0, view_deg=(25, 35), view_distance=(3, 5))
+    mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
+    for number, (x0, y0, x1, y1) in enumerate(line.boxes, start=1):
+        rows, columns = np.nonzero(mark.owners == number)
+        assert x0 - 6 <= columns.min() <= columns.max() <= x1 + 6
+        assert y0 - 6 <= rows.min() <= rows.max() <= y1 + 6
+
+
+def test_a_camera_inside_the_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "near.toml"
+    path.write_text('[layout]\nview_distance = [1, 3]\n[[processes]]\nkind = "ink"\n')
+    with pytest.raises(RecipeError) as caught:
+        load(path, DataRecipe)
+    assert str(caught.value) == (
+        f"{path}: 1 problem(s): layout.view_distance: Value error, a camera nearer than 2 has parts of the "
+        "line behind it, got [1, 3]. Correct the recipe."
+    )
+
+
+def test_a_side_that_has_not_struck_has_no_depth_and_keeps_its_mask() -> None:
+    line = set_out(1, "HHHH", rows=96)
+    whole = draw(line, Tool(width=0.14), np.random.default_rng(0))
+    partly = draw(line, Tool(width=0.14, partial=1.0, unstruck=(0.4, 0.4)), np.random.default_rng(0))
+    assert whole.partial == ()
+    assert partly.partial == (1, 2, 3, 4)
+    np.testing.assert_array_equal(partly.owners, whole.owners)
+    for number in partly.partial:
+        body = whole.owners == number
+        assert 0.1 < np.mean(partly.coverage[body] == 0) < 0.7
+        assert np.mean(partly.coverage[body] > 0.9 * whole.coverage[body]) > 0.15
+
+
+def test_the_record_names_the_characters_that_struck_partly() -> None:
+    stamped = tuple(
+        p.model_copy(update={"partial_share": 1.0}) for p in MARKS.processes if p.kind == "stamped"
+    )
+    recipe = MARKS.model_copy(update={"processes": stamped})
+    named = 0
+    for index in range(12):
+        sample = make_sample(recipe, 4, index)
+        assert sample.origin is not None
+        numbers = [int(n) for n in str(sample.origin.parameters.get("partial", "")).split()]
+        assert all(1 <= n <= len(sample.text) for n in numbers)
+        named += bool(numbers)
+    assert named > 4
+    plain = MARKS.model_copy(update={"processes": tuple(p for p in MARKS.processes if p.kind == "ink")})
+    origin = make_sample(plain, 4, 0).origin
+    assert origin is not None
+    assert "partial" not in origin.parameters
+
+
+def test_lines_above_and_below_have_a_typeface_and_size_of_their_own_and_no_label() -> None:
+    sizes = []
+    for seed in range(40):
+        line = set_out(seed, neighbour_share=0.4, margin=(0.3, 0.6))
+        mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
+        assert int(mark.owners.max()) <= line.length == 6
+        for run in line.runs[1:]:
+            assert run.face is DOTS
+            sizes.append(float(np.median(shapes.scales(run.matrices))) / line.cap_px)
+    assert len(sizes) > 20
+    assert min(sizes) < 0.8
+    assert max(sizes) > 1.3
+
+
+def test_a_cut_off_neighbour_reaches_over_the_edge_and_stands_apart_from_the_code() -> None:
+    for seed in range(30):
+        line = set_out(seed, cut_off_share=1.0)
+        (beside_it,) = line.runs[1:]
+        x = shapes.placed(beside_it.face, beside_it.chars, beside_it.matrices)[0, :, 0]
+        wide = line.size[1]
+        assert x.min() < -1 or x.max() > wide + 1
+        assert x.min() < wide - 1
+        assert x.max() > 1
+        gap = max(line.boxes[0, 0] - x.max(), x.min() - line.boxes[-1, 2])
+        assert gap > 0.2 * line.cap_px
+
+
+@given(seed=seeds)
+@settings(deadline=None)
+def test_strokes_beside_a_code_are_no_character_of_it(seed: int) -> None:
+    bounds = 0.0, -1.0, 5.0, 0.0
+    for stroke in beside.strokes(bounds, np.random.default_rng(seed)):
+        (xa, top), (xb, bottom) = stroke.points
+        at_caps = np.interp([-1.0, 0.0], [top, bottom], [xa, xb])
+        assert at_caps.max() < 0.2 or at_caps.min() > 4.8
+        assert stroke.strength < 0.5 or top < -1.09 or bottom > 0.09
+
+
+def test_strokes_have_room_in_the_crop_and_no_mask() -> None:
+    for seed in range(30):
+        line = set_out(seed, feed_share=1.0)
+        mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
+        assert line.extras
+        middles = [float(extra.points[:, 0].mean()) for extra in line.extras]
+        assert 0 <= min(middles) <= max(middles) <= line.size[1]
+        assert mark.coverage[mark.owners == 0].max() > 0.15

@@ -1,0 +1,207 @@
+"""The audit's page in a real browser engine: Chromium, by Qt WebEngine, without a window.
+
+    make browser-test
+
+It runs them twice, for a system that is light and, with PAPER=dark, for one that is dark: an engine has one
+taste. Apart from the other tests, for the engine takes 200 MB.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+DARK = os.environ.get("PAPER") == "dark"
+os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = (
+    f"--disable-gpu --no-sandbox --blink-settings=preferredColorScheme={0 if DARK else 1}"
+)
+
+from PySide6.QtCore import QEventLoop, Qt, QTimer, QUrl
+from PySide6.QtTest import QTest
+from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineProfile, QWebEngineUrlRequestInterceptor
+from PySide6.QtWebEngineWidgets import QWebEngineView
+from PySide6.QtWidgets import QApplication
+
+from serialread import reporting
+from serialread.reporting.cases import Case, Cases
+from serialread.reporting.layout import tables
+from serialread.reporting.page import page
+from serialread.reporting.tables import read_readings, read_truth
+
+ROOT = Path(__file__).parent.parent
+DATA = ROOT / "tests" / "data" / "audit"
+DOT = "data:image/webp;base64,UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="
+WAIT_MS = 20_000
+
+
+class Requests(QWebEngineUrlRequestInterceptor):
+    """Keeps every address that a page asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def interceptRequest(self, info: Any) -> None:  # noqa: N802
+        self.asked.append(info.requestUrl().toString())
+
+
+class Page(QWebEnginePage):
+    """Keeps what a page says on its console."""
+
+    def __init__(self, profile: QWebEngineProfile) -> None:
+        super().__init__(profile)
+        self.said: list[str] = []
+
+    def javaScriptConsoleMessage(self, level: Any, message: str, line: int, source: str) -> None:  # noqa: N802
+        self.said.append(f"{line}: {message}")
+
+
+class Browser:
+    """One page in a window that nobody sees."""
+
+    def __init__(self, path: Path) -> None:
+        self.profile, self.requests, self.view = QWebEngineProfile(), Requests(), QWebEngineView()
+        self.profile.setUrlRequestInterceptor(self.requests)
+        self.page = Page(self.profile)
+        self.view.setPage(self.page)
+        self.view.resize(1200, 900)
+        self.view.show()
+        assert self.wait(self.page.loadFinished, lambda: self.page.load(QUrl.fromLocalFile(str(path))))
+
+    def wait(self, signal: Any, start: Callable[[], Any]) -> Any:
+        """What a signal says after something was started."""
+        loop, said = QEventLoop(), list[Any]()
+        signal.connect(lambda *words: (said.extend(words), loop.quit()))
+        QTimer.singleShot(WAIT_MS, loop.quit)
+        start()
+        loop.exec()
+        assert said, "the browser did not answer"
+        return said[-1]
+
+    def ask(self, script: str) -> Any:
+        """The value of a script."""
+        loop, said = QEventLoop(), list[Any]()
+        QTimer.singleShot(WAIT_MS, loop.quit)
+        self.page.runJavaScript(script, 0, lambda value: (said.append(value), loop.quit()))
+        loop.exec()
+        assert said, "the browser did not answer"
+        return said[0]
+
+    def press(self, key: Qt.Key) -> None:
+        QTest.keyClick(self.view.focusProxy(), key)
+        QTest.qWait(150)
+
+    def close(self) -> None:
+        self.view.close()
+        self.view.setPage(None)  # type: ignore[arg-type]
+        self.page.deleteLater()
+        QTest.qWait(50)
+
+
+@pytest.fixture(scope="session")
+def application() -> QApplication:
+    return QApplication([])
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hand-worked audit, with thirty failures to look at."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    done = reporting.examine(read_readings(DATA), read_truth(DATA / "labels.csv"))
+    chars = (("X", 0.9, "Y", 0.08), ("<", 0.6, "", 0.4))
+    cases = [Case(f"{i}.png", "XY", "X<", "ACCEPT", "0.9", chars, DOT) for i in range(30)]
+    path.write_text(page(done, tables(done), Cases(tuple(cases))), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def browser(application: QApplication, report: Path) -> Iterator[Browser]:
+    opened = Browser(report)
+    yield opened
+    assert opened.page.said == []  # no error, no warning
+    opened.close()
+
+
+FIRST = (
+    "Array.from(document.querySelector('table.sheet tbody').rows).map(row => row.cells[0].textContent).join()"
+)
+
+
+def test_the_page_asks_for_nothing_but_itself(browser: Browser, report: Path) -> None:
+    asked = [address for address in browser.requests.asked if not address.startswith("data:")]
+    assert asked == [QUrl.fromLocalFile(str(report)).toString()]
+    assert browser.ask("document.images.length") == 30
+    assert browser.ask("Array.from(document.images).every(i => i.complete && i.naturalWidth > 0)")
+
+
+def test_light_and_dark_follow_the_system(browser: Browser) -> None:
+    paper = browser.ask("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(21, 24, 28)" if DARK else "rgb(255, 255, 255)")
+
+
+def test_a_click_sorts_up_and_down(browser: Browser) -> None:
+    head = "document.querySelector('table.sheet thead button')"
+    before = browser.ask(FIRST)
+    browser.ask(f"{head}.click()")
+    rising = browser.ask(FIRST)
+    browser.ask(f"{head}.click()")
+    assert rising.split(",") == sorted(before.split(","))
+    assert browser.ask(FIRST).split(",") == rising.split(",")[::-1]
+    assert browser.ask(f"{head}.parentNode.getAttribute('aria-sort')") == "descending"
+
+
+def test_the_keyboard_alone_sorts_and_filters(browser: Browser) -> None:
+    browser.view.focusProxy().setFocus()
+    browser.ask("document.querySelector('table.sheet thead button').focus()")
+    browser.press(Qt.Key.Key_Return)
+    assert browser.ask("document.activeElement.parentNode.getAttribute('aria-sort')") == "ascending"
+    browser.press(Qt.Key.Key_Tab)
+    assert browser.ask("document.activeElement.tagName") == "BUTTON"
+    assert browser.ask("document.activeElement.textContent") == "images"
+
+
+def test_words_filter_a_table_and_escape_shows_all(browser: Browser) -> None:
+    found = "Array.from(document.querySelectorAll('.find input'))[0]"
+    table = f"{found}.closest('p').nextElementSibling.querySelector('table')"
+    lines = int(browser.ask(f"{table}.tBodies[0].rows.length"))
+    browser.view.focusProxy().setFocus()
+    browser.ask(f"{found}.focus()")
+    QTest.keyClicks(browser.view.focusProxy(), "zzz")
+    QTest.qWait(200)
+    shown = f"Array.from({table}.tBodies[0].rows).filter(row => !row.hidden).length"
+    assert browser.ask(shown) == 0
+    assert (
+        browser.ask(f"{found}.closest('p').querySelector('[role=status]').textContent")
+        == f"0 of {lines} lines"
+    )
+    browser.press(Qt.Key.Key_Escape)
+    assert browser.ask(shown) == lines
+
+
+def test_pictures_come_twelve_at_a_time_and_print_all(browser: Browser) -> None:
+    shown = "Array.from(document.querySelectorAll('.cases figure')).filter(f => !f.hidden).length"
+    bar = "document.querySelector('.cases').previousElementSibling"
+    assert browser.ask(shown) == 12
+    browser.ask(f"{bar}.querySelectorAll('button')[1].click()")
+    assert browser.ask(f"{bar}.querySelector('[role=status]').textContent") == " 13 to 24 of 30"
+    browser.ask("dispatchEvent(new Event('beforeprint'))")
+    assert browser.ask(shown) == 30
+    browser.ask("dispatchEvent(new Event('afterprint'))")
+    assert browser.ask(shown) == 12
+
+
+def test_the_page_prints_to_pdf(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.pdf"
+    browser.wait(browser.page.pdfPrintingFinished, lambda: browser.page.printToPdf(str(path)))
+    data = path.read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert len(data) > 10_000
+
+
+def test_nothing_is_wider_than_the_window_of_a_phone(browser: Browser) -> None:
+    browser.view.resize(390, 800)
+    QTest.qWait(200)
+    assert browser.ask("document.documentElement.scrollWidth <= innerWidth")

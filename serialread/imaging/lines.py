@@ -18,8 +18,6 @@ from serialread.records import Floats, Pixels
 FINE_PX, COARSE_PX = 800, 400
 """Longer side of the picture in its two searches: of characters a fiftieth as high the fine one leaves 16 px;
 the coarse one sees no machining marks, and large characters whole."""
-SOUGHT_PX = 26
-"""Height to which characters of an expected height are scaled before the search; every stroke width fits."""
 STROKES_PX = (11, 7, 17)
 """Widest strokes that are searched for; characters are 1 to 5 times as high."""
 HIGHEST = 0.1
@@ -103,7 +101,7 @@ def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> 
         return (frame,)
     least, most = text_height or (0.0, 1.0)
     standing, found = frame.turned(90), list[tuple[float, Line, Frame, float]]()
-    for scale in _searches(max(height, width), text_height):
+    for scale in _searches(max(height, width)):
         lying = frame.shrunk(round(height * scale)).pixels
         for pixels, way in ((lying, frame), (np.ascontiguousarray(np.rot90(lying, -1)), standing)):
             for line in rows_of_blobs(pixels):
@@ -115,10 +113,8 @@ def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> 
     return (frame, *islice(_apart(cuts), MOST_LINES))
 
 
-def _searches(longer: int, text_height: tuple[float, float] | None) -> tuple[float, ...]:
+def _searches(longer: int) -> tuple[float, ...]:
     """Scales at which a picture with this longer side is searched."""
-    if text_height is not None:
-        return (min(1.0, 2 * SOUGHT_PX / max(sum(text_height), 0.01) / longer),)
     return (min(1.0, FINE_PX / longer), COARSE_PX / longer) if longer > COARSE_PX else (1.0,)
 
 

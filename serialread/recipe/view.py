@@ -99,7 +99,7 @@ class View(Section):
     """Look for the text line where it fills only part of the picture; off where a region fits tightly."""
     text_height: tuple[Fraction, Fraction] | None = None
     """Expected height of the characters, (least, most), as fractions of the picture's longer side: lines
-    of other heights are not looked for. None: from about a fiftieth on."""
+    of other heights are not proposed. None: from about a fiftieth on."""
     straighten: bool = True
     """Remove a slight tilt (to 15 degrees) where it is measured surely."""
     turn_tall: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from serialread import __version__, audit_desk, data_desk
+from serialread import __version__, audit_desk, data_desk, station_desk
 from serialread.errors import SerialreadError
 
 if TYPE_CHECKING:
@@ -165,44 +165,6 @@ def read(
         raise typer.Exit(3)
 
 
-calibrate = typer.Typer(help="Fit a station to labelled pictures.", no_args_is_help=True)
-app.add_typer(calibrate, name="calibrate")
-
-
-@calibrate.command("confidence")
-def calibrate_confidence(
-    labelled: Annotated[Path, typer.Argument(help="Folder with labels.csv (filename,text) and images/.")],
-    misread: Annotated[
-        float, typer.Option(min=1e-6, max=0.5, help="Share of accepted readings that may be wrong.")
-    ],
-    out: Annotated[Path, typer.Option(help="Station file to write.")],
-    station: Annotated[Path | None, typer.Option(help="Station file to go on from: view, format.")] = None,
-    protocol: Annotated[
-        Literal["strict", "mpsc"], typer.Option(help="Wrong by any character, or by letters and digits.")
-    ] = "strict",
-    certainty: Annotated[float, typer.Option(min=0.5, max=0.9999, help="How sure the promise is.")] = 0.95,
-    model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
-) -> None:
-    """Find the confidence from which a promised share of readings is right; read --station then accepts."""
-    from tqdm import tqdm
-
-    from serialread import calibrating
-    from serialread.reading import Reader
-    from serialread.recipe import Station, load
-    from serialread.weights import shipped_model
-
-    calibrating.refuse_to_replace(out, station)
-    known = calibrating.load_labelled(labelled)
-    place = load(station, Station) if station else Station()
-    reader = Reader(model or shipped_model(), place.uncalibrated())
-    records = tqdm(reader.read(known.pictures), total=len(known.pictures), unit=" images")
-    fitted = calibrating.calibrate_confidence(
-        records, known, reader.station, misread, protocol=protocol, certainty=certainty
-    )
-    calibrating.save_station(fitted, out)
-    typer.echo(f"{out}: {calibrating.summary(fitted)}")
-
-
 @app.command()
 def explain(
     image: Annotated[Path, typer.Argument(help="One picture.")],
@@ -221,6 +183,7 @@ def explain(
     typer.echo(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}")
 
 
+station_desk.register(app)
 audit_desk.register(app)
 
 

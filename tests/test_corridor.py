@@ -29,7 +29,7 @@ LEFT_OF_THE_DOOR = (
     "reporting",
     "weights",
 )
-BEHIND_THE_DOOR = ("model", "checkpoint", "training", "audit_desk", "data_desk", "cli")
+BEHIND_THE_DOOR = ("model", "checkpoint", "training", "audit_desk", "data_desk", "station_desk", "cli")
 ROOMS = (*LEFT_OF_THE_DOOR, *BEHIND_THE_DOOR)
 BEHIND_ONLY = {"torch", "onnx", "onnxscript", "torchvision"}
 

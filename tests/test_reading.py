@@ -35,8 +35,9 @@ from serialread.reading import (
     write_records,
 )
 from serialread.reading.batching import BATCH, Batches
+from serialread.reading.choosing import surest, turned_over
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
-from serialread.reading.reader import ahead, surest, turned_over
+from serialread.reading.reader import ahead
 from serialread.recipe import Code, Limits, Station, View, load
 from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Reading, Record, Verdict
 
@@ -364,10 +365,38 @@ def test_a_later_run_reads_the_same(model: Path, tmp_path: Path) -> None:
     assert first == second
 
 
-def test_of_several_proposals_the_one_with_most_sure_characters_counts() -> None:
-    assert surest([reading_of("1", 0.99), reading_of("12345", 0.8), reading_of("1234567", 0.4)]) == 1
-    assert surest([reading_of(""), reading_of("77", 0.3)]) == 0
-    assert surest([reading_of("123", 0.9), reading_of("1234", 0.9)]) == 0
+def lying(quarter: int = 0, row: float = 0) -> Crop:
+    """A line that runs so many quarter turns clockwise from lying right."""
+    corners = np.array([[0, 0], [200, 0], [200, 40], [0, 40]], np.float32)
+    return Crop(
+        np.zeros((40, 200), np.uint8), np.roll(corners, quarter, axis=0) + np.float32(row), 30, 0.5, 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "best"),
+    [
+        ([("1", 0.99), ("12345", 0.8), ("1234567", 0.4)], 1),
+        ([("", 0.9), ("77", 0.3)], 0),
+        ([("123", 0.9), ("1234", 0.9)], 0),
+    ],
+)
+def test_of_several_proposals_the_one_with_most_sure_characters_counts(
+    texts: list[tuple[str, float]], best: int
+) -> None:
+    assert surest([lying() for _ in texts], [reading_of(*text) for text in texts]) == best
+
+
+def test_lines_that_run_the_same_way_uphold_each_other() -> None:
+    readings = [reading_of(text) for text in ("", "SN74LS19", "N6IS7vLNS", "19ATEJK", "X31Y")]
+    assert surest([lying(), lying(), lying(2), lying(0, 50), lying(2, 50)], readings) == 1
+    assert surest([lying(), lying(), lying(2), lying(1, 50), lying(3, 50)], readings) == 2
+
+
+def test_a_line_upside_down_has_to_be_better_where_pictures_mostly_lie_right() -> None:
+    crops, readings = [lying(), lying(), lying(2)], [reading_of(t) for t in ("", "12345678", "123456789")]
+    assert surest(crops, readings) == 2
+    assert surest(crops, readings, mostly_right=True) == 1
 
 
 def test_only_so_many_pictures_are_held_at_a_time() -> None:

@@ -4,8 +4,9 @@ from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.drawing import tinted
 from serialread.imaging.loading import digest, load_image
 from serialread.imaging.looks import LOOKS, Look
-from serialread.imaging.normalizing import normalize, propose
+from serialread.imaging.normalizing import normalize, propose, teach_fixture
 from serialread.imaging.saving import save_png
+from serialread.imaging.showing import show_steps
 
 __all__ = [
     "LOOKS",
@@ -16,6 +17,8 @@ __all__ = [
     "normalize",
     "propose",
     "save_png",
+    "show_steps",
+    "teach_fixture",
     "tinted",
     "to_array",
 ]

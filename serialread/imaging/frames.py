@@ -1,6 +1,7 @@
 """A part of a picture that still knows where in the picture it lies."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Self
 
 import cv2
@@ -12,6 +13,11 @@ from serialread.records import Floats, LoadedImage, Pixels
 Matrix = NDArray[np.float64]
 """3 x 3 for (x, y, 1); double, because products of several are taken, and no pixels are made of it."""
 
+Points = NDArray[np.float64]
+"""[N, 2], (x, y)."""
+Bend = Callable[[Points], Points]
+"""Where points of a picture that was bent straight lie in the one that it was made of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -19,11 +25,13 @@ class Frame:
 
     Attributes:
         pixels: grey, [H, W], 0 is black.
-        to_source: maps frame px to source px.
+        to_source: maps frame px to source px, or to those of the last picture that was bent straight.
+        bend: maps the latter to source px; None where nothing was bent.
     """
 
     pixels: Pixels
     to_source: Matrix
+    bend: Bend | None = None
 
     @classmethod
     def whole(cls, image: LoadedImage) -> Self:
@@ -36,9 +44,8 @@ class Frame:
     def quad(self) -> Floats:
         """The frame's corners [4, 2] in source px, clockwise from its top-left."""
         height, width = self.pixels.shape
-        corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], np.float64)
-        seen = corners @ self.to_source.T
-        return (seen[:, :2] / seen[:, 2:]).astype(np.float32)
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+        return self.sources(corners).astype(np.float32)
 
     @property
     def source_per_px(self) -> float:
@@ -47,9 +54,19 @@ class Frame:
         sides = np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])
         return float(sides / 2 / self.pixels.shape[0])
 
+    def sources(self, points: Points) -> Points:
+        """Where px of this frame lie in the source picture, [N, 2] each."""
+        seen = cv2.perspectiveTransform(points[None], self.to_source)[0].astype(np.float64, copy=False)
+        return self.bend(seen) if self.bend else seen
+
+    def bent(self, pixels: Pixels, bend: Bend) -> "Frame":
+        """A picture that was made of this one by bending it; ``bend`` maps its px to mine."""
+        return Frame(pixels, np.eye(3), lambda points: self.sources(bend(points)))
+
     def cut(self, left: int, top: int, right: int, bottom: int) -> "Frame":
         """The upright box between these px."""
-        return Frame(self.pixels[top:bottom, left:right], self.to_source @ moved(left, top))
+        to_source = self.to_source @ moved(left, top)
+        return replace(self, pixels=self.pixels[top:bottom, left:right], to_source=to_source)
 
     def turned(self, degrees_clockwise: int) -> "Frame":
         """The frame after quarter turns."""
@@ -64,7 +81,7 @@ class Frame:
             case _:
                 return self
         pixels = np.ascontiguousarray(np.rot90(self.pixels, -degrees_clockwise // 90))
-        return Frame(pixels, self.to_source @ np.array(back, np.float64))
+        return replace(self, pixels=pixels, to_source=self.to_source @ np.array(back, np.float64))
 
     def warped(self, to_this: Matrix, width: int, height: int) -> "Frame":
         """Another view of [height, width] px; ``to_this`` maps its px to mine. Borders are repeated."""
@@ -73,7 +90,7 @@ class Frame:
         pixels = cv2.warpPerspective(
             self.pixels, centres, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
-        return Frame(pixels.astype(np.uint8, copy=False), self.to_source @ to_this)
+        return replace(self, pixels=pixels.astype(np.uint8, copy=False), to_source=self.to_source @ to_this)
 
     def shrunk(self, most_height: int) -> "Frame":
         """The frame at no more than this height; areas are averaged, so that thin strokes stay."""
@@ -83,7 +100,7 @@ class Frame:
         small = max(round(width * most_height / height), 1)
         pixels = cv2.resize(self.pixels, (small, most_height), interpolation=cv2.INTER_AREA)
         scale = np.diag([width / small, height / most_height, 1.0])
-        return Frame(pixels.astype(np.uint8, copy=False), self.to_source @ scale)
+        return replace(self, pixels=pixels.astype(np.uint8, copy=False), to_source=self.to_source @ scale)
 
 
 def moved(x: float, y: float) -> Matrix:

@@ -6,6 +6,7 @@ Letters: N blobs, each a box (left, top, right, bottom) in px of the shrunk pict
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -14,18 +15,27 @@ from numpy.typing import NDArray
 from serialread.imaging.frames import Frame, moved
 from serialread.records import Floats, Pixels
 
-SEARCHED_PX = 800
-"""Longer side of the picture that is searched: of characters a fiftieth as high, 16 px are left."""
+FINE_PX, COARSE_PX = 800, 400
+"""Longer side of the picture in its two searches: of characters a fiftieth as high the fine one leaves 16 px;
+the coarse one sees no machining marks, and large characters whole."""
 STROKES_PX = (11, 7, 17)
-"""Widest stroke of each search; characters are 1 to 5 times as high."""
+"""Widest strokes that are searched for; characters are 1 to 5 times as high."""
+HIGHEST = 0.1
+"""Share of the longer side up to which higher characters are likelier ones: fine textures make long rows."""
 GLANCED_PX = 96
 """Height at which a line that fills its picture shows."""
-MOST_LINES = 6
-"""Proposals a picture: each costs a reading."""
+MOST_LINES = 8
+"""Proposals a picture: each costs two readings, one each way up. Of 64 codes that were read in some line of a
+photograph, 60 were among its first 4, 63 among its first 8."""
 MOST_BLOBS = 400
-"""More are a texture, in which any row can be found."""
+"""Of more, those that stand out most are taken: a texture makes many faint ones."""
 FILLED = 0.4
 """A line that spans this share of the picture's height and width fills it: there is nothing to tighten."""
+WIDE = 1.7
+"""Pictures wider than this times their height are mostly cut round a line; others are mostly whole views."""
+LARGE, SMALL = 0.45, 0.15
+"""A row of blobs fills a whole view, or a picture cut round a line, only if they are so much of its height:
+the rows of a texture are fine."""
 SMALLEST_PX = 64
 """Pictures of less height hold one line at most that can be read."""
 MARGIN_ACROSS, MARGIN_ALONG = 0.25, 0.6
@@ -45,6 +55,12 @@ class Line:
     def height(self) -> float:
         """Middle height of its blobs, px."""
         return float(np.median(self.boxes[:, 3] - self.boxes[:, 1]))
+
+    @property
+    def char_height(self) -> float:
+        """Middle height of its higher blobs, px: specks and hyphens between them do not count."""
+        heights = self.boxes[:, 3] - self.boxes[:, 1]
+        return float(np.median(heights[heights >= 0.6 * np.percentile(heights, 90)]))
 
     @property
     def slope(self) -> float:
@@ -71,22 +87,35 @@ class Line:
         return np.concatenate((self.boxes[:, :2].min(axis=0), self.boxes[:, 2:].max(axis=0)))
 
 
-def find_lines(frame: Frame) -> tuple[Frame, ...]:
+def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> tuple[Frame, ...]:
     """The whole frame and, where text fills only a part of it, the text lines in it, likeliest first.
 
     Lines that stand upright are returned upright, for whoever knows which way to turn them.
+
+    Args:
+        frame: what is searched.
+        text_height: least and most height of the characters, as fractions of its longer side; None: any.
     """
     height, width = frame.pixels.shape
     if min(height, width) < SMALLEST_PX or is_filled(frame):
         return (frame,)
-    scale = min(1.0, SEARCHED_PX / max(height, width))
-    searched = frame.shrunk(round(height * scale)).pixels
-    standing = frame.turned(90)
-    found = [(line, frame) for line in rows_of_blobs(searched)]
-    found += [(line, standing) for line in rows_of_blobs(np.ascontiguousarray(np.rot90(searched, -1)))]
-    found.sort(key=lambda pair: -pair[0].score)
-    cuts = (cut_line(line, way, scale).turned(270 if way is standing else 0) for line, way in found)
-    return (frame, *_apart(cuts)[:MOST_LINES])
+    least, most = text_height or (0.0, 1.0)
+    standing, found = frame.turned(90), list[tuple[float, Line, Frame, float]]()
+    for scale in _searches(max(height, width)):
+        lying = frame.shrunk(round(height * scale)).pixels
+        for pixels, way in ((lying, frame), (np.ascontiguousarray(np.rot90(lying, -1)), standing)):
+            for line in rows_of_blobs(pixels):
+                share = line.char_height / max(pixels.shape)
+                if least <= share <= most:
+                    found.append((line.score * min(share, HIGHEST), line, way, scale))
+    found.sort(key=lambda one: -one[0])
+    cuts = (cut_line(line, way, scale).turned(270 if way is standing else 0) for _, line, way, scale in found)
+    return (frame, *islice(_apart(cuts), MOST_LINES))
+
+
+def _searches(longer: int) -> tuple[float, ...]:
+    """Scales at which a picture with this longer side is searched."""
+    return (min(1.0, FINE_PX / longer), COARSE_PX / longer) if longer > COARSE_PX else (1.0,)
 
 
 def is_filled(frame: Frame) -> bool:
@@ -102,8 +131,8 @@ def rows_of_blobs(pixels: Pixels) -> Iterator[Line]:
     for stroke_px in STROKES_PX:
         for strokes in strokes_of(pixels, stroke_px):
             every = blobs(strokes, stroke_px)
-            chars = every[_like_characters(every, stroke_px)]
-            if 3 <= len(chars) <= MOST_BLOBS:
+            chars = _clearest(strokes, every[_like_characters(every, stroke_px)])
+            if len(chars) >= 3:
                 yield from (lengthened(Line(row), every) for row in rows(chars))
 
 
@@ -137,6 +166,17 @@ def _like_characters(boxes: _Boxes, stroke_px: int) -> NDArray[np.bool_]:
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     fits = (height >= 0.8 * stroke_px) & (height <= 4.5 * stroke_px)
     return np.asarray(fits & (width <= 2.2 * height) & (height <= 8 * width) & (width * height > stroke_px))
+
+
+def _clearest(strokes: Pixels, boxes: _Boxes) -> _Boxes:
+    """The boxes that stand out most, of strokes [H, W], where there are too many."""
+    if len(boxes) <= MOST_BLOBS:
+        return boxes
+    sums = cv2.integral(strokes)
+    left, top, right, bottom = boxes.astype(np.int32).T
+    inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    strength = inside / ((right - left) * (bottom - top))
+    return boxes[np.argpartition(-strength, MOST_BLOBS)[:MOST_BLOBS]]
 
 
 def rows(boxes: _Boxes) -> list[_Boxes]:
@@ -204,25 +244,26 @@ def cut_line(line: Line, frame: Frame, scale: float) -> Frame:
 
 def _fills(line: Line, shape: tuple[int, ...]) -> bool:
     left, top, right, bottom = line.hull
-    return bool(bottom - top >= FILLED * shape[0] and right - left >= FILLED * shape[1])
+    least = LARGE if shape[1] < WIDE * shape[0] else SMALL
+    high = bottom - top >= FILLED * shape[0] and line.height >= least * shape[0]
+    return bool(high and right - left >= FILLED * shape[1])
 
 
-def _apart(frames: Iterable[Frame]) -> list[Frame]:
+def _apart(frames: Iterable[Frame]) -> Iterator[Frame]:
     """The frames without those of which an earlier one holds half."""
-    kept: list[tuple[Floats, Frame]] = []
+    kept: list[Floats] = []
     for frame in frames:
         corners = frame.quad
         box = np.concatenate((corners.min(axis=0), corners.max(axis=0)))
-        if all(_shared(box, other) < 0.5 for other, _ in kept):
-            kept.append((box, frame))
-    return [frame for _, frame in kept]
+        if all(_shared(box, other) < 0.5 for other in kept):
+            kept.append(box)
+            yield frame
 
 
-def _shared(a: Floats, b: Floats) -> float:
-    """Part of the smaller of two boxes that the other covers."""
-    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
-    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
-    return float(np.prod(sides)) / max(smaller, 1e-6)
+def _shared(box: Floats, other: Floats) -> float:
+    """Part of a box that another covers: one that reaches far beyond it is not the same line."""
+    sides = np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0)
+    return float(np.prod(sides)) / max(float(np.prod(box[2:] - box[:2])), 1e-6)
 
 
 def _centres(boxes: _Boxes) -> Floats:

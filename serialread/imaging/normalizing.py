@@ -1,12 +1,18 @@
 """From a picture to its text line: upright, cut out, straight, evenly lit, measured."""
 
+from collections.abc import Iterator
+from typing import Literal
+
 import cv2
 import numpy as np
 
+from serialread.imaging.bending import undistort, unwrap
+from serialread.imaging.fixing import fix, teach
 from serialread.imaging.frames import Frame
 from serialread.imaging.lines import find_lines
 from serialread.imaging.tilting import estimate_tilt
-from serialread.recipe import View
+from serialread.recipe import Fixture, View
+from serialread.recipe.view import Point
 from serialread.records import Crop, Floats, LoadedImage, Pixels
 
 CROP_HEIGHT_PX = 64
@@ -28,11 +34,52 @@ def propose(image: LoadedImage, view: View) -> tuple[Crop, ...]:
 
     A picture that its text fills is proposed once, as it is. Only where the text fills a part, or stands
     upright, are there more proposals: the network reads them all, and the surest reading counts.
+
+    Raises:
+        ImageError: what the station knows the code's place by is not seen.
     """
-    frame = Frame.whole(image).turned(view.rotation)
-    frame = cut_region(frame, view)
-    lines = find_lines(frame) if view.tighten else (frame,)
-    return tuple(finish(way, view) for line in lines for way in turn(line, view))
+    *_, (_, frame) = prepare(image, view)
+    return tuple(finish(way, view) for way in ways(frame, view))
+
+
+def prepare(image: LoadedImage, view: View) -> Iterator[tuple[str, Frame]]:
+    """The picture in grey, and after each step that the station asks for, with the step's name.
+
+    Raises:
+        ImageError: the station's fixture, or the circle that its code lies on, is not seen.
+    """
+    yield "picture", (frame := Frame.whole(image))
+    if view.lens:
+        yield "lens", (frame := undistort(frame, view.lens))
+    if view.rotation:
+        yield "rotation", (frame := frame.turned(view.rotation))
+    if view.fixture:
+        yield "fixture", (frame := fix(frame, view.fixture))
+    if view.region:
+        yield "region", (frame := cut_region(frame, view.region))
+    if view.arc:
+        yield "arc", unwrap(frame, view.arc)
+
+
+def teach_fixture(
+    image: LoadedImage, view: View, box: tuple[float, float, float, float], by: Literal["print", "edge"]
+) -> Fixture:
+    """The fixture of a mark in a box (left, top, right, bottom), 0..1, of the picture as the view turns it.
+
+    Raises:
+        CalibrationError: nothing in the box could be known again.
+    """
+    before = view.model_copy(update={"fixture": None, "region": None, "arc": None})
+    *_, (_, frame) = prepare(image, before)
+    return teach(frame, box, by)
+
+
+def ways(frame: Frame, view: View) -> Iterator[Frame]:
+    """The frame and the text lines found in it, each way up that the station allows."""
+    whole, *found = find_lines(frame, view.text_height) if view.tighten else (frame,)
+    yield from turn(whole, view, over=view.turn_over == "both")
+    for line in found:
+        yield from turn(line, view, over=view.turn_over != "never")
 
 
 def finish(frame: Frame, view: View) -> Crop:
@@ -50,28 +97,27 @@ def finish(frame: Frame, view: View) -> Crop:
     )
 
 
-def cut_region(frame: Frame, view: View) -> Frame:
-    """The station's region, straightened to a rectangle; the whole frame if the station names none."""
-    if view.region is None:
-        return frame
+def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame:
+    """The station's region, its perspective taken out: four corners become a rectangle."""
     height, width = frame.pixels.shape
-    corners = np.array(view.region, np.float32) * np.array([width, height], np.float32)
+    corners = np.array(region, np.float32) * np.array([width, height], np.float32)
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     wide, high = max(round(max(sides[0], sides[2])), 8), max(round(max(sides[1], sides[3])), 8)
     target = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32)
     return frame.warped(np.asarray(cv2.getPerspectiveTransform(target, corners), np.float64), wide, high)
 
 
-def turn(frame: Frame, view: View) -> tuple[Frame, ...]:
-    """A line each way up that the station allows: an upright one turned to lie, a lying one as it is."""
+def turn(frame: Frame, view: View, *, over: bool) -> Iterator[Frame]:
+    """A line each way up that it may stand: an upright one turned to lie, ``over`` also upside down."""
     height, width = frame.pixels.shape
     if height <= TALL * width or view.turn_tall == "never":
         turns: tuple[int, ...] = (0,)
     else:
         turns = {"counter_clockwise": (270,), "clockwise": (90,), "both": (270, 90)}[view.turn_tall]
-    if view.turn_over == "both" and len(turns) == 1:
+    if over and len(turns) == 1:
         turns = (*turns, (turns[0] + 180) % 360)
-    return tuple(frame.turned(degrees) for degrees in turns)
+    for degrees in turns:
+        yield frame.turned(degrees)
 
 
 def straighten(frame: Frame, tilt_deg: float) -> Frame:

@@ -12,7 +12,7 @@ import numpy as np
 from serialread.decoding import Search, decode
 from serialread.engine import Engine, EngineKind
 from serialread.imaging import content_width, load_image, propose, save_png, tinted, to_array
-from serialread.reading.reader import surest
+from serialread.reading.choosing import surest
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
@@ -105,7 +105,9 @@ class Explainer:
             ImageError: the picture cannot be read.
         """
         found = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
-        best = found[surest([one.reading for one in found])]
+        crops, readings = [one.crop for one in found], [one.reading for one in found]
+        mostly_right = self._station.view.turn_over == "found"
+        best = found[surest(crops, readings, mostly_right=mostly_right)]
         looks = [best]
         while look := next_look([one.reading for one in looks]):
             looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels))))

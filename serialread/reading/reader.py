@@ -2,14 +2,15 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import cv2
 import numpy as np
@@ -19,10 +20,12 @@ from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import Look, content_width, digest, load_image, propose, to_array
 from serialread.reading.batching import BATCH, Batches
+from serialread.reading.choosing import surest, turned_over
 from serialread.reading.comparing import barcodes_in, beside, require_barcodes
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.reading.grading import grade_mark
+from serialread.reading.joining import join, rows_of
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import CropGeometry, Station, View
 from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
@@ -66,6 +69,11 @@ class _Item:
     looks: list[Reading] = field(default_factory=list)
     waiting: int = 0
 
+    @property
+    def proposals(self) -> list[Reading]:
+        """Readings of all proposals, in their order."""
+        return [self.readings[number] for number in range(len(self.crops))]
+
     def told(self, number: int, look: Look | None, reading: Reading) -> None:
         """Take what the network read in a proposal, at a look if one is given."""
         self.waiting -= 1
@@ -74,10 +82,10 @@ class _Item:
         else:
             self.looks.append(reading)
 
-    def choose(self) -> int:
+    def choose(self, *, mostly_right: bool) -> int:
         """The proposal that counts, now that all are read."""
         if self.best is None:
-            self.best = surest([self.readings[number] for number in range(len(self.crops))])
+            self.best = surest(self.crops, self.proposals, mostly_right=mostly_right)
         return self.best
 
 
@@ -138,6 +146,17 @@ class Reader:
         self.model_id = self._engine.card.model_id
         self._search = Search.of(self.station.code, self._engine.card.alphabet)
         cv2.setNumThreads(1)  # pictures go side by side: threads within one would get in their way
+        self._refuse_another_model()
+
+    def at(self, station: Station) -> Self:
+        """The same model, opened already, at another station; raises as opening it there would."""
+        other = copy(self)
+        other.station = station
+        other._search = Search.of(station.code, self._engine.card.alphabet)
+        other._refuse_another_model()
+        return other
+
+    def _refuse_another_model(self) -> None:
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
                 f"station {self.station.name}: measured with model {self.station.model_id}, "
@@ -200,7 +219,7 @@ class Reader:
         batches.start(BATCH)
 
     def _look_again(self, item: _Item, batches: Batches[_Task, _Results]) -> None:
-        best = item.choose()
+        best = item.choose(mostly_right=self.station.view.turn_over == "found")
         if look := next_look([item.readings[best], *item.looks]):
             seen = look.at(item.crops[best].pixels)
             _send(_Task(item, best, seen, to_array(seen, self._engine.card.geometry), look), batches)
@@ -213,14 +232,24 @@ class Reader:
         whole = task.item.crops[task.number].pixels.shape
         return task.look.placed(reading, (whole[0], whole[1])) if task.look else reading
 
+    def _joined(self, item: _Item, best: int, line: Reading) -> Reading:
+        """The best line's reading, with the other rows of the code where it is set in several."""
+        if len(item.crops) < 3 or self.station.view.rows == "surest" or self.station.code.format:
+            return line  # a format says what one line is
+        readings = [line if number == best else one for number, one in enumerate(item.proposals)]
+        rows = rows_of(item.crops, readings, best)
+        if len(rows) == 1:
+            return line
+        return join([item.crops[n] for n in rows], [readings[n] for n in rows], rows.index(best))
+
     def _record(self, item: _Item) -> Record:
-        crop = reading = confidence = None
+        crop = reading = confidence = quality = None
         verdict, decision, reason, other_way_up = Verdict.NONE, Decision.REJECT, item.note, ""
         if item.best is not None:
             crop = item.crops[item.best]
-            reading = vote([item.readings[item.best], *item.looks], self.station.code)
-            proposals = [item.readings[number] for number in range(len(item.crops))]
-            other_way_up = turned_over(item.crops, proposals, item.best)
+            line = vote([item.readings[item.best], *item.looks], self.station.code)
+            reading, quality = self._joined(item, item.best, line), grade_mark(crop, line)
+            other_way_up = turned_over(item.crops, item.proposals, item.best)
             confidence = trust(reading, self.station.calibration)
             verdict = judge(reading, self.station.code)
             decision, reason = decide(
@@ -248,51 +277,13 @@ class Reader:
             elapsed_ms=item.seconds * 1000,
             barcodes=item.barcodes or (),
             beside=Beside.NOT_ASKED if item.barcodes is None else beside(text, item.barcodes),
-            quality=grade_mark(crop, reading) if crop and reading else None,
+            quality=quality,
         )
 
 
 def _send(task: _Task, batches: Batches[_Task, _Results]) -> None:
     task.item.waiting += 1
     batches.add(task)
-
-
-def surest(readings: list[Reading]) -> int:
-    """Which of several readings of one picture to believe: the one with most characters surely read.
-
-    A character that is as likely wrong as right counts nothing, one that is likelier wrong counts against.
-    The first reading is that of the whole picture; a part of it has to be better by a character.
-    """
-    worth = [_worth(reading) for reading in readings]
-    worth[0] += 1
-    return max(range(len(readings)), key=worth.__getitem__)
-
-
-def turned_over(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> str:
-    """What the best reading's line reads when turned over, if that is another code and good to a character.
-
-    Turned over, most codes are read without conviction; 69 and 1008 are codes either way.
-    """
-    for crop, reading in zip(crops, readings, strict=True):
-        if (
-            _opposite(crop, crops[best])
-            and reading.text != readings[best].text
-            and _worth(reading) > max(_worth(readings[best]) - 1, 0)
-        ):
-            return reading.text
-    return ""
-
-
-def _worth(reading: Reading) -> float:
-    """Characters surely read, less those surely wrong."""
-    return sum(2 * c.confidence - 1 for c in reading.chars)
-
-
-def _opposite(one: Crop, other: Crop) -> bool:
-    """Whether two crops are one line, the one way up and the other."""
-    apart = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
-    along = np.dot(one.quad[1] - one.quad[0], other.quad[1] - other.quad[0])
-    return bool(along < 0 and apart < max(one.text_height_px, other.text_height_px) / 2)
 
 
 def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], most: int) -> Iterator[B]:
@@ -311,10 +302,10 @@ def _prepare(picture: Picture, view: View, geometry: CropGeometry, with_barcodes
     started = perf_counter()
     try:
         image = load_image(picture.path)
+        crops = propose(image, view)
     except ImageError as error:
         reason = _reason(error, picture.path)
         return _Item(picture, digest(picture.path), (), (), reason, perf_counter() - started)
-    crops = propose(image, view)
     arrays = tuple(to_array(crop.pixels, geometry) for crop in crops)
     barcodes = barcodes_in(image.pixels) if with_barcodes else None
     return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started, barcodes)

@@ -1,42 +1,13 @@
 """Where a reading station's camera finds the code, and how sure is sure enough."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from serialread.codes import format_of
 from serialread.errors import CalibrationError, RecipeError
 from serialread.recipe.base import Section, recipe_id
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Point = tuple[Fraction, Fraction]
-
-
-class View(Section):
-    """What happens to a picture before it is read."""
-
-    rotation: Literal[0, 90, 180, 270] = 0
-    """Degrees, clockwise: how far to turn the upright picture; for a camera that is mounted askew."""
-    region: tuple[Point, Point, Point, Point] | None = None
-    """Corners (x, y) of the code's place, as fractions of the turned picture's width and height, clockwise
-    from the text's top-left. Fractions, so that another resolution of the same camera needs no new file."""
-    tighten: bool = True
-    """Look for the text line where it fills only part of the picture; off where a region fits tightly."""
-    straighten: bool = True
-    """Remove a slight tilt (to 15 degrees) where it is measured surely."""
-    turn_tall: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
-    """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
-    reading; a station whose codes all run one way is faster when it says so."""
-    turn_over: Literal["both", "never"] = "never"
-    """Whether a line may stand upside down: "both" reads it both ways up and keeps the surer reading, in
-    twice the time; a code that reads surely as another one the other way up (69, 1008) is left for review."""
-
-    @field_validator("region")
-    @classmethod
-    def _encloses(cls, region: tuple[Point, ...] | None) -> tuple[Point, ...] | None:
-        if region is not None and not _clockwise(region):
-            raise ValueError("corners must go clockwise round an area, from the text's top-left")
-        return region
+from serialread.recipe.view import Fraction, View
 
 
 class Code(Section):
@@ -133,6 +104,10 @@ class Station(Section):
         limits = self.limits.model_copy(update={"accept_at": None, "review_at": None})
         return self.model_copy(update={"model_id": "", "limits": limits, "calibration": None})
 
+    def with_view(self, **changes: Section) -> "Station":
+        """The same station with other parts of its view."""
+        return self.model_copy(update={"view": self.view.model_copy(update=changes)})
+
     def with_format(self, asked: str) -> "Station":
         """The same station with another format.
 
@@ -154,9 +129,3 @@ class Station(Section):
     def station_id(self) -> str:
         """Name and six hex digits that change with any value; "" where no station is described at all."""
         return f"{self.name or 'unnamed'}-{recipe_id(self)[:6]}" if self != Station() else ""
-
-
-def _clockwise(corners: tuple[Point, ...]) -> bool:
-    """Whether corners (x right, y down) enclose an area clockwise."""
-    turns = zip(corners, (*corners[1:], corners[0]), strict=True)
-    return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in turns) > 1e-6

@@ -1,0 +1,186 @@
+"""What a station's settings do to whole readings: rows joined, ways up, settings that are found."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from serialread.calibrating import calibrate_geometry, load_labelled
+from serialread.cli import app
+from serialread.errors import CalibrationError
+from serialread.reading import Picture, Reader
+from serialread.reading.joining import join, rows_of
+from serialread.recipe import Station, View, load
+from serialread.records import CharReading, Crop, Pixels, Reading
+from serialread.weights import shipped_model
+
+FACE = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def part(rows: Sequence[str], *, width: int = 1200, size: float = 1.0, tilt_deg: float = 0.0) -> Pixels:
+    """Dark rows of print on a bright plate, 4:3; nine characters of size 1 take a fifth of 1200 px."""
+    height = width * 3 // 4
+    pixels = np.random.default_rng(2).normal(165, 4, (height, width)).astype(np.float32)
+    ink = np.zeros((height, width), np.uint8)
+    for number, text in enumerate(rows):
+        (wide, high), _ = cv2.getTextSize(text, FACE, size, 2)
+        at = (width // 2 - wide // 2, height // 2 + round((number - len(rows) / 2 + 1) * 1.9 * high))
+        cv2.putText(ink, text, at, FACE, size, 255, 2, cv2.LINE_AA)
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt_deg, 1.0)
+    pixels -= cv2.warpAffine(ink, turn, (width, height)).astype(np.float32) * np.float32(0.5)
+    return np.clip(cv2.GaussianBlur(pixels, (0, 0), 0.7), 0, 255).astype(np.uint8)
+
+
+def saved(folder: Path, name: str, pixels: Pixels) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / name), pixels)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(shipped_model())
+
+
+def text_of(reader: Reader, path: Path) -> str:
+    (record,) = reader.read([path])
+    return record.reading.text if record.reading else ""
+
+
+# whole pictures
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, -9.0, 14.0])
+@pytest.mark.parametrize("code", ["SN74LS06N", "6G9N-6028"])
+def test_a_code_that_covers_a_fifth_of_the_width_is_read(
+    reader: Reader, tmp_path: Path, code: str, tilt_deg: float
+) -> None:
+    assert text_of(reader, saved(tmp_path, "1.png", part([code], tilt_deg=tilt_deg))) == code
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_found_code_is_read_whichever_way_up_it_lies(reader: Reader, tmp_path: Path, turns: int) -> None:
+    turned = np.ascontiguousarray(np.rot90(part(["SN74LS06N"]), turns))
+    either = reader.at(Station(view=View(turn_over="both")))
+    assert text_of(either, saved(tmp_path, "1.png", turned)) == "SN74LS06N"
+
+
+def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> None:
+    path = saved(tmp_path, "1.png", part(["SN74LS06N", "28CHK32E4"]))
+    (record,) = reader.read([path])
+    assert record.reading is not None
+    assert record.reading.text == "SN74LS06N28CHK32E4"
+    boxes = [char.box for char in record.reading.chars]
+    assert all(box is not None for box in boxes)
+    tops = [box[1] for box in boxes if box]
+    assert max(tops[:9]) < min(tops[9:])  # the second row lies below the first, in px of one crop
+    surest = reader.at(Station(view=View(rows="surest")))
+    assert text_of(surest, path) in ("SN74LS06N", "28CHK32E4")
+
+
+def test_a_code_that_is_another_upside_down_is_reported(reader: Reader, tmp_path: Path) -> None:
+    (record,) = reader.read([saved(tmp_path, "1.png", part(["6608098"]))])
+    assert record.reading is not None
+    assert {record.reading.text, record.other_way_up} == {"6608098", "8608099"}
+    assert record.reason == f"reads {record.other_way_up} the other way up"
+
+
+# joining
+
+
+def crop_at(left: float, top: float, wide: float = 200, high: float = 40, *, over: bool = False) -> Crop:
+    corners = [[left, top], [left + wide, top], [left + wide, top + high], [left, top + high]]
+    quad = np.array(corners[2:] + corners[:2] if over else corners, np.float32)
+    return Crop(np.zeros((40, round(wide)), np.uint8), quad, 30.0, 0.5, 0.0)
+
+
+def reading_of(text: str, confidence: float = 0.95) -> Reading:
+    return Reading(
+        tuple(CharReading(c, confidence, ("", 0.0), (5.0, 5.0, 9.0, 35.0)) for c in text), confidence
+    )
+
+
+WHOLE = crop_at(0, 0, 1000, 700)
+
+
+@pytest.mark.parametrize(
+    ("crop", "confidence", "belongs"),
+    [
+        (crop_at(110, 350), 0.95, True),  # below
+        (crop_at(120, 250), 0.95, True),  # above
+        (crop_at(330, 302), 0.95, True),  # beside
+        (crop_at(110, 350), 0.5, False),  # not surely read
+        (crop_at(110, 350, high=90), 0.95, False),  # far higher
+        (crop_at(110, 500), 0.95, False),  # far away
+        (crop_at(110, 310), 0.95, False),  # the same line again
+        (crop_at(110, 350, over=True), 0.95, False),  # upside down
+    ],
+)
+def test_rows_of_one_code_are_alike_and_side_by_side(crop: Crop, confidence: float, belongs: bool) -> None:
+    readings = [reading_of("1"), reading_of("AB12"), reading_of("CD34", confidence)]
+    rows = rows_of([WHOLE, crop_at(100, 300), crop], readings, 1)
+    assert set(rows) == ({1, 2} if belongs else {1})
+
+
+def test_rows_are_joined_from_top_to_foot_and_from_left_to_right() -> None:
+    crops = [WHOLE, crop_at(100, 300), crop_at(330, 304), crop_at(120, 352), crop_at(90, 252)]
+    readings = [reading_of(text) for text in ("", "AB", "CD", "EF", "GH")]
+    rows = rows_of(crops, readings, 1)
+    assert rows == (4, 1, 2, 3)
+    joined = join([crops[n] for n in rows], [readings[n] for n in rows], 1)
+    assert joined.text == "GHABCDEF"
+    assert joined.confidence == pytest.approx(np.prod([r.confidence for r in readings[1:]]))
+    assert joined.chars[2].box == (5.0, 5.0, 9.0, 35.0)
+    assert joined.chars[6].box == pytest.approx((25.0, 57.0, 29.0, 87.0), abs=0.01)
+
+
+def test_the_whole_picture_is_joined_with_nothing() -> None:
+    assert rows_of([WHOLE, crop_at(100, 300)], [reading_of("AB12"), reading_of("CD")], 0) == (0,)
+
+
+# settings that are found
+
+
+def labelled(folder: Path, count: int) -> Path:
+    """Pictures of one kind: a code in two rows, of which the label names the second alone."""
+    rows = []
+    for number in range(count):
+        code = f"{7264 + 119 * number}KX"
+        pixels = part(["SN74LS06N", code], width=480, size=0.7)
+        saved(folder / "images", f"{number}.png", np.ascontiguousarray(np.rot90(pixels, 2)))
+        rows.append((f"{number}.png", "SN74LS06N" + code))
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("filename", "text"), *rows])
+    return folder
+
+
+def test_geometry_is_calibrated_from_a_few_labelled_pictures(tmp_path: Path) -> None:
+    out = tmp_path / "calib" / "s.toml"
+    arguments = ["calibrate", "geometry", str(labelled(tmp_path, 6)), "--out", str(out), "--learn", "5"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "on 5 pictures; these: " in done.output.replace("\n", " ")
+    assert "the other 1: " in done.output.replace("\n", " ")
+    station = load(out, Station)
+    assert station.model_id == Reader(shipped_model()).model_id
+    pictures = [Picture(path, path.name) for path in sorted((tmp_path / "images").glob("*.png"))]
+    texts = [r.reading.text for r in Reader(shipped_model(), station).read(pictures) if r.reading]
+    assert sum(text.startswith("SN74LS06N") for text in texts) >= 5
+
+
+def test_too_few_labelled_pictures_are_one_clear_error(tmp_path: Path) -> None:
+    known = load_labelled(labelled(tmp_path, 4))
+    with pytest.raises(CalibrationError) as caught:
+        calibrate_geometry(known, Station(), "m", lambda station, pictures: [], 10)
+    assert str(caught.value) == f"{tmp_path}: 5 labelled pictures are needed at least, got 4. Label more."
+
+
+def test_a_picture_is_normalized_before_ones_eyes(tmp_path: Path) -> None:
+    path = saved(tmp_path, "1.png", part(["SN74LS06N"]))
+    done = CliRunner().invoke(app, ["normalize", str(path), "--out", str(tmp_path / "steps.png")])
+    assert done.exit_code == 0, done.output
+    assert cv2.imread(str(tmp_path / "steps.png")).shape[0] > 300

@@ -5,6 +5,7 @@ numbers count on, by how much, and what a code looks like is learnt from those t
 """
 
 import re
+import string
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -13,11 +14,14 @@ KNOWN_AFTER = 3
 LARGEST_GAP = 1000
 """Numbers that lie further apart belong to two series."""
 
+_FORMS = str.maketrans(dict.fromkeys(string.digits, "9") | dict.fromkeys(string.ascii_letters, "A"))
 _SERIAL = re.compile(r"(.*?)([0-9]{2,15})([^0-9]*)$", re.ASCII | re.DOTALL)
 
 
 def form_of(code: str) -> str:
     """A code with 9 for every digit and A for every letter: what codes of one format have in common."""
+    if code.isascii():
+        return code.translate(_FORMS)
     return "".join("9" if c.isdigit() else "A" if c.isalpha() else c for c in code)
 
 
@@ -72,7 +76,9 @@ class Serials:
     """The codes of one batch, in the order of its pictures."""
 
     _first: dict[str, str] = field(default_factory=dict)
+    _taken: int = 0
     _forms: Counter[str] = field(default_factory=Counter)
+    _usual: str = ""
     _series: dict[tuple[str, int, str], _Series] = field(default_factory=dict)
 
     def take(self, code: str, image: str) -> tuple[str, ...]:
@@ -80,19 +86,22 @@ class Serials:
         if not code:
             return ()
         odd = (self._twice(code, image), self._other_form(code), self._out_of_line(code))
+        self._taken += 1
         return tuple(filter(None, odd))
 
     def _twice(self, code: str, image: str) -> str:
         """Codes that are mostly the same number lots, not parts; they may come twice."""
         first = self._first.setdefault(code, image)
-        numbered = 2 * len(self._first) > self._forms.total() + 1
+        numbered = 2 * len(self._first) > self._taken + 1
         return f"same code as {first}" if first != image and numbered else ""
 
     def _other_form(self, code: str) -> str:
-        form = form_of(code)
-        usual, times = self._forms.most_common(1)[0] if self._forms else ("", 0)
-        ruled = times >= KNOWN_AFTER and 2 * times > self._forms.total()
+        form, usual = form_of(code), self._usual
+        times = self._forms[usual]
+        ruled = times >= KNOWN_AFTER and 2 * times > self._taken
         self._forms[form] += 1
+        if self._forms[form] > times:
+            self._usual = form
         return f"is {form} among {usual}" if ruled and form != usual else ""
 
     def _out_of_line(self, code: str) -> str:

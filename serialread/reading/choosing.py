@@ -6,8 +6,9 @@ import numpy as np
 
 from serialread.records import Crop, Reading
 
-ODDLY = 2.0
-"""Characters by which a line that lies upside down has to be better, where pictures mostly lie right."""
+ODDLY = 6.0
+"""Characters by which a line that lies upside down has to be better, where pictures mostly lie right: its
+characters are read as others, and fluently."""
 
 
 def surest(crops: Sequence[Crop], readings: Sequence[Reading], *, mostly_right: bool = False) -> int:

@@ -60,15 +60,17 @@ def unwrap(frame: Frame, arc: Arc) -> Frame:
     Raises:
         ImageError: no circle is seen and the station does not say where it is.
     """
-    if arc.span_deg < 360:
-        return _strip(frame, arc, np.radians(arc.from_deg))
-    strip = _strip(frame, arc, np.radians(arc.from_deg))
-    return _strip(frame, arc, np.radians(arc.from_deg) + _direction(arc) * _quietest(strip.pixels))
-
-
-def _strip(frame: Frame, arc: Arc, start: float) -> Frame:
     height, width = frame.pixels.shape
-    x, y = (arc.center[0] * width, arc.center[1] * height) if arc.center else find_circle(frame.pixels)
+    middle = (arc.center[0] * width, arc.center[1] * height) if arc.center else find_circle(frame.pixels)
+    start = float(np.radians(arc.from_deg))
+    strip = _strip(frame, arc, middle, start)
+    if arc.span_deg < 360:
+        return strip
+    return _strip(frame, arc, middle, start + _direction(arc) * _quietest(strip.pixels))
+
+
+def _strip(frame: Frame, arc: Arc, middle: tuple[float, float], start: float) -> Frame:
+    x, y, width = *middle, frame.pixels.shape[1]
     inner, outer = arc.radii[0] * width, arc.radii[1] * width
     high = max(round(outer - inner), 8)
     span = np.radians(arc.span_deg)

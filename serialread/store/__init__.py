@@ -10,5 +10,6 @@ from serialread.store.folding import Folded, folded
 from serialread.store.growing import grow, write_store
 from serialread.store.importing import Source
 from serialread.store.samples import SampleStore
+from serialread.store.sequences import Samples
 
-__all__ = ["Census", "Folded", "Problem", "SampleStore", "Source", "folded", "grow", "write_store"]
+__all__ = ["Census", "Folded", "Problem", "SampleStore", "Samples", "Source", "folded", "grow", "write_store"]

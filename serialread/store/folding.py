@@ -1,15 +1,15 @@
 """Samples as an alphabet of small letters sees them; masks follow."""
 
 from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 
 from serialread.codes import Alphabet
 from serialread.records import Sample
+from serialread.store.sequences import Samples
 
 
-class Folded(Sequence[Sample]):
+class Folded(Samples):
     """Samples in lower case, without the characters that an alphabet lacks; read lazily."""
 
     def __init__(self, samples: Sequence[Sample], alphabet: Alphabet) -> None:
@@ -18,14 +18,8 @@ class Folded(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return folded(self.samples[index], self.alphabet)
+    def _sample(self, number: int) -> Sample:
+        return folded(self.samples[number], self.alphabet)
 
 
 def folded(sample: Sample, alphabet: Alphabet) -> Sample:

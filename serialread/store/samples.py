@@ -1,9 +1,8 @@
 """A store as a sequence of samples."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 from weakref import WeakValueDictionary
 
 import lmdb
@@ -11,12 +10,13 @@ import lmdb
 from serialread.errors import StoreError
 from serialread.records import Sample
 from serialread.store import schema
+from serialread.store.sequences import Samples
 
 # LMDB refuses to open a store twice in one process: sequences over the same store share one environment.
 _open_environments: WeakValueDictionary[Path, Any] = WeakValueDictionary()
 
 
-class SampleStore(Sequence[Sample]):
+class SampleStore(Samples):
     """The samples of a store, numbered from 0; any number of processes may read at once.
 
     The store is opened at first use, so that a sequence can be handed to workers, forked or spawned. A store
@@ -32,14 +32,7 @@ class SampleStore(Sequence[Sample]):
         self._open()
         return self._count
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
+    def _sample(self, number: int) -> Sample:
         try:
             with self._open().begin() as transaction:
                 return schema.sample(transaction.get, number)

@@ -6,7 +6,7 @@ Shapes: B crops, H x W px of a bucket, T slots, N columns (W / 4).
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +21,11 @@ from serialread.model import SLOTS, Targets
 from serialread.recipe import CropGeometry
 from serialread.recipe.training import TrainingRecipe
 from serialread.records import Sample
+from serialread.store import Samples
 from serialread.training.augmentation import augment
 
 
-class Joined(Sequence[Sample]):
+class Joined(Samples):
     """Several sequences of samples as one."""
 
     def __init__(self, parts: Sequence[Sequence[Sample]]) -> None:
@@ -34,14 +35,7 @@ class Joined(Sequence[Sample]):
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
+    def _sample(self, number: int) -> Sample:
         part = bisect_right(self.ends, number)
         return self.parts[part][number - (self.ends[part] - len(self.parts[part]))]
 

@@ -1,0 +1,25 @@
+"""Samples numbered from 0, wherever they come from."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import overload
+
+from serialread.records import Sample
+
+
+class Samples(Sequence[Sample]):
+    """Samples that are made or read when asked for; slices and numbers from the end come with it."""
+
+    @abstractmethod
+    def _sample(self, number: int) -> Sample:
+        """Sample ``number``, 0 to length - 1."""
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        numbers = range(len(self))[index]
+        if isinstance(numbers, range):
+            return [self._sample(number) for number in numbers]
+        return self._sample(numbers)

@@ -14,6 +14,7 @@ from serialread import checkpoint, measuring
 from serialread.model import describe
 from serialread.recipe import TrainingRecipe, load, recipe_id
 from serialread.records import Sample
+from serialread.store import Samples, SampleStore
 from serialread.training import Seeing, card_of, train
 
 ROWS = Path(__file__).parent / "rows"
@@ -132,20 +133,29 @@ def row(
     return path
 
 
-class Without(Sequence[Sample]):
-    """Samples without those of some marking processes; looked through once, read lazily."""
+def processes(store: SampleStore, path: Path) -> list[str]:
+    """The marking process of every sample of a store; looked through once, then kept at ``path``."""
+    if not path.is_file():
+        found = [sample.origin.process if sample.origin else "" for sample in tqdm(store, desc="processes")]
+        path.write_text(json.dumps(found), encoding="utf-8")
+    made_by: list[str] = json.loads(path.read_text(encoding="utf-8"))
+    return made_by
 
-    def __init__(self, samples: Sequence[Sample], processes: Iterable[str]) -> None:
-        left_out = set(processes)
-        self.samples = samples
-        self.kept = [i for i in range(len(samples)) if _process(samples[i]) not in left_out]
+
+def without(store: SampleStore, made_by: Sequence[str], left_out: Iterable[str]) -> Sequence[Sample]:
+    """The samples of a store but for those of some processes; read when asked for."""
+    others = set(made_by) - set(left_out)
+    return Some(store, [i for i, process in enumerate(made_by) if process in others])
+
+
+class Some(Samples):
+    """Some of a sequence's samples, by number."""
+
+    def __init__(self, samples: Sequence[Sample], numbers: Sequence[int]) -> None:
+        self.samples, self.numbers = samples, numbers
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.numbers)
 
-    def __getitem__(self, index: Any) -> Any:
-        return self.samples[self.kept[index]]
-
-
-def _process(sample: Sample) -> str:
-    return sample.origin.process if sample.origin else ""
+    def _sample(self, number: int) -> Sample:
+        return self.samples[self.numbers[number]]

@@ -5,18 +5,19 @@
 
 ``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same
 crops, steps and seed; ``--from-nothing`` does without it. ``realism`` trains one row on the whole store
-and without one process family after the other (``--leave-out``). Each row writes one JSON; rows that have
-theirs are passed over, a stopped one goes on. ``--minutes`` cuts a row short, and the table says so. Tables
-are drawn anew after each row.
+and without one process family after the other (``--leave-out``), all from a trunk that has seen none of
+these families. Each row writes one JSON; rows that have theirs are passed over, a stopped one goes on.
+``--minutes`` cuts a row short, and the table says so. Tables are drawn anew after each row.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tables
-from rowing import ROWS, Budget, Grounds, Without, learned, recipe_of, row
+from rowing import ROWS, Budget, Grounds, learned, processes, recipe_of, row, without
 
+from serialread.records import Sample
 from serialread.store import SampleStore
 
 ORDER = (
@@ -36,11 +37,11 @@ PAIRS = (
 )  # fmt: skip
 
 
-def trunk(asked: argparse.Namespace, data: SampleStore) -> Path:
+def trunk(asked: argparse.Namespace, data: Sequence[Sample], row: str = "trunk") -> Path:
     """The common start, trained once."""
     folder = asked.out / "runs" / "trunk"
     budget = Budget(asked.trunk_crops, asked.trunk_minutes, asked.batch, asked.replicas)
-    learned(budget.given_to(recipe_of("trunk"), 1), data, folder, None, asked.trunk_minutes)
+    learned(budget.given_to(recipe_of(row), 1), data, folder, None, asked.trunk_minutes)
     return folder / "last.pt"
 
 
@@ -64,18 +65,26 @@ def table(asked: argparse.Namespace) -> Iterator[str]:
 def realism(asked: argparse.Namespace) -> Iterator[str]:
     """The store as it is, then without each process family, as many seeds of each."""
     data, budget, grounds = _common(asked)
-    start = trunk(asked, data)
-    names = ["everything", *(f"without-{family}" for family in asked.leave_out)]
+    made_by = processes(data, asked.out / "processes.json")
+    families = {f"without-{name}": parts.split("+") for name, parts in map(_family, asked.leave_out)}
+    every = {process for parts in families.values() for process in parts}
+    start = trunk(asked, without(data, made_by, every), asked.row)
+    names = ["everything", *families]
     for seed in asked.seeds:
         for name in names:
-            family = name.removeprefix("without-").split("+")
-            learn = data if name == "everything" else Without(data, family)
+            learn = without(data, made_by, families.get(name, ()))
             row(name, budget.given_to(recipe_of(asked.row), seed), learn, asked.out, start, budget, grounds)
             found = tables.rows(asked.out)
             pairs = [("everything", other) for other in names[1:]]
             text = f"{tables.drawn(found, names)}\n\n{tables.compared(found, pairs)}\n"
             (asked.out / "realism.md").write_text(text, encoding="utf-8")
             yield f"{name}, seed {seed}: done"
+
+
+def _family(asked: str) -> tuple[str, str]:
+    """``relief=stamped+engraved`` as a name and its processes; a bare process names itself."""
+    name, _, parts = asked.partition("=")
+    return name, parts or name
 
 
 def _common(asked: argparse.Namespace) -> tuple[SampleStore, Budget, Grounds]:
@@ -104,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rows", nargs="+", help="only these rows of the table")
     made.add_argument("--from-nothing", action="store_true", help="without the common trunk")
     made.add_argument("--leave-out", nargs="+", default=["dot_peen", "stamped", "engraved", "laser"],
-                      help="process families of the realism study; + joins processes into one")  # fmt: skip
+                      help="process families of the realism study: PROCESS, or NAME=A+B")  # fmt: skip
     made.add_argument("--row", default="siga-dense", help="row that the realism study trains")
     return made
 

@@ -186,7 +186,7 @@ def test_a_killed_run_resumes_to_the_same_store(tmp_path: Path) -> None:
     command = "from test_store import *; grown(Path('killed'), 20_000, make=slow, workers=2)"
     search = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2]))}
     process = subprocess.Popen([sys.executable, "-c", command], cwd=tmp_path, env=search)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while _written(tmp_path / "killed") < 500 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()

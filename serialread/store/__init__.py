@@ -1,6 +1,6 @@
 """Samples on disk: an LMDB that the field's readers open as it is, with masks and origins beside.
 
-Keys count from 1: ``num-samples``, and per sample ``image-%09d`` (PNG, grey), ``label-%09d`` (UTF-8),
+Keys count from 1: ``num-samples``, and per sample ``image-%09d`` (PGM, grey), ``label-%09d`` (UTF-8),
 ``glyphs-%09d`` (PNG of the character mask), ``meta-%09d`` (JSON of the origin). ``about`` says how the store
 came about.
 """

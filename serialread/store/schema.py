@@ -29,7 +29,7 @@ def key(name: str, index: int) -> bytes:
 
 def entries(sample: Sample, index: int) -> Entries:
     """Spell a sample; the same sample is the same bytes on any machine."""
-    spelled = [(key("image", index), _png(sample.pixels)), (key("label", index), sample.text.encode())]
+    spelled = [(key("image", index), _pgm(sample.pixels)), (key("label", index), sample.text.encode())]
     if sample.glyphs is not None:
         spelled.append((key("glyphs", index), _png(sample.glyphs)))
     if sample.origin is not None:
@@ -55,9 +55,14 @@ def sample(get: Callable[[bytes], bytes | None], index: int) -> Sample:
     )
 
 
+def _pgm(pixels: Pixels) -> bytes:
+    # A crop is mostly noise: PNG takes 80 µs to make it a quarter smaller, plain grey 2 µs. Whatever decodes
+    # pictures knows both.
+    return b"P5 %d %d 255\n" % pixels.shape[::-1] + pixels.tobytes()
+
+
 def _png(pixels: Pixels) -> bytes:
-    # Crops are noise, which no level packs, and masks are runs: runs alone pack both smaller and sooner. One
-    # filter for all rows takes half the time of looking for the best of each, and a tenth more room.
+    # Masks are runs: runs alone pack them smaller and sooner, and one filter does for all rows.
     return cv2.imencode(".png", pixels, _PNG)[1].tobytes()
 
 

@@ -43,7 +43,7 @@ def photograph(
         bright = np.sqrt(np.clip(picture, 0.1, 1)) * np.float32(noise * 1.4)
         bright *= grain(size, rng)
         picture = picture + bright
-    stored = (np.clip(picture, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    stored = np.asarray(cv2.convertScaleAbs(np.maximum(picture, 0), alpha=255), np.uint8)
     quality = 0
     if rng.random() < camera.jpeg_share:
         quality = int(within(camera.jpeg_quality, rng))

@@ -133,13 +133,17 @@ def draw(line: Line, tool: Tool, rng: np.random.Generator) -> Mark:
                 patch, whole = _struck(patch, line.cap_px, tool, rng)
                 partial += [glyph.number] * (not whole and glyph.number > 0)
             where = np.s_[glyph.top : glyph.bottom, glyph.left : glyph.right]
-            under = coverage[where]
-            np.maximum(under, patch, out=under)
-            if glyph.number:
-                np.copyto(owners[where], glyph.number, where=body > _OWNED)
+            _raise(coverage[where], patch)
+            if glyph.number:  # where two meet, the later one, whose number is higher, owns
+                _raise(owners[where], cv2.threshold(body, _OWNED, glyph.number, cv2.THRESH_BINARY)[1])
     _draw_extras(coverage, line)
     stroke_px = max(tool.width * line.cap_px, 1.5)
     return Mark(coverage.astype(np.float32) * np.float32(1 / 255), owners, stroke_px, tuple(partial))
+
+
+def _raise(under: Pixels, to: cv2.typing.MatLike) -> None:
+    """Let each px be at least as high; numpy takes twice the time for so few."""
+    cv2.max(under, to, under)
 
 
 def _glyphs(

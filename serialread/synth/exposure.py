@@ -76,8 +76,8 @@ def expose(
     gain = wanted.strength / max(power, 1e-4)
     own = min(gain, wanted.strength * lasting / (wanted.legible * noise))
     signal = signal * np.float32(gain)
-    pixels = np.asarray(cv2.scaleAdd(enlarged(pattern, signal.shape), own, signal), np.float32)
-    pixels += enlarged(_ground(soft, wanted, knobs, rng), signal.shape)
+    ground = cv2.scaleAdd(pattern, own, enlarged(_ground(soft, wanted, knobs, rng), pattern.shape))
+    pixels = signal + enlarged(np.asarray(ground, np.float32), signal.shape)
     return within_range(Shaded(pixels, signal, wanted.strength, {}))
 
 

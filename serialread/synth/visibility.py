@@ -28,11 +28,12 @@ def visibility(shaded: Shaded, boxes: NDArray[np.float64], rows: int, noise: flo
     signal = _seen(shaded.signal, size[::-1])
     ground = _seen(shaded.pixels, size[::-1]) - signal
     ground -= cv2.blur(ground, (rows // 3, rows // 3))
-    places = np.stack([boxes[:, ::2] * (size[0] / shaded.pixels.shape[1]), boxes[:, 1::2] * scale], axis=2)
-    low = np.clip(np.floor(places[:, 0]), 0, np.array(size) - 1).astype(int)
-    high = np.clip(np.ceil(places[:, 1]), low + 1, np.array(size)).astype(int)
-    area = np.prod(high - low, axis=1)
-    added, left = _sums(cv2.merge([signal * signal, ground * ground]), low, high).T / area
+    across = size[0] / shaded.pixels.shape[1]
+    places = boxes * np.array([across, scale, across, scale])
+    low = np.minimum(np.maximum(places[:, :2], 0).astype(int), np.array(size) - 1)
+    high = np.minimum(np.maximum(np.ceil(places[:, 2:]).astype(int), low + 1), size)
+    area = (high - low).prod(1)
+    added, left = (_sums(field * field, low, high) / area for field in (signal, ground))
     return float(np.sqrt((added / (left + noise * noise + _EYE * _EYE)).min()))
 
 
@@ -41,8 +42,8 @@ def _seen(field: Floats, size: tuple[int, int]) -> Floats:
     return shrunk(halved(field), size)
 
 
-def _sums(fields: cv2.typing.MatLike, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Sums [n, k] of k fields within n boxes."""
-    table = cv2.integral(fields, sdepth=cv2.CV_64F)
+def _sums(field: Floats, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Sums [n] of a field within n boxes."""
+    table = cv2.integral(field, sdepth=cv2.CV_64F)
     (x0, y0), (x1, y1) = low.T, high.T
     return np.asarray(table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0], np.float64)

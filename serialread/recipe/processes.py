@@ -47,6 +47,28 @@ class Engraved(Relief):
     """Share cut in two passes that do not quite meet."""
 
 
+class Scribed(Relief):
+    """Written by hand into the metal, with a scriber or an electric pencil: thin strokes that wander."""
+
+    kind: Literal["scribed"]
+    stroke: Span = (0.03, 0.11)
+    """Width of the scratch; an electric pencil's is wider than a needle's."""
+    flank: Span = (0.6, 1.2)
+    """A point leaves a V."""
+    rim: Span = (0.0, 0.8)
+    """Burr, which a scratch throws up more than a cut."""
+    strength: Span = (0.045, 0.24)
+    """Scratches are shallow."""
+    floor_tone: Span = (-0.35, 0.5)
+    """Fresh metal, brighter than its ground more often than not."""
+    wander: Span = (0.008, 0.05)
+    """How far a stroke strays from the shape that was meant."""
+    retraced: Span = (0.0, 0.35)
+    """Part of the characters that were gone over a second time."""
+    pressure: Span = (0.0, 0.5)
+    """Most that a character is shallower than the deepest, or falls off across itself."""
+
+
 class Stamped(Relief):
     """Punched character by character: uneven depth, tilt, shift, partial and doubled strikes, wear."""
 
@@ -256,6 +278,7 @@ class Display(Section):
 
 Process = Annotated[
     Engraved
+    | Scribed
     | Stamped
     | Embossed
     | Moulded

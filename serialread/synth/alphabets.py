@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serialread.synth.chance import below, one_of, within
+
 _DATA = Path(__file__).parent / "data"
 
 T = TypeVar("T")
@@ -47,13 +49,19 @@ class Dots:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A variant of an alphabet: other shapes for some characters, another width, rounder corners."""
+    """A variant of an alphabet: other shapes for some characters, another width, rounder corners.
+
+    ``waist`` lowers what stands at half height, grid units; ``uneven`` spreads the widths of characters, as
+    a part of them.
+    """
 
     name: str
     swaps: str
     width: float = 1.0
     rounding: int = 0
     gap: float = 0.26
+    waist: float = 0.0
+    uneven: float = 0.0
 
 
 _STROKES = (
@@ -92,12 +100,15 @@ _SET = (
     (9, 13, _Cut("dots-9x13-dotted", "s/short 0/dotted 7/bar 6/straight 9/straight")),
     (9, 13, _Cut("dots-9x13-open", "s/short 0/gap 4/high I/serif Z/bar", rounding=2)),
 )
+_VARIED = 60
+"""Alphabets put together by chance: makers of markers cut shapes of their own, and no list has them all."""
+_VARIED_SETS = ((7, 9), (9, 13), (7, 9), (8, 11), (9, 13), (6, 9), (7, 11), (8, 11), (10, 15), (7, 9))
 
 
 @lru_cache(maxsize=1)
 def stroke_faces() -> tuple[Strokes, ...]:
     """Single-stroke alphabets as engraving machines and plotters cut them; drawn for this package."""
-    return tuple(_strokes(cut) for cut in _STROKES)
+    return tuple(_strokes(cut) for cut in (*_STROKES, *(_varied("strokes", n) for n in range(_VARIED))))
 
 
 @lru_cache(maxsize=1)
@@ -111,6 +122,26 @@ def dot_faces() -> tuple[Dots, ...]:
         *(Dots(cut.name, 7, 5, _swapped(large, cut)) for cut in _FIVE_BY_SEVEN),
         *(Dots(cut.name, 5, 5, _swapped(small, cut), caps_only=True) for cut in _FIVE_BY_FIVE),
         *(_set(cut, cols, rows) for cols, rows, cut in _SET),
+        *(_set(_varied(f"dots-{c}x{r}", n), c, r) for n, (c, r) in enumerate(_VARIED_SETS)),
+    )
+
+
+def _varied(kind: str, number: int) -> _Cut:
+    """A cut put together by chance, always the same for its number."""
+    rng = np.random.default_rng([len(kind), number])
+    table = _skeleton()
+    shapes = {char: [name for name in table if name[0] == char] for char in table if len(char) == 1}
+    drawn = {char: one_of(names, rng) for char, names in shapes.items() if len(names) > 1}
+    if drawn["1"] == "1/plain":  # else 1, I and l were one shape
+        drawn |= {"I": "I/serif", "l": "l/tail"}
+    return _Cut(
+        f"{kind}-varied-{number:02}",
+        " ".join([*drawn.values(), "s/short"] if kind != "strokes" else drawn.values()),
+        within((0.62, 1.3), rng),
+        below(4, rng),
+        within((0.2, 0.34), rng),
+        0.0 if kind != "strokes" else within((-0.7, 0.7), rng),
+        0.0 if kind != "strokes" else within((0.0, 0.12), rng),
     )
 
 
@@ -145,13 +176,21 @@ def _skeleton() -> Skeleton:
 
 def _strokes(cut: _Cut) -> Strokes:
     glyphs, advances = {}, {}
+    rng = np.random.default_rng(len(cut.swaps))
     for char, (width, strokes) in _swapped(_skeleton(), cut).items():
-        lines = tuple(_rounded(s, cut.rounding) for s in strokes)
-        glyphs[char] = tuple(
-            tuple((float(x) * cut.width / 8, float(y) / 8 - 1) for x, y in line) for line in lines
-        )
-        advances[char] = width * cut.width / 8 + cut.gap
+        wide = cut.width * (1 + cut.uneven * within((-1, 1), rng)) / 8
+        lines = (_waisted(_rounded(s, cut.rounding), cut.waist) for s in strokes)
+        glyphs[char] = tuple(tuple((float(x) * wide, float(y) / 8 - 1) for x, y in line) for line in lines)
+        advances[char] = width * wide + cut.gap
     return Strokes(cut.name, glyphs, advances)
+
+
+def _waisted(line: NDArray[np.float64], waist: float) -> NDArray[np.float64]:
+    """Lower what stands between cap top and baseline, most at half height; both ends stay."""
+    if not waist:
+        return line
+    x, y = line.T
+    return np.stack([x, y + waist * np.sin(np.clip(y, 0, 8) * np.pi / 8)], axis=1)
 
 
 def _rounded(line: NDArray[np.float64], times: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from serialread.synth.faces import Dots, Outline, Segments, Strokes
 from serialread.synth.fields import ramp
 from serialread.synth.layout import Line, Run
 from serialread.synth.segments import ALL_ON
-from serialread.synth.shapes import Face
+from serialread.synth.shapes import Face, Points
 
 _SHIFT = 4  # OpenCV draws with 1/16 px
 _OWNED = 90  # coverage (of 255) from which a pixel belongs to its character
@@ -34,7 +34,8 @@ class Tool:
         dot: diameter of a dot, in pitches.
         scatter: spread of a dot's place, in pitches.
         missing: part of the dots that never struck.
-        again: part of the dots that struck twice or that a smaller one follows, beside their place.
+        again: part of the dots that struck twice or that a smaller one follows, beside their place; part of
+            the characters that a hand went over again.
         sway: height of the line's wave, as a head vibrates or a part moves unevenly.
         uneven: how much a character's strength may fall across it, 0 even .. 1.
         depths: most that a whole character is weaker than the strongest, 0..1.
@@ -45,6 +46,7 @@ class Tool:
         bridge: width of a stencil's bridges; 0 for none.
         gap: between the segments of a display.
         ghost: strength of a display's segments that are off.
+        wander: how far a hand strays from the strokes; 0 for machines.
     """
 
     width: float
@@ -63,6 +65,7 @@ class Tool:
     bridge: float = 0.0
     gap: float = 0.0
     ghost: float = 0.0
+    wander: float = 0.0
 
     @property
     def by_strike(self) -> bool:
@@ -212,10 +215,17 @@ def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels,
             return patch, patch
         case Strokes():
             if tool.pitch is None:
-                patch = _polylines(face, glyph, tool.width * scale)
+                width_px = tool.width * scale
+                patch = (
+                    _by_hand(face, glyph, width_px, tool, rng)
+                    if tool.wander
+                    else _polylines(shapes.joined(face, char), glyph, width_px)
+                )
                 return patch, patch
             patch = _dots(shapes.along(face, char, tool.pitch), tool.pitch, glyph, tool, rng)
-            return patch, _polylines(face, glyph, 0.8 * tool.pitch * scale) if glyph.number else patch
+            return patch, _polylines(
+                shapes.joined(face, char), glyph, 0.8 * tool.pitch * scale
+            ) if glyph.number else patch
         case Dots():
             pitch = 1 / (face.rows - 1)
             points = shapes.dots(face, char)
@@ -263,12 +273,25 @@ def _bridged(patch: Pixels, face: Outline, glyph: _Glyph, width: float) -> Pixel
     return np.asarray(cv2.fillPoly(patch, [_in_px(bar, glyph)], 0, cv2.LINE_AA, _SHIFT), np.uint8)
 
 
-def _polylines(face: Strokes, glyph: _Glyph, width_px: float) -> Pixels:
-    points, parts = shapes.joined(face, glyph.char)
+def _polylines(strokes: tuple[Points, tuple[slice, ...]], glyph: _Glyph, width_px: float) -> Pixels:
+    points, parts = strokes
     moved = _in_px(points, glyph)
     patch = np.zeros(glyph.size, np.uint8)
     lines = [moved[part] for part in parts]
     cv2.polylines(patch, lines, False, 255, max(round(width_px), 1), cv2.LINE_AA, _SHIFT)
+    return patch
+
+
+def _by_hand(face: Strokes, glyph: _Glyph, width_px: float, tool: Tool, rng: np.random.Generator) -> Pixels:
+    """Strokes as a hand draws them: bent, each a little off its place, now and then gone over again."""
+    points, parts = shapes.bendable(face, glyph.char)
+    patch = np.zeros(glyph.size, np.uint8)
+    for _ in range(1 + (rng.random() < tool.again)):
+        turns = points @ (5 * rng.standard_normal((2, 2))) + 2 * np.pi * rng.random(2)
+        strayed = points + tool.wander * np.sin(turns)
+        for part, aside in zip(parts, rng.standard_normal((len(parts), 2)), strict=True):
+            strayed[part] += 0.5 * tool.wander * aside
+        _raise(patch, _polylines((strayed, parts), glyph, width_px))
     return patch
 
 

@@ -56,6 +56,8 @@ _HELD_OUT = frozenset(
     (
         *("strokes-draughtsman", "strokes-wide-octagon", "dots-5x7-bar", "dots-7x9-slashed"),
         "segments-mitred-narrow",
+        *(f"strokes-varied-{n}0" for n in range(6)),
+        "dots-7x9-varied-00",
     )
 )
 _HOUSES = {

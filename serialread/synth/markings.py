@@ -20,6 +20,7 @@ from serialread.recipe.processes import (
     Laser,
     Moulded,
     Pen,
+    Scribed,
     Stamped,
     Stencil,
     Thermal,
@@ -32,7 +33,7 @@ from serialread.synth.fields import blurred, enlarged, halved
 from serialread.synth.lighting import Finish, bowed, lights, lit, shadow, slopes
 from serialread.synth.surfaces import Surface
 
-Deep = Engraved | Stamped | Embossed | Moulded | DotPeen
+Deep = Engraved | Scribed | Stamped | Embossed | Moulded | DotPeen
 Flat = Laser | Ink | InkJet | Thermal | Stencil | Pen | Display
 
 
@@ -149,7 +150,7 @@ def _raised(style: Deep, rng: np.random.Generator) -> bool:
             return True
         case Moulded():
             return rng.random() >= style.sunk_share
-        case Engraved() | Stamped() | DotPeen():
+        case Engraved() | Scribed() | Stamped() | DotPeen():
             return False
         case _:
             assert_never(style)

@@ -16,6 +16,7 @@ from serialread.recipe.processes import (
     Moulded,
     Pen,
     Process,
+    Scribed,
     Stamped,
     Stencil,
     Thermal,
@@ -48,7 +49,7 @@ def writable(text: str, process: Process, rng: np.random.Generator) -> str:
 def setting(process: Process, rng: np.random.Generator) -> Setting:
     """How the process places its characters."""
     match process:
-        case Stamped() | Pen():
+        case Stamped() | Scribed() | Pen():
             return Setting(hand_set=True)
         case Display():
             slant = within(process.slant_deg, rng) if rng.random() < 0.5 else 0.0
@@ -59,7 +60,7 @@ def setting(process: Process, rng: np.random.Generator) -> Setting:
 
 def has_depth(process: Process) -> bool:
     """Whether light and shade make the mark visible, not its tone."""
-    return isinstance(process, Engraved | Stamped | Embossed | Moulded | DotPeen)
+    return isinstance(process, Engraved | Scribed | Stamped | Embossed | Moulded | DotPeen)
 
 
 def kind_of_face(process: Process, rng: np.random.Generator) -> FaceKind:
@@ -73,7 +74,7 @@ def kind_of_face(process: Process, rng: np.random.Generator) -> FaceKind:
             return "dots" if rng.random() < process.matrix_share else "strokes"
         case InkJet():
             return "dots"
-        case Pen():
+        case Scribed() | Pen():
             return "strokes"
         case Display():
             return "segments"
@@ -94,6 +95,15 @@ def tool(process: Process, rng: np.random.Generator) -> Tool:
                 doubled=within((0.2, 0.6), rng) if rng.random() < process.doubled_share else 0.0,
                 partial=within((0.15, 0.5), rng) if rng.random() < process.partial_share else 0.0,
                 unstruck=process.partial,
+            )
+        case Scribed():
+            pressure = within(process.pressure, rng)
+            return Tool(
+                width=within(process.stroke, rng),
+                wander=within(process.wander, rng),
+                again=within(process.retraced, rng),
+                uneven=pressure,
+                depths=pressure,
             )
         case Laser() | Pen():
             return Tool(width=within(process.stroke, rng))
@@ -126,7 +136,7 @@ def shade(mark: Mark, process: Process, around: float, knobs: Surfaces, rng: np.
     """Put the mark on a surface of its own and light it; ``around`` is half its angle around a shaft, rad."""
     ground, (rows, columns) = _ground(process, knobs), mark.owners.shape
     match process:
-        case Engraved() | Stamped() | Embossed() | Moulded() | DotPeen():
+        case Engraved() | Scribed() | Stamped() | Embossed() | Moulded() | DotPeen():
             surface = draw_surface(ground, knobs, (rows, columns), rng)
             return markings.relief(mark, surface, process, around, knobs, rng)
         case Laser() | Ink() | InkJet() | Thermal() | Stencil() | Pen() | Display():
@@ -140,7 +150,7 @@ def shade(mark: Mark, process: Process, around: float, knobs: Surfaces, rng: np.
 def _ground(process: Process, knobs: Surfaces) -> dict[SurfaceKind, float]:
     """Weights of the surfaces that carry the process."""
     match process:
-        case Engraved() | Stamped() | Embossed() | DotPeen():
+        case Engraved() | Scribed() | Stamped() | Embossed() | DotPeen():
             return knobs.metal
         case Laser() | Ink() | InkJet() | Stencil() | Pen():
             return knobs.printed

@@ -87,6 +87,23 @@ def _simplified(line: Points) -> Points:
 
 
 @lru_cache(maxsize=20_000)
+def bendable(face: Strokes, char: str) -> tuple[Points, tuple[slice, ...]]:
+    """The same with points every eighth of a cap height: what moves each of them bends a straight stroke."""
+    points, parts = joined(face, char)
+    lines = [_divided(points[part], 1 / 8) for part in parts]
+    ends = np.cumsum([len(line) for line in lines]).tolist()
+    return np.concatenate(lines), tuple(slice(a, b) for a, b in itertools.pairwise([0, *ends]))
+
+
+def _divided(line: Points, step: float) -> Points:
+    """A line of points about ``step`` apart, its own among them."""
+    counts = np.maximum(np.ceil(np.hypot(*np.diff(line, axis=0).T) / step).astype(int), 1)
+    places = np.concatenate([i + np.arange(n) / n for i, n in enumerate(counts.tolist())] + [[len(line) - 1]])
+    own = np.arange(len(line))
+    return np.stack([np.interp(places, own, line[:, i]) for i in (0, 1)], axis=1)
+
+
+@lru_cache(maxsize=20_000)
 def dots(face: Dots, char: str) -> Points:
     """Centres [k, 2] of a dot-matrix character; the matrix is one cap height high."""
     row, column = np.nonzero(np.array([[c != "." for c in line] for line in face.glyphs[char]]))

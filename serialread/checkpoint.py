@@ -6,7 +6,7 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Checkpoint:
 
     def deployed(self) -> Recognizer:
         """The network of a model file: norms melted into convolutions, weights rounded to 16 bits."""
-        model = _folded(self.network())
+        model = folded(self.network())
         with torch.no_grad():
             for weight in model.parameters():
                 weight.copy_(weight.half().float())
@@ -125,14 +125,19 @@ def _checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
     return checkpoint, content["state"]
 
 
-def _folded(model: Recognizer) -> Recognizer:
+def normalised(model: Recognizer) -> Iterator[tuple[str, nn.Sequential, nn.Conv2d, nn.BatchNorm2d]]:
+    """Every convolution with the batch norm behind it, and by its name the sequence that they begin."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1:
+            convolution, norm = module[0], module[1]
+            if type(convolution) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
+                yield name, module, convolution, norm
+
+
+def folded(model: Recognizer) -> Recognizer:
     """Melt every batch norm into the convolution before it: the same function, fewer numbers."""
-    for module in model.modules():
-        if not isinstance(module, nn.Sequential) or len(module) < 2:
-            continue
-        convolution, norm = module[0], module[1]
-        if type(convolution) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
-            module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    for _, sequence, convolution, norm in list(normalised(model)):
+        sequence[0], sequence[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
     return model
 
 
@@ -171,7 +176,7 @@ def export(run: Path, out: Path) -> Path:
         "recipe_id": recipe_id(checkpoint.recipe),
         "steps": checkpoint.steps,
     }
-    proto = _traced(checkpoint.deployed(), geometry, checkpoint.recipe.network.composed().fixed_width)
+    proto = traced(checkpoint.deployed(), geometry, checkpoint.recipe.network.composed().fixed_width)
     _store_halves(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
@@ -183,7 +188,7 @@ def export(run: Path, out: Path) -> Path:
     return out
 
 
-def _traced(model: Recognizer, geometry: CropGeometry, fixed_width: bool) -> Any:
+def traced(model: Recognizer, geometry: CropGeometry, fixed_width: bool) -> Any:
     """The network as an ONNX graph; batch stays open, and width where the network can."""
     crops = torch.zeros(2, 1, geometry.height, geometry.widths[0])
     open_sizes: dict[int, Any] = {0: torch.export.Dim("batch")}

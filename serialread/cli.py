@@ -198,7 +198,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The run's folder: best.pt, last.pt, log.jsonl.")],
     valid: Annotated[list[Path] | None, typer.Option(help="A store to choose the best network by.")] = None,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Checkpoint whose weights a new run starts with.")
+        Path | None, typer.Option("--from", help="Checkpoint or model file (.onnx) to start from.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
 ) -> None:

@@ -18,6 +18,7 @@ from serialread.imaging import to_array
 from serialread.model import SLOTS, build
 from serialread.recipe import TrainingRecipe, load, recipe_id
 from serialread.records import Floats
+from serialread.training.unpacking import unpack
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 TOLERANCE = 1e-4
@@ -31,6 +32,8 @@ def trained() -> Checkpoint:
     with torch.no_grad():
         for _ in range(5):  # running statistics that differ from those of a new network
             model.train().learn(torch.randn(8, 1, 32, 96) * 2 + 0.3, torch.zeros(8, SLOTS).long())
+        for weight in model.parameters():  # as after training: no two alike, which a file would store once
+            weight.add_(0.01 * torch.randn_like(weight))
     return Checkpoint(recipe, Alphabet(), model.state_dict(), 42)
 
 
@@ -149,3 +152,30 @@ def test_the_shipped_network_fits_into_twelve_megabytes() -> None:
     recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
     model = build(recipe.network, recipe.geometry, Alphabet())
     assert 2 * sum(p.numel() for p in model.parameters()) < 11e6
+
+
+def test_a_model_file_becomes_a_network_that_reads_and_learns_as_the_one_it_was_made_of(
+    model_file: Path,
+) -> None:
+    """Norms take their statistics from crops, so that a batch of these is normalised as it was."""
+    one = trained()
+    torch.manual_seed(9)
+    model = build(one.recipe.network, one.recipe.geometry, Alphabet())
+    array, noise = torch.from_numpy(crops(3, 4)), torch.randn(64, 1, 32, 96) * 2 + 0.3
+    unpack(model_file, model, one.recipe, [noise])
+    model.dropout = 0.0  # type: ignore[assignment]
+
+    with torch.inference_mode():
+        torch.testing.assert_close(model.eval()(array)[0], one.deployed()(array)[0], atol=TOLERANCE, rtol=0)
+        learning = model.train().read(noise).scores
+    torch.testing.assert_close(learning, model.eval().read(noise).scores.detach(), atol=0.01, rtol=0)
+
+
+def test_a_model_file_of_another_network_is_refused(model_file: Path) -> None:
+    other = load(RECIPES / "siga-compact.toml", TrainingRecipe)
+    model = build(other.network, other.geometry, Alphabet())
+    with pytest.raises(CheckpointError) as refused:
+        unpack(model_file, model, other, [torch.zeros(2, 1, 32, 96)])
+    assert str(refused.value) == (
+        f"{model_file}: holds another network than the recipe's. Name the recipe that it was trained with."
+    )

@@ -32,9 +32,12 @@ from serialread.training.batches import Batch, Batches, Joined, Plan, survey
 from serialread.training.beginning import take_given, take_over
 from serialread.training.evaluation import Evaluation, evaluate
 from serialread.training.replicas import Replicas
+from serialread.training.unpacking import unpack
 
 LOG_EVERY = 50
 """Steps averaged into one line of log.jsonl."""
+CALIBRATING = 12
+"""Batches from which the norms of a model file learn their statistics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def train(
         out: the run's folder.
         valid: labelled crops to choose the best network by; without them the last 2 % of the data.
         resume: go on with the run in ``out``.
-        start_from: checkpoint whose weights a new run starts with, where it has them in the same shape.
+        start_from: checkpoint whose weights a new run starts with, where it has them in the same shape; or a
+            model file (.onnx) of the same recipe.
         stop: asks the run to end early, from any thread; see ``stop_by_signal``.
 
     Raises:
@@ -96,9 +100,14 @@ def train(
     model = build(recipe.network, recipe.geometry, alphabet)
     for given in recipe.pretrained:
         take_given(model.get_submodule(given.part), given)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plan = Plan(buckets, knobs.batch, recipe.seed)
+    batches = Batches(samples, plan, recipe, alphabet)
     if start_from is not None and not resume:
-        take_over(model, start_from)
+        if start_from.suffix == ".onnx":
+            unpack(start_from, model, recipe, (batches[step].crops for step in range(CALIBRATING)))
+        else:
+            take_over(model, start_from)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimiser = _optimiser(_groups(model, knobs.decay), knobs)
     start, best = 0, -1.0
@@ -124,8 +133,6 @@ def train(
     def snapshot(step: int) -> Checkpoint:
         return Checkpoint(recipe, alphabet, average.state_dict(), step)
 
-    plan = Plan(buckets, knobs.batch, recipe.seed)
-    batches = Batches(samples, plan, recipe, alphabet)
     every = max(1, knobs.validate_crops // knobs.batch)
     saved, speed = time.monotonic(), Speed(knobs.batch)
     stop = stop or threading.Event()

@@ -1,0 +1,148 @@
+"""A model file back into a network that can learn: only the file of the shipped model travels.
+
+A model file holds what reads. The exporter melted batch norms into convolutions, turned or negated some
+weights and gave them names of its own; what only teaches stayed behind and starts afresh.
+"""
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from serialread import checkpoint
+from serialread.engine import Engine
+from serialread.errors import CheckpointError
+from serialread.model import Recognizer
+from serialread.recipe.training import TrainingRecipe
+from serialread.records import Floats
+
+TOLERANCE = 2e-3
+"""Most that a log-probability may differ between the file and the network made of it."""
+
+
+def unpack(path: Path, model: Recognizer, recipe: TrainingRecipe, crops: Iterable[Tensor]) -> None:
+    """Give a network the weights of a model file; it then reads exactly as the file does.
+
+    Args:
+        path: the file that ``serialread export`` wrote of a network of the same recipe.
+        model: takes the weights; parts that only teach are left as they are.
+        recipe: what the model was built from.
+        crops: some batches [B, 1, H, W], from which batch norms learn what they have to normalise.
+
+    Raises:
+        CheckpointError: no model file, or one of another network.
+    """
+    engine = Engine(path, "onnxruntime", outputs=("scores",))
+    plain = checkpoint.folded(copy.deepcopy(model).eval())
+    found = _weights(path, plain, recipe)
+    missing = [n for n in plain.state_dict() if n not in found and n.split(".")[0] not in model.teaching]
+    fits = all(found[n].shape == w.shape for n, w in plain.state_dict().items() if n in found)
+    if missing or not fits or engine.card.alphabet.chars != recipe.alphabet:
+        raise CheckpointError(
+            f"{path}: holds another network than the recipe's. Name the recipe that it was trained with."
+        )
+    plain.load_state_dict(found, strict=False)
+    _unfold(model, found, crops)
+    probe = torch.randn(4, 1, recipe.geometry.height, recipe.geometry.widths[0])
+    with torch.inference_mode():
+        both = [model.eval()(probe)[0].numpy(), engine.run(np.asarray(probe.numpy(), np.float32))[0]]
+    if float(np.abs(both[0] - both[1]).max()) > TOLERANCE:
+        raise CheckpointError(
+            f"{path}: was exported by another version, and its matrices cannot be told apart. "
+            "Start from the run's checkpoint."
+        )
+
+
+def _weights(path: Path, plain: Recognizer, recipe: TrainingRecipe) -> dict[str, Tensor]:
+    """The file's weights by the names in a network without batch norms.
+
+    The network is exported once more, with weights of its own: what became of these tells what became of
+    those.
+    """
+    import onnx
+
+    twin = copy.deepcopy(plain)
+    with torch.no_grad():
+        for weight in twin.state_dict().values():
+            if weight.is_floating_point():
+                weight.normal_()
+    proto = checkpoint.traced(twin, recipe.geometry, recipe.network.composed().fixed_width)
+    marks = {_mark(weight.numpy()): name for name, weight in twin.state_dict().items()}
+    sources = twin.state_dict()
+    given = _initializers(onnx.load(str(path)).graph)
+    found: dict[str, Tensor] = {}
+    for exported, values in _initializers(proto.graph).items():
+        name = marks.get(_mark(values))
+        if name is None or exported not in given:
+            continue
+        own = sources[name].numpy()
+        turned = not np.array_equal(np.abs(values).ravel(), np.abs(own).ravel())
+        theirs = given[exported].T if turned else given[exported]
+        sign = 1 if np.array_equal(np.sort(values.ravel()), np.sort(own.ravel())) else -1
+        if theirs.size == own.size:
+            found[name] = torch.tensor(sign * theirs.reshape(own.shape))
+    return found
+
+
+def _initializers(graph: object) -> dict[str, Floats]:
+    from onnx import TensorProto, numpy_helper
+
+    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16)
+    kept = [w for w in graph.initializer if w.data_type in kinds]  # type: ignore[attr-defined]
+    return {w.name.removesuffix(".half"): numpy_helper.to_array(w).astype(np.float32) for w in kept}
+
+
+def _mark(values: Floats) -> bytes:
+    """The same for a matrix, its transpose and its negative, and for nothing else."""
+    return np.sort(np.abs(values).ravel()).tobytes()
+
+
+@torch.no_grad()
+def _unfold(model: Recognizer, found: dict[str, Tensor], crops: Iterable[Tensor]) -> None:
+    """Load weights without batch norms into a network that has them, and let these learn their statistics.
+
+    A norm takes a channel's mean and spread over the crops, and gives them back as bias and scale: neither
+    what the network says nor what it said while it learned is changed.
+    """
+    pairs = {name: (convolution, norm) for name, _, convolution, norm in checkpoint.normalised(model)}
+    own = dict(found)
+    for name, (_, norm) in pairs.items():
+        own |= {
+            f"{name}.1.bias": own.pop(f"{name}.0.bias"),
+            f"{name}.1.weight": torch.ones(norm.num_features),
+            f"{name}.1.running_mean": torch.zeros(norm.num_features),
+            f"{name}.1.running_var": torch.full((norm.num_features,), 1 - norm.eps),
+        }
+    model.load_state_dict(own, strict=False)
+    sums = {name: torch.zeros(3, norm.num_features, dtype=torch.float64) for name, (_, norm) in pairs.items()}
+
+    def counting(total: Tensor) -> object:
+        def count(_: nn.Module, __: object, out: Tensor) -> None:
+            cells = out.double().transpose(0, 1).flatten(1)
+            total.add_(
+                torch.stack(
+                    [torch.full_like(cells[:, 0], cells.shape[1]), cells.sum(1), cells.square().sum(1)]
+                )
+            )
+
+        return count
+
+    hooks = [pairs[name][0].register_forward_hook(counting(total)) for name, total in sums.items()]  # type: ignore[arg-type]
+    model.eval()
+    for batch in crops:
+        model.read(batch)
+    for hook in hooks:
+        hook.remove()
+    for name, (_, norm) in pairs.items():
+        count, total, squares = sums[name]
+        mean = total / count
+        variance = (squares / count - mean * mean).clamp_min(1e-6)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)

@@ -113,6 +113,15 @@ def test_confusable_characters_differ_in_every_alphabet_of_our_own(group: str) -
         assert len(set(drawn)) == len(drawn), face.name
 
 
+def test_alphabets_put_together_by_chance_differ_from_the_drawn_ones_and_from_one_another() -> None:
+    by_chance = [f for f in faces.stroke_faces() if "varied" in f.name]
+    assert len(by_chance) >= 60
+    every = {tuple(f.glyphs[c] for c in PRINTABLE) for f in faces.stroke_faces()}
+    assert len(every) == len(faces.stroke_faces())
+    widths = [f.advances["0"] for f in by_chance]
+    assert max(widths) > 1.6 * min(widths)
+
+
 def test_twins_are_held_out_together() -> None:
     for one, other in (("Roboto Bold", "Heebo Bold"), ("TeX Gyre Heros Bold", "Nimbus Sans Bold")):
         assert faces.held_out(one) == faces.held_out(other)

@@ -84,6 +84,26 @@ def test_the_mark_changes_the_picture_where_its_mask_is(kind: str) -> None:
     assert np.mean(inside) > 1.15 * np.mean(outside)
 
 
+def test_no_hand_writes_a_character_twice_alike_and_a_machine_always_does() -> None:
+    """Spread of one character's mask over a code of it alone, set by each without any other chance."""
+
+    def spread(kind: str) -> float:
+        layout = MARKS.layout.model_copy(update={"view_share": 0.0, "arc_share": 0.0, "cylinder_share": 0.0})
+        texts = MARKS.texts.model_copy(
+            update={"digits": 0.0, "mixed": 0.0, "arbitrary": 0.0, "patterns": ("33333333",)}
+        )
+        recipe = only(kind).model_copy(update={"layout": layout, "texts": texts})
+        found = []
+        for index in range(12):
+            glyphs = make_sample(recipe, 8, index).glyphs
+            assert glyphs is not None
+            areas = [int((glyphs == number).sum()) for number in range(2, 8)]
+            found.append(np.std(areas) / np.mean(areas))
+        return float(np.median(found))
+
+    assert spread("scribed") > 1.3 * spread("engraved")
+
+
 def test_held_out_typefaces_never_train() -> None:
     heldout = load(RECIPES / "marks-heldout.toml", DataRecipe)
     train, held = set(typeface_names(MARKS)), set(typeface_names(heldout))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serialread.imaging.looks import LOOKS, MOST_CUT, Look
+from serialread.imaging.looks import CLOSER, LEAST_PX, Closer, Extent, extent_of
 from serialread.reading.voting import next_look, vote
 from serialread.records import CharReading, Reading
 
@@ -18,20 +18,20 @@ def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading
 
 
 @pytest.mark.parametrize(
-    ("texts", "look"),
+    ("texts", "closer"),
     [
         ([("A1", 0.99)], None),
-        ([("A1", 0.5)], LOOKS[0]),
+        ([("A1", 0.5)], CLOSER[0]),
         ([("A1", 0.5), ("A1", 0.1)], None),
-        ([("A1", 0.5), ("AI", 0.9)], LOOKS[1]),
+        ([("A1", 0.5), ("AI", 0.9)], CLOSER[1]),
         ([("A1", 0.5), ("AI", 0.9), ("A", 0.9)], None),
         ([("", 0.5), ("", 0.5)], None),
     ],
 )
 def test_a_doubtful_crop_is_looked_at_until_two_looks_agree(
-    texts: list[tuple[str, float]], look: Look | None
+    texts: list[tuple[str, float]], closer: Closer | None
 ) -> None:
-    assert next_look([reading(text, sure ** (1 / (len(text) + 1))) for text, sure in texts]) == look
+    assert next_look([reading(text, sure ** (1 / (len(text) + 1))) for text, sure in texts]) == closer
 
 
 @pytest.mark.parametrize(
@@ -82,21 +82,71 @@ def test_a_vote_is_a_reading_like_any_other(texts: list[tuple[str, float]]) -> N
     assert all(0 <= c.runner_up[1] <= 1 and 0 <= c.confidence <= 1 for c in together.chars)
 
 
-@given(st.sampled_from(LOOKS), st.integers(1, 80), st.integers(1, 400))
-def test_a_look_is_a_part_of_the_crop_and_never_nothing(look: Look, height: int, width: int) -> None:
-    pixels = np.arange(height * width, dtype=np.int64).astype(np.uint8).reshape(height, width)
-    seen = look.at(pixels)
+EXTENTS = st.builds(
+    lambda left, wide, top, high, slope: Extent(left, left + wide, top, top + high, slope),
+    st.floats(0, 300),
+    st.floats(1, 300),
+    st.floats(-5, 60),
+    st.floats(0, 64),
+    st.floats(-0.3, 0.3),
+)
+
+
+@given(st.sampled_from(CLOSER), EXTENTS, st.integers(1, 80), st.integers(8, 600))
+def test_a_look_is_a_picture_of_the_text_and_never_nothing(
+    closer: Closer, extent: Extent, height: int, width: int
+) -> None:
+    look = closer.look(extent, width)
+    seen = look.at(np.full((height, width), 90, np.uint8))
     assert seen.dtype == np.uint8
-    assert min(seen.shape) >= min(height, width, 6)
-    assert seen.shape[1] >= round((1 - 2 * MOST_CUT) * width) - 2
+    assert seen.shape == look.size
+    assert seen.shape[0] == round(extent.height / closer.share)
+    assert min(seen.shape) >= LEAST_PX
+    assert (seen == 90).all()
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_boxes_come_back_to_the_place_in_the_whole_crop(look: Look) -> None:
-    pixels = np.full((64, 300), 200, np.uint8)
-    pixels[20:44, 140:160] = 0
+@pytest.mark.parametrize("slope", [0.0, 0.1, -0.2])
+@pytest.mark.parametrize("closer", CLOSER)
+def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: Closer, slope: float) -> None:
+    """Marks at both ends of a line that falls to the right stand at one height in the look."""
+    pixels, marks = np.full((64, 300), 200, np.uint8), list[tuple[int, int]]()
+    extent = Extent(40, 260, 22, 42, slope)
+    for x in (40, 250):
+        y = round(22 + slope * (x + 5 - extent.middle))
+        pixels[y : y + 20, x : x + 10] = 10
+        marks.append((x, y))
+    look = closer.look(extent, 300)
     seen = look.at(pixels)
-    rows, columns = np.nonzero(seen < 100)
-    box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
-    placed = look.placed(Reading((CharReading("1", 1.0, ("", 0.0), box),), 1.0), (64, 300))
-    assert placed.chars[0].box == pytest.approx((140, 20, 160, 44), abs=1.5)
+    half, boxes = seen.shape[1] // 2, []
+    for start in (0, half):
+        rows, columns = np.nonzero(seen[:, start : start + half] < 100)
+        x0, x1 = columns.min() + start, columns.max() + start + 1
+        boxes.append((float(x0), float(rows.min()), float(x1), float(rows.max() + 1)))
+    assert abs(boxes[0][1] - boxes[1][1]) <= 2
+    chars = tuple(CharReading("1", 1.0, ("", 0.0), box) for box in boxes)
+    for char, (x, y) in zip(look.placed(Reading(chars, 1.0), (64, 300)).chars, marks, strict=True):
+        assert char.box == pytest.approx((x, y, x + 10, y + 20), abs=4)
+
+
+@given(
+    left=st.integers(0, 8), high=st.integers(2, 5), top=st.integers(0, 3), slope=st.sampled_from([0, 1, -1])
+)
+def test_glyph_maps_tell_where_the_text_stands(left: int, high: int, top: int, slope: int) -> None:
+    """Eight glyphs of three columns, in crops of 4 px a cell; the later half a row lower or higher."""
+    maps = np.zeros((8, 12, 40), np.float32)
+    for number in range(8):
+        down = 2 + top + (slope if number >= 4 else 0)
+        maps[number, down : down + high, left + 4 * number : left + 4 * number + 3] = 0.9
+    extent = extent_of(maps, (48, 160))
+    assert extent is not None
+    assert extent.left == pytest.approx(4 * left, abs=4)
+    assert extent.right == pytest.approx(4 * (left + 31), abs=4)
+    assert np.sign(round(extent.slope, 3)) == slope
+    middle = 4 * (2 + top + high / 2 + slope / 2)
+    assert (extent.top + extent.foot) / 2 == pytest.approx(middle, abs=3)
+    assert extent.foot - extent.top == pytest.approx(4 * high, abs=4)
+
+
+def test_nothing_is_nowhere() -> None:
+    assert extent_of(np.zeros((0, 8, 40), np.float32), (32, 160)) is None
+    assert extent_of(np.zeros((2, 8, 40), np.float32), (32, 160)) is None

@@ -3,16 +3,19 @@
 from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.drawing import tinted
 from serialread.imaging.loading import digest, load_image
-from serialread.imaging.looks import LOOKS, Look
+from serialread.imaging.looks import CLOSER, Closer, Extent, Look, extent_of
 from serialread.imaging.normalizing import normalize, propose, teach_fixture
 from serialread.imaging.saving import save_png
 from serialread.imaging.showing import show_steps
 
 __all__ = [
-    "LOOKS",
+    "CLOSER",
+    "Closer",
+    "Extent",
     "Look",
     "content_width",
     "digest",
+    "extent_of",
     "load_image",
     "normalize",
     "propose",

@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.decoding import Search, decode
+from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind
-from serialread.imaging import content_width, load_image, propose, save_png, tinted, to_array
+from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array
 from serialread.reading.choosing import surest
+from serialread.reading.seeing import reading_of, seen_columns, where
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
@@ -34,6 +35,7 @@ class Explanation:
         reading: of the look that is shown.
         told: what ``read`` says, all looks joined; the same text.
         crop: the surest line of the picture, as the surest look that read so saw it.
+        extent: where its text stands.
         attention: float32 [T, N], where each character's slot looked; the columns that the crop fills.
         glyphs: float32 [T, h, N], which cells each slot took for its glyph, 0..1; the same columns.
     """
@@ -41,6 +43,7 @@ class Explanation:
     reading: Reading
     told: Reading
     crop: Crop
+    extent: Extent
     attention: Floats
     glyphs: Floats
 
@@ -109,7 +112,8 @@ class Explainer:
         mostly_right = self._station.view.turn_over == "found"
         best = found[surest(crops, readings, mostly_right=mostly_right)]
         looks = [best]
-        while look := next_look([one.reading for one in looks]):
+        while closer := next_look([one.reading for one in looks]):
+            look = closer.look(best.extent, best.crop.pixels.shape[1])
             looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels))))
         told = vote([one.reading for one in looks], self._station.code)
         same = [one for one in looks if one.reading.text == told.text]
@@ -117,16 +121,15 @@ class Explainer:
 
     def _seen(self, crop: Crop) -> Explanation:
         """One look of the network at one crop."""
-        card = self._network.card
-        array = to_array(crop.pixels, card.geometry)
-        scores, attention, glyphs = (output[0] for output in self._network.run(array[None]))
-        columns = max(round(content_width(crop.pixels, card.geometry) / 4), 1)
-        height, width = crop.pixels.shape
-        filled = columns / attention.shape[1]
-        code = self._station.code
-        reading = decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
+        card, code = self._network.card, self._station.code
+        outputs = tuple(output[0] for output in self._network.run(to_array(crop.pixels, card.geometry)[None]))
+        reading = reading_of(outputs, crop.pixels, card, code, self._search)
         count = len(reading.chars)
-        return Explanation(reading, reading, crop, attention[:count, :columns], glyphs[:count, :, :columns])
+        extent = where(outputs, crop.pixels, card, count)
+        _, attention, glyphs = outputs
+        columns = seen_columns(attention, crop.pixels, card)
+        seen = attention[:count, :columns], glyphs[:count, :, :columns]
+        return Explanation(reading, reading, crop, extent, *seen)
 
 
 def save(picture: Pixels, path: Path) -> None:

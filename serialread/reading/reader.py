@@ -15,10 +15,10 @@ from typing import Self, TypeVar
 import cv2
 import numpy as np
 
-from serialread.decoding import Search, decode
+from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
-from serialread.imaging import Look, content_width, digest, load_image, propose, to_array
+from serialread.imaging import Extent, Look, digest, load_image, propose, to_array
 from serialread.reading.batching import BATCH, Batches
 from serialread.reading.choosing import surest, turned_over
 from serialread.reading.comparing import barcodes_in, beside, require_barcodes
@@ -26,6 +26,7 @@ from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.reading.grading import grade_mark
 from serialread.reading.joining import join, rows_of
+from serialread.reading.seeing import Outputs, reading_of, where
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import CropGeometry, Station, View
 from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
@@ -52,6 +53,7 @@ class _Item:
         seconds: time spent on it.
         barcodes: what those beside the text say; None where nobody asked.
         readings: of the proposals, by their number.
+        extents: where their text stands, of those that are in doubt.
         best: the number of the proposal that counts; None until all are read.
         looks: further readings of that proposal, boxes in the proposal's px.
         waiting: how many arrays the network has yet to see.
@@ -65,6 +67,7 @@ class _Item:
     seconds: float
     barcodes: tuple[str, ...] | None = None
     readings: dict[int, Reading] = field(default_factory=dict)
+    extents: dict[int, Extent] = field(default_factory=dict)
     best: int | None = None
     looks: list[Reading] = field(default_factory=list)
     waiting: int = 0
@@ -74,13 +77,15 @@ class _Item:
         """Readings of all proposals, in their order."""
         return [self.readings[number] for number in range(len(self.crops))]
 
-    def told(self, number: int, look: Look | None, reading: Reading) -> None:
+    def told(self, number: int, look: Look | None, reading: Reading, extent: Extent | None) -> None:
         """Take what the network read in a proposal, at a look if one is given."""
         self.waiting -= 1
-        if look is None:
-            self.readings[number] = reading
-        else:
+        if look is not None:
             self.looks.append(reading)
+            return
+        self.readings[number] = reading
+        if extent is not None:
+            self.extents[number] = extent
 
     def choose(self, *, mostly_right: bool) -> int:
         """The proposal that counts, now that all are read."""
@@ -100,8 +105,9 @@ class _Task:
     look: Look | None = None
 
 
-_Results = tuple[list[Reading], float]
-"""Readings of a batch's tasks, boxes in px of their proposals, and the seconds that each took."""
+_Results = tuple[list[tuple[Reading, Extent | None]], float]
+"""Readings of a batch's tasks, boxes in px of their proposals; where the text of a proposal in doubt stands;
+and the seconds that each took."""
 
 
 class Reader:
@@ -142,7 +148,7 @@ class Reader:
         if barcodes:
             require_barcodes()
         self._streams = min(self._workers, STREAMS)
-        self._engine = Engine(model, engine, streams=self._streams)
+        self._engine = Engine(model, engine, streams=self._streams, outputs=None)
         self.model_id = self._engine.card.model_id
         self._search = Search.of(self.station.code, self._engine.card.alphabet)
         cv2.setNumThreads(1)  # pictures go side by side: threads within one would get in their way
@@ -204,14 +210,15 @@ class Reader:
         """Read tasks of one width; in a thread beside others."""
         started = perf_counter()
         results = self._engine.run(np.stack([task.array for task in tasks]))
-        readings = [self._decoded(task, *found) for task, *found in zip(tasks, *results, strict=True)]
-        return readings, (perf_counter() - started) / len(tasks)
+        each = zip(tasks, zip(*results, strict=True), strict=True)
+        found = [self._seen(task, outputs) for task, outputs in each]
+        return found, (perf_counter() - started) / len(tasks)
 
     def _settle(self, batches: Batches[_Task, _Results]) -> None:
         """Take the readings of the earliest batch; what stays in doubt is looked at again."""
-        tasks, (readings, seconds) = batches.finish()
-        for task, reading in zip(tasks, readings, strict=True):
-            task.item.told(task.number, task.look, reading)
+        tasks, (found, seconds) = batches.finish()
+        for task, (reading, extent) in zip(tasks, found, strict=True):
+            task.item.told(task.number, task.look, reading, extent)
             task.item.seconds += seconds
         for task in tasks:
             if not task.item.waiting:
@@ -220,17 +227,20 @@ class Reader:
 
     def _look_again(self, item: _Item, batches: Batches[_Task, _Results]) -> None:
         best = item.choose(mostly_right=self.station.view.turn_over == "found")
-        if look := next_look([item.readings[best], *item.looks]):
-            seen = look.at(item.crops[best].pixels)
+        if closer := next_look([item.readings[best], *item.looks]):
+            pixels = item.crops[best].pixels
+            look = closer.look(item.extents[best], pixels.shape[1])
+            seen = look.at(pixels)
             _send(_Task(item, best, seen, to_array(seen, self._engine.card.geometry), look), batches)
 
-    def _decoded(self, task: _Task, scores: Floats, attention: Floats) -> Reading:
-        card, code, (height, width) = self._engine.card, self.station.code, task.pixels.shape
-        content = content_width(task.pixels, card.geometry)
-        filled = content / card.geometry.bucket(content)
-        reading = decode(scores, card.alphabet, attention, (height, width), filled, code, self._search)
-        whole = task.item.crops[task.number].pixels.shape
-        return task.look.placed(reading, (whole[0], whole[1])) if task.look else reading
+    def _seen(self, task: _Task, outputs: Outputs) -> tuple[Reading, Extent | None]:
+        card = self._engine.card
+        reading = reading_of(outputs, task.pixels, card, self.station.code, self._search)
+        if task.look:
+            height, width = task.item.crops[task.number].pixels.shape
+            return task.look.placed(reading, (height, width)), None
+        doubted = next_look([reading]) is not None
+        return reading, where(outputs, task.pixels, card, len(reading.chars)) if doubted else None
 
     def _joined(self, item: _Item, best: int, line: Reading) -> Reading:
         """The best line's reading, with the other rows of the code where it is set in several."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from serialread.decoding import status_of
-from serialread.imaging import LOOKS, Look
+from serialread.imaging import CLOSER, Closer
 from serialread.recipe import Code
 from serialread.records import CharReading, Reading
 
@@ -15,16 +15,16 @@ SURE = 0.8
 _ANY = Code()
 
 
-def next_look(readings: Sequence[Reading]) -> Look | None:
+def next_look(readings: Sequence[Reading]) -> Closer | None:
     """What to look at next; None where the crop as it is reads surely, two looks agree, or none is left.
 
     Args:
         readings: so far, one at least; the first is that of the crop as it is.
     """
     texts = {reading.text for reading in readings}
-    if readings[0].confidence >= SURE or len(texts) < len(readings) or len(readings) > len(LOOKS):
+    if readings[0].confidence >= SURE or len(texts) < len(readings) or len(readings) > len(CLOSER):
         return None
-    return LOOKS[len(readings) - 1]
+    return CLOSER[len(readings) - 1]
 
 
 def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:

@@ -22,7 +22,7 @@ from serialread.decoding import Search, decode
 from serialread.engine import Engine
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image, propose, to_array
-from serialread.reading import Reader, decide, trust
+from serialread.reading import Reader, decide, log_odds, trust
 from serialread.recipe import Code, Station, View
 from serialread.records import Decision, Floats, Record, Verdict
 from serialread.scoring import clopper_pearson, mpsc, strict, wilson
@@ -155,7 +155,7 @@ def promise_table(model: Path, folder: Path, misread: float, halves: int, protoc
     low, high = wilson(sum(right), len(right))
     share = 100 * sum(right) / len(right)
     print(f"\n{len(right)} marks, {share:.1f} % right ({100 * low:.1f}-{100 * high:.1f}), {protocol}")
-    sure = np.array([r.reading.log_probability if r.reading else math.nan for r in records])
+    sure = np.array([log_odds(r.reading) if r.reading else math.nan for r in records])
     curve = RiskCoverage.of(sure, np.array(right))
     print(f"AURC {curve.aurc:.4f}; calibration keeps the order, so it is the same before and after")
     for count in range(50, len(right) + 1, 50):

@@ -1,6 +1,5 @@
 """What travels between the rooms: frozen values, numpy and the standard library only."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,9 +49,6 @@ class Crop:
     contrast: float
     tilt_deg: float
 
-
-_LEAST = 1e-30
-"""Probability below which all are alike."""
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in crop px."""
@@ -168,13 +164,6 @@ class Reading:
     def free_text(self) -> str:
         """What was read without regard to the format."""
         return self.free.text if self.free else self.text
-
-    @property
-    def log_probability(self) -> float:
-        """Natural logarithm of the confidence, 0 at most; no product of many small ones vanishes in it."""
-        return sum(
-            math.log(max(p, _LEAST)) for p in (self.end_confidence, *(c.confidence for c in self.chars))
-        )
 
     @property
     def weakest(self) -> int | None:

@@ -179,6 +179,13 @@ def test_calibration_keeps_the_order(p: float, q: float, slope: float, offset: f
     assert calibrated(odds[0], slope, offset) <= calibrated(odds[1], slope, offset)
 
 
+def test_a_string_is_as_sure_as_its_weakest_place_however_long_it_is() -> None:
+    sure, doubted = (CharReading(c, p, ("", 0.0)) for c, p in (("A", 0.99), ("B", 0.7)))
+    short, long = Reading((sure, doubted), 0.99), Reading((sure,) * 9 + (doubted,), 0.99)
+    assert log_odds(short) == log_odds(long) == pytest.approx(np.log(0.7 / 0.3))
+    assert log_odds(Reading((sure,), 0.6)) == pytest.approx(np.log(0.6 / 0.4))
+
+
 def test_a_confidence_of_one_or_next_to_nothing_can_be_calibrated() -> None:
     for confidence in (1.0, 1e-300):
         assert 0 < calibrated(log_odds(reading_of("A", confidence)), 1.0, 0.0) < 1

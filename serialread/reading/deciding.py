@@ -76,9 +76,14 @@ def trust(reading: Reading, calibration: Calibration | None) -> float:
 
 
 def log_odds(reading: Reading) -> float:
-    """The network's log-odds of the whole string, -27 to 27."""
-    log_probability = min(max(reading.log_probability, -_MOST), -_LEAST)
-    return log_probability - math.log(-math.expm1(log_probability))
+    """The network's log-odds of the place in the string that it is least sure of, -27 to 27.
+
+    The end is a place, too. Whether a string is right hangs on its weakest place more than on the product of
+    all, which doubts long codes too much: places of one crop are wrong together (docs/confidence.md).
+    """
+    least = min((reading.end_confidence, *(c.confidence for c in reading.chars)))
+    least = min(max(least, _LEAST), 1 - _LEAST)
+    return math.log(least) - math.log1p(-least)
 
 
 def calibrated(odds: float, slope: float, offset: float) -> float:
@@ -86,7 +91,7 @@ def calibrated(odds: float, slope: float, offset: float) -> float:
     return 1 / (1 + math.exp(-min(max(slope * odds + offset, -_MOST), _MOST)))
 
 
-_LEAST = 1e-12
+_LEAST = 2e-12
 """Beyond this the network's arithmetic says nothing."""
 _MOST = 27.0
 """Log-odds of the same."""

@@ -58,7 +58,7 @@ class Calibration(Section):
     """What labelled pictures taught about the confidence; written by ``serialread calibrate confidence``."""
 
     slope: float = Field(gt=0)
-    """Calibrated log-odds are slope * network's log-odds of the whole code + offset."""
+    """Calibrated log-odds are slope * network's log-odds of the code's weakest place + offset."""
     offset: float
     misread: float = Field(gt=0, lt=1)
     """The promise: at most this share of accepted readings is wrong, on pictures like the labelled ones."""

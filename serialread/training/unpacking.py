@@ -35,7 +35,7 @@ def unpack(path: Path, model: Recognizer, recipe: TrainingRecipe, crops: Iterabl
     Raises:
         CheckpointError: no model file, or one of another network.
     """
-    engine = Engine(path, "onnxruntime", outputs=("scores",))
+    engine = Engine(path, precision="exact", outputs=("scores",))
     plain = checkpoint.folded(copy.deepcopy(model).eval())
     found = _weights(path, plain, recipe)
     missing = [n for n in plain.state_dict() if n not in found and n.split(".")[0] not in model.teaching]

@@ -5,7 +5,8 @@ weights and gave them names of its own; what only teaches stayed behind and star
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +108,8 @@ def _unfold(model: Recognizer, found: dict[str, Tensor], crops: Iterable[Tensor]
     A norm takes a channel's mean and spread over the crops, and gives them back as bias and scale: neither
     what the network says nor what it said while it learned is changed.
     """
-    pairs = {name: (convolution, norm) for name, _, convolution, norm in checkpoint.normalised(model)}
-    own = dict(found)
-    for name, (_, norm) in pairs.items():
+    own, pairs = dict(found), list(checkpoint.normalised(model))
+    for name, _, _, norm in pairs:
         own |= {
             f"{name}.1.bias": own.pop(f"{name}.0.bias"),
             f"{name}.1.weight": torch.ones(norm.num_features),
@@ -117,32 +117,35 @@ def _unfold(model: Recognizer, found: dict[str, Tensor], crops: Iterable[Tensor]
             f"{name}.1.running_var": torch.full((norm.num_features,), 1 - norm.eps),
         }
     model.load_state_dict(own, strict=False)
-    sums = {name: torch.zeros(3, norm.num_features, dtype=torch.float64) for name, (_, norm) in pairs.items()}
-
-    def counting(total: Tensor) -> object:
-        def count(_: nn.Module, __: object, out: Tensor) -> None:
-            cells = out.double().transpose(0, 1).flatten(1)
-            total.add_(
-                torch.stack(
-                    [torch.full_like(cells[:, 0], cells.shape[1]), cells.sum(1), cells.square().sum(1)]
-                )
-            )
-
-        return count
-
-    hooks = [pairs[name][0].register_forward_hook(counting(total)) for name, total in sums.items()]  # type: ignore[arg-type]
-    model.eval()
-    for batch in crops:
-        model.read(batch)
-    for hook in hooks:
-        hook.remove()
-    for name, (_, norm) in pairs.items():
-        count, total, squares = sums[name]
-        mean = total / count
-        variance = (squares / count - mean * mean).clamp_min(1e-6)
+    moments = _moments(model, {name: convolution for name, _, convolution, _ in pairs}, crops)
+    for name, _, _, norm in pairs:
+        mean, variance = moments[name]
         assert norm.running_mean is not None
         assert norm.running_var is not None
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + norm.eps).sqrt())
         norm.bias.add_(mean)
+
+
+def _moments(
+    model: Recognizer, convolutions: Mapping[str, nn.Conv2d], crops: Iterable[Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and variance [C] of what each convolution says of the crops."""
+    sums = {name: torch.zeros(3, one.out_channels, dtype=torch.float64) for name, one in convolutions.items()}
+
+    def count(name: str, _: nn.Module, __: object, out: Tensor) -> None:
+        cells = out.double().transpose(0, 1).flatten(1)  # [C, cells]
+        sums[name] += torch.stack([torch.ones_like(cells).sum(1), cells.sum(1), cells.square().sum(1)])
+
+    hooks = [one.register_forward_hook(partial(count, name)) for name, one in convolutions.items()]
+    model.eval()
+    for batch in crops:
+        model.read(batch)
+    for hook in hooks:
+        hook.remove()
+    means = {name: total / count for name, (count, total, _) in sums.items()}
+    return {
+        name: (means[name], (squares / count - means[name] ** 2).clamp_min(1e-6))
+        for name, (count, _, squares) in sums.items()
+    }

@@ -1,0 +1,168 @@
+"""What further looks at a doubtful crop are worth, and what ranks the readings best.
+
+    python benchmarks/looks.py FOLDER STORE [--model FILE] [--count 800]
+
+FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text), STORE rendered ones.
+Every crop is read as it is and at each of some looks, once; then the looks are put together in several ways,
+as ``serialread.reading.voting`` would. Right is what agrees in letters and digits, in any case.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from serialread.calibrating import load_labelled
+from serialread.engine import Engine
+from serialread.imaging import Closer, Extent, load_image, propose, to_array
+from serialread.reading.seeing import Outputs, reading_of, where
+from serialread.reading.voting import SURE, vote
+from serialread.recipe import Code, View
+from serialread.records import Pixels, Reading
+from serialread.scoring import mpsc
+from serialread.scoring.confidence import RiskCoverage
+from serialread.store import SampleStore
+from serialread.weights import shipped_model
+
+MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
+LOOKS = {
+    "1.00": Closer(1.0, 0.35),
+    "0.92": Closer(0.92, 0.35),
+    "0.82": Closer(0.82, 0.35),
+    "0.92 wide": Closer(0.92),
+    "0.82 wide": Closer(0.82),
+    "0.72 wide": Closer(0.72),
+}
+"""By the share of the height that the text takes; wide ones keep the crop's width."""
+TOGETHER = (
+    (),
+    ("0.92",),
+    ("1.00", "0.82 wide"),
+    ("1.00", "0.72 wide"),
+    ("0.92", "0.82 wide"),
+    ("0.92", "0.72 wide"),
+    ("0.82", "0.92 wide"),
+    ("1.00", "0.82 wide", "0.72 wide"),
+    tuple(LOOKS),
+)
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A crop, its code, and the ground that it counts for."""
+
+    ground: str
+    truth: str
+    pixels: Pixels
+
+
+def cases_of(folder: Path, store: Path, count: int) -> list[Case]:
+    found = []
+    for place in sorted(path.parent for path in folder.glob("*/labels.csv")):
+        known, ground = load_labelled(place), "marks" if place.name in MARKS else "others"
+        for picture, truth in zip(known.pictures, known.truths, strict=True):
+            found.append(Case(ground, truth, propose(load_image(picture.path), View())[0].pixels))
+    samples = SampleStore(store)
+    rendered = (samples[i] for i in range(min(count, len(samples))))
+    return [*found, *(Case("rendered", sample.text, sample.pixels) for sample in rendered)]
+
+
+def seen(engine: Engine, pictures: Sequence[Pixels]) -> list[Outputs]:
+    """What the network says of each picture, in batches of one width."""
+    arrays = [to_array(pixels, engine.card.geometry) for pixels in pictures]
+    order = sorted(range(len(arrays)), key=lambda i: arrays[i].shape[2])
+    found: dict[int, Outputs] = {}
+    while order:
+        width = arrays[order[0]].shape[2]
+        group = [i for i in order[:BATCH] if arrays[i].shape[2] == width]
+        order = order[len(group) :]
+        for i, *outputs in zip(group, *engine.run(np.stack([arrays[i] for i in group])), strict=True):
+            found[i] = tuple(outputs)
+    return [found[i] for i in range(len(arrays))]
+
+
+def read(engine: Engine, cases: Sequence[Case]) -> dict[str, list[Reading]]:
+    """The readings of every crop as it is ("") and at every look."""
+
+    def readings(pictures: Sequence[Pixels], outputs: Sequence[Outputs]) -> list[Reading]:
+        both = zip(outputs, pictures, strict=True)
+        return [reading_of(one, pixels, engine.card, Code(), None) for one, pixels in both]
+
+    pictures = [case.pixels for case in cases]
+    outputs = seen(engine, pictures)
+    found = {"": readings(pictures, outputs)}
+    extents: list[Extent] = [
+        where(one, pixels, engine.card, len(reading.chars))
+        for one, pixels, reading in zip(outputs, pictures, found[""], strict=True)
+    ]
+    for name, closer in LOOKS.items():
+        looks = [
+            closer.look(extent, pixels.shape[1]).at(pixels)
+            for extent, pixels in zip(extents, pictures, strict=True)
+        ]
+        found[name] = readings(looks, seen(engine, looks))
+    return found
+
+
+def heard(found: dict[str, list[Reading]], number: int, names: Sequence[str]) -> list[Reading]:
+    """The readings of a crop that are put together: more while in doubt, until two agree."""
+    taken = [found[""][number]]
+    if taken[0].confidence < SURE:
+        for name in names:
+            taken.append(found[name][number])
+            if len({reading.text for reading in taken}) < len(taken):
+                break
+    return taken
+
+
+def weakest(reading: Reading) -> float:
+    return min((reading.end_confidence, *(c.confidence for c in reading.chars)))
+
+
+def looks_table(cases: Sequence[Case], found: dict[str, list[Reading]]) -> None:
+    grounds = {
+        name: [i for i, c in enumerate(cases) if c.ground == name] for name in ("marks", "others", "rendered")
+    }
+    heads = [f"{name} right, of {len(members)}" for name, members in grounds.items()]
+    print("| looks | further looks a crop | " + " | ".join(heads) + " | AURC, product | AURC, weakest |")
+    print("|---|---|---|---|---|---|---|")
+    for names in TOGETHER:
+        taken = [heard(found, i, names) for i in range(len(cases))]
+        voted = [vote(one) for one in taken]
+        right = [mpsc(one.text) == mpsc(case.truth) for one, case in zip(voted, cases, strict=True)]
+        more = sum(len(one) - 1 for one in taken) / len(taken)
+        counts = [str(sum(right[i] for i in members)) for members in grounds.values()]
+        ranks: tuple[Callable[[Reading], float], ...] = (lambda r: r.confidence, weakest)
+        areas = [
+            RiskCoverage.of(
+                np.array([rank(voted[i]) for i in grounds["marks"]]),
+                np.array([right[i] for i in grounds["marks"]]),
+            ).aurc
+            for rank in ranks
+        ]
+        cells = [" + ".join(names) or "none", f"{more:.2f}", *counts, *(f"{area:.4f}" for area in areas)]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--count", type=int, default=800, help="rendered crops")
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    engine = Engine(asked.model or shipped_model(), outputs=None)
+    print(f"model {engine.card.model_id}\n")
+    cases = cases_of(asked.folder, asked.store, asked.count)
+    looks_table(cases, read(engine, cases))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,7 @@ import numpy as np
 from serialread.calibrating import load_labelled
 from serialread.engine import Engine
 from serialread.imaging import Closer, Extent, load_image, propose, to_array
+from serialread.reading import log_odds
 from serialread.reading.seeing import Outputs, reading_of, where
 from serialread.reading.voting import SURE, vote
 from serialread.recipe import Code, View
@@ -119,10 +120,6 @@ def heard(found: dict[str, list[Reading]], number: int, names: Sequence[str]) ->
     return taken
 
 
-def weakest(reading: Reading) -> float:
-    return min((reading.end_confidence, *(c.confidence for c in reading.chars)))
-
-
 def looks_table(cases: Sequence[Case], found: dict[str, list[Reading]]) -> None:
     grounds = {
         name: [i for i, c in enumerate(cases) if c.ground == name] for name in ("marks", "others", "rendered")
@@ -136,7 +133,7 @@ def looks_table(cases: Sequence[Case], found: dict[str, list[Reading]]) -> None:
         right = [mpsc(one.text) == mpsc(case.truth) for one, case in zip(voted, cases, strict=True)]
         more = sum(len(one) - 1 for one in taken) / len(taken)
         counts = [str(sum(right[i] for i in members)) for members in grounds.values()]
-        ranks: tuple[Callable[[Reading], float], ...] = (lambda r: r.confidence, weakest)
+        ranks: tuple[Callable[[Reading], float], ...] = (lambda r: r.confidence, log_odds)
         areas = [
             RiskCoverage.of(
                 np.array([rank(voted[i]) for i in grounds["marks"]]),

@@ -176,7 +176,7 @@ def _skeleton() -> Skeleton:
 
 def _strokes(cut: _Cut) -> Strokes:
     glyphs, advances = {}, {}
-    rng = np.random.default_rng(len(cut.swaps))
+    rng = np.random.default_rng(len(cut.swaps))  # any fixed seed: a cut is the same whenever it is drawn
     for char, (width, strokes) in _swapped(_skeleton(), cut).items():
         wide = cut.width * (1 + cut.uneven * within((-1, 1), rng)) / 8
         lines = (_waisted(_rounded(s, cut.rounding), cut.waist) for s in strokes)

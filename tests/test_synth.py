@@ -122,6 +122,16 @@ def test_a_typo_in_a_recipe_names_its_place(tmp_path: Path) -> None:
     assert "processes.0.engraved.slope" in message
 
 
+def test_a_typo_in_the_only_process_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text('[[processes]]\nkind = "scribed"\nwandr = [0.1, 0.2]\n')
+    with pytest.raises(RecipeError) as refused:
+        load(path, DataRecipe)
+    assert str(refused.value) == (
+        f"{path}: 1 problem(s): processes.0.scribed.wandr: no such key. Correct the recipe."
+    )
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_data_recipe_loads(path: Path) -> None:
     assert load(path, DataRecipe).processes

@@ -93,8 +93,12 @@ def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 def _problems(error: ValidationError) -> str:
     parts = []
+    places = [problem["loc"] for problem in error.errors()]
     for problem in error.errors():
-        place = ".".join(str(p) for p in problem["loc"]) or "recipe"
+        at = problem["loc"]
+        if problem["type"] == "too_short" and any(one != at and one[: len(at)] == at for one in places):
+            continue  # only because its items are wrong, which is told
+        place = ".".join(str(p) for p in at) or "recipe"
         if problem["type"] == "extra_forbidden":
             parts.append(f"{place}: no such key")
         else:

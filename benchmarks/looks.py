@@ -19,7 +19,7 @@ from serialread.calibrating import load_labelled
 from serialread.engine import Engine
 from serialread.imaging import Closer, Extent, load_image, propose, to_array
 from serialread.reading import log_odds
-from serialread.reading.seeing import Outputs, reading_of, where
+from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import SURE, vote
 from serialread.recipe import Code, View
 from serialread.records import Pixels, Reading
@@ -97,7 +97,7 @@ def read(engine: Engine, cases: Sequence[Case]) -> dict[str, list[Reading]]:
     outputs = seen(engine, pictures)
     found = {"": readings(pictures, outputs)}
     extents: list[Extent] = [
-        where(one, pixels, engine.card, len(reading.chars))
+        where(looked_at(one, pixels, engine.card, len(reading.chars)), pixels)
         for one, pixels, reading in zip(outputs, pictures, found[""], strict=True)
     ]
     for name, closer in LOOKS.items():

@@ -25,7 +25,7 @@ Output = Literal["scores", "attention", "glyphs"]
 OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs")
 """All that a model file may have; those of networks without glyph attention lack the last."""
 READING: tuple[Output, ...] = ("scores", "attention")
-"""What reading needs; glyph maps are for explaining."""
+"""What one look needs; glyph maps tell where to look closer, and why."""
 
 
 @dataclass(frozen=True, slots=True)

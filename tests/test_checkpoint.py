@@ -163,7 +163,7 @@ def test_a_model_file_becomes_a_network_that_reads_and_learns_as_the_one_it_was_
     model = build(one.recipe.network, one.recipe.geometry, Alphabet())
     array, noise = torch.from_numpy(crops(3, 4)), torch.randn(64, 1, 32, 96) * 2 + 0.3
     unpack(model_file, model, one.recipe, [noise])
-    model.dropout = 0.0  # type: ignore[assignment]
+    model.dropout = 0.0
 
     with torch.inference_mode():
         torch.testing.assert_close(model.eval()(array)[0], one.deployed()(array)[0], atol=TOLERANCE, rtol=0)

@@ -271,11 +271,12 @@ def test_only_a_doubtful_reading_is_looked_at_again(
         return run(engine, batch)
 
     monkeypatch.setattr(Engine, "run", counted)
-    plain, doubtful = min(range(100, 300), key=doubt), max(range(100, 300), key=doubt)
+    plain, doubtful = min(range(100, 300), key=doubt), 104
+    assert doubt(doubtful) > 0.4  # and a closer look reads it in another way
     list(Reader(model).read([picture(tmp_path / "plain.png", plain)]))
     assert sum(seen) == 1
     list(Reader(model).read([picture(tmp_path / "doubtful.png", doubtful)]))
-    assert 1 + 1 < sum(seen) <= 1 + 1 + len(CLOSER)
+    assert sum(seen) == 1 + 1 + len(CLOSER)
 
 
 @given(

@@ -125,7 +125,7 @@ def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: Close
     assert abs(boxes[0][1] - boxes[1][1]) <= 2
     chars = tuple(CharReading("1", 1.0, ("", 0.0), box) for box in boxes)
     for char, (x, y) in zip(look.placed(Reading(chars, 1.0), (64, 300)).chars, marks, strict=True):
-        assert char.box == pytest.approx((x, y, x + 10, y + 20), abs=4)
+        assert char.box == pytest.approx((x, y, x + 10, y + 20), abs=1.5 + 10 * abs(slope))
 
 
 @given(

@@ -11,9 +11,9 @@ import numpy as np
 
 from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind
-from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array
+from serialread.imaging import load_image, propose, save_png, tinted, to_array
 from serialread.reading.choosing import surest
-from serialread.reading.seeing import reading_of, seen_columns, where
+from serialread.reading.seeing import looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
@@ -35,7 +35,6 @@ class Explanation:
         reading: of the look that is shown.
         told: what ``read`` says, all looks joined; the same text.
         crop: the surest line of the picture, as the surest look that read so saw it.
-        extent: where its text stands.
         attention: float32 [T, N], where each character's slot looked; the columns that the crop fills.
         glyphs: float32 [T, h, N], which cells each slot took for its glyph, 0..1; the same columns.
     """
@@ -43,7 +42,6 @@ class Explanation:
     reading: Reading
     told: Reading
     crop: Crop
-    extent: Extent
     attention: Floats
     glyphs: Floats
 
@@ -113,7 +111,8 @@ class Explainer:
         best = found[surest(crops, readings, mostly_right=mostly_right)]
         looks = [best]
         while closer := next_look([one.reading for one in looks]):
-            look = closer.look(best.extent, best.crop.pixels.shape[1])
+            extent = where((best.attention, best.glyphs), best.crop.pixels)
+            look = closer.look(extent, best.crop.pixels.shape[1])
             looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels))))
         told = vote([one.reading for one in looks], self._station.code)
         same = [one for one in looks if one.reading.text == told.text]
@@ -124,12 +123,8 @@ class Explainer:
         card, code = self._network.card, self._station.code
         outputs = tuple(output[0] for output in self._network.run(to_array(crop.pixels, card.geometry)[None]))
         reading = reading_of(outputs, crop.pixels, card, code, self._search)
-        count = len(reading.chars)
-        extent = where(outputs, crop.pixels, card, count)
-        _, attention, glyphs = outputs
-        columns = seen_columns(attention, crop.pixels, card)
-        seen = attention[:count, :columns], glyphs[:count, :, :columns]
-        return Explanation(reading, reading, crop, extent, *seen)
+        attention, glyphs = looked_at(outputs, crop.pixels, card, len(reading.chars))
+        return Explanation(reading, reading, crop, attention, glyphs)
 
 
 def save(picture: Pixels, path: Path) -> None:

@@ -26,7 +26,7 @@ from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.reading.grading import grade_mark
 from serialread.reading.joining import join, rows_of
-from serialread.reading.seeing import Outputs, reading_of, where
+from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import CropGeometry, Station, View
 from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
@@ -239,8 +239,9 @@ class Reader:
         if task.look:
             height, width = task.item.crops[task.number].pixels.shape
             return task.look.placed(reading, (height, width)), None
-        doubted = next_look([reading]) is not None
-        return reading, where(outputs, task.pixels, card, len(reading.chars)) if doubted else None
+        if next_look([reading]) is None:
+            return reading, None
+        return reading, where(looked_at(outputs, task.pixels, card, len(reading.chars)), task.pixels)
 
     def _joined(self, item: _Item, best: int, line: Reading) -> Reading:
         """The best line's reading, with the other rows of the code where it is set in several."""

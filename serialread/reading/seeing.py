@@ -19,25 +19,27 @@ def reading_of(
 ) -> Reading:
     """The code in a crop [H, W], boxes in its px."""
     scores, attention, *_ = outputs
-    content = content_width(pixels, card.geometry)
-    filled = content / card.geometry.bucket(content)
     height, width = pixels.shape
-    return decode(scores, card.alphabet, attention, (height, width), filled, code, search)
+    return decode(scores, card.alphabet, attention, (height, width), _filled(pixels, card), code, search)
 
 
-def seen_columns(attention: Floats, pixels: Pixels, card: ModelCard) -> int:
-    """How many columns of the attention [T, N] the crop fills; the rest is padding."""
-    content = content_width(pixels, card.geometry)
-    return max(round(content / card.geometry.bucket(content) * len(attention[0])), 1)
+def looked_at(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> Outputs:
+    """Attention of ``count`` characters, and glyph maps if there are any, in the columns that the crop fills."""
+    columns = max(round(_filled(pixels, card) * len(outputs[1][0])), 1)
+    return tuple(output[:count, ..., :columns] for output in outputs[1:])
 
 
-def where(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> Extent:
-    """Where in a crop the ``count`` characters stand that were read in it.
+def where(looked: Outputs, pixels: Pixels) -> Extent:
+    """Where in a crop the characters stand that were ``looked_at``.
 
     As the glyph maps show it; without such maps, or where nothing was read, the rows in which most changes.
     """
-    _, attention, *maps = outputs
     height, width = pixels.shape
-    columns = seen_columns(attention, pixels, card)
-    found = extent_of(maps[0][:count, :, :columns], (height, width)) if maps and count else None
+    found = extent_of(looked[1], (height, width)) if len(looked) > 1 else None
     return found or Extent(0.0, float(width), *map(float, text_rows(pixels)))
+
+
+def _filled(pixels: Pixels, card: ModelCard) -> float:
+    """Share of its array's columns that a crop fills; the rest is padding."""
+    content = content_width(pixels, card.geometry)
+    return content / card.geometry.bucket(content)

@@ -92,9 +92,9 @@ def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError) -> str:
-    parts = []
-    places = [problem["loc"] for problem in error.errors()]
-    for problem in error.errors():
+    parts, problems = [], error.errors()
+    places = [problem["loc"] for problem in problems]
+    for problem in problems:
         at = problem["loc"]
         if problem["type"] == "too_short" and any(one != at and one[: len(at)] == at for one in places):
             continue  # only because its items are wrong, which is told

@@ -122,12 +122,12 @@ def dot_faces() -> tuple[Dots, ...]:
         *(Dots(cut.name, 7, 5, _swapped(large, cut)) for cut in _FIVE_BY_SEVEN),
         *(Dots(cut.name, 5, 5, _swapped(small, cut), caps_only=True) for cut in _FIVE_BY_FIVE),
         *(_set(cut, cols, rows) for cols, rows, cut in _SET),
-        *(_set(_varied(f"dots-{c}x{r}", n), c, r) for n, (c, r) in enumerate(_VARIED_SETS)),
+        *(_set(_varied(f"dots-{c}x{r}", n, "s/short"), c, r) for n, (c, r) in enumerate(_VARIED_SETS)),
     )
 
 
-def _varied(kind: str, number: int) -> _Cut:
-    """A cut put together by chance, always the same for its number."""
+def _varied(kind: str, number: int, *more: str) -> _Cut:
+    """A cut put together by chance, always the same for its number; ``more`` swaps are given."""
     rng = np.random.default_rng([len(kind), number])
     table = _skeleton()
     shapes = {char: [name for name in table if name[0] == char] for char in table if len(char) == 1}
@@ -136,12 +136,12 @@ def _varied(kind: str, number: int) -> _Cut:
         drawn |= {"I": "I/serif", "l": "l/tail"}
     return _Cut(
         f"{kind}-varied-{number:02}",
-        " ".join([*drawn.values(), "s/short"] if kind != "strokes" else drawn.values()),
+        " ".join([*drawn.values(), *more]),
         within((0.62, 1.3), rng),
         below(4, rng),
         within((0.2, 0.34), rng),
-        0.0 if kind != "strokes" else within((-0.7, 0.7), rng),
-        0.0 if kind != "strokes" else within((0.0, 0.12), rng),
+        within((-0.7, 0.7), rng),
+        within((0.0, 0.12), rng),
     )
 
 

@@ -8,6 +8,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,11 +89,11 @@ def _weights(path: Path, plain: Recognizer, recipe: TrainingRecipe) -> dict[str,
     return found
 
 
-def _initializers(graph: object) -> dict[str, Floats]:
+def _initializers(graph: Any) -> dict[str, Floats]:
     from onnx import TensorProto, numpy_helper
 
     kinds = (TensorProto.FLOAT, TensorProto.FLOAT16)
-    kept = [w for w in graph.initializer if w.data_type in kinds]  # type: ignore[attr-defined]
+    kept = [w for w in graph.initializer if w.data_type in kinds]
     return {w.name.removesuffix(".half"): numpy_helper.to_array(w).astype(np.float32) for w in kept}
 
 

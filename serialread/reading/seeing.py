@@ -24,7 +24,7 @@ def reading_of(
 
 
 def looked_at(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> Outputs:
-    """Attention of ``count`` characters, and glyph maps if there are any, in the columns that the crop fills."""
+    """Attention and, if there are any, glyph maps of ``count`` characters: columns that the crop fills."""
     columns = max(round(_filled(pixels, card) * len(outputs[1][0])), 1)
     return tuple(output[:count, ..., :columns] for output in outputs[1:])
 

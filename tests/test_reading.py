@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
-from serialread.engine import Engine, EngineKind
+from serialread.engine import Engine, EngineKind, ModelCard
 from serialread.errors import CalibrationError, RecipeError, RecordsError
 from serialread.imaging import CLOSER, content_width, digest, load_image, propose
 from serialread.reading import (
@@ -38,8 +38,9 @@ from serialread.reading.batching import BATCH, Batches
 from serialread.reading.choosing import surest, turned_over
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead
+from serialread.reading.seeing import Outputs, looked_at
 from serialread.recipe import Code, Limits, Station, View, load
-from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Reading, Record, Verdict
+from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
 
@@ -277,6 +278,22 @@ def test_only_a_doubtful_reading_is_looked_at_again(
     assert sum(seen) == 1
     list(Reader(model).read([picture(tmp_path / "doubtful.png", doubtful)]))
     assert sum(seen) == 1 + 1 + len(CLOSER)
+
+
+def test_a_format_changes_no_further_look(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stub reads two characters, the format allows one: where the text stands is told by both."""
+    counts: list[int] = []
+
+    def counted(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> Outputs:
+        counts.append(count)
+        return looked_at(outputs, pixels, card, count)
+
+    monkeypatch.setattr("serialread.reading.reader.looked_at", counted)
+    for code in (Code(), Code(format=r"\d")):
+        list(Reader(model, Station(code=code)).read([picture(tmp_path / "doubtful.png", 104)]))
+    assert counts == [2, 2]
 
 
 @given(

@@ -1,13 +1,17 @@
 """Several looks at one crop become one reading."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serialread.codes import Alphabet, format_of
+from serialread.decoding import Search, decode
 from serialread.imaging.looks import CLOSER, LEAST_PX, Closer, Extent, extent_of
 from serialread.reading.voting import next_look, vote
-from serialread.records import CharReading, Reading
+from serialread.records import CharReading, FreeReading, Reading
 
 
 def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading:
@@ -80,6 +84,44 @@ def test_a_vote_is_a_reading_like_any_other(texts: list[tuple[str, float]]) -> N
     assert together.text in {text for text, _ in texts}
     assert 0 <= together.confidence <= max(sure for _, sure in texts) + 1e-9
     assert all(0 <= c.runner_up[1] <= 1 and 0 <= c.confidence <= 1 for c in together.chars)
+
+
+ALPHABET = Alphabet("01A")
+DIGITS = Search(format_of(r"[01]+"), ALPHABET)
+
+
+def read_in(looks: list[list[list[float]]], search: Search | None) -> Reading:
+    """The reading of a picture whose looks have these scores, each taken only where one is asked for."""
+    readings = list[Reading]()
+    for scores in looks:
+        table = np.log(np.array(scores) / np.sum(scores, axis=1, keepdims=True))
+        readings.append(decode(table, ALPHABET, search=search))
+        if next_look(readings) is None:
+            break
+    return vote(readings)
+
+
+SCORES = st.lists(st.lists(st.floats(0.01, 1), min_size=4, max_size=4), min_size=3, max_size=3)
+
+
+@given(st.lists(SCORES, min_size=3, max_size=3))
+def test_a_code_that_wins_without_the_format_and_obeys_it_wins_with_it(
+    looks: list[list[list[float]]],
+) -> None:
+    text = read_in(looks, None).text
+    assert not DIGITS.holds(text) or read_in(looks, DIGITS).text == text
+
+
+def test_looks_that_were_made_to_obey_do_not_outvote_one_that_does() -> None:
+    fitted = replace(reading("18", 0.9), free=FreeReading("1B", 0.5))
+    assert vote([fitted, reading("13", 0.5), fitted]).text == "13"
+    assert vote([fitted, replace(reading("13", 0.5), free=FreeReading("I3", 0.5))]).text == "18"
+
+
+def test_looks_that_agree_on_what_the_format_forbids_are_followed_by_another() -> None:
+    fitted = replace(reading("18", 0.5), free=FreeReading("1B", 0.5))
+    assert next_look([fitted, fitted]) == CLOSER[1]
+    assert next_look([fitted, fitted, fitted]) is None
 
 
 EXTENTS = st.builds(

@@ -72,7 +72,7 @@ def learned(
     if resume and checkpoint.load(last).steps >= recipe.optimisation.steps:
         return checkpoint.load(last).steps, 0.0
     run = train(recipe, [data], folder, resume=resume, start_from=None if resume else start, stop=stop)
-    with tqdm(total=recipe.optimisation.steps, unit=" steps", desc=folder.name) as bar:
+    with tqdm(total=recipe.optimisation.steps, unit=" steps", desc=folder.name, disable=None) as bar:
         for progress in run:
             steps = progress.step
             speeds.append(progress.crops_per_s)

@@ -6,15 +6,21 @@
 ``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same
 crops, steps and seed; ``--from-nothing`` does without it. ``realism`` trains one row on the whole store
 and without one process family after the other (``--leave-out``), all from a trunk that has seen none of
-these families. Each row writes one JSON; rows that have theirs are passed over, a stopped one goes on.
-``--minutes`` cuts a row short, and the table says so. Tables are drawn anew after each row.
+these families. ``--at-once`` rows learn side by side, each on a core of its own; the trunk takes all these
+cores. Each row writes one JSON; rows that have theirs are passed over, a stopped one goes on. ``--minutes``
+cuts a row short, and the table says so. Tables are drawn anew after each row.
 """
 
 import argparse
+import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import tables
+import torch
 from rowing import ROWS, Budget, Grounds, learned, processes, recipe_of, row, without
 
 from serialread.records import Sample
@@ -37,48 +43,88 @@ PAIRS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A row that is to learn: its recipe by name, its seed, its data."""
+
+    name: str
+    label: str
+    seed: int
+    data: Sequence[Sample]
+
+
 def trunk(asked: argparse.Namespace, data: Sequence[Sample], row: str = "trunk") -> Path:
     """The common start, trained once."""
     folder = asked.out / "runs" / "trunk"
-    budget = Budget(asked.trunk_crops, asked.trunk_minutes, asked.batch, asked.replicas)
+    budget = Budget(asked.trunk_crops, asked.trunk_minutes, asked.batch, asked.at_once)
     learned(budget.given_to(recipe_of(row), 1), data, folder, None, asked.trunk_minutes)
     return folder / "last.pt"
 
 
 def table(asked: argparse.Namespace) -> Iterator[str]:
     """All rows of the ablation, the first seed of each before the second of the ends."""
-    data, budget, grounds = _common(asked)
+    data = _data(asked)
     start = None if asked.from_nothing else trunk(asked, data)
     wanted = asked.rows or [name for name in ORDER if (ROWS / f"{name}.toml").is_file()]
+    suffix = "-from-nothing" if asked.from_nothing else ""
     turns = [
-        (name, seed) for seed in asked.seeds for name in wanted if seed == asked.seeds[0] or name in ENDS
+        Turn(name, name + suffix, seed, data)
+        for seed in asked.seeds
+        for name in wanted
+        if seed == asked.seeds[0] or name in ENDS
     ]
-    for name, seed in turns:
-        label = f"{name}-from-nothing" if asked.from_nothing else name
-        row(label, budget.given_to(recipe_of(name), seed), data, asked.out, start, budget, grounds)
-        found = tables.rows(asked.out)
-        text = f"{tables.drawn(found, ORDER)}\n\n{tables.compared(found, PAIRS)}\n"
-        (asked.out / "table.md").write_text(text, encoding="utf-8")
-        yield f"{label}, seed {seed}: done"
+    yield from _taken(turns, asked, start, asked.out / "table.md", ORDER, PAIRS)
 
 
 def realism(asked: argparse.Namespace) -> Iterator[str]:
     """The store as it is, then without each process family, as many seeds of each."""
-    data, budget, grounds = _common(asked)
+    data = _data(asked)
     made_by = processes(data, asked.out / "processes.json")
     families = {f"without-{name}": parts.split("+") for name, parts in map(_family, asked.leave_out)}
     every = {process for parts in families.values() for process in parts}
     start = trunk(asked, without(data, made_by, every), asked.row)
     names = ["everything", *families]
-    for seed in asked.seeds:
-        for name in names:
-            learn = without(data, made_by, families.get(name, ()))
-            row(name, budget.given_to(recipe_of(asked.row), seed), learn, asked.out, start, budget, grounds)
+    turns = [
+        Turn(asked.row, name, seed, without(data, made_by, families.get(name, ())))
+        for seed in asked.seeds
+        for name in names
+    ]
+    pairs = [("everything", other) for other in names[1:]]
+    yield from _taken(turns, asked, start, asked.out / "realism.md", names, pairs)
+
+
+def _taken(
+    turns: Sequence[Turn], asked: argparse.Namespace, start: Path | None, page: Path, order: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+) -> Iterator[str]:  # fmt: skip
+    """All turns, ``asked.at_once`` of them side by side; the page is written anew after each."""
+    budget = Budget(asked.crops, asked.minutes, asked.batch, replicas=1)
+    grounds = Grounds.of(asked.seen, asked.unseen, asked.real)
+    spawning = multiprocessing.get_context("spawn")
+    cores = spawning.Queue()
+    for core in sorted(os.sched_getaffinity(0))[: asked.at_once]:
+        cores.put(core)
+    with ProcessPoolExecutor(asked.at_once, spawning, _pinned, (cores,)) as pool:
+        waiting = {
+            pool.submit(
+                row, turn.label, budget.given_to(recipe_of(turn.name), turn.seed), turn.data, asked.out,
+                start, budget, grounds,
+            ): turn
+            for turn in turns
+        }  # fmt: skip
+        for done in as_completed(waiting):
+            done.result()
             found = tables.rows(asked.out)
-            pairs = [("everything", other) for other in names[1:]]
-            text = f"{tables.drawn(found, names)}\n\n{tables.compared(found, pairs)}\n"
-            (asked.out / "realism.md").write_text(text, encoding="utf-8")
-            yield f"{name}, seed {seed}: done"
+            page.write_text(
+                f"{tables.drawn(found, order)}\n\n{tables.compared(found, pairs)}\n", encoding="utf-8"
+            )
+            yield f"{waiting[done].label}, seed {waiting[done].seed}: done"
+
+
+def _pinned(cores: "multiprocessing.Queue[int]") -> None:
+    """Keep this process, and the threads that torch makes in it, on one core."""
+    os.sched_setaffinity(0, {cores.get()})
+    torch.set_num_threads(1)
 
 
 def _family(asked: str) -> tuple[str, str]:
@@ -87,10 +133,9 @@ def _family(asked: str) -> tuple[str, str]:
     return name, parts or name
 
 
-def _common(asked: argparse.Namespace) -> tuple[SampleStore, Budget, Grounds]:
+def _data(asked: argparse.Namespace) -> SampleStore:
     asked.out.mkdir(parents=True, exist_ok=True)
-    budget = Budget(asked.crops, asked.minutes, asked.batch, asked.replicas)
-    return SampleStore(asked.data), budget, Grounds.of(asked.seen, asked.unseen, asked.real)
+    return SampleStore(asked.data)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,7 +153,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--trunk-crops", type=int, default=180_000)
     made.add_argument("--trunk-minutes", type=float, default=40)
     made.add_argument("--batch", type=int, help="crops a step, instead of the rows' own")
-    made.add_argument("--replicas", type=int, help="threads, instead of the rows' own")
+    made.add_argument("--at-once", type=int, default=2, help="rows that learn side by side, a core each")
     made.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     made.add_argument("--rows", nargs="+", help="only these rows of the table")
     made.add_argument("--from-nothing", action="store_true", help="without the common trunk")

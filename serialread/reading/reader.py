@@ -241,7 +241,8 @@ class Reader:
             return task.look.placed(reading, (height, width)), None
         if next_look([reading]) is None:
             return reading, None
-        return reading, where(looked_at(outputs, task.pixels, card, len(reading.chars)), task.pixels)
+        seen = len(reading.free_text)  # the same further looks with a format and without
+        return reading, where(looked_at(outputs, task.pixels, card, seen), task.pixels)
 
     def _joined(self, item: _Item, best: int, line: Reading) -> Reading:
         """The best line's reading, with the other rows of the code where it is set in several."""

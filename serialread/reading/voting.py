@@ -18,11 +18,13 @@ _ANY = Code()
 def next_look(readings: Sequence[Reading]) -> Closer | None:
     """What to look at next; None where the crop as it is reads surely, two looks agree, or none is left.
 
+    Looks that read what the format does not allow agree on nothing: another one may read a code.
+
     Args:
         readings: so far, one at least; the first is that of the crop as it is.
     """
-    texts = {reading.text for reading in readings}
-    if readings[0].confidence >= SURE or len(texts) < len(readings) or len(readings) > len(CLOSER):
+    texts = [reading.text for reading in readings if reading.free is None]
+    if readings[0].confidence >= SURE or len(set(texts)) < len(texts) or len(readings) > len(CLOSER):
         return None
     return CLOSER[len(readings) - 1]
 
@@ -30,23 +32,34 @@ def next_look(readings: Sequence[Reading]) -> Closer | None:
 def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     """What most looks agree on, with the doubt of those that do not.
 
-    Every look gives its string the confidence that it has in it. The winner keeps the boxes of its surest
-    look; a character is as sure as the looks are on average that read as many characters, and the end as all
-    looks are on average, so that a look of another length counts against the whole code.
+    Every look gives its string the confidence that it has in it. Where some looks read a code that obeys the
+    format and others were made to, only the former have a say: a code that wins without the format wins with
+    it. The winner keeps the boxes of its surest look; a character is as sure as the looks are on average that
+    read as many characters, and the end as all looks are on average, so that a look of another length counts
+    against the whole code.
 
     Args:
         readings: of the same crop, boxes in the crop's px; the first is that of the crop as it is.
         code: when a character is in doubt.
     """
+    voters = _voters(readings)
     weights: dict[str, float] = defaultdict(float)
-    for reading in readings:
+    for reading in voters:
         weights[reading.text] += reading.confidence
     winner = max(weights, key=weights.__getitem__)
-    best = max((r for r in readings if r.text == winner), key=lambda r: r.confidence)
+    best = max((r for r in voters if r.text == winner), key=lambda r: r.confidence)
     peers = [r for r in readings if len(r.chars) == len(best.chars)]
     chars = tuple(_agreed(c, [p.chars[i] for p in peers], code) for i, c in enumerate(best.chars))
     end = sum(p.end_confidence for p in peers) / len(readings)
     return replace(best, chars=chars, end_confidence=end)
+
+
+def _voters(readings: Sequence[Reading]) -> Sequence[Reading]:
+    """Of looks of which the format changed some, those that it did not; all, if it changed all or none."""
+    unchanged = [reading for reading in readings if reading.free is None]
+    if len(unchanged) == len(readings):
+        return readings
+    return [reading for reading in unchanged if reading.chars] or readings
 
 
 def _agreed(char: CharReading, seen: Sequence[CharReading], code: Code) -> CharReading:

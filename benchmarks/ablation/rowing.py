@@ -50,7 +50,7 @@ class Grounds:
     @classmethod
     def of(cls, seen: Path | None, unseen: Path | None, real: Path | None) -> "Grounds":
         """Held-out stores of typefaces seen and unseen in training, and the pooled real sets."""
-        found = {"seen": (seen,), "unseen": (unseen,)}
+        found: dict[str, tuple[Path | None, ...]] = {"seen": (seen,), "unseen": (unseen,)}
         if real is not None:
             found["marks"] = tuple(real / name for name in MARKS)
             found["scenes"] = tuple(real / name for name in SCENES)

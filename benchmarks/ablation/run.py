@@ -8,7 +8,8 @@ crops, steps and seed; ``--from-nothing`` does without it. ``realism`` trains on
 and without one process family after the other (``--leave-out``), all from a trunk that has seen none of
 these families. ``--at-once`` rows learn side by side, each on a core of its own; the trunk takes all these
 cores. Each row writes one JSON; rows that have theirs are passed over, a stopped one goes on. ``--minutes``
-cuts a row short, and the table says so. Tables are drawn anew after each row.
+cuts a row short, and the table says so. Tables are drawn anew after each row; seeds of a row against each
+other tell what chance does.
 """
 
 import argparse
@@ -115,9 +116,13 @@ def _taken(
         for done in as_completed(waiting):
             done.result()
             found = tables.rows(asked.out)
-            page.write_text(
-                f"{tables.drawn(found, order)}\n\n{tables.compared(found, pairs)}\n", encoding="utf-8"
+            parts = (
+                tables.drawn(found, order),
+                tables.compared(found, pairs),
+                tables.noise(found, order),
+                tables.by_process(found, order, "unseen"),
             )
+            page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
             yield f"{waiting[done].label}, seed {waiting[done].seed}: done"
 
 

@@ -69,16 +69,45 @@ def compared(found: Sequence[Row], pairs: Sequence[tuple[str, str]], protocol: s
                 "".join(tables[s]["grounds"][ground]["outcomes"][protocol] for s in seeds)
                 for tables in (mine, theirs)
             )
-            lines.append(_compared(f"{first} - {second}", ground, len(seeds), a, b))
+            lines.append(f"| {first} - {second} | {ground} | {len(seeds)} | {_paired(a, b)} |")
     return "\n".join(lines)
 
 
-def _compared(rows_: str, ground: str, seeds: int, first: str, second: str) -> str:
+def noise(found: Sequence[Row], order: Sequence[str], protocol: str = "36") -> str:
+    """What chance alone does: the first two seeds of each row against each other."""
+    lines = [
+        "| row | ground | only first seed | only second | difference, points (95 %) | p |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in order:
+        seeds = sorted((t for t in found if t["row"] == name), key=lambda t: int(t["seed"]))[:2]
+        for ground in seeds[0]["grounds"] if len(seeds) == 2 else ():
+            a, b = (t["grounds"][ground]["outcomes"][protocol] for t in seeds)
+            lines.append(f"| {name} | {ground} | {_paired(a, b)} |")
+    return "\n".join(lines)
+
+
+def by_process(found: Sequence[Row], order: Sequence[str], ground: str, protocol: str = "36") -> str:
+    """Shares of one ground read right: marking processes downwards, rows across, seeds pooled."""
+    named = {name: [t for t in found if t["row"] == name and ground in t["grounds"]] for name in order}
+    columns = {name: tables for name, tables in named.items() if tables}
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for name, tables in columns.items():
+        for line in (line for t in tables for line in t["grounds"][ground]["by_process"]):
+            right, crops = counts.get((line["name"], name), (0, 0))
+            counts[line["name"], name] = right + line["right"][protocol], crops + line["crops"]
+    lines = ["| process | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for process in sorted({process for process, _ in counts}):
+        cells = [f"{100 * ratio(*counts[process, name]):.1f}" for name in columns]
+        lines.append(f"| {process} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _paired(first: str, second: str) -> str:
+    """Crops that only one of two reads right, the gain of the first and its p; outcomes as 0 and 1."""
     a, b = [c == "1" for c in first], [c == "1" for c in second]
     only_a = sum(x and not y for x, y in zip(a, b, strict=True))
     only_b = sum(y and not x for x, y in zip(a, b, strict=True))
     low, high = (100 * edge for edge in paired_difference(only_b, only_a, len(a)))
     gain = 100 * ratio(only_a - only_b, len(a))
-    p = mcnemar(a, b)
-    reach = f"{gain:+.1f} ({low:+.1f} to {high:+.1f})"
-    return f"| {rows_} | {ground} | {seeds} | {only_a} | {only_b} | {reach} | {p:.4f} |"
+    return f"{only_a} | {only_b} | {gain:+.1f} ({low:+.1f} to {high:+.1f}) | {mcnemar(a, b):.4f}"

@@ -196,7 +196,8 @@ def traced(model: Recognizer, geometry: CropGeometry, fixed_width: bool) -> Any:
         open_sizes[3] = 8 * torch.export.Dim("columns", min=2, max=geometry.widths[-1] // 8)
     with torch.inference_mode():
         outputs = len(model(crops))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for chatty in ("torch.onnx", "onnxscript"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own use of old torch functions
         program = torch.onnx.export(

@@ -252,8 +252,8 @@ def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
     assert seen[-1] < 0.8 * seen[0]
 
 
-@pytest.mark.parametrize("name", ["ctc", "sec-rnn"])
-def test_a_run_of_other_decoders_stops_goes_on_and_reads_by_its_model_file(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ctc", "sec-rnn", "siga-svtr", "siga-vit"])
+def test_a_run_of_other_parts_stops_goes_on_and_reads_by_its_model_file(name: str, tmp_path: Path) -> None:
     """Recipe, network, losses, training, checkpoint, export, engine: the same doors for all."""
     recipe = composition(name)
     whole = [p.loss for p in train(recipe, [samples(24)], tmp_path / "whole")]
@@ -267,7 +267,7 @@ def test_a_run_of_other_decoders_stops_goes_on_and_reads_by_its_model_file(name:
         Engine(file, precision="exact", threads=1, outputs=None),
         checkpoint.load(tmp_path / "whole"),
     )
-    crops = batch_of(recipe, 2).crops
+    crops = batch_of(recipe, 3).crops
     with torch.inference_mode():
         ours = saved.deployed()(crops)
     theirs = engine.run(crops.numpy())

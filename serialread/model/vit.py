@@ -104,7 +104,7 @@ class Vit(Backbone):
     def forward(self, crops: Tensor) -> Taps:
         """P_1 [B, C, H/2, W/2], P_2 [B, C, H/4, W/4], V [B, C, 1, W/4] at H = 32; P_0 has no channels."""
         tokens = self.patch_embed(crops.expand(-1, 3, -1, -1))
-        tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], 1) + self.pos_embed
+        tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], 1) + self.pos_embed
         seen: list[Tensor] = []
         for number, block in enumerate(self.blocks, start=1):
             tokens = block(tokens)
@@ -117,7 +117,7 @@ class Vit(Backbone):
 
     def _map(self, tokens: Tensor) -> Tensor:
         """Tokens without the class's as a map [B, C, h, w]."""
-        return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, *self.grid)
+        return tokens[:, 1:].transpose(1, 2).unflatten(2, self.grid)
 
 
 def raising(inputs: int, outputs: int, rise: tuple[int, int] = (2, 2)) -> nn.Sequential:

@@ -141,11 +141,13 @@ class Reading:
         chars: the characters in order.
         end_confidence: probability that the code ends after the last of them, 0..1.
         free: what was read before the format made another code of it; None where it did not.
+        joint_odds: log-odds that several looks, or several rows, give the code together; None of one look.
     """
 
     chars: tuple[CharReading, ...]
     end_confidence: float
     free: FreeReading | None = None
+    joint_odds: float | None = None
 
     @property
     def text(self) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from serialread.calibrating import calibrate_geometry, load_labelled
 from serialread.cli import app
 from serialread.errors import CalibrationError
-from serialread.reading import Picture, Reader
+from serialread.reading import Picture, Reader, log_odds
 from serialread.reading.joining import join, rows_of
 from serialread.recipe import Station, View, load
 from serialread.records import CharReading, Crop, Pixels, Reading
@@ -136,6 +137,15 @@ def test_rows_are_joined_from_top_to_foot_and_from_left_to_right() -> None:
     assert joined.confidence == pytest.approx(np.prod([r.confidence for r in readings[1:]]))
     assert joined.chars[2].box == (5.0, 5.0, 9.0, 35.0)
     assert joined.chars[6].box == pytest.approx((25.0, 57.0, 29.0, 87.0), abs=0.01)
+
+
+def test_a_code_in_rows_is_as_sure_as_its_least_sure_row() -> None:
+    crops = [crop_at(100, 300), crop_at(120, 352)]
+    doubtful = replace(reading_of("AB"), joint_odds=-1.5)
+    assert log_odds(join(crops, [doubtful, reading_of("CD")], 1)) == -1.5
+    assert log_odds(join(crops, [reading_of("AB"), reading_of("CD", 0.7)], 0)) == pytest.approx(
+        np.log(0.7 / 0.3)
+    )
 
 
 def test_the_whole_picture_is_joined_with_nothing() -> None:

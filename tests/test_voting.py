@@ -1,5 +1,6 @@
 """Several looks at one crop become one reading."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from serialread.codes import Alphabet, format_of
 from serialread.decoding import Search, decode
 from serialread.imaging.looks import CLOSER, LEAST_PX, Closer, Extent, extent_of
+from serialread.reading.deciding import log_odds
 from serialread.reading.voting import next_look, vote
 from serialread.records import CharReading, FreeReading, Reading
 
@@ -70,6 +72,26 @@ def test_a_look_of_another_length_counts_against_the_whole_code() -> None:
     together = vote([reading("A1", 0.9), reading("A1", 0.9), reading("A11", 0.3)])
     assert [c.confidence for c in together.chars] == pytest.approx([0.9, 0.9])
     assert together.end_confidence == pytest.approx(0.6)
+
+
+ODDS = st.floats(-6, 6)
+
+
+def sure_by(text: str, odds: float) -> Reading:
+    """A reading whose weakest place has these log-odds."""
+    return reading(text, 1 / (1 + math.exp(-odds)))
+
+
+@given(ODDS, ODDS)
+def test_what_looks_say_together_rises_with_those_that_agree_and_falls_with_those_sure_of_another(
+    one: float, other: float
+) -> None:
+    alone, together = sure_by("A1", one), vote([sure_by("A1", one), sure_by("A1", other)])
+    assert vote([alone]).joint_odds is None
+    assert log_odds(together) == pytest.approx(2 * (one + other) / 3, abs=1e-6)
+    against = vote([sure_by("A1", 6), sure_by("A1", one), sure_by("AI", min(other, one))])
+    assert against.text == "A1"
+    assert log_odds(against) == pytest.approx((6 + one - max(min(other, one), 0)) / 2, abs=1e-6)
 
 
 def test_one_look_is_left_as_it_is() -> None:

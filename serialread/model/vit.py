@@ -117,7 +117,7 @@ class Vit(Backbone):
 
     def _map(self, tokens: Tensor) -> Tensor:
         """Tokens without the class's as a map [B, C, h, w]."""
-        return tokens[:, 1:].transpose(1, 2).unflatten(2, self.grid)
+        return tokens[:, 1:].transpose(1, 2).reshape(tokens.shape[0], -1, *self.grid)
 
 
 def raising(inputs: int, outputs: int, rise: tuple[int, int] = (2, 2)) -> nn.Sequential:

@@ -79,8 +79,11 @@ def log_odds(reading: Reading) -> float:
     """The network's log-odds of the place in the string that it is least sure of, -27 to 27.
 
     The end is a place, too. Whether a string is right hangs on its weakest place more than on the product of
-    all, which doubts long codes too much: places of one crop are wrong together (docs/confidence.md).
+    all, which doubts long codes too much: places of one crop are wrong together (docs/confidence.md). What
+    several looks or rows say together goes first.
     """
+    if reading.joint_odds is not None:
+        return reading.joint_odds
     least = min((reading.end_confidence, *(c.confidence for c in reading.chars)))
     least = min(max(least, _LEAST), 1 - _LEAST)
     return math.log(least) - math.log1p(-least)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from serialread.reading.deciding import log_odds
 from serialread.records import CharReading, Crop, Floats, Reading
 
 SURELY = 0.6
@@ -43,7 +44,7 @@ def join(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> Readi
     for crop, reading in zip(crops, readings, strict=True):
         chars += (_moved(char, crop, crops[best]) for char in reading.chars)
         end *= reading.end_confidence
-    return Reading(tuple(chars), end)
+    return Reading(tuple(chars), end, joint_odds=min(map(log_odds, readings)))
 
 
 def _may_belong(crop: Crop, best: Crop, reading: Reading) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from serialread.decoding import status_of
 from serialread.imaging import CLOSER, Closer
+from serialread.reading.deciding import log_odds
 from serialread.recipe import Code
 from serialread.records import CharReading, Reading
 
@@ -36,7 +37,8 @@ def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     format and others were made to, only the former have a say: a code that wins without the format wins with
     it. The winner keeps the boxes of its surest look; a character is as sure as the looks are on average that
     read as many characters, and the end as all looks are on average, so that a look of another length counts
-    against the whole code.
+    against the whole code. ``joint_odds`` are the looks' log-odds: those of another string count against
+    the code if they are sure of it.
 
     Args:
         readings: of the same crop, boxes in the crop's px; the first is that of the crop as it is.
@@ -51,7 +53,18 @@ def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     peers = [r for r in readings if len(r.chars) == len(best.chars)]
     chars = tuple(_agreed(c, [p.chars[i] for p in peers], code) for i, c in enumerate(best.chars))
     end = sum(p.end_confidence for p in peers) / len(readings)
-    return replace(best, chars=chars, end_confidence=end)
+    return replace(best, chars=chars, end_confidence=end, joint_odds=_joint_odds(readings, winner))
+
+
+def _joint_odds(readings: Sequence[Reading], text: str) -> float | None:
+    """Twice the sum of all looks' log-odds for a string over one more than their number; None of one look.
+
+    So a look alone has its own, and two that agree have more: as if one that knows nothing was among them.
+    """
+    if len(readings) == 1:
+        return readings[0].joint_odds
+    odds = ((log_odds(r), r.text == text) for r in readings)
+    return 2 * sum(x if agrees else -max(x, 0.0) for x, agrees in odds) / (len(readings) + 1)
 
 
 def _voters(readings: Sequence[Reading]) -> Sequence[Reading]:

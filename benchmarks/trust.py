@@ -1,10 +1,12 @@
 """What formats and calibrated limits are worth on photographs of real marks.
 
     python benchmarks/trust.py FOLDER [--model FILE] [--misread 0.05] [--halves 100] [--protocol mpsc]
+    python benchmarks/trust.py --rendered RECIPE --count 12000 --misread 0.001 --protocol strict [--format F]
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text). Three tables: reading
 with a format and without; the time that a format takes; the promise, calibrated on one random half of the
-pooled marks and kept or broken on the other.
+pooled marks and kept or broken on the other. With --rendered the promise is made for pictures that a recipe
+renders.
 """
 
 import argparse
@@ -12,8 +14,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
 
+import cv2
 import numpy as np
 
 from serialread.calibrating import Labelled, ProtocolName, calibrate_confidence, load_labelled
@@ -22,13 +26,15 @@ from serialread.decoding import Search, decode
 from serialread.engine import Engine
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image, propose, to_array
-from serialread.reading import Reader, decide, log_odds, trust
-from serialread.recipe import Code, Station, View
+from serialread.reading import Picture, Reader, decide, log_odds, trust
+from serialread.recipe import Code, DataRecipe, Station, View, load
 from serialread.records import Decision, Floats, Record, Verdict
 from serialread.scoring import clopper_pearson, mpsc, strict, wilson
 from serialread.scoring.confidence import Reliability, RiskCoverage
+from serialread.synth import make_sample
 from serialread.weights import shipped_model
 
+SEED = 5
 MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
 CONTAINER_PARTS = r"(?iso6346:[A-Z]{3}[UJZ]\d{7}) | [A-Z]{3}[UJZ](\d{6})? | \d{6} | [1-4L-P]\d[A-Z]\d"
 FORMATS = (
@@ -145,11 +151,30 @@ def tried(records: Sequence[Record], right: Sequence[bool], station: Station) ->
     return Trial(len(records), accepted, wrong, errors)
 
 
-def promise_table(model: Path, folder: Path, misread: float, halves: int, protocol: ProtocolName) -> None:
+def pooled(folder: Path) -> Labelled:
+    """All real marks on parts."""
     sets = [load_labelled(folder / name) for name in MARKS]
     pictures, truths = (tuple(x for s in sets for x in getattr(s, part)) for part in ("pictures", "truths"))
-    known = Labelled(folder, pictures, truths, 0)
-    records = list(Reader(model).read(known.pictures))
+    return Labelled(folder, pictures, truths, 0)
+
+
+def rendered(recipe: DataRecipe, count: int, folder: Path) -> Labelled:
+    """As many pictures as a recipe renders from one seed."""
+    pictures, truths = [], []
+    for number in range(count):
+        sample = make_sample(recipe, SEED, number)
+        path = folder / f"{number:06}.png"
+        cv2.imwrite(str(path), sample.pixels)
+        pictures.append(Picture(path, path.name))
+        truths.append(sample.text)
+    return Labelled(folder, tuple(pictures), tuple(truths), 0)
+
+
+def promise_table(
+    model: Path, known: Labelled, misread: float, halves: int, protocol: ProtocolName, code: Code
+) -> None:
+    station = Station(code=code)
+    records, truths = list(Reader(model, station).read(known.pictures)), known.truths
     same = {"strict": strict, "mpsc": mpsc}[protocol]
     right = [same(text_of(r)) == same(t) for r, t in zip(records, truths, strict=True)]
     low, high = wilson(sum(right), len(right))
@@ -158,7 +183,7 @@ def promise_table(model: Path, folder: Path, misread: float, halves: int, protoc
     sure = np.array([log_odds(r.reading) if r.reading else math.nan for r in records])
     curve = RiskCoverage.of(sure, np.array(right))
     print(f"AURC {curve.aurc:.4f}; calibration keeps the order, so it is the same before and after")
-    for count in range(50, len(right) + 1, 50):
+    for count in range(len(right) // 8, len(right) + 1, len(right) // 8):
         at = int(np.searchsorted(curve.kept, count).clip(0, len(curve.kept) - 1))
         kept, wrong = int(curve.kept[at]), int(curve.wrong[at])
         least, most = clopper_pearson(wrong, kept)
@@ -169,12 +194,12 @@ def promise_table(model: Path, folder: Path, misread: float, halves: int, protoc
         order = rng.permutation(len(records)).tolist()
         one, other = order[: len(order) // 2], order[len(order) // 2 :]
         try:
-            station = calibrate_confidence(
-                [records[i] for i in one], part(known, one), Station(), misread, protocol=protocol
+            made = calibrate_confidence(
+                [records[i] for i in one], part(known, one), station, misread, protocol=protocol
             )
         except CalibrationError:
             continue
-        trials.append(tried([records[i] for i in other], [right[i] for i in other], station))
+        trials.append(tried([records[i] for i in other], [right[i] for i in other], made))
     broken = sum(t.wrong > misread * t.accepted for t in trials)
     print(f"promise {misread:.1%}: {halves} halves, {halves - len(trials)} refused, {broken} broken")
     if trials:
@@ -191,7 +216,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--rendered", type=Path, help="recipe of pictures instead of a folder of real ones")
+    parser.add_argument("--count", type=int, default=12_000, help="of rendered pictures")
+    parser.add_argument("--format", default="", help="that rendered codes obey")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--misread", type=float, default=0.05)
     parser.add_argument("--halves", type=int, default=100)
@@ -199,12 +227,20 @@ def main() -> None:
     parser.add_argument("--tables", nargs="*", default=("formats", "cost", "promise"))
     asked = parser.parse_args()
     model = asked.model or shipped_model()
+    wanted = asked.misread, asked.halves, asked.protocol
+    if asked.rendered:
+        with TemporaryDirectory() as folder:
+            known = rendered(load(asked.rendered, DataRecipe), asked.count, Path(folder))
+            promise_table(model, known, *wanted, Code(format=asked.format))
+        return
+    if asked.folder is None:
+        parser.error("name a folder of labelled sets, or a recipe with --rendered")
     if "formats" in asked.tables:
         formats_table(model, asked.folder)
     if "cost" in asked.tables:
         cost_table(model, asked.folder)
     if "promise" in asked.tables:
-        promise_table(model, asked.folder, asked.misread, asked.halves, asked.protocol)
+        promise_table(model, pooled(asked.folder), *wanted, Code())
 
 
 if __name__ == "__main__":

@@ -44,6 +44,20 @@ def lengths_of_sides(line: Line) -> np.ndarray:
     return np.hypot(*(np.roll(corners, -1, axis=1) - corners).transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0.35, 1.1), (1.0, 1.1, 3.0)])
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
+def test_parts_of_a_code_stand_as_far_apart_as_the_recipe_says(
+    share: float, least: float, most: float, seed: int
+) -> None:
+    """The gap comes on top of the pitch, and both are stretched with the characters."""
+    lines = [set_out(seed, text, wide_gap_share=share, stretch=(1, 1)) for text in ("HHHH", "HH HH")]
+    together, apart = (np.diff(line.boxes[:, 0]) / line.cap_px for line in lines)
+    gap = apart[1] - together[1]
+    assert least - 0.05 <= gap <= most + 0.05
+    np.testing.assert_allclose(apart[[0, 2]], together[[0, 2]], atol=0.05)
+
+
 @given(seed=seeds)
 @settings(deadline=None)
 def test_seen_straight_on_a_character_keeps_parallel_sides(seed: int) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, assert_never
 
@@ -15,12 +15,14 @@ import numpy as np
 
 from serialread.codes import Alphabet
 from serialread.errors import CheckpointError, RecipeError
+from serialread.quantizing import EIGHT_BITS, Ranges, foreign_ranges, quantize, ranges_beside
 from serialread.recipe import CropGeometry
 from serialread.records import Floats
 
 EngineKind = Literal["openvino", "onnxruntime"]
-Precision = Literal["fast", "exact"]
-"""``fast`` lets the processor multiply in 16 bits where it can; ``exact`` keeps 32."""
+Precision = Literal["fast", "half", "exact"]
+"""``half`` lets the processor multiply in 16 bits where it can; ``fast`` lets wide convolutions multiply in 8
+where ranges lie beside the file (see ``quantizing``); ``exact`` keeps 32. OnnxRuntime is always exact."""
 Output = Literal["scores", "attention", "glyphs"]
 OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs")
 """All that a model file may have; those of networks without glyph attention lack the last."""
@@ -73,30 +75,38 @@ class Engine:
         threads: int = 0,
         streams: int = 1,
         outputs: tuple[Output, ...] | None = READING,
+        ranges: Ranges | None = None,
     ) -> None:
         """Open a model file that ``serialread export`` wrote.
 
         Args:
             path: the .onnx file.
             kind: the library that runs it.
-            precision: see ``Precision``; only OpenVINO has a fast one.
+            precision: see ``Precision``.
             threads: processor threads; 0 takes all cores.
             streams: how many batches may run at a time, each in its share of the threads.
             outputs: what ``run`` returns, in this order; the rest of the network is not computed. None
-            returns all that the file has.
+                returns all that the file has.
+            ranges: for ``fast``, instead of those beside the file.
 
         Raises:
-            CheckpointError: no such file, not ours, without such an output, or the library is not installed.
+            CheckpointError: no such file, not ours, without such an output, with ranges of another model, or
+                the library is not installed.
         """
-        data = _bytes(path)
+        data, spans = _bytes(path), None
         match kind:
             case "openvino":
-                about, self._network = _openvino(path, data, precision, (threads, streams), outputs)
+                spans = (ranges or ranges_beside(path)) if precision == "fast" else None
+                about, self._network = _openvino(path, data, precision, (threads, streams), outputs, spans)
             case "onnxruntime":
                 about, self._network = _onnxruntime(path, data, (threads, streams), outputs)
             case _:
                 assert_never(kind)
         self.card = _card(path, about)
+        if spans is not None:
+            if spans.model_id != self.card.model_id:
+                raise foreign_ranges(spans)
+            self.card = replace(self.card, model_id=self.card.model_id + EIGHT_BITS)
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
         """The outputs for crops [B, 1, H, W], W being one bucket; may be called from several threads.
@@ -161,7 +171,12 @@ class _Requests(threading.local):
 
 
 def _openvino(
-    path: Path, data: bytes, precision: Precision, crew: tuple[int, int], outputs: tuple[Output, ...] | None
+    path: Path,
+    data: bytes,
+    precision: Precision,
+    crew: tuple[int, int],
+    outputs: tuple[Output, ...] | None,
+    ranges: Ranges | None,
 ) -> tuple[str | None, _Network]:
     import openvino
 
@@ -184,6 +199,8 @@ def _openvino(
         settings["INFERENCE_NUM_THREADS"] = threads
     results = {name: result for result in model.get_results() for name in result.output(0).get_names()}
     outputs = _present(path, results, outputs)
+    if ranges is not None:
+        quantize(model, ranges)
     asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
     compiled = core.compile_model(asked, "CPU", settings)
     mine = _Requests()

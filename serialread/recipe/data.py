@@ -80,8 +80,8 @@ class Layout(Section):
     spacing: Span = (-0.04, 0.30)
     """Extra pitch between characters, ch."""
     wide_gap_share: Share = 0.15
-    """Share of codes whose parts stand 1.1 to 3 ch apart rather than 0.35 to 1.1, as a name and its value on a
-    plate: a reader that has seen no such gap takes it for the end."""
+    """Share of codes whose parts stand 1.1 to 3 ch apart rather than 0.35 to 1.1, as a name and its value on
+    a plate: a reader that has seen no such gap takes it for the end."""
     stretch: Span = (0.58, 1.30)
     """Width of characters against their natural width."""
     jitter: Span = (0.0, 0.06)

@@ -1,0 +1,104 @@
+"""Eight bits read as well as sixteen, or are not used; ranges belong to one model."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from serialread import quantizing
+from serialread.cli import app, main
+from serialread.engine import Engine, Precision
+from serialread.errors import CheckpointError
+from serialread.measuring import gating
+from serialread.recipe import DataRecipe, load
+from serialread.store import grow
+from serialread.synth import make_sample
+from serialread.weights import shipped_model
+
+FLAT = load(Path(__file__).parent.parent / "recipes" / "data" / "flat-print.toml", DataRecipe)
+
+
+def sample(index: int) -> object:
+    return make_sample(FLAT, 3, index)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "flat"
+    list(grow(path, sample, 40, about={}))
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The shipped model without its ranges."""
+    return Path(shutil.copy(shipped_model(), tmp_path / "model.onnx"))
+
+
+def test_the_shipped_ranges_are_those_of_the_shipped_model() -> None:
+    plain, fast = Engine(shipped_model(), precision="half"), Engine(shipped_model())
+    assert fast.card.model_id == plain.card.model_id + quantizing.EIGHT_BITS
+    crops = np.random.default_rng(1).standard_normal((4, 1, 32, 96)).astype(np.float32)
+    (sixteen, _), (eight, _) = plain.run(crops), fast.run(crops)
+    assert not np.array_equal(sixteen, eight)
+    np.testing.assert_allclose(np.exp(eight), np.exp(sixteen), atol=0.35)
+
+
+def test_a_model_without_ranges_reads_in_sixteen_bits(model: Path) -> None:
+    assert Engine(model).card == Engine(model, precision="half").card
+
+
+@pytest.mark.parametrize("precision", ["half", "exact"])
+def test_ranges_are_left_alone_where_more_bits_are_asked_for(precision: Precision) -> None:
+    assert not Engine(shipped_model(), precision=precision).card.model_id.endswith(quantizing.EIGHT_BITS)
+    assert not Engine(shipped_model(), "onnxruntime").card.model_id.endswith(quantizing.EIGHT_BITS)
+
+
+@pytest.mark.parametrize("change", [{"model_id": "another"}, {"spans": {"node_conv2d_1": [0, 1]}}])
+def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, object]) -> None:
+    told = json.loads(quantizing.beside(shipped_model()).read_text(encoding="utf-8"))
+    quantizing.beside(model).write_text(json.dumps(told | change), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"lie beside another model.*serialread quantize MODEL STORE"):
+        Engine(model)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"spans": 3}', '{"spans": {"a": [1]}, "model_id": "", "crops": 1}']
+)
+def test_a_broken_file_of_ranges_is_refused(model: Path, text: str) -> None:
+    quantizing.beside(model).write_text(text, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"model\.ranges\.json: holds no ranges"):
+        Engine(model)
+
+
+def test_quantize_measures_compares_and_keeps_the_ranges(model: Path, store: Path) -> None:
+    result = CliRunner().invoke(app, ["quantize", str(model), str(store), "--crops", "10"])
+    assert result.exit_code == 0
+    assert "of 40 crops" in result.stdout
+    assert json.loads(quantizing.beside(model).read_text(encoding="utf-8"))["crops"] == 10
+    assert Engine(model).card.model_id.endswith(quantizing.EIGHT_BITS)
+
+
+def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
+    model: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gating, "MOST_LOST", -1.0)
+    monkeypatch.setattr("sys.argv", ["serialread", "quantize", str(model), str(store)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "That is too much: the model stays in sixteen bits." in capsys.readouterr().err
+    assert not quantizing.beside(model).exists()
+
+
+@given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=50))
+def test_a_span_misses_the_values_by_no_more_than_the_whole_span_does(values: list[float]) -> None:
+    array = np.array(values, np.float32)
+    low, high = quantizing._span(array)
+    whole = float(array.min()), float(array.max())
+    assert low < high
+    assert quantizing._missed(array, low, high) <= quantizing._missed(array, *whole) + 1e-6

@@ -9,7 +9,7 @@ as ``serialread.reading.voting`` would. Right is what agrees in letters and digi
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -125,15 +125,23 @@ def looks_table(cases: Sequence[Case], found: dict[str, list[Reading]]) -> None:
         name: [i for i, c in enumerate(cases) if c.ground == name] for name in ("marks", "others", "rendered")
     }
     heads = [f"{name} right, of {len(members)}" for name, members in grounds.items()]
-    print("| looks | further looks a crop | " + " | ".join(heads) + " | AURC, product | AURC, weakest |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| looks | further looks a crop | "
+        + " | ".join(heads)
+        + " | AURC, product | AURC, weakest | AURC, looks |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for names in TOGETHER:
         taken = [heard(found, i, names) for i in range(len(cases))]
         voted = [vote(one) for one in taken]
         right = [mpsc(one.text) == mpsc(case.truth) for one, case in zip(voted, cases, strict=True)]
         more = sum(len(one) - 1 for one in taken) / len(taken)
         counts = [str(sum(right[i] for i in members)) for members in grounds.values()]
-        ranks: tuple[Callable[[Reading], float], ...] = (lambda r: r.confidence, log_odds)
+        ranks: tuple[Callable[[Reading], float], ...] = (
+            lambda r: r.confidence,
+            lambda r: log_odds(replace(r, joint_odds=None)),
+            log_odds,
+        )
         areas = [
             RiskCoverage.of(
                 np.array([rank(voted[i]) for i in grounds["marks"]]),

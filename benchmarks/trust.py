@@ -183,7 +183,8 @@ def promise_table(
     sure = np.array([log_odds(r.reading) if r.reading else math.nan for r in records])
     curve = RiskCoverage.of(sure, np.array(right))
     print(f"AURC {curve.aurc:.4f}; calibration keeps the order, so it is the same before and after")
-    for count in range(len(right) // 8, len(right) + 1, len(right) // 8):
+    step = max(len(right) // 8, 1)
+    for count in range(step, len(right) + 1, step):
         at = int(np.searchsorted(curve.kept, count).clip(0, len(curve.kept) - 1))
         kept, wrong = int(curve.kept[at]), int(curve.wrong[at])
         least, most = clopper_pearson(wrong, kept)

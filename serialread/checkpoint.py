@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from serialread import quantizing
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.engine import OUTPUTS
 from serialread.errors import CheckpointError
@@ -182,6 +183,7 @@ def export(run: Path, out: Path) -> Path:
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        quantizing.remove(out)
         out.write_bytes(proto.SerializeToString())
     except OSError as error:
         raise CheckpointError(f"{out}: cannot be written: {error.strerror}. Name another file.") from None

@@ -269,9 +269,16 @@ def quantize(
     crops: Annotated[int, typer.Option(min=1, help="Crops by which ranges are measured.")] = 200,
 ) -> None:
     """Let a model multiply in eight bits, faster, if it then reads as well; writes MODEL.ranges.json."""
-    from serialread import measuring
+    from serialread import measuring, quantizing
+    from serialread.errors import CheckpointError
 
-    typer.echo(measuring.in_eight_bits(model, stores, crops))
+    place = quantizing.beside(model)
+    quantizing.remove(model)  # what lies there may be of another model
+    trial = measuring.try_eight_bits(model, stores, crops)
+    if not trial.is_as_good:
+        raise CheckpointError(f"{model}: {trial.to_text()}. That is too much: it stays in sixteen bits.")
+    quantizing.keep(trial.ranges, model)
+    typer.echo(f"{place}: {trial.to_text()}")
 
 
 @app.command()

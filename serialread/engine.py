@@ -15,7 +15,7 @@ import numpy as np
 
 from serialread.codes import Alphabet
 from serialread.errors import CheckpointError, RecipeError
-from serialread.quantizing import EIGHT_BITS, Ranges, foreign_ranges, quantize, ranges_beside
+from serialread.quantizing import EIGHT_BITS, Ranges, foreign, quantize, ranges_beside
 from serialread.recipe import CropGeometry
 from serialread.records import Floats
 
@@ -105,7 +105,7 @@ class Engine:
         self.card = _card(path, about)
         if spans is not None:
             if spans.model_id != self.card.model_id:
-                raise foreign_ranges(spans)
+                raise foreign(spans, path)
             self.card = replace(self.card, model_id=self.card.model_id + EIGHT_BITS)
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
@@ -200,7 +200,7 @@ def _openvino(
     results = {name: result for result in model.get_results() for name in result.output(0).get_names()}
     outputs = _present(path, results, outputs)
     if ranges is not None:
-        quantize(model, ranges)
+        quantize(model, ranges, path)
     asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
     compiled = core.compile_model(asked, "CPU", settings)
     mine = _Requests()

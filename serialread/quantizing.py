@@ -6,6 +6,7 @@ values far out would otherwise make the steps coarse. All else stays in 16 bits.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class Ranges:
 
 def beside(path: Path) -> Path:
     """Where the ranges of a model file lie."""
-    return path.with_suffix(SUFFIX)
+    return path.with_name(path.name.removesuffix(".onnx") + SUFFIX)
 
 
 def ranges_beside(path: Path) -> Ranges | None:
@@ -62,20 +63,59 @@ def ranges_beside(path: Path) -> Ranges | None:
     try:
         told = json.loads(place.read_text(encoding="utf-8"))
         spans = {str(name): (float(low), float(high)) for name, (low, high) in told["spans"].items()}
+        if not all(math.isfinite(low) and low < high < math.inf for low, high in spans.values()):
+            raise ValueError("not spans")
         return Ranges(str(told["model_id"]), int(told["crops"]), spans)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except OSError as error:
+        raise CheckpointError(
+            f"{place}: cannot be read: {error.strerror}. Give it free, or delete it."
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise CheckpointError(
             f"{place}: holds no ranges. Measure them anew: serialread quantize {path} STORE; or delete it."
         ) from None
 
 
-def foreign_ranges(ranges: Ranges) -> CheckpointError:
+def keep(ranges: Ranges, path: Path) -> None:
+    """Write ranges beside their model file; they are whole at any moment.
+
+    Raises:
+        CheckpointError: they cannot be written.
+    """
+    place = beside(path)
+    partial = place.with_name(place.name + ".partial")
+    try:
+        partial.write_text(ranges.to_json(), encoding="utf-8")
+        partial.replace(place)
+    except OSError as error:
+        raise _unwritable(place, error) from None
+
+
+def remove(path: Path) -> None:
+    """Take away the ranges beside a model file that is written or measured anew.
+
+    Raises:
+        CheckpointError: they cannot be taken away.
+    """
+    try:
+        beside(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(beside(path), error) from None
+
+
+def _unwritable(place: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"{place}: cannot be written: {error.strerror}. Free the disk, or copy the model elsewhere."
+    )
+
+
+def foreign(ranges: Ranges, path: Path) -> CheckpointError:
     """What is said of ranges that lie beside another model."""
     return CheckpointError(
-        f"ranges of {ranges.model_id}: lie beside another model. Measure that one's, or delete them: "
-        "serialread quantize MODEL STORE"
+        f"{beside(path)}: ranges of another model, {ranges.model_id}. Measure this one's: "
+        f"serialread quantize {path} STORE; or delete them."
     )
 
 
@@ -90,8 +130,8 @@ def wide_convolutions(model: Any) -> dict[str, Any]:
     return found
 
 
-def quantize(model: Any, ranges: Ranges) -> None:
-    """Let the wide convolutions of an OpenVINO model multiply in eight bits.
+def quantize(model: Any, ranges: Ranges, path: Path) -> None:
+    """Let the wide convolutions of an OpenVINO model, read from ``path``, multiply in eight bits.
 
     Raises:
         CheckpointError: the ranges are of another network.
@@ -100,7 +140,7 @@ def quantize(model: Any, ranges: Ranges) -> None:
 
     convolutions = wide_convolutions(model)
     if convolutions.keys() != ranges.spans.keys():
-        raise foreign_ranges(ranges)
+        raise foreign(ranges, path)
     for name, node in convolutions.items():
         low, high = (opset13.constant(np.full((1, 1, 1, 1), x, np.float32)) for x in ranges.spans[name])
         taken = opset13.fake_quantize(node.input_value(0), low, high, low, high, 256)
@@ -113,12 +153,20 @@ def quantize(model: Any, ranges: Ranges) -> None:
 
 
 def measure(path: Path, model_id: str, crops: Iterable[Floats]) -> Ranges:
-    """What the wide convolutions of a model file take in arrays [1, H, W], in 32 bits."""
+    """What the wide convolutions of a model file take in arrays [1, H, W], one at least, in 32 bits.
+
+    Raises:
+        CheckpointError: it has no wide convolution.
+    """
     import openvino
 
     core = openvino.Core()
     model = core.read_model(path.read_bytes(), b"")
     convolutions = wide_convolutions(model)
+    if not convolutions:
+        raise CheckpointError(
+            f"{path}: no convolution of {LEAST_CHANNELS} channels or more: nothing to win. Leave it."
+        )
     taken = [openvino.opset13.result(node.input_value(0)) for node in convolutions.values()]
     network = core.compile_model(
         openvino.Model(taken, model.get_parameters()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}

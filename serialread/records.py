@@ -127,10 +127,12 @@ class FreeReading:
     Attributes:
         text: the characters.
         margin: logarithm of how many times likelier it was than the code that was made of it, 0 at least.
+        confidence: probability of the whole string, the end included, 0..1.
     """
 
     text: str
     margin: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)

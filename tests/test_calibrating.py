@@ -331,13 +331,13 @@ def test_a_verdict_compares_both_readings(
     text: str, free: float | None, ratio: float, verdict: Verdict
 ) -> None:
     reading = reading_of(text, 0.1 if free else 0.9)
-    reading = replace(reading, free=FreeReading("AI", math.log(free / 0.1)) if free else None)
+    reading = replace(reading, free=FreeReading("AI", math.log(free / 0.1), free) if free else None)
     assert judge(reading, Code(format="letters-digits", misprint_ratio=ratio)) is verdict
     assert judge(reading, Code()) is Verdict.NONE
 
 
 def test_a_likely_misprint_is_never_accepted() -> None:
-    reading = replace(reading_of("A1", 0.999), free=FreeReading("AI", 0.0))
+    reading = replace(reading_of("A1", 0.999), free=FreeReading("AI", 0.0, 0.999))
     limits = Limits(accept_at=0.5)
     assert decide(reading, 0.999, Verdict.FITTED, 30.0, limits) == (Decision.ACCEPT, "")
     assert decide(reading, 0.999, Verdict.MISPRINT, 30.0, limits) == (

@@ -1,6 +1,7 @@
 """A trained network survives its file, and the model file reads exactly as the network does."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ import pytest
 import torch
 from sample_cases import sample
 
-from serialread import checkpoint
+from serialread import checkpoint, quantizing
 from serialread.checkpoint import Checkpoint
 from serialread.codes import PRINTABLE, Alphabet
+from serialread.engine import Engine
 from serialread.errors import CheckpointError
 from serialread.imaging import to_array
 from serialread.model import SLOTS, build
 from serialread.recipe import TrainingRecipe, load, recipe_id
 from serialread.records import Floats
 from serialread.training.unpacking import unpack
+from serialread.weights import shipped_model
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 TOLERANCE = 1e-4
@@ -42,6 +45,15 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     checkpoint.save(trained(), folder / "best.pt")
     return checkpoint.export(folder, folder / "model.onnx")
+
+
+def test_an_export_takes_ranges_away_that_lie_beside_another_model(tmp_path: Path) -> None:
+    checkpoint.save(trained(), tmp_path / "best.pt")
+    out = tmp_path / "model.onnx"
+    shutil.copy(quantizing.beside(shipped_model()), quantizing.beside(out))
+    checkpoint.export(tmp_path, out)
+    assert not quantizing.beside(out).exists()
+    assert Engine(out).card.model_id == trained().model_id
 
 
 def crops(count: int, length: int) -> Floats:

@@ -21,6 +21,7 @@ LEFT_OF_THE_DOOR = (
     "synth",
     "store",
     "decoding",
+    "quantizing",
     "engine",
     "reading",
     "evidence",

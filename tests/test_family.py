@@ -252,7 +252,7 @@ def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
     assert seen[-1] < 0.8 * seen[0]
 
 
-@pytest.mark.parametrize("name", ["ctc", "sec-rnn", "siga-svtr", "siga-vit"])
+@pytest.mark.parametrize("name", ["ctc", "sec-rnn", "siga-recurrent", "siga-svtr", "siga-vit"])
 def test_a_run_of_other_parts_stops_goes_on_and_reads_by_its_model_file(name: str, tmp_path: Path) -> None:
     """Recipe, network, losses, training, checkpoint, export, engine: the same doors for all."""
     recipe = composition(name)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stub_model import write_stub
 from typer.testing import CliRunner
 
 from serialread import quantizing
@@ -63,12 +64,21 @@ def test_ranges_are_left_alone_where_more_bits_are_asked_for(precision: Precisio
 def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, object]) -> None:
     told = json.loads(quantizing.beside(shipped_model()).read_text(encoding="utf-8"))
     quantizing.beside(model).write_text(json.dumps(told | change), encoding="utf-8")
-    with pytest.raises(CheckpointError, match=r"lie beside another model.*serialread quantize MODEL STORE"):
+    with pytest.raises(CheckpointError, match=rf"ranges of another model.*serialread quantize {model} STORE"):
         Engine(model)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"spans": 3}', '{"spans": {"a": [1]}, "model_id": "", "crops": 1}']
+    "text",
+    [
+        "",
+        "[]",
+        '{"spans": 3}',
+        '{"spans": {"a": [1]}, "model_id": "", "crops": 1}',
+        '{"spans": {"a": [1, 1]}, "model_id": "", "crops": 1}',
+        '{"spans": {"a": [0, Infinity]}, "model_id": "", "crops": 1}',
+        '{"spans": {"a": [0, 1]}, "model_id": "", "crops": Infinity}',
+    ],
 )
 def test_a_broken_file_of_ranges_is_refused(model: Path, text: str) -> None:
     quantizing.beside(model).write_text(text, encoding="utf-8")
@@ -88,11 +98,25 @@ def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
     model: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gating, "MOST_LOST", -1.0)
+    shutil.copy(quantizing.beside(shipped_model()), quantizing.beside(model))
     monkeypatch.setattr("sys.argv", ["serialread", "quantize", str(model), str(store)])
     with pytest.raises(SystemExit):
         main()
-    assert "That is too much: the model stays in sixteen bits." in capsys.readouterr().err
+    assert "That is too much: it stays in sixteen bits." in capsys.readouterr().err
     assert not quantizing.beside(model).exists()
+    assert not Engine(model).card.model_id.endswith(quantizing.EIGHT_BITS)
+
+
+def test_a_model_without_wide_convolutions_is_left_as_it_is(tmp_path: Path, store: Path) -> None:
+    stub = write_stub(tmp_path / "stub.onnx")
+    with pytest.raises(CheckpointError, match="no convolution of 32 channels or more"):
+        gating.try_eight_bits(stub, [store], 5)
+
+
+def test_every_model_of_a_folder_has_ranges_of_its_own(tmp_path: Path) -> None:
+    names = ["reader.onnx", "reader-1.2", "reader-1.3"]
+    assert len({quantizing.beside(tmp_path / name) for name in names}) == 3
+    assert quantizing.beside(tmp_path / names[0]).name == "reader.ranges.json"
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=50))

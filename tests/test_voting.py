@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from serialread.codes import Alphabet, format_of
 from serialread.decoding import Search, decode
 from serialread.imaging.looks import CLOSER, LEAST_PX, Closer, Extent, extent_of
-from serialread.reading.deciding import log_odds
+from serialread.reading.deciding import judge, log_odds
 from serialread.reading.voting import next_look, vote
-from serialread.records import CharReading, FreeReading, Reading
+from serialread.recipe import Code
+from serialread.records import CharReading, FreeReading, Reading, Verdict
 
 
 def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading:
@@ -82,16 +83,26 @@ def sure_by(text: str, odds: float) -> Reading:
     return reading(text, 1 / (1 + math.exp(-odds)))
 
 
-@given(ODDS, ODDS)
-def test_what_looks_say_together_rises_with_those_that_agree_and_falls_with_those_sure_of_another(
-    one: float, other: float
+@given(ODDS, ODDS, st.floats(0, 3))
+def test_looks_that_agree_are_surer_the_surer_each_is_and_those_sure_of_another_count_against_it(
+    one: float, other: float, more: float
 ) -> None:
-    alone, together = sure_by("A1", one), vote([sure_by("A1", one), sure_by("A1", other)])
-    assert vote([alone]).joint_odds is None
-    assert log_odds(together) == pytest.approx(2 * (one + other) / 3, abs=1e-6)
-    against = vote([sure_by("A1", 6), sure_by("A1", one), sure_by("AI", min(other, one))])
-    assert against.text == "A1"
-    assert log_odds(against) == pytest.approx((6 + one - max(min(other, one), 0)) / 2, abs=1e-6)
+    def together(*odds: float, against: float | None = None) -> float:
+        looks = [sure_by("A1", 6), *(sure_by("A1", x) for x in odds)]
+        looks += [] if against is None else [sure_by("AI", against)]
+        voted = vote(looks)
+        assert voted.text == "A1"
+        return log_odds(voted)
+
+    assert together(one, other + more) >= together(one, other) - 1e-6
+    assert together(one, against=min(other + more, 5)) <= together(one, against=min(other, 5)) + 1e-6
+
+
+def test_two_equally_sure_looks_that_agree_are_surer_than_one() -> None:
+    alone, two = sure_by("A1", 3.0), vote([sure_by("A1", 3.0), sure_by("A1", 3.0)])
+    assert log_odds(alone) == pytest.approx(3.0)
+    assert log_odds(two) == pytest.approx(4.0)
+    assert log_odds(vote([sure_by("A1", 3.0), sure_by("AI", 2.0)])) == pytest.approx(2 / 3)
 
 
 def test_one_look_is_left_as_it_is() -> None:
@@ -135,13 +146,27 @@ def test_a_code_that_wins_without_the_format_and_obeys_it_wins_with_it(
 
 
 def test_looks_that_were_made_to_obey_do_not_outvote_one_that_does() -> None:
-    fitted = replace(reading("18", 0.9), free=FreeReading("1B", 0.5))
+    fitted = replace(reading("18", 0.9), free=FreeReading("1B", 0.05, 0.9))
     assert vote([fitted, reading("13", 0.5), fitted]).text == "13"
-    assert vote([fitted, replace(reading("13", 0.5), free=FreeReading("I3", 0.5))]).text == "18"
+    assert vote([fitted, replace(reading("13", 0.5), free=FreeReading("I3", 0.5, 0.3))]).text == "18"
+
+
+def test_what_sure_looks_see_speaks_against_a_code_that_one_strays_to() -> None:
+    """Two looks surely see what the format forbids, one reads a code: it is fitted, and not to be trusted."""
+    fitted = replace(reading("18", 0.01), free=FreeReading("1B", 12.0, 0.99))
+    together = vote([fitted, reading("13", 0.8), fitted])
+    assert together.text == "13"
+    assert together.free is not None
+    assert together.free.text == together.free_text == "1B"
+    assert together.free.margin == pytest.approx(math.log(2 * 0.99 / 0.8**3))
+    assert together.free.confidence == pytest.approx(0.66)
+    assert log_odds(together) < -3
+    assert judge(together, Code(format="digits", misprint_ratio=3)) is Verdict.MISPRINT
+    assert judge(together, Code(format="digits", misprint_ratio=5)) is Verdict.FITTED
 
 
 def test_looks_that_agree_on_what_the_format_forbids_are_followed_by_another() -> None:
-    fitted = replace(reading("18", 0.5), free=FreeReading("1B", 0.5))
+    fitted = replace(reading("18", 0.5), free=FreeReading("1B", 0.5, 0.2))
     assert next_look([fitted, fitted]) == CLOSER[1]
     assert next_look([fitted, fitted, fitted]) is None
 

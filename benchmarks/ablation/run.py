@@ -46,7 +46,7 @@ PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A row that is to learn: its recipe by name, its seed, its data."""
+    """A row that is to learn: its recipe's name, what it is called in the tables, its seed, its data."""
 
     name: str
     label: str
@@ -74,7 +74,9 @@ def table(asked: argparse.Namespace) -> Iterator[str]:
         for name in wanted
         if seed == asked.seeds[0] or name in ENDS
     ]
-    yield from _taken(turns, asked, start, asked.out / "table.md", ORDER, PAIRS)
+    order = [name + suffix for name in ORDER]
+    pairs = [(first + suffix, second + suffix) for first, second in PAIRS]
+    yield from _taken(turns, asked, start, asked.out / "table.md", order, pairs)
 
 
 def realism(asked: argparse.Namespace) -> Iterator[str]:
@@ -105,7 +107,8 @@ def _taken(
     cores = spawning.Queue()
     for core in sorted(os.sched_getaffinity(0))[: asked.at_once]:
         cores.put(core)
-    with ProcessPoolExecutor(asked.at_once, spawning, _pinned, (cores,)) as pool:
+    pool = ProcessPoolExecutor(asked.at_once, spawning, _pinned, (cores,))
+    try:
         waiting = {
             pool.submit(
                 row, turn.label, budget.given_to(recipe_of(turn.name), turn.seed), turn.data, asked.out,
@@ -115,15 +118,20 @@ def _taken(
         }  # fmt: skip
         for done in as_completed(waiting):
             done.result()
-            found = tables.rows(asked.out)
-            parts = (
-                tables.drawn(found, order),
-                tables.compared(found, pairs),
-                tables.noise(found, order),
-                tables.by_process(found, order, "unseen"),
-            )
-            page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+            page.write_text(_page(tables.rows(asked.out), order, pairs), encoding="utf-8")
             yield f"{waiting[done].label}, seed {waiting[done].seed}: done"
+    finally:  # whoever stops, or fails, waits for the rows under way alone
+        pool.shutdown(cancel_futures=True)
+
+
+def _page(found: Sequence[tables.Row], order: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str:
+    parts = (
+        tables.drawn(found, order),
+        tables.compared(found, pairs),
+        tables.noise(found, order),
+        tables.by_process(found, order, "unseen"),
+    )
+    return "\n\n".join(parts) + "\n"
 
 
 def _pinned(cores: "multiprocessing.Queue[int]") -> None:
@@ -170,6 +178,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     asked = parser().parse_args()
+    if not 1 <= asked.at_once <= len(os.sched_getaffinity(0)):
+        parser().error(f"--at-once {asked.at_once}: a row takes a core, and there are {os.cpu_count()}")
     for line in table(asked) if asked.study == "table" else realism(asked):
         print(line, flush=True)
 

@@ -98,7 +98,7 @@ def by_process(found: Sequence[Row], order: Sequence[str], ground: str, protocol
             counts[line["name"], name] = right + line["right"][protocol], crops + line["crops"]
     lines = ["| process | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
     for process in sorted({process for process, _ in counts}):
-        cells = [f"{100 * ratio(*counts[process, name]):.1f}" for name in columns]
+        cells = [f"{100 * ratio(*counts.get((process, name), (0, 0))):.1f}" for name in columns]
         lines.append(f"| {process} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

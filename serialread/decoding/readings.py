@@ -3,6 +3,8 @@
 Letters: T positions, C classes (0 is the end), N attention columns, L characters.
 """
 
+import math
+
 import numpy as np
 
 from serialread.codes import Alphabet
@@ -48,7 +50,8 @@ def decode(
         text = alphabet.decode(classes)
         if not search.holds(text):
             fitted = search.best(scores)
-            free = FreeReading(text, _likelihood(scores, classes) - _likelihood(scores, fitted))
+            seen = _likelihood(scores, classes)
+            free = FreeReading(text, seen - _likelihood(scores, fitted), min(math.exp(seen), 1.0))
             classes = fitted
     boxes = None if attention is None else boxes_of(attention[: len(classes)], crop_size, filled)
     return _reading(scores, alphabet, classes, boxes, code, free)

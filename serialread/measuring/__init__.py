@@ -1,7 +1,7 @@
 """How well a network reads labelled crops, and where it looks: protocols, tables, two models compared."""
 
 from serialread.measuring.cases import PROTOCOLS, Attention, Case, Model, measure
-from serialread.measuring.gating import in_eight_bits
+from serialread.measuring.gating import Trial, try_eight_bits
 from serialread.measuring.measures import FILES, Comparison, Line, Looking, Measures, save
 from serialread.measuring.places import labelled, measures
 from serialread.measuring.telling import told
@@ -16,10 +16,11 @@ __all__ = [
     "Looking",
     "Measures",
     "Model",
-    "in_eight_bits",
+    "Trial",
     "labelled",
     "measure",
     "measures",
     "save",
     "told",
+    "try_eight_bits",
 ]

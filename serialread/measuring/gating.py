@@ -1,56 +1,84 @@
 """Eight bits only where a model reads as well with them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from serialread.engine import Engine
-from serialread.errors import CheckpointError
+from serialread.errors import StoreError
 from serialread.imaging import to_array
 from serialread.measuring.measures import Measures
 from serialread.measuring.places import labelled, measures
-from serialread.quantizing import Ranges, beside, measure
+from serialread.quantizing import Ranges, measure
+from serialread.recipe import CropGeometry
+from serialread.records import Floats
 
 MOST_LOST = 0.005
 """Share of the crops that may be read wrong for the speed, those that are won counted against them."""
 
 
-def in_eight_bits(path: Path, places: Sequence[Path], count: int) -> str:
-    """Measure a model's ranges, compare it with and without, keep them beside it; what came of it, in a line.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A model's ranges, and what came of them.
 
-    Args:
-        path: the model file.
-        places: labelled crops, all of which are read both ways.
-        count: of these, how many the ranges are measured by.
+    Attributes:
+        ranges: measured.
+        crops: read both ways.
+        sixteen: of these, read exactly in sixteen bits.
+        eight: read exactly in eight.
+        lost: read exactly in sixteen bits alone.
+        won: read exactly in eight alone.
+    """
+
+    ranges: Ranges
+    crops: int
+    sixteen: int
+    eight: int
+    lost: int
+    won: int
+
+    @property
+    def is_as_good(self) -> bool:
+        """Whether eight bits lose no more than ``MOST_LOST`` of the crops."""
+        return self.lost - self.won <= MOST_LOST * self.crops
+
+    def to_text(self) -> str:
+        """In a line."""
+        return (
+            f"eight bits read {self.eight} of {self.crops} crops, sixteen {self.sixteen} "
+            f"({self.lost} lost, {self.won} won)"
+        )
+
+
+def try_eight_bits(path: Path, places: Sequence[Path], count: int) -> Trial:
+    """Measure a model's ranges by ``count`` labelled crops, and read all of them with and without.
 
     Raises:
-        CheckpointError: eight bits lose too much, and nothing is written; or the file cannot be written.
+        CheckpointError: no such model, or one without wide convolutions.
         StoreError: nothing labelled is there.
     """
     plain = Engine(path, precision="half")
-    samples = [sample for place in places for sample in labelled(place)[0]]
-    chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int).tolist()
-    arrays = (to_array(samples[number].pixels, plain.card.geometry) for number in chosen)
-    ranges = measure(path, plain.card.model_id, arrays)
+    ranges = measure(path, plain.card.model_id, _arrays(places, count, plain.card.geometry))
     sixteen, eight = measures(plain, places), measures(Engine(path, ranges=ranges), places)
     strict = next(c for c in eight.against(sixteen) if c.protocol == "strict")
-    told = (
-        f"eight bits read {_right(eight)} of {strict.crops} crops, sixteen {_right(sixteen)} "
-        f"({strict.only_second} lost, {strict.only_first} won)"
-    )
-    if strict.only_second - strict.only_first > MOST_LOST * strict.crops:
-        raise CheckpointError(f"{path}: {told}. That is too much: the model stays in sixteen bits.")
-    _write(beside(path), ranges)
-    return f"{beside(path)}: {told}"
+    return Trial(ranges, strict.crops, _right(sixteen), _right(eight), strict.only_second, strict.only_first)
+
+
+def _arrays(places: Sequence[Path], count: int, geometry: CropGeometry) -> Iterator[Floats]:
+    """So many crops, evenly spread over all places, as the network takes them."""
+    stores = [labelled(place)[0] for place in places]
+    ends = np.cumsum([len(store) for store in stores])
+    if not ends[-1]:
+        raise StoreError(
+            f"{', '.join(map(str, places))}: nothing labelled here. Name a store or a labelled folder."
+        )
+    for number in np.linspace(0, ends[-1] - 1, min(count, int(ends[-1]))).astype(int).tolist():
+        which = int(np.searchsorted(ends, number, side="right"))
+        sample = stores[which][number - int(ends[which]) + len(stores[which])]
+        yield to_array(sample.pixels, geometry)
 
 
 def _right(measures: Measures) -> int:
     return measures.lines[0].right["strict"]
-
-
-def _write(place: Path, ranges: Ranges) -> None:
-    try:
-        place.write_text(ranges.to_json(), encoding="utf-8")
-    except OSError as error:
-        raise CheckpointError(f"{place}: cannot be written: {error.strerror}. Make room for it.") from None

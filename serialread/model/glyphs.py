@@ -135,7 +135,7 @@ class GlyphLevel(nn.Module):
         """Look at P_k [B, C, h, w] by maps drawn on O_k [B, C, h, w], in a window [B, T, N + 1] or freely."""
         maps = self.maps(pyramid).float()
         if window is None:
-            null = self.null_logit.expand(len(maps), -1, -1)
+            null = self.null_logit.expand(maps.shape[0], -1, -1)
         else:
             free = window[:, :, None, :-1]
             if maps.shape[-1] > free.shape[-1]:

@@ -30,7 +30,7 @@ class Localization(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """Points [B, K, 2], (x, y) in -1..1 of crops [B, 3, H, W]."""
         found: Tensor = self.localization_fc2(self.localization_fc1(self.conv(crops).flatten(1)))
-        return found.view(len(found), -1, 2)
+        return found.view(found.shape[0], -1, 2)
 
 
 def edge_points(points: int) -> Tensor:
@@ -72,7 +72,7 @@ class Rectifier(nn.Module):
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Straightened crops [B, 1, H, W], and the grid [B, H, W, 2] that masks must follow."""
         points = self.LocalizationNetwork(crops.expand(-1, 3, -1, -1))
-        grid = torch.matmul(self.to_grid, points.float()).view(len(points), *self.size, 2)
+        grid = torch.matmul(self.to_grid, points.float()).view(points.shape[0], *self.size, 2)
         return warped(crops.float(), grid), grid
 
 

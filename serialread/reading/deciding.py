@@ -76,7 +76,7 @@ def trust(reading: Reading, calibration: Calibration | None) -> float:
 
 
 def log_odds(reading: Reading) -> float:
-    """The network's log-odds of the place in the string that it is least sure of, -27 to 27.
+    """The network's log-odds of the place in the string that it is least sure of, -27 to 27 of one look.
 
     The end is a place, too. Whether a string is right hangs on its weakest place more than on the product of
     all, which doubts long codes too much: places of one crop are wrong together (docs/confidence.md). What

@@ -219,7 +219,7 @@ def test_a_station_of_another_model_is_refused(model: Path) -> None:
         Reader(model, Station(name="s1", model_id="other"))
     assert str(caught.value) == (
         f"station s1: measured with model other, got {MODEL_ID}. "
-        "Give that model, or take model_id and limits out of the file."
+        "Calibrate it anew, or give that model and engine."
     )
 
 

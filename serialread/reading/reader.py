@@ -166,7 +166,7 @@ class Reader:
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
                 f"station {self.station.name}: measured with model {self.station.model_id}, "
-                f"got {self.model_id}. Give that model, or take model_id and limits out of the file."
+                f"got {self.model_id}. Calibrate it anew, or give that model and engine."
             )
 
     def read(self, images: Iterable[Picture | Path]) -> Iterator[Record]:

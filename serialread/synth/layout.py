@@ -165,8 +165,10 @@ def _pens(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> ND
     spacing = within(layout.spacing, rng)
     if rng.random() < 0.3:  # wide setting is common on nameplates and chips
         spacing *= within((1.0, 2.2), rng)
-    gap = within((1.1, 3.0) if rng.random() < layout.wide_gap_share else (0.35, 1.1), rng)
+    gap = within((0.35, 1.1), rng)
     widths = [None if char.isspace() else advance(face, char) for char in text]
+    if None in widths and rng.random() < layout.wide_gap_share:
+        gap = within((1.1, 3.0), rng)
     fixed = max(w for w in widths if w is not None) if rng.random() < 0.25 else 0.0
     pens, pen = [], 0.0
     for width in widths:

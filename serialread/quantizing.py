@@ -70,7 +70,7 @@ def ranges_beside(path: Path) -> Ranges | None:
         return None
     except OSError as error:
         raise CheckpointError(
-            f"{place}: cannot be read: {error.strerror}. Give it free, or delete it."
+            f"{place}: cannot be read: {error.strerror}. Make it readable, or delete it."
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise CheckpointError(
@@ -145,7 +145,7 @@ def quantize(model: Any, ranges: Ranges, path: Path) -> None:
         low, high = (opset13.constant(np.full((1, 1, 1, 1), x, np.float32)) for x in ranges.spans[name])
         taken = opset13.fake_quantize(node.input_value(0), low, high, low, high, 256)
         weights = _constant(node.input_value(1))
-        most = np.abs(weights).max((1, 2, 3), keepdims=True)
+        most = np.maximum(np.abs(weights).max((1, 2, 3), keepdims=True), np.float32(1e-9))
         least, largest = opset13.constant(-most), opset13.constant(most)
         kept = opset13.fake_quantize(opset13.constant(weights), least, largest, least, largest, 255)
         node.input(0).replace_source_output(taken.output(0))

@@ -11,7 +11,7 @@ import numpy as np
 
 from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind
-from serialread.imaging import load_image, propose, save_png, tinted, to_array
+from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array
 from serialread.reading.choosing import surest
 from serialread.reading.seeing import looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
@@ -105,26 +105,27 @@ class Explainer:
         Raises:
             ImageError: the picture cannot be read.
         """
-        found = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
+        seen = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
+        found = [one for one, _ in seen]
         crops, readings = [one.crop for one in found], [one.reading for one in found]
         mostly_right = self._station.view.turn_over == "found"
-        best = found[surest(crops, readings, mostly_right=mostly_right)]
+        best, extent = seen[surest(crops, readings, mostly_right=mostly_right)]
         looks = [best]
         while closer := next_look([one.reading for one in looks]):
-            extent = where((best.attention, best.glyphs), best.crop.pixels)
             look = closer.look(extent, best.crop.pixels.shape[1])
-            looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels))))
+            looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels)))[0])
         told = vote([one.reading for one in looks], self._station.code)
         same = [one for one in looks if one.reading.text == told.text]
         return replace(max(same, key=lambda one: one.reading.confidence), told=told)
 
-    def _seen(self, crop: Crop) -> Explanation:
-        """One look of the network at one crop."""
+    def _seen(self, crop: Crop) -> tuple[Explanation, Extent]:
+        """One look of the network at one crop, and where its text stands, as ``read`` takes it."""
         card, code = self._network.card, self._station.code
         outputs = tuple(output[0] for output in self._network.run(to_array(crop.pixels, card.geometry)[None]))
         reading = reading_of(outputs, crop.pixels, card, code, self._search)
         attention, glyphs = looked_at(outputs, crop.pixels, card, len(reading.chars))
-        return Explanation(reading, reading, crop, attention, glyphs)
+        extent = where(looked_at(outputs, crop.pixels, card, len(reading.free_text)), crop.pixels)
+        return Explanation(reading, reading, crop, attention, glyphs), extent
 
 
 def save(picture: Pixels, path: Path) -> None:

@@ -26,10 +26,10 @@ from serialread.model import build
 from serialread.recipe import CropGeometry, TrainingRecipe, load
 from serialread.recipe.training import Augmentation
 from serialread.records import Sample
-from serialread.store import write_store
+from serialread.store import Joined, write_store
 from serialread.training import Progress, evaluate, train
 from serialread.training.augmentation import augment
-from serialread.training.batches import Batches, Joined, Plan, collate, survey
+from serialread.training.batches import Batches, Plan, collate, survey
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"

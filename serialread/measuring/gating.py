@@ -14,6 +14,7 @@ from serialread.measuring.places import labelled, measures
 from serialread.quantizing import Ranges, measure
 from serialread.recipe import CropGeometry
 from serialread.records import Floats
+from serialread.store import Joined
 
 MOST_LOST = 0.005
 """Share of the crops that may be read wrong for the speed, those that are won counted against them."""
@@ -68,16 +69,13 @@ def try_eight_bits(path: Path, places: Sequence[Path], count: int) -> Trial:
 
 def _arrays(places: Sequence[Path], count: int, geometry: CropGeometry) -> Iterator[Floats]:
     """So many crops, evenly spread over all places, as the network takes them."""
-    stores = [labelled(place)[0] for place in places]
-    ends = np.cumsum([len(store) for store in stores])
-    if not ends[-1]:
+    samples = Joined([labelled(place)[0] for place in places])
+    if not samples:
         raise StoreError(
             f"{', '.join(map(str, places))}: nothing labelled here. Name a store or a labelled folder."
         )
-    for number in np.linspace(0, ends[-1] - 1, min(count, int(ends[-1]))).astype(int).tolist():
-        which = int(np.searchsorted(ends, number, side="right"))
-        sample = stores[which][number - int(ends[which]) + len(stores[which])]
-        yield to_array(sample.pixels, geometry)
+    for number in np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int).tolist():
+        yield to_array(samples[number].pixels, geometry)
 
 
 def _right(measures: Measures) -> int:

@@ -10,6 +10,17 @@ from serialread.store.folding import Folded, folded
 from serialread.store.growing import grow, write_store
 from serialread.store.importing import Source
 from serialread.store.samples import SampleStore
-from serialread.store.sequences import Samples
+from serialread.store.sequences import Joined, Samples
 
-__all__ = ["Census", "Folded", "Problem", "SampleStore", "Samples", "Source", "folded", "grow", "write_store"]
+__all__ = [
+    "Census",
+    "Folded",
+    "Joined",
+    "Problem",
+    "SampleStore",
+    "Samples",
+    "Source",
+    "folded",
+    "grow",
+    "write_store",
+]

@@ -1,7 +1,9 @@
 """Samples numbered from 0, wherever they come from."""
 
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import overload
 
 from serialread.records import Sample
@@ -23,3 +25,18 @@ class Samples(Sequence[Sample]):
         if isinstance(numbers, range):
             return [self._sample(number) for number in numbers]
         return self._sample(numbers)
+
+
+class Joined(Samples):
+    """Several sequences of samples as one."""
+
+    def __init__(self, parts: Sequence[Sequence[Sample]]) -> None:
+        self.parts = tuple(parts)
+        self.ends = list(accumulate(len(part) for part in self.parts))
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    def _sample(self, number: int) -> Sample:
+        part = bisect_right(self.ends, number)
+        return self.parts[part][number - (self.ends[part] - len(self.parts[part]))]

@@ -3,9 +3,7 @@
 Shapes: B crops, H x W px of a bucket, T slots, N columns (W / 4).
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -21,23 +19,7 @@ from serialread.model import SLOTS, Targets
 from serialread.recipe import CropGeometry
 from serialread.recipe.training import TrainingRecipe
 from serialread.records import Sample
-from serialread.store import Samples
 from serialread.training.augmentation import augment
-
-
-class Joined(Samples):
-    """Several sequences of samples as one."""
-
-    def __init__(self, parts: Sequence[Sequence[Sample]]) -> None:
-        self.parts = tuple(parts)
-        self.ends = list(accumulate(len(part) for part in self.parts))
-
-    def __len__(self) -> int:
-        return self.ends[-1] if self.ends else 0
-
-    def _sample(self, number: int) -> Sample:
-        part = bisect_right(self.ends, number)
-        return self.parts[part][number - (self.ends[part] - len(self.parts[part]))]
 
 
 def survey(samples: Sequence[Sample], geometry: CropGeometry, alphabet: Alphabet) -> NDArray[np.int32]:

@@ -27,8 +27,8 @@ from serialread.model import build
 from serialread.recipe import recipe_id
 from serialread.recipe.training import Adadelta, Adam, AdamW, Optimisation, TrainingRecipe
 from serialread.records import Sample
-from serialread.store import Folded
-from serialread.training.batches import Batch, Batches, Joined, Plan, survey
+from serialread.store import Folded, Joined
+from serialread.training.batches import Batch, Batches, Plan, survey
 from serialread.training.beginning import take_given, take_over
 from serialread.training.evaluation import Evaluation, evaluate
 from serialread.training.replicas import Replicas

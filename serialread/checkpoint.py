@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -121,7 +122,14 @@ def _checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
         raise CheckpointError(
             f"{path}: checkpoint format {number}, this version reads {FORMAT}. Train it anew."
         )
-    recipe = TrainingRecipe.model_validate_json(content["recipe"])
+    try:
+        recipe = TrainingRecipe.model_validate_json(content["recipe"])
+    except ValidationError as error:
+        knob = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CheckpointError(
+            f"{path}: its recipe says {knob}, which this version does not know or take. "
+            "Take the version that trained it, or train it anew."
+        ) from None
     checkpoint = Checkpoint(recipe, Alphabet(content["alphabet"]), content["weights"], content["steps"])
     return checkpoint, content["state"]
 

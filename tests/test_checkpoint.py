@@ -82,6 +82,18 @@ def test_the_id_follows_the_weights_that_read_and_no_others() -> None:
     assert Checkpoint(one.recipe, one.alphabet, changed, 42).model_id != one.model_id
 
 
+def test_a_run_of_a_version_that_knew_more_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    checkpoint.save(trained(), path)
+    content = torch.load(path, weights_only=True)
+    told = json.loads(content["recipe"])
+    told["losses"]["novel"] = 0.5
+    torch.save({**content, "recipe": json.dumps(told)}, path)
+
+    with pytest.raises(CheckpointError, match=r"its recipe says losses\.novel, which this version"):
+        checkpoint.load(path)
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     torn, future, bare = (tmp_path / name for name in ("torn.pt", "future.pt", "bare.pt"))
     torn.write_bytes(b"no zip")

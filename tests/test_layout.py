@@ -59,6 +59,26 @@ def test_parts_of_a_code_stand_as_far_apart_as_the_recipe_says(
 
 
 @given(seed=seeds)
+@settings(max_examples=30, deadline=None)
+def test_a_long_dash_keeps_its_thickness_and_moves_what_follows(seed: int) -> None:
+    even = {"stretch": (1, 1), "turn_deg": (0, 0), "jitter": (0, 0)}
+    short, long = (set_out(seed, "A-H", long_dash_share=share, **even) for share in (0.0, 1.0))
+    (width, height), (wide, high) = (lengths_of_sides(line)[1, :2] / line.cap_px for line in (short, long))
+    assert 1.29 * width < wide < 3.01 * width
+    assert high == pytest.approx(height, rel=0.01)
+    assert (np.diff(long.boxes[:, 0]) > 0).all()
+
+
+def test_a_dot_matrix_has_the_dash_that_it_has() -> None:
+    layouts = [ALONE.model_copy(update={"long_dash_share": share}) for share in (0.0, 1.0)]
+    short, long = (
+        set_line("1-1", DOTS, STROKES, layout, Setting(), 64, 2000, np.random.default_rng(3))
+        for layout in layouts
+    )
+    np.testing.assert_allclose(short.boxes, long.boxes)
+
+
+@given(seed=seeds)
 @settings(deadline=None)
 def test_seen_straight_on_a_character_keeps_parallel_sides(seed: int) -> None:
     top, right, bottom, left = lengths_of_sides(set_out(seed)).T

@@ -82,6 +82,9 @@ class Layout(Section):
     wide_gap_share: Share = 0.15
     """Share of codes whose parts stand 1.1 to 3 ch apart rather than 0.35 to 1.1, as a name and its value on
     a plate: a reader that has seen no such gap takes it for the end."""
+    long_dash_share: Share = 0.25
+    """Share of codes with dashes in which these are 1.3 to 3 times as long as the typeface's hyphen, as dies
+    have them: a reader that has seen none takes one for part of a digit."""
     stretch: Span = (0.58, 1.30)
     """Width of characters against their natural width."""
     jitter: Span = (0.0, 0.06)

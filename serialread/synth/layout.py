@@ -10,6 +10,7 @@ from serialread.recipe.data import Layout
 from serialread.synth import beside, shapes
 from serialread.synth.beside import Box, Extra
 from serialread.synth.chance import within
+from serialread.synth.faces import Dots, Segments
 from serialread.synth.shapes import Face, Points, advance
 
 Matrices = NDArray[np.float64]
@@ -137,7 +138,8 @@ def _along_a_line(
     text: str, face: Face, layout: Layout, setting: Setting, rng: np.random.Generator
 ) -> Matrices:
     """One matrix a character on the baseline y = 0."""
-    pens = _pens(text, face, layout, rng)
+    wide = _dashes(text, face, layout, rng)
+    pens = _pens(text, face, wide, layout, rng)
     n = len(pens)
     stretch = within(layout.stretch, rng)
     drawn = within(layout.slant_deg, rng) if rng.random() < 0.25 else 0.0
@@ -146,27 +148,42 @@ def _along_a_line(
     m[:, 2, 2] = 1
     m[:, 0, 2] = pens * stretch
     if not setting.hand_set:
-        m[:, 0, 0], m[:, 0, 1], m[:, 1, 1] = stretch, -slant, 1
+        m[:, 0, 0], m[:, 0, 1], m[:, 1, 1] = stretch * wide, -slant, 1
         return m
     spread = within(layout.jitter, rng)
     aside, drop, grown = spread * rng.standard_normal((3, n))
     turn = np.radians(within(layout.turn_deg, rng) * rng.standard_normal(n))
     size = 1 + 0.4 * grown
     c, s = np.cos(turn) * size, np.sin(turn) * size
-    m[:, 0, 0], m[:, 0, 1] = c * stretch, -s - slant * c
-    m[:, 1, 0], m[:, 1, 1] = s * stretch, c - slant * s
+    m[:, 0, 0], m[:, 0, 1] = c * stretch * wide, -s - slant * c
+    m[:, 1, 0], m[:, 1, 1] = s * stretch * wide, c - slant * s
     m[:, 0, 2] += aside * stretch
     m[:, 1, 2] = drop
     return m
 
 
-def _pens(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
+def _dashes(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How many times as wide as it is every character stands: all 1, but for the dashes of some codes.
+
+    A dot matrix and a display have the dash that they have.
+    """
+    is_dash = np.array([char == "-" for char in without_blanks(text)])
+    fixed = isinstance(face, Dots | Segments)
+    if fixed or not is_dash.any() or rng.random() >= layout.long_dash_share:
+        return np.ones(len(is_dash))
+    return np.where(is_dash, within((1.3, 3.0), rng), 1.0)
+
+
+def _pens(
+    text: str, face: Face, wide: NDArray[np.float64], layout: Layout, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """X of every character's origin before stretching; blanks move the pen."""
     spacing = within(layout.spacing, rng)
     if rng.random() < 0.3:  # wide setting is common on nameplates and chips
         spacing *= within((1.0, 2.2), rng)
     gap = within((0.35, 1.1), rng)
-    widths = [None if char.isspace() else advance(face, char) for char in text]
+    grown = iter(wide.tolist())
+    widths = [None if char.isspace() else advance(face, char) * next(grown) for char in text]
     if None in widths and rng.random() < layout.wide_gap_share:
         gap = within((1.1, 3.0), rng)
     fixed = max(w for w in widths if w is not None) if rng.random() < 0.25 else 0.0

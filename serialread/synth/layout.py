@@ -182,16 +182,16 @@ def _pens(
     if rng.random() < 0.3:  # wide setting is common on nameplates and chips
         spacing *= within((1.0, 2.2), rng)
     gap = within((0.35, 1.1), rng)
-    grown = iter(wide.tolist())
-    widths = [None if char.isspace() else advance(face, char) * next(grown) for char in text]
+    widths = [None if char.isspace() else advance(face, char) for char in text]
     if None in widths and rng.random() < layout.wide_gap_share:
         gap = within((1.1, 3.0), rng)
     fixed = max(w for w in widths if w is not None) if rng.random() < 0.25 else 0.0
-    pens, pen = [], 0.0
-    for width in widths:
-        if width is None:
+    pens, pen, grown = [], 0.0, iter(wide.tolist())
+    for own in widths:
+        if own is None:
             pen += gap
             continue
+        width = own * next(grown)
         step = max(width, fixed)
         pens.append(pen + (step - width) / 2)
         pen += step + spacing

@@ -23,6 +23,7 @@ from serialread.engine import OUTPUTS
 from serialread.errors import CheckpointError
 from serialread.model import Recognizer, build
 from serialread.recipe import CropGeometry, recipe_id
+from serialread.recipe.base import dotted
 from serialread.recipe.training import TrainingRecipe
 
 FORMAT = 1
@@ -125,7 +126,7 @@ def _checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
     try:
         recipe = TrainingRecipe.model_validate_json(content["recipe"])
     except ValidationError as error:
-        knob = ".".join(map(str, error.errors()[0]["loc"]))
+        knob = dotted(error.errors()[0]["loc"])
         raise CheckpointError(
             f"{path}: its recipe says {knob}, which this version does not know or take. "
             "Take the version that trained it, or train it anew."

@@ -91,6 +91,11 @@ def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def dotted(place: tuple[int | str, ...]) -> str:
+    """Where in a recipe a problem is; of one that concerns all of it, ``recipe``."""
+    return ".".join(map(str, place)) or "recipe"
+
+
 def _problems(error: ValidationError) -> str:
     parts, problems = [], error.errors()
     places = [problem["loc"] for problem in problems]
@@ -98,7 +103,7 @@ def _problems(error: ValidationError) -> str:
         at = problem["loc"]
         if problem["type"] == "too_short" and any(one != at and one[: len(at)] == at for one in places):
             continue  # only because its items are wrong, which is told
-        place = ".".join(str(p) for p in at) or "recipe"
+        place = dotted(at)
         if problem["type"] == "extra_forbidden":
             parts.append(f"{place}: no such key")
         else:

@@ -142,21 +142,22 @@ def _along_a_line(
     pens = _pens(text, face, wide, layout, rng)
     n = len(pens)
     stretch = within(layout.stretch, rng)
+    across = stretch * wide
     drawn = within(layout.slant_deg, rng) if rng.random() < 0.25 else 0.0
     slant = float(np.tan(np.radians(drawn if setting.slant_deg is None else setting.slant_deg)))
     m = np.zeros((n, 3, 3))
     m[:, 2, 2] = 1
     m[:, 0, 2] = pens * stretch
     if not setting.hand_set:
-        m[:, 0, 0], m[:, 0, 1], m[:, 1, 1] = stretch * wide, -slant, 1
+        m[:, 0, 0], m[:, 0, 1], m[:, 1, 1] = across, -slant, 1
         return m
     spread = within(layout.jitter, rng)
     aside, drop, grown = spread * rng.standard_normal((3, n))
     turn = np.radians(within(layout.turn_deg, rng) * rng.standard_normal(n))
     size = 1 + 0.4 * grown
     c, s = np.cos(turn) * size, np.sin(turn) * size
-    m[:, 0, 0], m[:, 0, 1] = c * stretch * wide, -s - slant * c
-    m[:, 1, 0], m[:, 1, 1] = s * stretch * wide, c - slant * s
+    m[:, 0, 0], m[:, 0, 1] = c * across, -s - slant * c
+    m[:, 1, 0], m[:, 1, 1] = s * across, c - slant * s
     m[:, 0, 2] += aside * stretch
     m[:, 1, 2] = drop
     return m

@@ -24,6 +24,7 @@ from serialread.errors import CheckpointError
 from serialread.model import Recognizer, build
 from serialread.recipe import CropGeometry, recipe_id
 from serialread.recipe.base import dotted
+from serialread.recipe.networks import Composed
 from serialread.recipe.training import TrainingRecipe
 
 FORMAT = 1
@@ -162,9 +163,9 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
 def export(run: Path, out: Path) -> Path:
     """Write the model file of a run: one ONNX file that knows its alphabet, geometry and id.
 
-    Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W that is a multiple
-    of 8; outputs ``scores`` float32 [B, 26, C], log-probabilities, ``attention`` float32 [B, 26, W / 4] and
-    ``glyphs`` float32 [B, 26, h, W / 4], 0..1, of networks with glyph attention, computed only when asked.
+    Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W of whole pairs of
+    columns; outputs ``scores`` float32 [B, 26, C], log-probabilities, ``attention`` float32 [B, 26, N] and
+    ``glyphs`` float32 [B, 26, h, N], 0..1, of networks with glyph attention, computed only when asked.
     Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
 
     Args:
@@ -186,7 +187,7 @@ def export(run: Path, out: Path) -> Path:
         "recipe_id": recipe_id(checkpoint.recipe),
         "steps": checkpoint.steps,
     }
-    proto = traced(checkpoint.deployed(), geometry, checkpoint.recipe.network.composed().fixed_width)
+    proto = traced(checkpoint.deployed(), geometry, checkpoint.recipe.network.composed())
     _store_halves(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
@@ -199,12 +200,13 @@ def export(run: Path, out: Path) -> Path:
     return out
 
 
-def traced(model: Recognizer, geometry: CropGeometry, fixed_width: bool) -> Any:
+def traced(model: Recognizer, geometry: CropGeometry, network: Composed) -> Any:
     """The network as an ONNX graph; batch stays open, and width where the network can."""
     crops = torch.zeros(2, 1, geometry.height, geometry.widths[0])
     open_sizes: dict[int, Any] = {0: torch.export.Dim("batch")}
-    if not fixed_width:
-        open_sizes[3] = 8 * torch.export.Dim("columns", min=2, max=geometry.widths[-1] // 8)
+    if not network.fixed_width:
+        pair = 2 * network.column_px
+        open_sizes[3] = pair * torch.export.Dim("columns", min=2, max=geometry.widths[-1] // pair)
     with torch.inference_mode():
         outputs = len(model(crops))
     for chatty in ("torch.onnx", "onnxscript"):

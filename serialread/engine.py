@@ -111,7 +111,7 @@ class Engine:
     def run(self, batch: Floats) -> tuple[Floats, ...]:
         """The outputs for crops [B, 1, H, W], W being one bucket; may be called from several threads.
 
-        Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, H / 4, N].
+        Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, h, N].
         """
         count = len(batch)
         size = next((size for size in BATCHES if size >= count), count)

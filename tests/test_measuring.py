@@ -104,7 +104,7 @@ def test_every_sample_gives_one_case_with_its_place_and_origin() -> None:
 def test_attention_inside_its_character_is_found_there() -> None:
     whole = sample(1, 3)
     assert whole.glyphs is not None
-    own = owners(placed(whole.glyphs, GEOMETRY), 3)
+    own = owners(placed(whole.glyphs, GEOMETRY), 3, 4)
     right = np.stack([(own == slot) / max((own == slot).sum(), 1) for slot in (1, 2, 3)]).astype(np.float32)
     wrong = right[[1, 2, 0]]
     cells = (own[None, None] == np.arange(1, 4)[:, None, None]).repeat(8, 1).astype(np.float32)

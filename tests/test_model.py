@@ -1,5 +1,7 @@
 """The network keeps its promises about shapes, and every loss rewards what it is named after."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from sample_cases import samples
@@ -18,6 +20,7 @@ from serialread.recipe import CropGeometry, TrainingRecipe
 from serialread.recipe.networks import Network
 from serialread.recipe.training import Losses
 from serialread.training.batches import Batch, collate
+from serialread.training.beginning import grown
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 NETWORK = Network(channels=(16, 16, 32), blocks=(0, 1, 1), columns=32, heads=2, attention=16, pyramid=16)
@@ -48,6 +51,21 @@ def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
     total = attention.sum(-1)  # the rest looks at the null cell
     assert (total >= 0).all()
     assert (total <= 1 + 1e-5).all()
+
+
+def test_a_grown_network_reads_a_crop_half_as_tall_again_as_the_former_read_it_shrunk() -> None:
+    coarse = NETWORK.model_copy(update={"relief": False})
+    fine = coarse.model_copy(update={"cell": 3, "channels": (32, 16, 32)})
+    taller = CropGeometry(height=48, widths=(144, 240))
+    before, after = (build(n, g, Alphabet()).eval() for n, g in ((coarse, GEOMETRY), (fine, taller)))
+    after.load_state_dict(grown(after.state_dict(), before.state_dict()))
+    crop = np.random.default_rng(1).standard_normal((48, 240), np.float32)
+    shrunk = cv2.resize(crop, (160, 32), interpolation=cv2.INTER_AREA)
+
+    now, was = (net(torch.from_numpy(seen)[None, None]) for net, seen in ((after, crop), (before, shrunk)))
+
+    for new, old in zip(now, was, strict=True):
+        torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)
 
 
 def test_a_crop_reads_the_same_alone_and_in_a_batch(model: Recognizer) -> None:

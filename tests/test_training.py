@@ -145,8 +145,9 @@ def test_a_column_belongs_to_the_nearest_of_those_who_reach_into_it() -> None:
     masks[8:20, 10:15] = 2
     masks[8:20, 21] = 3
 
-    assert owners(masks, 3).tolist() == [0, 1, 2, 2, 0, 3, 0, 0]
-    assert owners(masks * 0, 0).tolist() == [0] * 8
+    assert owners(masks, 3, 4).tolist() == [0, 1, 2, 2, 0, 3, 0, 0]
+    assert owners(masks, 3, 8).tolist() == [1, 2, 3, 0]
+    assert owners(masks * 0, 0, 4).tolist() == [0] * 8
 
 
 @pytest.mark.parametrize(

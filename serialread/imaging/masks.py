@@ -14,9 +14,6 @@ from serialread.recipe import CropGeometry
 from serialread.recipe.training import Masks, ReliefClusters, Rendered, TwoMeans
 from serialread.records import Floats, Pixels
 
-COLUMN_PX = 4
-"""Crop px in one column of every network."""
-
 
 def text_mask(pixels: Pixels, kind: Masks, rendered: Pixels | None) -> Pixels | None:
     """Text of a grey crop [H, W]: the rendered ids where they are asked for, else 1 on text and 0 on ground.
@@ -103,19 +100,18 @@ def placed(masks: Pixels, geometry: CropGeometry) -> Pixels:
     return padded
 
 
-def owners(masks: Pixels, characters: int) -> NDArray[np.int64]:
-    """Character id of every column of four px [N]: who reaches into it, the nearest if several do."""
+def owners(masks: Pixels, characters: int, column_px: int) -> NDArray[np.int64]:
+    """Character id of every column of so many px [N]: who reaches into it, the nearest if several do."""
     width = masks.shape[1]
     if characters == 0:
-        return np.zeros(width // COLUMN_PX, np.int64)
+        return np.zeros(width // column_px, np.int64)
     present: NDArray[np.bool_] = np.zeros((characters + 1, width), np.bool_)
     present[np.minimum(masks, characters), np.arange(width)[None]] = True
     seen: NDArray[np.bool_] = present[1:]
     left, right = seen.argmax(1), width - 1 - seen[:, ::-1].argmax(1)  # [n]
-    start = np.arange(0, width, COLUMN_PX)
+    start = np.arange(0, width, column_px)
     visible = np.asarray(seen.any(1))
-    reaches = (
-        (right[:, None] >= start) & (left[:, None] <= start + COLUMN_PX - 1) & visible[:, None]
-    )  # [n, N]
-    far = np.where(reaches, np.abs(start + 1.5 - (left + right)[:, None] / 2), np.inf)
+    end = start + column_px - 1
+    reaches = (right[:, None] >= start) & (left[:, None] <= end) & visible[:, None]  # [n, N]
+    far = np.where(reaches, np.abs((start + end - left[:, None] - right[:, None]) / 2), np.inf)
     return np.where(reaches.any(0), far.argmin(0) + 1, 0)

@@ -16,7 +16,7 @@ from serialread.codes import Alphabet
 from serialread.decoding import decode
 from serialread.engine import ModelCard
 from serialread.imaging import content_width, to_array
-from serialread.imaging.masks import COLUMN_PX, owners, placed
+from serialread.imaging.masks import owners, placed
 from serialread.recipe import CropGeometry
 from serialread.records import Floats, Pixels, Sample
 from serialread.scoring import mpsc, strict
@@ -171,7 +171,8 @@ def looked(alpha: Floats, maps: Floats | None, sample: Sample, geometry: CropGeo
     if sample.glyphs is None or not sample.text:
         return None
     masks, count = placed(sample.glyphs, geometry), min(len(sample.text), len(alpha))
-    own = owners(masks, len(sample.text)) == np.arange(1, count + 1)[:, None]  # [n, N]
+    owned = owners(masks, len(sample.text), masks.shape[1] // alpha.shape[1])
+    own = owned == np.arange(1, count + 1)[:, None]  # [n, N]
     slots = alpha[:count]
     peaks = own[np.arange(count), slots.argmax(1)]
     return Attention(
@@ -185,8 +186,8 @@ def looked(alpha: Floats, maps: Floats | None, sample: Sample, geometry: CropGeo
 
 def _overlap(maps: Floats, masks: Pixels, count: int) -> float:
     """Intersection over union of drawn and true cells, summed over so many characters."""
-    rows = masks.shape[0] // maps.shape[1]
-    true = masks.reshape(maps.shape[1], rows, -1, COLUMN_PX).max((1, 3))  # [h, N]; thin strokes survive
+    rows, columns = maps.shape[1:]
+    true = masks.reshape(rows, masks.shape[0] // rows, columns, -1).max((1, 3))  # thin strokes survive
     ground = 1 - maps.sum(0, keepdims=True)
     drawn = np.concatenate([ground, maps]).argmax(0)
     slots = np.arange(1, count + 1)[:, None, None]

@@ -29,7 +29,7 @@ def build(network: kinds.AnyNetwork, geometry: CropGeometry, alphabet: Alphabet)
     dim = parts.sequence.width
 
     def columns() -> nn.Module:
-        return sequence(parts.sequence, trunk.shape.last, geometry)
+        return sequence(parts.sequence, trunk.shape.last, width // parts.column_px)
 
     match parts.decoder:
         case kinds.Parallel():
@@ -54,7 +54,7 @@ def build(network: kinds.AnyNetwork, geometry: CropGeometry, alphabet: Alphabet)
 def _backbone(knobs: kinds.Backbone, height: int, width: int) -> Backbone:
     match knobs:
         case kinds.CompactTrunk():
-            return Trunk(knobs.channels, knobs.blocks, knobs.relief, height)
+            return Trunk(knobs.channels, knobs.blocks, knobs.relief, knobs.cell, height)
         case kinds.Resnet():
             return Resnet(knobs, height)
         case kinds.Svtr():

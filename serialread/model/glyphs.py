@@ -51,17 +51,17 @@ class Pyramid(nn.Module):
 
 
 class Segmentation(nn.Module):
-    """O_0 and S_m: text or background at half resolution. Training only."""
+    """O_0 and S_m: text or background, a cell of the compact trunk each. Training only."""
 
     def __init__(self, shape: Shape, pyramid: int, width: int) -> None:
         super().__init__()
-        self.rise, self.pool = shape.to_p0, 2 // shape.p0_px
+        self.rise, self.pool = shape.to_p0, max(2 // shape.p0_px, 1)
         self.in_1 = nn.Conv2d(pyramid, width, 1)
         self.in_0 = nn.Conv2d(shape.channels[0], width, 1) if shape.channels[0] else None
         self.head = nn.Conv2d(width, 1, 3, 1, 1)
 
     def forward(self, taps: Taps, o1: Tensor) -> Tensor:
-        """Logits of S_m [B, H / 2, W / 2] of P_0 and O_1."""
+        """Logits of S_m [B, H / s, W / s] of P_0 and O_1, s being the recipe's ``mask_step``."""
         raised = F.interpolate(self.in_1(o1), scale_factor=_scale(self.rise), mode="nearest")
         seen = F.relu(raised if self.in_0 is None else self.in_0(taps.p0) + raised)
         if self.pool > 1:

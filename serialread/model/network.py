@@ -1,6 +1,6 @@
 """The recognizers: one interface, and the one that reads all characters at once; after Guan et al., 2023.
 
-Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns (W / 4), D channels of a
+Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns, D channels of a
 slot, C classes (the end and the alphabet), h x w feature cells. Slots are places in the text and know nothing
 of the alphabet: only the classifier's last layer does.
 """

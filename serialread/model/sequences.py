@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from serialread.model.trunk import Columns, waves
-from serialread.recipe import CropGeometry
 from serialread.recipe.networks import BiLstm, Cells, Mixing, Sequence
 
 
@@ -59,10 +58,9 @@ class PlacedCells(nn.Module):
         return out
 
 
-def sequence(knobs: Sequence, last: tuple[int, int], geometry: CropGeometry) -> nn.Module:
-    """The sequence of a recipe, for a last map of so many channels and rows."""
+def sequence(knobs: Sequence, last: tuple[int, int], longest: int) -> nn.Module:
+    """The sequence of a recipe, for a last map of so many channels and rows and at most so many columns."""
     channels, rows = last
-    longest = geometry.widths[-1] // 4
     match knobs:
         case Mixing():
             return Columns(channels, rows, knobs.width, knobs.blocks, knobs.heads, knobs.mlp_ratio, longest)

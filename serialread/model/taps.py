@@ -1,6 +1,6 @@
 """What every backbone gives, and what the parts that attach to it have to know of it.
 
-Shapes: B crops, C channels, h x w feature cells of the tap in question, N columns (W / 4).
+Shapes: B crops, C channels, h x w feature cells of the tap in question, N columns.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What the losses compare with: characters, and where each of them is in the crop.
 
-Shapes: B crops, H x W crop px, T slots, N columns (W / 4).
+Shapes: B crops, H x W crop px, T slots, N columns.
 """
 
 from typing import NamedTuple

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from serialread.model.taps import Backbone, Shape, Taps
 
 SMOOTHING_CELLS = 9
-"""Window of the local normalisation at half resolution: about half the text's height around each pixel."""
+"""Window of the local normalisation: about half the text's height around each pixel."""
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: int | tuple[int, int] = 1) -> nn.Sequential:
@@ -24,21 +24,26 @@ def convolution(inputs: int, outputs: int, size: int = 3, stride: int | tuple[in
     )
 
 
-def unshuffle(pixels: Tensor) -> Tensor:
-    """Turn every 2 x 2 px into four channels: [B, C, H, W] to [B, 4C, H/2, W/2]."""
-    return torch.cat([pixels[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)], 1)
+def unshuffle(pixels: Tensor, cell: int) -> Tensor:
+    """Turn every c x c px into channels: [B, C, H, W] to [B, c²C, H/c, W/c]."""
+    places = range(cell)
+    return torch.cat([pixels[:, :, row::cell, column::cell] for row in places for column in places], 1)
 
 
 class Relief(nn.Module):
     """What an even light would show: grey, locally normalised grey, gradient magnitude; nothing to learn."""
 
+    def __init__(self, cell: int) -> None:
+        super().__init__()
+        self.cell = cell
+
     def forward(self, grey: Tensor) -> Tensor:
-        """Channels [B, 12, H/2, W/2] of grey [B, 1, H, W]."""
-        cells = unshuffle(grey)
+        """Channels [B, 3c², H/c, W/c] of grey [B, 1, H, W], c being the cell's side."""
+        cells = unshuffle(grey, self.cell)
         mean = self._smooth(cells.mean(1, keepdim=True))
         square = self._smooth((cells * cells).mean(1, keepdim=True))
         even = (cells - mean) * torch.rsqrt((square - mean * mean).clamp_min(0) + 0.05)
-        return torch.cat([cells, even, unshuffle(self._gradient(grey))], 1)
+        return torch.cat([cells, even, unshuffle(self._gradient(grey), self.cell)], 1)
 
     @staticmethod
     def _smooth(cells: Tensor) -> Tensor:
@@ -71,18 +76,19 @@ class Residual(nn.Module):
 
 
 class Trunk(Backbone):
-    """Residual stages at 2 x 2, 4 x 4 and 8 x 4 px a cell: height shrinks on, columns stay 4 px wide."""
+    """Residual stages on cells of c x c px, then 2 x 2 and 4 x 2 of them: columns stay 2c px wide."""
 
     def __init__(
-        self, channels: tuple[int, int, int], blocks: tuple[int, int, int], relief: bool, height: int
+        self, channels: tuple[int, int, int], blocks: tuple[int, int, int], relief: bool, cell: int, rows: int
     ) -> None:
         super().__init__()
         self.shape = Shape(
-            channels=channels, glyphs=channels[1:], last=(channels[2], height // 8),
-            to_p1=(2, 1), to_p0=(2, 2), p0_px=2, p1_columns=1,
+            channels=channels, glyphs=channels[1:], last=(channels[2], rows // (4 * cell)),
+            to_p1=(2, 1), to_p0=(2, 2), p0_px=cell, p1_columns=1,
         )  # fmt: skip
-        self.relief = Relief() if relief else None
-        inputs = (12 if relief else 4, *channels[:2])
+        self.cell = cell
+        self.relief = Relief(cell) if relief else None
+        inputs = ((3 if relief else 1) * cell * cell, *channels[:2])
         strides: tuple[int | tuple[int, int], ...] = (1, 2, (2, 1))
         self.stages = nn.ModuleList(
             nn.Sequential(convolution(i, o, 3, s), *(Residual(o) for _ in range(n)))
@@ -90,8 +96,8 @@ class Trunk(Backbone):
         )
 
     def forward(self, grey: Tensor) -> Taps:
-        """P_0 [B, C, H/2, W/2], P_1 [B, C, H/4, W/4], P_2 [B, C, H/8, W/4] of grey [B, 1, H, W]."""
-        cells = self.relief(grey) if self.relief is not None else unshuffle(grey)
+        """P_0 [B, C, H/c, W/c], P_1 [B, C, H/2c, W/2c], P_2 [B, C, H/4c, W/2c] of grey [B, 1, H, W]."""
+        cells = self.relief(grey) if self.relief is not None else unshuffle(grey, self.cell)
         p0 = self.stages[0](cells)
         p1 = self.stages[1](p0)
         p2 = self.stages[2](p1)

@@ -14,13 +14,15 @@ from serialread.recipe.base import Section, later
 
 
 class CompactTrunk(Section):
-    """Residual stages on 2 x 2 px cells. Channels are multiples of 32, tiles of CPUs' matrix units."""
+    """Residual stages on cells of a few px. Channels are multiples of 32, tiles of CPUs' matrix units."""
 
     kind: Literal["compact"] = "compact"
+    cell: Literal[2, 3] = later(2)
+    """Crop px in a cell's side: 3 at 48 rows costs what 2 costs at 32, and sees what is lost there."""
     relief: bool = True
     """Feed locally normalised grey and gradient magnitude too: a relief has a bright and a dark flank."""
     channels: tuple[int, int, int] = (32, 64, 192)
-    """Channels of P_0 (half height), P_1 (quarter) and P_2 (eighth)."""
+    """Channels of P_0 (a row a cell), P_1 (half as many rows) and P_2 (a quarter)."""
     blocks: tuple[int, int, int] = (0, 2, 3)
     """Residual blocks of two 3x3 convolutions in each stage."""
 
@@ -285,13 +287,22 @@ class Composed(Section):
     @property
     def mask_step(self) -> int:
         """Crop px in one px of the segmentation S_m."""
-        return 1 if self.siga and isinstance(self.siga.parts, PaperParts) else 2
+        if self.siga and isinstance(self.siga.parts, PaperParts):
+            return 1
+        return self.column_px // 2
+
+    @property
+    def column_px(self) -> int:
+        """Crop px in one column of the attention."""
+        return 2 * self.backbone.cell if isinstance(self.backbone, CompactTrunk) else 4
 
 
 class Network(Section):
     """The shipped network in its first spelling: the compact trunk, all slots at once, all parts of SIGA."""
 
     kind: Literal["compact"] = later("compact")
+    cell: Literal[2, 3] = later(2)
+    """As in ``CompactTrunk``."""
     relief: bool = True
     """As in ``CompactTrunk``."""
     channels: tuple[int, int, int] = (32, 64, 192)
@@ -325,7 +336,9 @@ class Network(Section):
         """The composition that this is short for."""
         return Composed(
             kind="composed",
-            backbone=CompactTrunk(relief=self.relief, channels=self.channels, blocks=self.blocks),
+            backbone=CompactTrunk(
+                cell=self.cell, relief=self.relief, channels=self.channels, blocks=self.blocks
+            ),
             sequence=Mixing(
                 width=self.columns, blocks=self.mixing_blocks, heads=self.heads, mlp_ratio=self.mlp_ratio
             ),

@@ -319,6 +319,9 @@ class TrainingRecipe(Section):
     @model_validator(mode="after")
     def _parts_agree(self) -> "TrainingRecipe":
         parts, losses = self.network.composed(), self.losses
+        pair = 2 * parts.column_px
+        if self.geometry.height % pair or any(width % pair for width in self.geometry.widths):
+            raise ValueError(f"geometry: height and widths must be multiples of {pair}, for such cells")
         if parts.fixed_width and len(self.geometry.widths) > 1:
             raise ValueError("geometry.widths: this network needs crops of one width")
         if parts.rectifier and (losses.align or losses.counting or losses.dense_columns):

@@ -1,6 +1,6 @@
 """Which samples make up step k, and the arrays they become; a function of (seed, step) alone.
 
-Shapes: B crops, H x W px of a bucket, T slots, N columns (W / 4).
+Shapes: B crops, H x W px of a bucket, T slots, N columns.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.errors import SerialreadError, StoreError
 from serialread.imaging import to_array
-from serialread.imaging.masks import COLUMN_PX, owners, placed, text_mask
+from serialread.imaging.masks import owners, placed, text_mask
 from serialread.model import SLOTS, Targets
 from serialread.recipe import CropGeometry
 from serialread.recipe.training import TrainingRecipe
@@ -113,18 +113,19 @@ def collate(
     samples: Sequence[Sample], bucket: int, recipe: TrainingRecipe, alphabet: Alphabet, *, exact: bool = True
 ) -> Batch:
     """Arrays of a step, of samples of one bucket; without ``exact`` masks tell text from ground alone."""
-    geometry, step = recipe.geometry, recipe.network.composed().mask_step
+    geometry, network = recipe.geometry, recipe.network.composed()
+    step, column_px = network.mask_step, network.column_px
     shape = (len(samples), geometry.height // step, bucket // step)
     crops = np.zeros((len(samples), 1, geometry.height, bucket), np.float32)
     classes = np.zeros((len(samples), SLOTS), np.int64)
-    pixels, columns = np.zeros(shape, np.uint8), np.zeros((len(samples), bucket // COLUMN_PX), np.int64)
+    pixels, columns = np.zeros(shape, np.uint8), np.zeros((len(samples), bucket // column_px), np.int64)
     for i, sample in enumerate(samples):
         crops[i] = to_array(sample.pixels, geometry)
         classes[i, : len(sample.text)] = alphabet.encode(sample.text)
         if sample.glyphs is not None:
             masks = placed(sample.glyphs, geometry)
             pixels[i] = masks.reshape(shape[1], step, shape[2], step).max((1, 3))
-            columns[i] = owners(masks, len(sample.text) if exact else 0)
+            columns[i] = owners(masks, len(sample.text) if exact else 0, column_px)
     shown = torch.tensor([sample.glyphs is not None for sample in samples])
     return Batch(
         torch.from_numpy(crops),

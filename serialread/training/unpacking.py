@@ -71,7 +71,7 @@ def _weights(path: Path, plain: Recognizer, recipe: TrainingRecipe) -> dict[str,
         for weight in twin.state_dict().values():
             if weight.is_floating_point():
                 weight.normal_()
-    proto = checkpoint.traced(twin, recipe.geometry, recipe.network.composed().fixed_width)
+    proto = checkpoint.traced(twin, recipe.geometry, recipe.network.composed())
     marks = {_mark(weight.numpy()): name for name, weight in twin.state_dict().items()}
     sources = twin.state_dict()
     given = _initializers(onnx.load(str(path)).graph)

@@ -220,6 +220,10 @@ class Camera(Section):
     """Height of a capital in such a crop."""
     blur: Span = (0.0, 0.9)
     """Spread of the defocus at the network's scale, px."""
+    askew_share: Share = 0.12
+    """Share taken askew or from near by, so that one end is out of focus."""
+    askew_blur: Span = (0.7, 2.4)
+    """Spread of the defocus at that end, px at the network's scale."""
     motion_share: Share = 0.06
     """Share with motion blur."""
     noise: Span = (0.0, 0.05)
@@ -246,6 +250,10 @@ class DataRecipe(Section):
     overprint_share: Share = 0.12
     """Share of marks with depth whose first or last part is printed instead, as values are struck into a
     printed nameplate."""
+    fading_share: Share = 0.18
+    """Share of marks that grow weaker towards one end: the tool lay askew, or wear took that side."""
+    fading: Span = (0.2, 0.75)
+    """Part of its depth, or of its ink, that such a mark has lost at that end."""
     visibility: float = Field(default=1.0, ge=0)
     """Least visibility of the weakest character: the spread of grey that its mark adds over that of surface
     and noise, at the camera's resolution. A sample below it is lit anew, a few times at most."""

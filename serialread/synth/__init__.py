@@ -16,7 +16,7 @@ from serialread.recipe.processes import Process
 from serialread.records import Origin, Pixels, Sample
 from serialread.synth import faces, processes, surroundings
 from serialread.synth.camera import photograph
-from serialread.synth.chance import one_of, weighted
+from serialread.synth.chance import one_of, weighted, within
 from serialread.synth.drawing import Mark, draw
 from serialread.synth.exposure import Parameters, Shaded
 from serialread.synth.layout import Line, set_line
@@ -52,6 +52,8 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
         rng=rng,
     )
     mark = draw(line, processes.tool(process, rng), rng)
+    if rng.random() < recipe.fading_share:
+        mark = mark.fading(within(recipe.fading, rng), rng)
     pixels, parameters = _best_picture(mark, line, process, recipe, rng)
     if mark.partial:
         parameters["partial"] = " ".join(str(number) for number in mark.partial)

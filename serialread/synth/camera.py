@@ -6,7 +6,7 @@ import numpy as np
 from serialread.recipe.data import Camera
 from serialread.records import Floats, Pixels
 from serialread.synth.chance import below, grain, within
-from serialread.synth.fields import blurred, halved, shrunk
+from serialread.synth.fields import blurred, halved, shrunk, towards_one_end
 
 
 def photograph(
@@ -29,6 +29,9 @@ def photograph(
     blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
     if blur > 0.3:
         scene = blurred(scene, blur)
+    if rng.random() < camera.askew_share:
+        far = blurred(scene, within(camera.askew_blur, rng) * scene.shape[0] / rows)
+        scene = scene + (far - scene) * towards_one_end(scene.shape[1], rng)
     if rng.random() < camera.motion_share:
         scene = _moved(scene, rng)
     seen = rows if rng.random() < 0.5 else scene.shape[0]

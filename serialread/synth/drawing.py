@@ -13,7 +13,7 @@ from serialread.records import Floats, Pixels
 from serialread.synth import shapes
 from serialread.synth.chance import within
 from serialread.synth.faces import Dots, Outline, Segments, Strokes
-from serialread.synth.fields import ramp
+from serialread.synth.fields import ramp, towards_one_end
 from serialread.synth.layout import Line, Run
 from serialread.synth.segments import ALL_ON
 from serialread.synth.shapes import Face, Points
@@ -95,6 +95,12 @@ class Mark:
         left[:, column:] = 0
         right[:, :column] = 0
         return replace(self, coverage=left), replace(self, coverage=right)
+
+    def fading(self, loss: float, rng: np.random.Generator) -> "Mark":
+        """The mark with so much of it (0..1) lost at one end, less and less up to somewhere along it."""
+        size = self.coverage.shape
+        kept = 1 - np.float32(loss) * towards_one_end(size[1], rng)
+        return replace(self, coverage=self.coverage * kept)
 
 
 class _Glyph(NamedTuple):

@@ -34,6 +34,13 @@ def enlarged(field: Floats, size: tuple[int, ...]) -> Floats:
     return np.asarray(cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
+def towards_one_end(count: int, rng: np.random.Generator) -> Floats:
+    """From 0 somewhere along a line to 1 at one of its ends, float32 [count]."""
+    beginning = rng.uniform(0.0, 0.6)
+    rise = np.clip((np.linspace(0, 1, count, dtype=np.float32) - beginning) / (1 - beginning), 0, 1)
+    return (rise if rng.random() < 0.5 else rise[::-1]).astype(np.float32)
+
+
 @lru_cache(maxsize=2048)
 def ramp(count: int) -> Floats:
     """From -0.5 to 0.5 in even steps, float32 [count], not to be written to."""

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from serialread.codes import without_blanks
 from serialread.errors import RecipeError
 from serialread.recipe import DataRecipe, load
+from serialread.recipe.data import Camera
 from serialread.synth import make_sample, typeface_names
+from serialread.synth.camera import photograph
+from serialread.synth.drawing import Mark
 from serialread.synth.exposure import Shaded
 from serialread.synth.segments import Segments, segment_faces
 from serialread.synth.visibility import visibility
@@ -46,12 +49,13 @@ def test_pixels_masks_and_boxes_agree(seed: int, index: int) -> None:
     assert sample.text == without_blanks(sample.text) != ""
     assert len(sample.origin.boxes) == len(sample.text) <= MARKS.longest
     assert int(sample.glyphs.max()) <= len(sample.text)
+    room = MARKS.height // 8
     for number, (x0, y0, x1, y1) in enumerate(sample.origin.boxes, start=1):
         rows, columns = np.nonzero(sample.glyphs == number)
         if len(rows):
             # a box follows the centre of a stroke, whose width reaches over it
-            assert x0 - 4 <= columns.min() <= columns.max() <= x1 + 4
-            assert y0 - 4 <= rows.min() <= rows.max() <= y1 + 4
+            assert x0 - room <= columns.min() <= columns.max() <= x1 + room
+            assert y0 - room <= rows.min() <= rows.max() <= y1 + room
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -168,6 +172,29 @@ def test_every_sample_says_how_visible_it_is_and_few_are_below_the_floor() -> No
         tries.append(int(origin.parameters["lightings"]))
     assert 1 < max(tries) <= 4  # some were lit anew
     assert np.mean(np.array(seen) < MARKS.visibility) < 0.03
+
+
+@given(seed=st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_a_fading_mark_loses_more_and_more_towards_one_end_and_keeps_its_masks(seed: int) -> None:
+    mark = Mark(np.ones((8, 100), np.float32), np.ones((8, 100), np.uint8), 2.0)
+    faded = mark.fading(0.6, np.random.default_rng(seed))
+
+    steps = np.diff(faded.coverage[0])
+    assert (steps <= 0).all() or (steps >= 0).all()
+    assert sorted(faded.coverage[0, [0, -1]].tolist()) == pytest.approx([0.4, 1.0])
+    np.testing.assert_array_equal(faded.owners, mark.owners)
+
+
+def test_a_camera_that_looks_askew_has_one_end_of_the_line_out_of_focus() -> None:
+    stripes = np.tile(np.repeat([0.2, 0.8], 6), 40).astype(np.float32)[None].repeat(96, 0)
+    plain = Camera(blur=(0, 0), noise=(0, 0), low_share=0, motion_share=0, jpeg_share=0, sharpen_share=0)
+    askew = plain.model_copy(update={"askew_share": 1.0, "askew_blur": (2.0, 2.0)})
+    pixels, drawn = photograph(stripes, 0.3, 66, askew, 48, np.random.default_rng(0))
+
+    ends = sorted(float(end.std()) for end in (pixels[:, :30], pixels[:, -30:]))
+    assert ends[0] < 0.5 * ends[1]
+    assert drawn["askew_blur_px"] == 2.0
 
 
 def test_visibility_falls_when_the_mark_gets_weaker() -> None:

@@ -52,9 +52,12 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
         rng=rng,
     )
     mark = draw(line, processes.tool(process, rng), rng)
-    if rng.random() < recipe.fading_share:
-        mark = mark.fading(within(recipe.fading, rng), rng)
+    lost = within(recipe.fading, rng) if rng.random() < recipe.fading_share else 0.0
+    if lost:
+        mark = mark.fading(lost, rng)
     pixels, parameters = _best_picture(mark, line, process, recipe, rng)
+    if lost:
+        parameters["fading"] = round(lost, 2)
     if mark.partial:
         parameters["partial"] = " ".join(str(number) for number in mark.partial)
     parameters = {**line.parameters, **parameters}

@@ -29,8 +29,9 @@ def photograph(
     blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
     if blur > 0.3:
         scene = blurred(scene, blur)
-    if rng.random() < camera.askew_share:
-        far = blurred(scene, within(camera.askew_blur, rng) * scene.shape[0] / rows)
+    askew = within(camera.askew_blur, rng) if rng.random() < camera.askew_share else 0.0
+    if askew:
+        far = blurred(scene, askew * scene.shape[0] / rows)
         scene = scene + (far - scene) * towards_one_end(scene.shape[1], rng)
     if rng.random() < camera.motion_share:
         scene = _moved(scene, rng)
@@ -55,7 +56,8 @@ def photograph(
         smooth = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
         way = cv2.INTER_AREA if stored.shape[0] > rows else smooth
         stored = np.asarray(cv2.resize(stored, (columns, rows), interpolation=way), np.uint8)
-    return stored, {"seen_rows": seen, "blur_px": round(blur, 2), "noise": round(noise, 4), "jpeg": quality}
+    drawn = {"seen_rows": seen, "blur_px": round(blur, 2), "noise": round(noise, 4), "jpeg": quality}
+    return stored, {**drawn, "askew_blur_px": round(askew, 2)} if askew else drawn
 
 
 def _moved(scene: Floats, rng: np.random.Generator) -> Floats:

@@ -38,7 +38,7 @@ def towards_one_end(count: int, rng: np.random.Generator) -> Floats:
     """From 0 somewhere along a line to 1 at one of its ends, float32 [count]."""
     beginning = rng.uniform(0.0, 0.6)
     rise = np.clip((np.linspace(0, 1, count, dtype=np.float32) - beginning) / (1 - beginning), 0, 1)
-    return (rise if rng.random() < 0.5 else rise[::-1]).astype(np.float32)
+    return np.asarray(rise if rng.random() < 0.5 else rise[::-1], np.float32)
 
 
 @lru_cache(maxsize=2048)

@@ -196,7 +196,7 @@ def test_a_model_file_becomes_a_network_that_reads_and_learns_as_the_one_it_was_
 
 
 def test_a_model_file_of_another_network_is_refused(model_file: Path) -> None:
-    other = load(RECIPES / "siga-compact.toml", TrainingRecipe)
+    other = load(RECIPES / "siga-compact-32.toml", TrainingRecipe)
     model = build(other.network, other.geometry, Alphabet())
     with pytest.raises(CheckpointError) as refused:
         unpack(model_file, model, other, [torch.zeros(2, 1, 32, 96)])

@@ -20,7 +20,7 @@ from serialread.synth import make_sample
 Ladder = tuple[DataRecipe, ...]
 
 SEEDS = (1, 2, 3)
-EACH = 10
+EACH = 20
 """Marks a rung and seed."""
 
 CALM_LAYOUT = {
@@ -53,7 +53,7 @@ CALM_SURFACES = {
     "legibility_print": (20, 20),
 } | dict.fromkeys(("scratch_share", "stain_share", "glare_share", "bow_share"), 0)
 CALM_CAMERA = {"blur": (0, 0.3), "noise": (0, 0)} | dict.fromkeys(
-    ("low_share", "motion_share", "jpeg_share", "sharpen_share"), 0
+    ("low_share", "askew_share", "motion_share", "jpeg_share", "sharpen_share"), 0
 )
 RELIEF = {"strength": (0.2, 0.2), "floor_tone": (0, 0), "filled_share": 0, "shadow_share": 0, "rim": (0, 0.2)}
 INK = {"kind": "ink", "contrast": (0.6, 0.6), "worn": (0, 0), "effects_share": 0}
@@ -76,6 +76,7 @@ def recipe(process: dict[str, Any], **sections: dict[str, Any]) -> DataRecipe:
             "height": 48,
             "widest": 576,
             "overprint_share": 0,
+            "fading_share": 0,
             "visibility": 0,
             "texts": texts | {"templates": 1, "patterns": ("######", "@@####", "@#@##@#")},
             "processes": [process],
@@ -116,7 +117,7 @@ LADDERS: dict[str, tuple[tuple[str, ...], Ladder]] = {
     "rough ground": (("cleanness",), tuple(recipe(PEEN, surfaces=rough(n)) for n in (14, 7, 4, 2))),
     "missing dots, struck": (
         ("completeness",),
-        tuple(recipe(PEEN | {"missing": (m, m)}) for m in (0.001, 0.15, 0.3, 0.5)),
+        tuple(recipe(PEEN | {"missing": (m, m)}) for m in (0.001, 0.2, 0.35, 0.5)),
     ),
     "missing drops, jetted": (
         ("completeness",),
@@ -162,7 +163,7 @@ def test_the_parts_that_a_defect_spoils_fall_from_rung_to_rung(defect: str) -> N
 @pytest.mark.parametrize("defect", LADDERS)
 def test_the_grade_falls_with_them(defect: str) -> None:
     points = [np.mean([4 - GRADES.index(m.grade) for marks in rung for m in marks]) for rung in rungs(defect)]
-    assert (np.diff(points) < 0.12).all(), points  # thirty marks a rung
+    assert (np.diff(points) < 0.2).all(), points  # sixty marks a rung: a standard error of 0.18
     assert points[-1] < points[0] - 0.2, points
 
 

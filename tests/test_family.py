@@ -339,6 +339,10 @@ def test_weights_of_others_load_where_name_and_shape_agree(tmp_path: Path) -> No
     ("table", "message"),
     [
         ({"geometry": {"widths": [96, 160]}, "network": "siga-r"}, "this network needs crops of one width"),
+        (
+            {"geometry": {"widths": [96]}, "network": "fine"},
+            "height and widths must be multiples of 12, for such",
+        ),
         ({"network": "sec-rnn", "losses": {"existence": 0.5}, "state": 8}, "to share the classifier"),
         ({"network": "rectified"}, "a rectifier moves the columns"),
         ({"network": "ctc-siga"}, "siga attaches to parallel and recurrent decoders, not to ctc"),
@@ -346,9 +350,11 @@ def test_weights_of_others_load_where_name_and_shape_agree(tmp_path: Path) -> No
 )
 def test_parts_that_do_not_fit_are_refused(table: dict[str, object], message: str) -> None:
     name = str(table.pop("network"))
-    base = composition("siga" if name in {"rectified", "ctc-siga"} else name).model_dump(mode="json")
+    base = composition("siga" if name in {"rectified", "ctc-siga", "fine"} else name).model_dump(mode="json")
     if name == "rectified":
         base["network"]["rectifier"] = {}
+    if name == "fine":
+        base["network"]["backbone"]["cell"] = 3
     if name == "ctc-siga":
         base["network"]["decoder"] = {"kind": "ctc"}
     if state := table.pop("state", None):

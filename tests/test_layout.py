@@ -115,7 +115,7 @@ def test_a_camera_inside_the_line_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load(path, DataRecipe)
     assert str(caught.value) == (
-        f"{path}: 1 problem(s): layout.view_distance: Value error, a camera nearer than 2 has parts of the "
+        f"{path}: 1 problem(s): layout.view_distance: a camera nearer than 2 has parts of the "
         "line behind it, got [1, 3]. Correct the recipe."
     )
 

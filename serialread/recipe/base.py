@@ -107,5 +107,7 @@ def _problems(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             parts.append(f"{place}: no such key")
         else:
-            parts.append(f"{place}: {problem['msg']}, got {problem['input']!r:.60}")
+            given = problem["input"]  # a whole table says nothing
+            got = "" if isinstance(given, dict) else f", got {given!r:.60}"
+            parts.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}{got}")
     return f"{len(parts)} problem(s): " + "; ".join(parts) + ". Correct the recipe."

@@ -52,7 +52,8 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
         rng=rng,
     )
     mark = draw(line, processes.tool(process, rng), rng)
-    lost = within(recipe.fading, rng) if rng.random() < recipe.fading_share else 0.0
+    fades = recipe.fading_share > 0 and rng.random() < recipe.fading_share  # without it, marks as before it
+    lost = within(recipe.fading, rng) if fades else 0.0
     if lost:
         mark = mark.fading(lost, rng)
     pixels, parameters = _best_picture(mark, line, process, recipe, rng)

@@ -29,7 +29,8 @@ def photograph(
     blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
     if blur > 0.3:
         scene = blurred(scene, blur)
-    askew = within(camera.askew_blur, rng) if rng.random() < camera.askew_share else 0.0
+    is_askew = camera.askew_share > 0 and rng.random() < camera.askew_share
+    askew = within(camera.askew_blur, rng) if is_askew else 0.0
     if askew:
         far = blurred(scene, askew * scene.shape[0] / rows)
         scene = scene + (far - scene) * towards_one_end(scene.shape[1], rng)

@@ -69,13 +69,24 @@ def test_a_long_dash_keeps_its_thickness_and_moves_what_follows(seed: int) -> No
     assert (np.diff(long.boxes[:, 0]) > 0).all()
 
 
-def test_a_dot_matrix_has_the_dash_that_it_has() -> None:
-    layouts = [ALONE.model_copy(update={"long_dash_share": share}) for share in (0.0, 1.0)]
-    short, long = (
-        set_line("1-1", DOTS, STROKES, layout, Setting(), 64, 2000, np.random.default_rng(3))
+@given(seed=seeds)
+@settings(max_examples=30, deadline=None)
+def test_a_slim_slash_keeps_its_height_and_is_never_wider_than_its_typeface_s(seed: int) -> None:
+    even = {"stretch": (1, 1), "turn_deg": (0, 0), "jitter": (0, 0)}
+    wide, slim = (set_out(seed, "A/H", slim_slash_share=share, **even) for share in (0.0, 1.0))
+    (width, height), (narrow, high) = (lengths_of_sides(line)[1, :2] / line.cap_px for line in (wide, slim))
+    assert min(width, 0.27) <= narrow <= min(width, 0.56) + 0.01
+    assert high == pytest.approx(height, rel=0.01)
+
+
+@pytest.mark.parametrize("text, knob", [("1-1", "long_dash_share"), ("1/1", "slim_slash_share")])
+def test_a_dot_matrix_has_the_dash_and_the_slash_that_it_has(text: str, knob: str) -> None:
+    layouts = [ALONE.model_copy(update={knob: share}) for share in (0.0, 1.0)]
+    own, asked = (
+        set_line(text, DOTS, STROKES, layout, Setting(), 64, 2000, np.random.default_rng(3))
         for layout in layouts
     )
-    np.testing.assert_allclose(short.boxes, long.boxes)
+    np.testing.assert_allclose(own.boxes, asked.boxes)
 
 
 @given(seed=seeds)

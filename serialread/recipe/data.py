@@ -85,6 +85,9 @@ class Layout(Section):
     long_dash_share: Share = 0.25
     """Share of codes with dashes in which these are 1.3 to 3 times as long as the typeface's hyphen, as dies
     have them: a reader that has seen none takes one for part of a digit."""
+    slim_slash_share: Share = 0.35
+    """Share of codes with slashes in which these are 0.28 to 0.55 ch wide, where the typeface's are wider: a
+    steep one between digits is taken for a 1 or a 7 by a reader that has seen none."""
     stretch: Span = (0.58, 1.30)
     """Width of characters against their natural width."""
     jitter: Span = (0.0, 0.06)

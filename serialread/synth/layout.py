@@ -138,7 +138,7 @@ def _along_a_line(
     text: str, face: Face, layout: Layout, setting: Setting, rng: np.random.Generator
 ) -> Matrices:
     """One matrix a character on the baseline y = 0."""
-    wide = _dashes(text, face, layout, rng)
+    wide = _separators(text, face, layout, rng)
     pens = _pens(text, face, wide, layout, rng)
     n = len(pens)
     stretch = within(layout.stretch, rng)
@@ -163,16 +163,22 @@ def _along_a_line(
     return m
 
 
-def _dashes(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
-    """How many times as wide as it is every character stands: all 1, but for the dashes of some codes.
+def _separators(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How many times as wide as it is every character stands: all 1, but for separators of some codes.
 
-    A dot matrix and a display have the dash that they have.
+    Dashes are long, slashes slim; a dot matrix and a display have those that they have.
     """
-    is_dash = np.array([char == "-" for char in without_blanks(text)])
-    fixed = isinstance(face, Dots | Segments)
-    if fixed or not is_dash.any() or rng.random() >= layout.long_dash_share:
-        return np.ones(len(is_dash))
-    return np.where(is_dash, within((1.3, 3.0), rng), 1.0)
+    code = without_blanks(text)
+    wide = np.ones(len(code))
+    if isinstance(face, Dots | Segments):
+        return wide
+    chars = np.array(list(code))
+    if "-" in code and rng.random() < layout.long_dash_share:
+        wide[chars == "-"] = within((1.3, 3.0), rng)
+    if "/" in code and rng.random() < layout.slim_slash_share:
+        x0, _, x1, _ = shapes.extent(face, "/")
+        wide[chars == "/"] = min(within((0.28, 0.55), rng) / (x1 - x0), 1.0)
+    return wide
 
 
 def _pens(

@@ -8,7 +8,7 @@ import numpy as np
 from serialread.recipe.data import Texts
 from serialread.synth.chance import below, one_of, weighted, within
 
-_SEPARATORS = "--./"
+_SEPARATORS = "--.//"
 _SYMBOLS = "-./()+:,#&*<>=_\"'%"
 _RARE = string.punctuation
 _ALIKE = ("0ODQ", "1Il7", "2Z", "5S", "8B3", "6Gb", "UV", "4A", "nh", "ceo", "rn", "CG", "EF", "MN", "9gq")

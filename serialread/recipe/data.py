@@ -257,6 +257,9 @@ class DataRecipe(Section):
     """Share of marks that grow weaker towards one end: the tool lay askew, or wear took that side."""
     fading: Span = (0.2, 0.75)
     """Part of its depth, or of its ink, that such a mark has lost at that end."""
+    bare_share: Share = 0.0
+    """Share of surfaces without a code, with the ends and holes of parts: their label is empty. A reader that
+    has seen none takes every texture for some text."""
     visibility: float = Field(default=1.0, ge=0)
     """Least visibility of the weakest character: the spread of grey that its mark adds over that of surface
     and noise, at the camera's resolution. A sample below it is lit anew, a few times at most."""

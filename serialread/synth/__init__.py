@@ -27,6 +27,7 @@ from serialread.synth.visibility import visibility
 __all__ = ["make_sample", "typeface_names"]
 
 _OVERSAMPLING = 2  # rendered at twice the crop's height, then photographed
+_PLAIN = 0.5  # coverage of what stands beside a code from which it is the mark that is lit
 _LIGHTINGS = 4  # most that a mark is lit anew until it can be seen
 
 
@@ -51,6 +52,8 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
         widest=recipe.widest * _OVERSAMPLING,
         rng=rng,
     )
+    if recipe.bare_share > 0 and rng.random() < recipe.bare_share:  # without it, marks as before it
+        return _bare(line, process, recipe, rng)
     mark = draw(line, processes.tool(process, rng), rng)
     fades = recipe.fading_share > 0 and rng.random() < recipe.fading_share  # without it, marks as before it
     lost = within(recipe.fading, rng) if fades else 0.0
@@ -139,19 +142,41 @@ def _best_picture(
     return pixels, {**parameters, "visibility": round(seen, 2), "lightings": len(pictures)}
 
 
+def _bare(line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
+    """The surface in the light that the code would have, with all that stands beside it, but without it."""
+    tool = processes.tool(process, rng)
+    mark = draw(replace(line, runs=line.runs[1:]), tool, rng)
+    if mark.coverage.max() >= _PLAIN:
+        shaded = _marked(mark, line, process, recipe, rng)
+    else:
+        mark = draw(line, tool, rng)
+        shaded = _marked(mark, line, process, recipe, rng).bare
+    shaded, pixels, taken = _photographed(shaded, mark, line, recipe, rng)
+    parameters = {"bare": True, **line.parameters, **shaded.parameters, **taken}
+    return Sample(pixels, "", np.zeros_like(pixels), Origin(process.kind, "", (), parameters))
+
+
 def _picture(
     mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator
 ) -> tuple[float, Pixels, Parameters]:
     """One picture of the mark: its visibility, its pixels, and what was drawn."""
     shaded = _marked(mark, line, process, recipe, rng)
+    shaded, pixels, taken = _photographed(shaded, mark, line, recipe, rng)
+    rows = min(int(taken["seen_rows"]), recipe.height)
+    seen = visibility(shaded, line.boxes, rows, taken["noise"])
+    return seen, pixels, {"contrast": round(shaded.strength, 4), **shaded.parameters, **taken}
+
+
+def _photographed(
+    shaded: Shaded, mark: Mark, line: Line, recipe: DataRecipe, rng: np.random.Generator
+) -> tuple[Shaded, Pixels, dict[str, float]]:
+    """What is lit, with what else the crop shows; its picture; and what was drawn for that."""
     if rng.random() < recipe.layout.edge_share:
         shaded = surroundings.ended(shaded, mark, rng)
     if rng.random() < recipe.layout.hole_share:
         shaded = surroundings.drilled(shaded, mark, rng)
     pixels, taken = photograph(shaded.pixels, shaded.strength, line.cap_px, recipe.camera, recipe.height, rng)
-    rows = min(int(taken["seen_rows"]), recipe.height)
-    seen = visibility(shaded, line.boxes, rows, taken["noise"])
-    return seen, pixels, {"contrast": round(shaded.strength, 4), **shaded.parameters, **taken}
+    return shaded, pixels, taken
 
 
 def _marked(mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Shaded:

@@ -3,7 +3,7 @@
 Grey values are float32, 0 black .. 1 white.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -32,6 +32,11 @@ class Shaded:
     signal: Floats
     strength: float
     parameters: Parameters
+
+    @property
+    def bare(self) -> "Shaded":
+        """The surface as it is without the mark, in the same light."""
+        return replace(self, pixels=self.pixels - self.signal, signal=np.zeros_like(self.signal))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,17 @@ def test_a_sound_store_has_no_problems_and_its_parts_are_counted(tmp_path: Path)
     assert all(0.8 < contrast <= 1 for contrast in found.contrasts)
 
 
+def bare(index: int, text: str = "") -> Sample:
+    pixels = sample(index).pixels
+    return Sample(pixels, text, np.zeros_like(pixels), Origin("ink", "", (), {"bare": True}))
+
+
+def test_a_bare_surface_may_have_an_empty_label_and_no_other(tmp_path: Path) -> None:
+    found = census(tmp_path, [sample(0), bare(1), bare(2, text="A1")])
+    assert found.lengths == {0: 1, 2: 2}
+    assert [(p.index, p.what) for p in found.problems] == [(2, "its surface is bare, its label is not empty")]
+
+
 def spoilt(what: str) -> Sample:
     good = sample(3)
     assert good.origin is not None

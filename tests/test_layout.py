@@ -79,7 +79,7 @@ def test_a_slim_slash_keeps_its_height_and_is_never_wider_than_its_typeface_s(se
     assert high == pytest.approx(height, rel=0.01)
 
 
-@pytest.mark.parametrize("text, knob", [("1-1", "long_dash_share"), ("1/1", "slim_slash_share")])
+@pytest.mark.parametrize(("text", "knob"), [("1-1", "long_dash_share"), ("1/1", "slim_slash_share")])
 def test_a_dot_matrix_has_the_dash_and_the_slash_that_it_has(text: str, knob: str) -> None:
     layouts = [ALONE.model_copy(update={knob: share}) for share in (0.0, 1.0)]
     own, asked = (

@@ -174,6 +174,30 @@ def test_every_sample_says_how_visible_it_is_and_few_are_below_the_floor() -> No
     assert np.mean(np.array(seen) < MARKS.visibility) < 0.03
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bare_surface_has_no_text_no_mask_and_still_a_surface(kind: str) -> None:
+    recipe = only(kind).model_copy(update={"bare_share": 1.0})
+    for index in range(12):
+        sample = make_sample(recipe, 3, index)
+        assert sample.glyphs is not None
+        assert sample.origin is not None
+        assert (sample.text, sample.glyphs.any(), sample.origin.boxes) == ("", False, ())
+        assert sample.origin.parameters["bare"] is True
+        assert sample.pixels.shape == sample.glyphs.shape
+        assert int(np.ptp(sample.pixels)) > 0
+
+
+def test_the_light_on_a_bare_surface_is_that_on_the_marked_one() -> None:
+    ground = np.random.default_rng(0).normal(0.5, 0.1, (8, 20)).astype(np.float32)
+    signal = np.zeros_like(ground)
+    signal[2:6, 5:9] = 0.3
+    bare = Shaded(ground + signal, signal, 0.3, {"surface": "cast"}).bare
+
+    np.testing.assert_allclose(bare.pixels, ground, atol=1e-6)
+    assert not bare.signal.any()
+    assert (bare.strength, bare.parameters) == (0.3, {"surface": "cast"})
+
+
 @given(seed=st.integers(0, 2**31))
 @settings(max_examples=20, deadline=None)
 def test_a_fading_mark_loses_more_and_more_towards_one_end_and_keeps_its_masks(seed: int) -> None:

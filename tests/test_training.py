@@ -215,6 +215,16 @@ def test_a_run_learns_and_writes_its_best_its_last_and_a_log(tmp_path: Path) -> 
     assert steps[-1].seconds_left == 0
 
 
+def test_a_run_learns_that_on_bare_surfaces_nothing_is_to_be_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    bare = [rng.integers(90, 160, (32, 100 + 4 * i), dtype=np.uint8) for i in range(8)]
+    surfaces = [Sample(pixels, "", np.zeros_like(pixels)) for pixels in bare]
+    steps = list(train(tiny(30), [surfaces], tmp_path, valid=[surfaces]))
+
+    assert steps[-1].loss < 0.5 * steps[0].loss
+    assert steps[-1].best == 1.0
+
+
 def test_a_run_is_neither_overwritten_nor_resumed_by_another_recipe(tmp_path: Path) -> None:
     run(tiny(2), tmp_path)
 

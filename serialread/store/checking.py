@@ -92,10 +92,10 @@ class Census:
         self.problems += [Problem(index, what) for what in self._wrong(index, sample)]
 
     def _wrong(self, index: int, sample: Sample) -> Iterator[str]:
-        bare = sample.origin is not None and bool(sample.origin.parameters.get("bare"))
-        if bare and sample.text:
-            yield "its surface is bare, its label is not empty"
-        if not bare or sample.text:
+        if sample.origin is not None and sample.origin.parameters.get("bare"):
+            if sample.text:
+                yield "its surface is bare, its label is not empty"
+        else:
             yield from _wrong_label(sample.text)
         if int(np.ptp(sample.pixels)) / 255 < FAINTEST:
             yield "its picture is blank"

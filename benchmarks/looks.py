@@ -81,8 +81,8 @@ def seen(engine: Engine, pictures: Sequence[Pixels]) -> list[Outputs]:
         width = arrays[order[0]].shape[2]
         group = [i for i in order[:BATCH] if arrays[i].shape[2] == width]
         order = order[len(group) :]
-        for i, *outputs in zip(group, *engine.run(np.stack([arrays[i] for i in group])), strict=True):
-            found[i] = tuple(outputs)
+        each = Outputs.of_each(engine, np.stack([arrays[i] for i in group]))
+        found |= zip(group, each, strict=True)
     return [found[i] for i in range(len(arrays))]
 
 

@@ -19,7 +19,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from serialread import quantizing
 from serialread.codes import MAX_LENGTH, Alphabet
-from serialread.engine import OUTPUTS
 from serialread.errors import CheckpointError
 from serialread.model import Recognizer, build
 from serialread.recipe import CropGeometry, recipe_id
@@ -165,7 +164,8 @@ def export(run: Path, out: Path) -> Path:
 
     Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W of whole pairs of
     columns; outputs ``scores`` float32 [B, 26, C], log-probabilities, ``attention`` float32 [B, 26, N] and
-    ``glyphs`` float32 [B, 26, h, N], 0..1, of networks with glyph attention, computed only when asked.
+    ``glyphs`` float32 [B, 26, h, N], 0..1, of networks with glyph attention, ``upright`` float32 [B],
+    log-odds, of those that tell which way up a line lies; each computed only when asked.
     Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
 
     Args:
@@ -208,7 +208,7 @@ def traced(model: Recognizer, geometry: CropGeometry, network: Composed) -> Any:
         pair = 2 * network.column_px
         open_sizes[3] = pair * torch.export.Dim("columns", min=2, max=geometry.widths[-1] // pair)
     with torch.inference_mode():
-        outputs = len(model(crops))
+        names = list(model.outputs(crops))
     for chatty in ("torch.onnx", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -219,7 +219,7 @@ def traced(model: Recognizer, geometry: CropGeometry, network: Composed) -> Any:
             dynamo=True,
             verbose=False,
             input_names=["crops"],
-            output_names=list(OUTPUTS[:outputs]),
+            output_names=names,
             dynamic_shapes={"crops": open_sizes},
         )
     assert program is not None

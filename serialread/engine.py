@@ -23,9 +23,10 @@ EngineKind = Literal["openvino", "onnxruntime"]
 Precision = Literal["fast", "half", "exact"]
 """``half`` lets the processor multiply in 16 bits where it can; ``fast`` lets wide convolutions multiply in 8
 where ranges lie beside the file (see ``quantizing``); ``exact`` keeps 32. OnnxRuntime is always exact."""
-Output = Literal["scores", "attention", "glyphs"]
-OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs")
-"""All that a model file may have; those of networks without glyph attention lack the last."""
+Output = Literal["scores", "attention", "glyphs", "upright"]
+OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs", "upright")
+"""All that a model file may have; those of networks without glyph attention lack the third, those that do not
+tell which way up a line lies the last."""
 READING: tuple[Output, ...] = ("scores", "attention")
 """What one look needs; glyph maps tell where to look closer, and why."""
 
@@ -65,6 +66,7 @@ class Engine:
 
     Attributes:
         card: what the file says of itself.
+        outputs: what ``run`` returns, in this order.
     """
 
     def __init__(
@@ -97,9 +99,11 @@ class Engine:
         match kind:
             case "openvino":
                 spans = (ranges or ranges_beside(path)) if precision == "fast" else None
-                about, self._network = _openvino(path, data, precision, (threads, streams), outputs, spans)
+                about, self.outputs, self._network = _openvino(
+                    path, data, precision, (threads, streams), outputs, spans
+                )
             case "onnxruntime":
-                about, self._network = _onnxruntime(path, data, (threads, streams), outputs)
+                about, self.outputs, self._network = _onnxruntime(path, data, (threads, streams), outputs)
             case _:
                 assert_never(kind)
         self.card = _card(path, about)
@@ -111,7 +115,8 @@ class Engine:
     def run(self, batch: Floats) -> tuple[Floats, ...]:
         """The outputs for crops [B, 1, H, W], W being one bucket; may be called from several threads.
 
-        Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, h, N].
+        Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, h, N], log-odds [B] that the line
+        lies the right way up.
         """
         count = len(batch)
         size = next((size for size in BATCHES if size >= count), count)
@@ -137,10 +142,13 @@ def _present(path: Path, present: Container[str], asked: tuple[Output, ...] | No
     """What a file is asked for, or all that it has of what there may be."""
     for output in asked or ():
         if output not in present:
-            raise CheckpointError(
-                f"{path}: a model without {output}. Export it anew: serialread export RUN {path}"
-            )
+            raise lacking(path, output)
     return tuple(output for output in OUTPUTS if output in present) if asked is None else asked
+
+
+def lacking(path: Path, output: Output) -> CheckpointError:
+    """What is said of a model file that does not have what is asked of it."""
+    return CheckpointError(f"{path}: a model without {output}. Export it anew: serialread export RUN {path}")
 
 
 def _card(path: Path, about: str | None) -> ModelCard:
@@ -177,7 +185,7 @@ def _openvino(
     crew: tuple[int, int],
     outputs: tuple[Output, ...] | None,
     ranges: Ranges | None,
-) -> tuple[str | None, _Network]:
+) -> tuple[str | None, tuple[Output, ...], _Network]:
     import openvino
 
     core = openvino.Core()
@@ -186,7 +194,7 @@ def _openvino(
     except RuntimeError:
         raise _foreign(path) from None
     if not model.has_rt_info(["framework", "serialread"]):
-        return None, _unusable
+        return None, (), _unusable
     about = str(model.get_rt_info(["framework", "serialread"]).value)
     threads, streams = crew
     # pinned threads would wait for whoever else has their core
@@ -212,12 +220,12 @@ def _openvino(
         found = request.infer({"crops": batch})
         return tuple(np.asarray(found[output]) for output in outputs)
 
-    return about, run
+    return about, outputs, run
 
 
 def _onnxruntime(
     path: Path, data: bytes, crew: tuple[int, int], outputs: tuple[Output, ...] | None
-) -> tuple[str | None, _Network]:
+) -> tuple[str | None, tuple[Output, ...], _Network]:
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -240,7 +248,7 @@ def _onnxruntime(
     def run(batch: Floats) -> tuple[Floats, ...]:
         return tuple(session.run(list(outputs), {"crops": batch}))
 
-    return about, run
+    return about, outputs, run
 
 
 def _unusable(batch: Floats) -> tuple[Floats, ...]:

@@ -144,12 +144,14 @@ class Reading:
         end_confidence: probability that the code ends after the last of them, 0..1.
         free: what was read before the format made another code of it; None where it did not.
         joint_odds: log-odds that several looks, or several rows, give the code together; None of one look.
+        upright: log-odds that the line lies the right way up; None of networks that do not say.
     """
 
     chars: tuple[CharReading, ...]
     end_confidence: float
     free: FreeReading | None = None
     joint_odds: float | None = None
+    upright: float | None = None
 
     @property
     def text(self) -> str:

@@ -27,11 +27,12 @@ def digit(filled: float) -> str:
     return str(min(round(filled * 10), 9))
 
 
-def write_stub(path: Path, about: dict[str, Any] | None = None) -> Path:
-    """Write the stub; ``about`` replaces its card, {} leaves it out."""
+def write_stub(path: Path, about: dict[str, Any] | None = None, upright: float | None = None) -> Path:
+    """Write the stub; ``about`` replaces its card, {} leaves it out; ``upright`` is said of any line."""
     import onnx
     from onnx import TensorProto, helper
 
+    told = [helper.make_tensor_value_info("upright", TensorProto.FLOAT, ["batch"])]
     graph = helper.make_graph(
         _nodes(),
         "stub",
@@ -40,8 +41,12 @@ def write_stub(path: Path, about: dict[str, Any] | None = None) -> Path:
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 26, 95]),
             helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["batch", 26, "columns"]),
             helper.make_tensor_value_info("glyphs", TensorProto.FLOAT, ["batch", 26, 8, "columns"]),
+            *(told if upright is not None else ()),
         ],
-        [helper.make_tensor(n, _kind(v), v.shape, v.flatten().tolist()) for n, v in _constants().items()],
+        [
+            helper.make_tensor(n, _kind(v), v.shape, v.flatten().tolist())
+            for n, v in (_constants() | {"odds": np.array(upright or 0, np.float32)}).items()
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     if about != {}:
@@ -107,4 +112,6 @@ def _nodes() -> list[Any]:
         make("Tile", ["looked", "steps"], ["attention"]),
         make("AveragePool", ["ink"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
         make("Tile", ["cells", "slots"], ["glyphs"]),
+        make("Mul", ["filled4", "zero"], ["of_each"]),
+        make("Add", ["of_each", "odds"], ["upright"]),
     ]

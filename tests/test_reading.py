@@ -35,7 +35,7 @@ from serialread.reading import (
     write_records,
 )
 from serialread.reading.batching import BATCH, Batches
-from serialread.reading.choosing import surest, turned_over
+from serialread.reading.choosing import SURE_WAY, surest, turned_over
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead
 from serialread.reading.seeing import Outputs, looked_at
@@ -669,6 +669,62 @@ def test_a_code_that_is_another_one_upside_down_is_reported(
     crops = [crop_of(UPRIGHT), crop_of(quad)]
     readings = [reading_of("89" if text == "89" else "68", 0.95), reading_of(text, confidence)]
     assert turned_over(crops, readings, 0) == found
+
+
+def lies(reading: Reading, upright: float) -> Reading:
+    return replace(reading, upright=upright)
+
+
+@pytest.mark.parametrize(
+    ("text", "over", "odds", "best"),
+    [
+        ("74LS", "ST7hZ", (5.0, -5.0), 1),  # upright, though upside down more is read
+        ("ST7hZ", "74LS", (-5.0, 5.0), 2),
+        ("74LS", "ST7hZ", (1.0, -1.0), 2),  # unsure: what reads more
+        ("6910", "016980", (5.0, -5.0), 2),  # a code either way
+    ],
+)
+def test_of_a_line_and_the_same_turned_over_the_one_counts_that_the_network_takes_for_upright(
+    text: str, over: str, odds: tuple[float, float], best: int
+) -> None:
+    crops = [lying(), crop_of(UPRIGHT), crop_of(TURNED)]
+    readings = [reading_of(""), lies(reading_of(text), odds[0]), lies(reading_of(over), odds[1])]
+    assert surest(crops, readings) == best
+
+
+def test_a_line_that_surely_lies_upside_down_need_not_read_more_than_what_lies_right() -> None:
+    crops = [lying(), lying(0, 50), crop_of(UPRIGHT), crop_of(TURNED)]
+    readings = [reading_of(""), reading_of("AB12"), reading_of("x"), reading_of("SN74LS")]
+    assert surest(crops, readings, mostly_right=True) == 1
+    told = [*readings[:2], lies(readings[2], -5.0), lies(readings[3], 5.0)]
+    assert surest(crops, told, mostly_right=True) == 3
+
+
+def test_only_a_code_either_way_is_another_one_where_the_network_tells_which_way_up_it_lies() -> None:
+    crops = [crop_of(UPRIGHT), crop_of(TURNED)]
+    for texts, found in ((("A7", "LV"), ""), (("68", "89"), "89")):
+        readings = [lies(reading_of(texts[0]), 6.0), lies(reading_of(texts[1]), -6.0)]
+        assert turned_over(crops, readings, 0) == found
+
+
+@pytest.mark.parametrize(("odds", "looks"), [(SURE_WAY + 1, 1), (SURE_WAY - 1, 2), (-SURE_WAY - 1, 2)])
+def test_a_line_is_read_turned_over_only_where_the_network_is_not_sure_that_it_lies_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, looks: int
+) -> None:
+    seen: list[int] = []
+    run = Engine.run
+
+    def counted(self: Engine, batch: Floats) -> tuple[Floats, ...]:
+        seen.append(len(batch))
+        return run(self, batch)
+
+    monkeypatch.setattr(Engine, "run", counted)
+    reader = Reader(write_stub(tmp_path / "told.onnx", upright=odds), Station(view=View(turn_over="both")))
+    sure = min(range(100, 300), key=doubt)  # no closer look beside
+    (record,) = reader.read([picture(tmp_path / "1.png", sure)])
+    assert sum(seen) == looks
+    assert record.reading is not None
+    assert record.reading.text == expected(sure)
 
 
 def test_what_reads_otherwise_upside_down_is_for_review() -> None:

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from sample_cases import sample, samples
 from typer.testing import CliRunner
 
-from serialread import cli
-from serialread.codes import Alphabet
+from serialread import checkpoint, cli
+from serialread.codes import Alphabet, either_way
 from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
 from serialread.imaging import to_array
 from serialread.imaging.masks import owners
 from serialread.model import build
+from serialread.model.upright import turned_over
 from serialread.recipe import CropGeometry, TrainingRecipe, load
 from serialread.recipe.training import Augmentation
 from serialread.records import Sample
@@ -42,6 +43,13 @@ def tiny(steps: int = 6, *, replicas: int = 1, rate: float = 2e-3) -> TrainingRe
     return recipe.model_copy(
         update={"network": network, "optimisation": recipe.optimisation.model_copy(update=knobs)}
     )
+
+
+def stopped() -> threading.Event:
+    """What stops a run after its first step."""
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def run(recipe: TrainingRecipe, out: Path, *, resume: bool = False, stop_at: int = 0) -> list[Progress]:
@@ -223,6 +231,35 @@ def test_a_run_learns_that_on_bare_surfaces_nothing_is_to_be_read(tmp_path: Path
 
     assert steps[-1].loss < 0.5 * steps[0].loss
     assert steps[-1].best == 1.0
+
+
+def test_which_way_up_a_line_lies_is_learned_and_nothing_else_changes(tmp_path: Path) -> None:
+    recipe = tiny(40, rate=2e-2)
+    network = recipe.network.model_copy(update={"upright": True})
+    optimisation = recipe.optimisation.model_copy(update={"only": ("upright",), "validate_crops": 320})
+    recipe = recipe.model_copy(update={"network": network, "optimisation": optimisation})
+    list(train(recipe, [samples(30)], tmp_path / "start", stop=stopped()))
+    before = checkpoint.load(tmp_path / "start" / "last.pt").weights
+    list(train(recipe, [samples(30)], tmp_path / "run", start_from=tmp_path / "start" / "last.pt"))
+    after = checkpoint.load(tmp_path / "run" / "best.pt")
+
+    changed = {name for name, weight in after.weights.items() if not torch.equal(weight, before[name])}
+    assert changed == {"upright.says.weight", "upright.says.bias"}
+    model = after.deployed()
+    short = [s for s in samples(30) if len(s.text) < 5 and not either_way(s.text)]
+    crops = collate(short, 96, recipe, Alphabet()).crops
+    with torch.inference_mode():
+        right, over = (model.outputs(way)["upright"] for way in (crops, turned_over(crops)))
+    assert (right > over).float().mean() > 0.7
+
+
+def test_only_parts_that_there_are_can_learn(tmp_path: Path) -> None:
+    recipe = tiny()
+    optimisation = recipe.optimisation.model_copy(update={"only": ("uprigth",)})
+    with pytest.raises(
+        RecipeError, match=r"optimisation\.only: the network has no part .uprigth.\. It has trunk, "
+    ):
+        next(train(recipe.model_copy(update={"optimisation": optimisation}), [samples(30)], tmp_path))
 
 
 def test_a_run_is_neither_overwritten_nor_resumed_by_another_recipe(tmp_path: Path) -> None:

@@ -16,6 +16,14 @@ def without_blanks(text: str) -> str:
     return "".join(text.split())
 
 
+_EITHER_WAY = frozenset("0125689HIMNOSWXZbdlnopqsuxz")
+
+
+def either_way(text: str) -> bool:
+    """Whether a code turned over may be one again: all its letters and digits are, the same or others."""
+    return all(char in _EITHER_WAY or not char.isalnum() for char in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Alphabet:
     """Characters and their class numbers; class 0 is "the code has ended"."""

@@ -129,7 +129,7 @@ def _buckets(samples: Sequence[Sample], geometry: CropGeometry, size: int) -> It
 def _case(
     place: str, sample: Sample, found: tuple[Floats, ...], card: ModelCard, folds: NDArray[np.int64]
 ) -> Case:
-    scores, alpha, *maps = found
+    scores, alpha, *further = found
     reading = decode(scores, card.alphabet)
     known = sample if set(sample.text) <= set(card.alphabet.chars) else folded(sample, card.alphabet)
     return Case(
@@ -140,8 +140,13 @@ def _case(
         confidence=reading.confidence,
         process=sample.origin.process if sample.origin else "",
         typeface=sample.origin.typeface if sample.origin else "",
-        attention=looked(alpha, maps[0] if maps else None, known, card.geometry),
+        attention=looked(alpha, _maps(further), known, card.geometry),
     )
+
+
+def _maps(further: Sequence[Floats]) -> Floats | None:
+    """The glyph maps [T, h, N] among what a network says beyond scores and attention."""
+    return next((output for output in further if output.ndim == 3), None)
 
 
 def _cases_of(alphabet: Alphabet) -> NDArray[np.int64]:

@@ -50,6 +50,8 @@ def terms(view: TrainingView, targets: Targets, losses: Losses, progress: float)
     if view.ctc is not None:
         found["ctc"] = losses.ctc * _ctc(view.ctc, targets) if losses.ctc else _nothing(view.alpha)
     found["existence"] = _existence(view, targets, losses)
+    if view.ways is not None:
+        found["upright"] = losses.upright * upright(view.ways, targets.one_way)
     return found
 
 
@@ -254,6 +256,13 @@ def _ctc(scores: Tensor, targets: Targets) -> Tensor:
     logs = scores.float().log_softmax(-1).transpose(0, 1)
     columns = torch.full_like(targets.lengths, scores.shape[1])
     return F.ctc_loss(logs, targets.classes, columns, targets.lengths, zero_infinity=True)
+
+
+def upright(ways: Tensor, one_way: Tensor) -> Tensor:
+    """Cross-entropy of log-odds [2, K] of crops as they are and turned over, where a code tells the two."""
+    wanted = torch.tensor([1.0, 0.0])[:, None].expand_as(ways)
+    each = F.binary_cross_entropy_with_logits(ways.float(), wanted, reduction="none").mean(0)
+    return _mean(each, one_way[: len(each)])
 
 
 def _existence(view: TrainingView, targets: Targets, losses: Losses) -> Tensor:

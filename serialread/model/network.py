@@ -18,9 +18,12 @@ from serialread.model.fusion import GatedUnit
 from serialread.model.glyphs import GlyphLevel, Glyphs, PaperLevel, attached, segmentation
 from serialread.model.rectifier import Rectifier
 from serialread.model.taps import Backbone, Taps
+from serialread.model.upright import Upright, as_they_read, turned_over
 from serialread.recipe.networks import Parallel, Siga
 
 SLOTS = MAX_LENGTH + 1
+TURNED = 8
+"""One crop in so many is also seen upside down, where the network learns which way up a line lies."""
 
 
 class View(NamedTuple):
@@ -34,6 +37,8 @@ class View(NamedTuple):
     """Glyph levels, the finer first."""
     gates: tuple[Tensor, ...] = ()
     """z of f_1 and f_2 [B, T, D], 1 where only the glimpse counts."""
+    upright: Tensor | None = None
+    """Log-odds [B] that the line lies the right way up."""
 
     @property
     def maps(self) -> Tensor | None:
@@ -60,6 +65,8 @@ class TrainingView(NamedTuple):
     """Logits [B, N]: a character begins in this column."""
     ctc: Tensor | None = None
     """Logits of the CTC head [B, N, C]; class 0 is its blank."""
+    ways: Tensor | None = None
+    """Log-odds [2, K] that the first crops of the batch lie the right way up, as they are and turned over."""
     grid: Tensor | None = None
     """What straightened the crop [B, H, W, 2]: masks have to be warped alike."""
 
@@ -82,17 +89,25 @@ class Recognizer(nn.Module):
         raise NotImplementedError
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        """All of test time, of crops [B, 1, H, W].
+        """All of test time, of crops [B, 1, H, W]; the values of ``outputs``."""
+        return tuple(self.outputs(crops).values())
+
+    def outputs(self, crops: Tensor) -> dict[str, Tensor]:
+        """All of test time by name, of crops [B, 1, H, W].
 
         Returns:
-            Log-probabilities [B, T, C]; attention [B, T, N]; of networks with glyph levels their finest maps
-            [B, T, h, N] too, the share of each cell that belongs to the slot's character, 0..1. Whoever only
-            reads leaves the maps out.
+            ``scores``, log-probabilities [B, T, C]; ``attention`` [B, T, N]; of networks with glyph levels
+            ``glyphs``, their finest maps [B, T, h, N], the share of each cell that belongs to the slot's
+            character, 0..1; of those that tell it ``upright``, log-odds [B] that the line lies the right way
+            up. Whoever only reads leaves the rest out.
         """
         view = self.read(crops)
-        scores = F.log_softmax(view.scores.float(), -1)
-        maps = view.maps
-        return (scores, view.alpha) if maps is None else (scores, view.alpha, maps.softmax(1)[:, 1:])
+        found = {"scores": F.log_softmax(view.scores.float(), -1), "attention": view.alpha}
+        if (maps := view.maps) is not None:
+            found["glyphs"] = maps.softmax(1)[:, 1:]
+        if view.upright is not None:
+            found["upright"] = view.upright.float()
+        return found
 
 
 def straightened(rectifier: Rectifier | None, crops: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -140,6 +155,7 @@ class ParallelRecognizer(Recognizer):
         super().__init__()
         self.rectifier, self.trunk, self.columns = rectifier, trunk, columns
         self.counting = Counting(SLOTS, dim) if decoder.counting else None
+        self.upright = Upright(dim) if decoder.upright else None
         self.attention = ImplicitAttention(SLOTS, dim, decoder.attention)
         self.pyramid: nn.Module | None = None
         self.level_1: nn.Module | None = None
@@ -160,7 +176,8 @@ class ParallelRecognizer(Recognizer):
         """Read crops [B, 1, H, W]."""
         taps: Taps = self.trunk(straightened(self.rectifier, crops)[0])
         seen = self._look(taps, zero_glyphs=zero_glyphs)
-        return View(self.classifier(seen.slots.reading), seen.alpha, seen.levels, seen.gates)
+        upright = None if self.upright is None else self.upright(seen.columns)
+        return View(self.classifier(seen.slots.reading), seen.alpha, seen.levels, seen.gates, upright)
 
     def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
         """Everything that the losses look at; these slots need not be told the truth."""
@@ -187,7 +204,18 @@ class ParallelRecognizer(Recognizer):
             starts=seen.starts,
             ctc=self.ctc(seen.columns),
             grid=grid,
+            ways=self._ways(crops),
         )
+
+    def _ways(self, crops: Tensor) -> Tensor | None:
+        """Log-odds [2, K] of some crops as they are and turned over, of columns as they are when it reads."""
+        if self.upright is None:
+            return None
+        some = crops[: max(len(crops) // TURNED, 1)]
+        with torch.no_grad(), as_they_read(self.trunk, self.columns):
+            columns = self.columns(self.trunk(torch.cat([some, turned_over(some)])).last)
+        odds: Tensor = self.upright(columns)
+        return odds.view(2, -1)
 
     def _look(self, taps: Taps, *, zero_glyphs: bool) -> Seen:
         columns = self.columns(taps.last)

@@ -26,6 +26,8 @@ class Targets(NamedTuple):
     """bool [B]: whether every character's mask is known; elsewhere columns are 0."""
     shown: Tensor
     """bool [B]: whether text is told from ground; elsewhere pixels are 0."""
+    one_way: Tensor
+    """bool [B]: whether the code is none when turned over; of others nobody can say which way up they lie."""
 
     def classes_at(self, ids: Tensor) -> Tensor:
         """Classes of character ids [B, ...]: background becomes the end class 0."""

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from serialread.decoding import Search
-from serialread.engine import Engine, EngineKind
+from serialread.engine import Engine, EngineKind, lacking
 from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array
-from serialread.reading.choosing import surest
-from serialread.reading.seeing import looked_at, reading_of, where
+from serialread.reading.choosing import read_where_needed, surest
+from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
 from serialread.records import Crop, Floats, Pixels, Reading
@@ -94,7 +94,9 @@ class Explainer:
         Raises:
             CheckpointError: the model cannot be used, or holds no glyph maps.
         """
-        self._network = Engine(model, engine, outputs=("scores", "attention", "glyphs"))
+        self._network = Engine(model, engine, outputs=None)
+        if "glyphs" not in self._network.outputs:
+            raise lacking(model, "glyphs")
         self._station = station or Station()
         self._search = Search.of(self._station.code, self._network.card.alphabet)
         self.model_id = self._network.card.model_id
@@ -107,7 +109,8 @@ class Explainer:
         """
         seen = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
         found = [one for one, _ in seen]
-        crops, readings = [one.crop for one in found], [one.reading for one in found]
+        crops = [one.crop for one in found]
+        readings = read_where_needed(crops, [one.reading for one in found])
         mostly_right = self._station.view.turn_over == "found"
         best, extent = seen[surest(crops, readings, mostly_right=mostly_right)]
         looks = [best]
@@ -121,7 +124,7 @@ class Explainer:
     def _seen(self, crop: Crop) -> tuple[Explanation, Extent]:
         """One look of the network at one crop, and where its text stands, as ``read`` takes it."""
         card, code = self._network.card, self._station.code
-        outputs = tuple(output[0] for output in self._network.run(to_array(crop.pixels, card.geometry)[None]))
+        (outputs,) = Outputs.of_each(self._network, to_array(crop.pixels, card.geometry)[None])
         reading = reading_of(outputs, crop.pixels, card, code, self._search)
         attention, glyphs = looked_at(outputs, crop.pixels, card, len(reading.chars))
         extent = where(looked_at(outputs, crop.pixels, card, len(reading.free_text)), crop.pixels)

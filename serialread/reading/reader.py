@@ -20,7 +20,7 @@ from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import Extent, Look, digest, load_image, propose, to_array
 from serialread.reading.batching import BATCH, Batches
-from serialread.reading.choosing import surest, turned_over
+from serialread.reading.choosing import NOT_NEEDED, overs, surely_upright, surest, turned_over
 from serialread.reading.comparing import barcodes_in, beside, require_barcodes
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
@@ -57,6 +57,7 @@ class _Item:
         best: the number of the proposal that counts; None until all are read.
         looks: further readings of that proposal, boxes in the proposal's px.
         waiting: how many arrays the network has yet to see.
+        over: numbers of proposals that are the one before turned over, and are read only if that is in doubt.
     """
 
     picture: Picture
@@ -71,6 +72,7 @@ class _Item:
     best: int | None = None
     looks: list[Reading] = field(default_factory=list)
     waiting: int = 0
+    over: set[int] = field(default_factory=set)
 
     @property
     def proposals(self) -> list[Reading]:
@@ -190,8 +192,11 @@ class Reader:
         with Batches(self._read, self._streams) as batches:
             for item in items:
                 queue.append(item)
-                for number, (crop, array) in enumerate(zip(item.crops, item.arrays, strict=True)):
-                    _send(_Task(item, number, crop.pixels, array), batches)
+                if "upright" in self._engine.outputs:
+                    item.over = overs(item.crops)
+                for number in range(len(item.crops)):
+                    if number not in item.over:
+                        _send(_proposed(item, number), batches)
                 batches.start(BATCH)
                 while batches.is_full:
                     self._settle(batches)
@@ -209,9 +214,8 @@ class Reader:
     def _read(self, tasks: list[_Task]) -> _Results:
         """Read tasks of one width; in a thread beside others."""
         started = perf_counter()
-        results = self._engine.run(np.stack([task.array for task in tasks]))
-        each = zip(tasks, zip(*results, strict=True), strict=True)
-        found = [self._seen(task, outputs) for task, outputs in each]
+        each = Outputs.of_each(self._engine, np.stack([task.array for task in tasks]))
+        found = [self._seen(task, outputs) for task, outputs in zip(tasks, each, strict=True)]
         return found, (perf_counter() - started) / len(tasks)
 
     def _settle(self, batches: Batches[_Task, _Results]) -> None:
@@ -220,10 +224,21 @@ class Reader:
         for task, (reading, extent) in zip(tasks, found, strict=True):
             task.item.told(task.number, task.look, reading, extent)
             task.item.seconds += seconds
+            if task.look is None and task.number + 1 in task.item.over:
+                self._other_way(task.item, task.number + 1, reading, batches)
         for task in tasks:
             if not task.item.waiting:
                 self._look_again(task.item, batches)
         batches.start(BATCH)
+
+    def _other_way(
+        self, item: _Item, number: int, upright: Reading, batches: Batches[_Task, _Results]
+    ) -> None:
+        """Read a line turned over, too, where it may lie upside down."""
+        if surely_upright(upright):
+            item.readings[number] = NOT_NEEDED
+        else:
+            _send(_proposed(item, number), batches)
 
     def _look_again(self, item: _Item, batches: Batches[_Task, _Results]) -> None:
         best = item.choose(mostly_right=self.station.view.turn_over == "found")
@@ -291,6 +306,10 @@ class Reader:
             beside=Beside.NOT_ASKED if item.barcodes is None else beside(text, item.barcodes),
             quality=quality,
         )
+
+
+def _proposed(item: _Item, number: int) -> _Task:
+    return _Task(item, number, item.crops[number].pixels, item.arrays[number])
 
 
 def _send(task: _Task, batches: Batches[_Task, _Results]) -> None:

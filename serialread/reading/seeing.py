@@ -3,33 +3,55 @@
 Letters: T positions, C classes, N columns, h rows of the glyph maps.
 """
 
+from dataclasses import replace
+from typing import NamedTuple, Self
+
 from serialread.decoding import Search, decode
-from serialread.engine import ModelCard
+from serialread.engine import Engine, ModelCard
 from serialread.imaging import Extent, content_width, extent_of
 from serialread.imaging.normalizing import text_rows
 from serialread.recipe import Code
 from serialread.records import Floats, Pixels, Reading
 
-Outputs = tuple[Floats, ...]
-"""Of one crop: scores [T, C], attention [T, N] and, of networks that have them, glyph maps [T, h, N]."""
+
+class Outputs(NamedTuple):
+    """What the network says of one crop; None what it does not say."""
+
+    scores: Floats
+    """Log-probabilities [T, C]."""
+    attention: Floats
+    """[T, N]."""
+    glyphs: Floats | None = None
+    """Glyph maps [T, h, N]."""
+    upright: Floats | None = None
+    """Log-odds [] that the line lies the right way up."""
+
+    @classmethod
+    def of_each(cls, engine: Engine, batch: Floats) -> list[Self]:
+        """Of every crop of a batch [B, 1, H, W]."""
+        found = engine.run(batch)
+        each = zip(*found, strict=True)
+        return [cls(**dict(zip(engine.outputs, one, strict=True))) for one in each]
 
 
 def reading_of(
     outputs: Outputs, pixels: Pixels, card: ModelCard, code: Code, search: Search | None
 ) -> Reading:
     """The code in a crop [H, W], boxes in its px."""
-    scores, attention, *_ = outputs
     height, width = pixels.shape
-    return decode(scores, card.alphabet, attention, (height, width), _filled(pixels, card), code, search)
+    filled = _filled(pixels, card)
+    reading = decode(outputs.scores, card.alphabet, outputs.attention, (height, width), filled, code, search)
+    return reading if outputs.upright is None else replace(reading, upright=float(outputs.upright))
 
 
-def looked_at(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> Outputs:
+def looked_at(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> tuple[Floats, ...]:
     """Attention and, if there are any, glyph maps of ``count`` characters: columns that the crop fills."""
-    columns = max(round(_filled(pixels, card) * len(outputs[1][0])), 1)
-    return tuple(output[:count, ..., :columns] for output in outputs[1:])
+    columns = max(round(_filled(pixels, card) * outputs.attention.shape[1]), 1)
+    maps = [output for output in (outputs.attention, outputs.glyphs) if output is not None]
+    return tuple(output[:count, ..., :columns] for output in maps)
 
 
-def where(looked: Outputs, pixels: Pixels) -> Extent:
+def where(looked: tuple[Floats, ...], pixels: Pixels) -> Extent:
     """Where in a crop the characters stand that were ``looked_at``.
 
     As the glyph maps show it; without such maps, or where nothing was read, the rows in which most changes.

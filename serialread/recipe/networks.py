@@ -159,6 +159,8 @@ class Parallel(Section):
     """Channels of the additive attention; B x T x N x this many tanh are the price."""
     counting: bool = True
     """Columns count the beginnings of characters, which gives every slot its place."""
+    upright: bool = later(False)
+    """Say whether the line lies the right way up, from the columns as they are: it teaches them nothing."""
 
 
 class Recurrent(Section):
@@ -319,6 +321,8 @@ class Network(Section):
     """As in ``Mixing``."""
     attention: int = Field(default=32, ge=8)
     """As in ``Parallel``."""
+    upright: bool = later(False)
+    """As in ``Parallel``."""
     pyramid: int = Field(default=64, ge=8)
     """As in ``CompactParts``."""
     segmentation: int = Field(default=16, ge=8)
@@ -342,7 +346,7 @@ class Network(Section):
             sequence=Mixing(
                 width=self.columns, blocks=self.mixing_blocks, heads=self.heads, mlp_ratio=self.mlp_ratio
             ),
-            decoder=Parallel(attention=self.attention),
+            decoder=Parallel(attention=self.attention, upright=self.upright),
             siga=Siga(parts=CompactParts(pyramid=self.pyramid, segmentation=self.segmentation)),
             dropout=self.dropout,
         )

@@ -69,6 +69,8 @@ class Losses(Section):
     """Weight of characters that exist against those that do not: a text has about 5 of 36."""
     aligner: float = later(1.0, ge=0)
     """Cross-entropy of the decoder whose attention makes the pseudo-labels, where it is one of its own."""
+    upright: float = later(1.0, ge=0)
+    """Which of two ways up a line lies: an eighth of the crops, as they are and turned over."""
     threshold: float = Field(default=0.35, gt=0, lt=1)
     """A column belongs to a slot where its attention exceeds this share of the slot's peak."""
     slope: float = Field(default=20.0, gt=0)
@@ -250,6 +252,8 @@ class Optimisation(Section):
 
     crops: int = Field(default=2_200_000, ge=1)
     """Crops seen; steps are this divided by ``batch``."""
+    only: tuple[str, ...] = later(())
+    """Parts of the network that learn; the rest stays as it is, and reads as it will. () all learn."""
     batch: int = Field(default=128, ge=1)
     """Crops a step, all of one width bucket."""
     rate: float = Field(default=1.2e-3, gt=0)

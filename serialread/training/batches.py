@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from serialread.codes import MAX_LENGTH, Alphabet
+from serialread.codes import MAX_LENGTH, Alphabet, either_way
 from serialread.errors import SerialreadError, StoreError
 from serialread.imaging import to_array
 from serialread.imaging.masks import owners, placed, text_mask
@@ -136,5 +136,6 @@ def collate(
             columns=torch.from_numpy(columns),
             known=shown if exact else torch.zeros_like(shown),
             shown=shown,
+            one_way=torch.tensor([not either_way(sample.text) for sample in samples]),
         ),
     )

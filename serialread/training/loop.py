@@ -86,7 +86,7 @@ def train(
     Raises:
         StoreError: no samples, or samples that cannot be learned.
         CheckpointError: nothing to resume, or a run of another recipe; or a run that must not be overwritten.
-        RecipeError: the loss is not finite any more.
+        RecipeError: the loss is not finite any more, or the network has no part that shall learn.
     """
     knobs, alphabet = recipe.optimisation, Alphabet(recipe.alphabet)
     if recipe.fold_case:
@@ -107,6 +107,7 @@ def train(
             unpack(start_from, model, recipe, (batches[step].crops for step in range(CALIBRATING)))
         else:
             take_over(model, start_from)
+    _hold(model, knobs.only)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimiser = _optimiser(_groups(model, knobs.decay), knobs)
@@ -161,6 +162,17 @@ def train(
         yield Progress(step, knobs.steps, loss, speed.crops_per_s, best, validation, left)
         if ended:
             return
+
+
+def _hold(model: nn.Module, only: Sequence[str]) -> None:
+    """Let only some parts learn; () all of them."""
+    parts = dict(model.named_children())
+    if unknown := [name for name in only if name not in parts]:
+        raise RecipeError(
+            f"optimisation.only: the network has no part {unknown[0]!r}. It has {', '.join(parts)}."
+        )
+    for name, part in parts.items():
+        part.requires_grad_(not only or name in only)
 
 
 def _step(

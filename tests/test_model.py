@@ -4,18 +4,21 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from sample_cases import samples
 from torch import Tensor
 
-from serialread.codes import Alphabet
+from serialread.codes import Alphabet, either_way
 from serialread.model import SLOTS, Recognizer, TrainingView, build, describe, terms
 from serialread.model.counting import Counting
 from serialread.model.fusion import GatedUnit
 from serialread.model.glyphs import Glyphs
-from serialread.model.losses import alignment, correlation, difference, drawing
+from serialread.model.losses import alignment, correlation, difference, drawing, upright
 from serialread.model.losses import counting as counting_loss
 from serialread.model.pseudo_labels import bands, from_masks, owned, text_cells
 from serialread.model.targets import Targets
+from serialread.model.trunk import Relief
+from serialread.model.upright import turned_over
 from serialread.recipe import CropGeometry, TrainingRecipe
 from serialread.recipe.networks import Network
 from serialread.recipe.training import Losses
@@ -152,7 +155,7 @@ def test_difference_is_small_only_where_the_slots_cover_the_text() -> None:
 def test_alignment_is_zero_where_all_attention_lies_inside() -> None:
     columns = torch.tensor([[0, 1, 1, 1, 0, 2, 2, 2, 0, 0, 0, 0]])
     one = torch.ones(1)
-    targets = Targets(torch.zeros(1, 2).long(), torch.tensor([2]), torch.zeros(1), columns, one, one)
+    targets = Targets(torch.zeros(1, 2).long(), torch.tensor([2]), torch.zeros(1), columns, one, one, one)
 
     assert alignment(bumps(2, 6), targets) == pytest.approx(0, abs=1e-5)
     assert alignment(bumps(6, 2), targets) > 5
@@ -181,6 +184,55 @@ def test_slots_look_where_the_count_of_beginnings_is_their_own() -> None:
     assert free == [[1, 2, 3], [4, 5], [6, 7], [8], [8]]
 
 
+def test_a_crop_turned_over_has_its_padding_on_the_right_again() -> None:
+    crops = torch.zeros(2, 1, 2, 5)
+    crops[0, 0, :, :3] = torch.tensor([[1.0, 2, 3], [4, 0, 6]])
+    crops[1] = torch.arange(1.0, 11).view(1, 2, 5)
+
+    over = turned_over(crops)
+    assert over[0, 0].tolist() == [[6, 0, 4, 0, 0], [3, 2, 1, 0, 0]]
+    assert over[1, 0].tolist() == [[10, 9, 8, 7, 6], [5, 4, 3, 2, 1]]
+    torch.testing.assert_close(turned_over(over), crops)
+
+
+def test_which_way_up_a_line_lies_is_told_by_codes_that_are_none_turned_over_alone() -> None:
+    right, wrong = torch.tensor([[9.0, -9], [-9, 9]]), torch.tensor([[9.0, 9], [-9, -9]])
+    told = torch.tensor([True, False, True])  # of three crops two were turned over
+    assert upright(right, told) < 0.01
+    assert upright(wrong, told) < 0.01
+    assert upright(right, ~told) > 1
+
+
+@pytest.mark.parametrize(("text", "whether"), [("69", True), ("HOH-1008", True), ("", True), ("SN74", False)])
+def test_a_code_is_one_either_way_if_all_its_characters_are(text: str, whether: bool) -> None:
+    assert either_way(text) == whether
+
+
+def test_a_network_that_tells_which_way_up_a_line_lies_says_so_last_and_reads_the_same() -> None:
+    torch.manual_seed(0)
+    plain = build(NETWORK, GEOMETRY, Alphabet()).eval()
+    told = build(NETWORK.model_copy(update={"upright": True}), GEOMETRY, Alphabet()).eval()
+    told.load_state_dict(plain.state_dict(), strict=False)
+    crops = torch.randn(3, 1, 32, 96)
+
+    found = told.outputs(crops)
+    assert [*found] == ["scores", "attention", "glyphs", "upright"]
+    assert found["upright"].shape == (3,)
+    torch.testing.assert_close(tuple(found.values())[:3], plain(crops))
+
+
+@pytest.mark.parametrize("cell", [2, 3])
+def test_the_relief_of_a_px_is_its_grey_and_how_much_its_neighbours_differ(cell: int) -> None:
+    grey = torch.randn(2, 1, 4 * cell, 5 * cell)
+    around = F.pad(grey, (1, 1, 1, 1), mode="replicate")
+    across = around[:, :, 1:-1, 2:] - around[:, :, 1:-1, :-2]
+    down = around[:, :, 2:, 1:-1] - around[:, :, :-2, 1:-1]
+
+    shown = F.pixel_shuffle(Relief(cell)(grey).unflatten(1, (3, -1)).flatten(0, 1), cell).unflatten(0, (2, 3))
+    torch.testing.assert_close(shown[:, 0], grey)
+    torch.testing.assert_close(shown[:, 2], (across**2 + down**2 + 1e-4).sqrt())
+
+
 def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
     targets = Targets(
         classes=torch.zeros(1, 26, dtype=torch.long),
@@ -189,6 +241,7 @@ def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
         columns=torch.tensor([[0, 1, 1, 0, 2, 2]]),
         known=torch.tensor([True]),
         shown=torch.tensor([True]),
+        one_way=torch.tensor([True]),
     )
     right = torch.tensor([[-9.0, 9, -9, -9, 9, -9]])
     wrong = torch.tensor([[-9.0, 9, 9, -9, -9, 9]])

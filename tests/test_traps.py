@@ -45,7 +45,7 @@ def targets_of(pixels: Tensor, length: int = 2) -> Targets:
     one = torch.ones(len(pixels), dtype=torch.bool)
     columns = torch.zeros(len(pixels), 8).long()
     return Targets(
-        torch.ones(len(pixels), 3).long(), torch.full((len(pixels),), length), pixels, columns, one, one
+        torch.ones(len(pixels), 3).long(), torch.full((len(pixels),), length), pixels, columns, one, one, one
     )
 
 

@@ -24,26 +24,28 @@ def convolution(inputs: int, outputs: int, size: int = 3, stride: int | tuple[in
     )
 
 
-def unshuffle(pixels: Tensor, cell: int) -> Tensor:
-    """Turn every c x c px into channels: [B, C, H, W] to [B, c²C, H/c, W/c]."""
-    places = range(cell)
-    return torch.cat([pixels[:, :, row::cell, column::cell] for row in places for column in places], 1)
-
-
 class Relief(nn.Module):
     """What an even light would show: grey, locally normalised grey, gradient magnitude; nothing to learn."""
+
+    kernel: Tensor
+    """Of the gradient, across and down, in every px of a cell [2c², c², 3, 3]."""
 
     def __init__(self, cell: int) -> None:
         super().__init__()
         self.cell = cell
+        self.register_buffer("kernel", _gradients(cell), persistent=False)
 
     def forward(self, grey: Tensor) -> Tensor:
         """Channels [B, 3c², H/c, W/c] of grey [B, 1, H, W], c being the cell's side."""
-        cells = unshuffle(grey, self.cell)
+        c = self.cell
+        around = F.pixel_unshuffle(F.pad(grey, (c, c, c, c), mode="replicate"), c)
+        cells = around[:, :, 1:-1, 1:-1]
         mean = self._smooth(cells.mean(1, keepdim=True))
         square = self._smooth((cells * cells).mean(1, keepdim=True))
         even = (cells - mean) * torch.rsqrt((square - mean * mean).clamp_min(0) + 0.05)
-        return torch.cat([cells, even, unshuffle(self._gradient(grey), self.cell)], 1)
+        with torch.autocast(grey.device.type, enabled=False):  # what is left of near equals needs all digits
+            across, down = F.conv2d(around, self.kernel).chunk(2, 1)
+        return torch.cat([cells, even, torch.sqrt(across * across + down * down + 1e-4)], 1)
 
     @staticmethod
     def _smooth(cells: Tensor) -> Tensor:
@@ -51,12 +53,21 @@ class Relief(nn.Module):
         rows = F.avg_pool2d(cells, (n, 1), 1, (half, 0), count_include_pad=False)
         return F.avg_pool2d(rows, (1, n), 1, (0, half), count_include_pad=False)
 
-    @staticmethod
-    def _gradient(grey: Tensor) -> Tensor:
-        padded = F.pad(grey, (1, 1, 1, 1), mode="replicate")
-        across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
-        down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-        return torch.sqrt(across * across + down * down + 1e-4)
+
+def _gradients(cell: int) -> Tensor:
+    """What to multiply px with, of a cell and its neighbours, for the next px less the one before it.
+
+    One convolution of cells takes a quarter of the time of as many differences of whole pictures.
+    """
+    kernel = torch.zeros(2, cell, cell, cell, cell, 3, 3)
+    for row in range(cell):
+        for column in range(cell):
+            for sign in (-1, 1):
+                y, x = divmod(row + cell, cell), divmod(column + sign + cell, cell)
+                kernel[0, row, column, y[1], x[1], y[0], x[0]] = sign
+                y, x = divmod(row + sign + cell, cell), divmod(column + cell, cell)
+                kernel[1, row, column, y[1], x[1], y[0], x[0]] = sign
+    return kernel.view(2 * cell * cell, cell * cell, 3, 3)
 
 
 class Residual(nn.Module):
@@ -97,7 +108,7 @@ class Trunk(Backbone):
 
     def forward(self, grey: Tensor) -> Taps:
         """P_0 [B, C, H/c, W/c], P_1 [B, C, H/2c, W/2c], P_2 [B, C, H/4c, W/2c] of grey [B, 1, H, W]."""
-        cells = self.relief(grey) if self.relief is not None else unshuffle(grey, self.cell)
+        cells = self.relief(grey) if self.relief is not None else F.pixel_unshuffle(grey, self.cell)
         p0 = self.stages[0](cells)
         p1 = self.stages[1](p0)
         p2 = self.stages[2](p1)

@@ -106,7 +106,7 @@ class View(Section):
     """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
     reading; a station whose codes all run one way is faster when it says so."""
     turn_over: Literal["both", "found", "never"] = "found"
-    """Which lines may stand upside down, and are read the other way up where the network is not sure that they
+    """Which lines may stand upside down, and are read the other way up where the network is unsure that they
     lie right. "both": any; "found": those that were looked for in a larger picture, not a picture that its
     text fills. A code that reads surely as another one the other way up (69, 1008) is left for review."""
     rows: Literal["joined", "surest"] = "joined"

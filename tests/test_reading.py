@@ -21,7 +21,7 @@ from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
 from serialread.engine import Engine, EngineKind, ModelCard
 from serialread.errors import CalibrationError, RecipeError, RecordsError
-from serialread.imaging import CLOSER, content_width, digest, load_image, propose
+from serialread.imaging import CLOSER, content_width, digest, load_image, propose, upside_down
 from serialread.reading import (
     FILES,
     Picture,
@@ -261,9 +261,8 @@ def test_records_come_in_the_order_of_the_pictures(model: Path, tmp_path: Path, 
     assert all(r.decision is Decision.REVIEW and r.model_id == MODEL_ID for r in records)
 
 
-def test_only_a_doubtful_reading_is_looked_at_again(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def counted_crops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Takes the size of every batch that any network reads from now on."""
     seen: list[int] = []
     run = Engine.run
 
@@ -272,6 +271,13 @@ def test_only_a_doubtful_reading_is_looked_at_again(
         return run(engine, batch)
 
     monkeypatch.setattr(Engine, "run", counted)
+    return seen
+
+
+def test_only_a_doubtful_reading_is_looked_at_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = counted_crops(monkeypatch)
     plain, doubtful = min(range(100, 300), key=doubt), 104
     assert doubt(doubtful) > 0.4  # and a closer look reads it in another way
     list(Reader(model).read([picture(tmp_path / "plain.png", plain)]))
@@ -711,20 +717,36 @@ def test_only_a_code_either_way_is_another_one_where_the_network_tells_which_way
 def test_a_line_is_read_turned_over_only_where_the_network_is_not_sure_that_it_lies_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, looks: int
 ) -> None:
-    seen: list[int] = []
-    run = Engine.run
-
-    def counted(self: Engine, batch: Floats) -> tuple[Floats, ...]:
-        seen.append(len(batch))
-        return run(self, batch)
-
-    monkeypatch.setattr(Engine, "run", counted)
+    seen = counted_crops(monkeypatch)
     reader = Reader(write_stub(tmp_path / "told.onnx", upright=odds), Station(view=View(turn_over="both")))
     sure = min(range(100, 300), key=doubt)  # no closer look beside
     (record,) = reader.read([picture(tmp_path / "1.png", sure)])
     assert sum(seen) == looks
     assert record.reading is not None
     assert record.reading.text == expected(sure)
+
+
+@pytest.mark.parametrize(
+    ("odds", "over", "looks"),
+    [(-SURE_WAY - 1, "found", 2), (-SURE_WAY + 1, "found", 1), (-SURE_WAY - 1, "never", 1)],
+)
+def test_a_picture_that_its_line_fills_is_turned_over_only_if_it_surely_lies_upside_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, over: str, looks: int
+) -> None:
+    seen = counted_crops(monkeypatch)
+    view = View.model_validate({"turn_over": over})
+    reader = Reader(write_stub(tmp_path / "told.onnx", upright=odds), Station(view=view))
+    (record,) = reader.read([picture(tmp_path / "1.png", min(range(100, 300), key=doubt))])
+    assert sum(seen) == looks
+    assert record.other_way_up == ""  # the stub reads the same either way
+
+
+def test_a_crop_upside_down_keeps_its_place_in_the_picture() -> None:
+    crop = replace(crop_of(UPRIGHT), pixels=np.arange(6, dtype=np.uint8).reshape(2, 3))
+    over = upside_down(crop)
+    assert over.pixels.tolist() == [[5, 4, 3], [2, 1, 0]]
+    np.testing.assert_array_equal(over.quad, crop_of(TURNED).quad)
+    np.testing.assert_array_equal(upside_down(over).pixels, crop.pixels)
 
 
 def test_what_reads_otherwise_upside_down_is_for_review() -> None:

@@ -4,7 +4,7 @@ from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.drawing import tinted
 from serialread.imaging.loading import digest, load_image
 from serialread.imaging.looks import CLOSER, Closer, Extent, Look, extent_of
-from serialread.imaging.normalizing import normalize, propose, teach_fixture
+from serialread.imaging.normalizing import normalize, propose, teach_fixture, upside_down
 from serialread.imaging.saving import save_png
 from serialread.imaging.showing import show_steps
 
@@ -24,4 +24,5 @@ __all__ = [
     "teach_fixture",
     "tinted",
     "to_array",
+    "upside_down",
 ]

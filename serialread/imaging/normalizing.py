@@ -1,6 +1,7 @@
 """From a picture to its text line: upright, cut out, straight, evenly lit, measured."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -118,6 +119,12 @@ def turn(frame: Frame, view: View, *, over: bool) -> Iterator[Frame]:
         turns = (*turns, (turns[0] + 180) % 360)
     for degrees in turns:
         yield frame.turned(degrees)
+
+
+def upside_down(crop: Crop) -> Crop:
+    """A crop the other way up."""
+    turned = np.ascontiguousarray(crop.pixels[::-1, ::-1])
+    return replace(crop, pixels=turned, quad=np.roll(crop.quad, 2, axis=0))
 
 
 def straighten(frame: Frame, tilt_deg: float) -> Frame:

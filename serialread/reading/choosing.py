@@ -84,6 +84,11 @@ def surely_upright(reading: Reading) -> bool:
     return reading.upright is not None and reading.upright >= SURE_WAY and not either_way(reading.text)
 
 
+def surely_over(reading: Reading) -> bool:
+    """Whether a line that nobody expects upside down lies so: it has to be read turned over, too."""
+    return reading.upright is not None and reading.upright <= -SURE_WAY and not either_way(reading.text)
+
+
 def is_turned_over(one: Crop, other: Crop) -> bool:
     """Whether two crops are one line, the one way up and the other."""
     apart = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))

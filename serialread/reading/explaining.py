@@ -11,8 +11,8 @@ import numpy as np
 
 from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind, lacking
-from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array
-from serialread.reading.choosing import read_where_needed, surest
+from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array, upside_down
+from serialread.reading.choosing import read_where_needed, surely_over, surest
 from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
@@ -108,6 +108,8 @@ class Explainer:
             ImageError: the picture cannot be read.
         """
         seen = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
+        if self._station.view.turn_over == "found" and surely_over(seen[0][0].reading):
+            seen.append(self._seen(upside_down(seen[0][0].crop)))
         found = [one for one, _ in seen]
         crops = [one.crop for one in found]
         readings = read_where_needed(crops, [one.reading for one in found])

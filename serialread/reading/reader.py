@@ -18,9 +18,9 @@ import numpy as np
 from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
-from serialread.imaging import Extent, Look, digest, load_image, propose, to_array
+from serialread.imaging import Extent, Look, digest, load_image, propose, to_array, upside_down
 from serialread.reading.batching import BATCH, Batches
-from serialread.reading.choosing import NOT_NEEDED, overs, surely_upright, surest, turned_over
+from serialread.reading.choosing import NOT_NEEDED, overs, surely_over, surely_upright, surest, turned_over
 from serialread.reading.comparing import barcodes_in, beside, require_barcodes
 from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
@@ -224,21 +224,27 @@ class Reader:
         for task, (reading, extent) in zip(tasks, found, strict=True):
             task.item.told(task.number, task.look, reading, extent)
             task.item.seconds += seconds
-            if task.look is None and task.number + 1 in task.item.over:
-                self._other_way(task.item, task.number + 1, reading, batches)
+            if task.look is None:
+                self._other_way(task.item, task.number, reading, batches)
         for task in tasks:
             if not task.item.waiting:
                 self._look_again(task.item, batches)
         batches.start(BATCH)
 
     def _other_way(
-        self, item: _Item, number: int, upright: Reading, batches: Batches[_Task, _Results]
+        self, item: _Item, number: int, reading: Reading, batches: Batches[_Task, _Results]
     ) -> None:
-        """Read a line turned over, too, where it may lie upside down."""
-        if surely_upright(upright):
-            item.readings[number] = NOT_NEEDED
-        else:
-            _send(_proposed(item, number), batches)
+        """Read a line turned over, too, if it may lie upside down; a whole picture only if it surely does."""
+        if number + 1 in item.over:
+            if surely_upright(reading):
+                item.readings[number + 1] = NOT_NEEDED
+            else:
+                _send(_proposed(item, number + 1), batches)
+        elif number == 0 and self.station.view.turn_over == "found" and surely_over(reading):
+            over = upside_down(item.crops[0])
+            item.crops = (*item.crops, over)
+            item.arrays = (*item.arrays, to_array(over.pixels, self._engine.card.geometry))
+            _send(_proposed(item, len(item.crops) - 1), batches)
 
     def _look_again(self, item: _Item, batches: Batches[_Task, _Results]) -> None:
         best = item.choose(mostly_right=self.station.view.turn_over == "found")

@@ -107,8 +107,9 @@ class View(Section):
     reading; a station whose codes all run one way is faster when it says so."""
     turn_over: Literal["both", "found", "never"] = "found"
     """Which lines may stand upside down, and are read the other way up where the network is unsure that they
-    lie right. "both": any; "found": those that were looked for in a larger picture, not a picture that its
-    text fills. A code that reads surely as another one the other way up (69, 1008) is left for review."""
+    lie right. "both": any; "found": those that were looked for in a larger picture, and one that fills its
+    picture if the network is sure that it lies upside down. A code that reads surely as another one the other
+    way up (69, 1008) is left for review."""
     rows: Literal["joined", "surest"] = "joined"
     """What of several text lines beside each other is the code: all that are surely read, from top to foot,
     or the surest alone."""

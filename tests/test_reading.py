@@ -686,7 +686,7 @@ def lies(reading: Reading, upright: float) -> Reading:
     [
         ("74LS", "ST7hZ", (5.0, -5.0), 1),  # upright, though upside down more is read
         ("ST7hZ", "74LS", (-5.0, 5.0), 2),
-        ("74LS", "ST7hZ", (1.0, -1.0), 2),  # unsure: what reads more
+        ("74LS", "ST7hZ", (0.5, -0.5), 2),  # unsure: what reads more
         ("6910", "016980", (5.0, -5.0), 2),  # a code either way
     ],
 )

@@ -10,7 +10,7 @@ from serialread.records import Crop, Reading
 ODDLY = 6.0
 """Characters by which a line that lies upside down has to be better, where pictures mostly lie right and the
 network does not tell which way up it lies: its characters are read as others, and fluently."""
-SURE_WAY = 4.0
+SURE_WAY = 2.0
 """Log-odds, or how much one way has more than the other, from which on the network tells which is upright."""
 NOT_NEEDED = Reading((), 0.0)
 """Of a line the other way up, where the network is sure that it lies right."""

@@ -1,0 +1,67 @@
+"""How well the network tells which way up a line lies: every crop as it is, and turned over.
+
+    python benchmarks/ways_up.py FOLDER STORE [--model FILE] [--count 1000]
+
+FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text), STORE rendered ones.
+Codes that may be one either way are left out. Alone: right by the sign of its log-odds; compared: of both
+ways the upright one has more; sure: upright, and told so by SURE_WAY; wrongly sure: upside down, and taken
+for upright.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from looks import seen
+
+from serialread.calibrating import load_labelled
+from serialread.codes import either_way
+from serialread.engine import Engine
+from serialread.imaging import load_image, propose
+from serialread.reading.choosing import SURE_WAY
+from serialread.recipe import View
+from serialread.records import Pixels
+from serialread.store import SampleStore
+from serialread.weights import shipped_model
+
+
+def crops_of(folder: Path, store: Path, count: int) -> Iterator[tuple[str, list[tuple[Pixels, str]]]]:
+    for place in sorted(path.parent for path in folder.glob("*/labels.csv")):
+        known = load_labelled(place)
+        pixels = (propose(load_image(p.path), View())[0].pixels for p in known.pictures)
+        yield place.name, list(zip(pixels, known.truths, strict=True))
+    samples = SampleStore(store)
+    yield "rendered", [(s.pixels, s.text) for s in (samples[i] for i in range(min(count, len(samples))))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--count", type=int, default=1000)
+    asked = parser.parse_args()
+    engine = Engine(asked.model or shipped_model(), outputs=None)
+    print(f"model {engine.card.model_id}\n")
+    print("| crops | of one way | alone % | compared % | sure % | wrongly sure % | compared surely wrong % |")
+    print("|---|---|---|---|---|---|---|")
+    for name, crops in crops_of(asked.folder, asked.store, asked.count):
+        lying = [pixels for pixels, text in crops if not either_way(text)]
+        turned = [np.ascontiguousarray(pixels[::-1, ::-1]) for pixels in lying]
+        right, over = (np.array([one.upright for one in seen(engine, way)], float) for way in (lying, turned))
+        shares = (
+            ((right > 0).mean() + (over < 0).mean()) / 2,
+            (right > over).mean(),
+            (right >= SURE_WAY).mean(),
+            (over >= SURE_WAY).mean(),
+            (over - right >= SURE_WAY).mean(),
+        )
+        cells = " | ".join(f"{100 * share:.1f}" for share in shares)
+        print(f"| {name} | {len(lying)} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ from serialread.imaging.masks import owners
 from serialread.model import build
 from serialread.model.upright import turned_over
 from serialread.recipe import CropGeometry, TrainingRecipe, load
+from serialread.recipe.networks import Rectifier
 from serialread.recipe.training import Augmentation
 from serialread.records import Sample
 from serialread.store import Joined, write_store
@@ -251,6 +252,33 @@ def test_which_way_up_a_line_lies_is_learned_and_nothing_else_changes(tmp_path: 
     with torch.inference_mode():
         right, over = (model.outputs(way)["upright"] for way in (crops, turned_over(crops)))
     assert (right > over).float().mean() > 0.7
+
+
+def test_a_frozen_part_stays_frozen_where_all_parts_learn(tmp_path: Path) -> None:
+    recipe = tiny(3)
+    network = recipe.network.composed().model_copy(update={"rectifier": Rectifier(points=6)})
+    exact = recipe.optimisation.model_copy(update={"bf16": False})
+    losses = recipe.losses.model_copy(update={"align": 0.0, "counting": 0.0, "dense_columns": 0.0})
+    changes = {"network": network, "geometry": CropGeometry(widths=(96,)), "optimisation": exact}
+    recipe = recipe.model_copy(update=changes | {"losses": losses})
+    alphabet = Alphabet(recipe.alphabet)
+    torch.manual_seed(recipe.seed)
+    fresh = build(network, recipe.geometry, alphabet).state_dict()
+    list(train(recipe, [samples(30)], tmp_path))
+    learned = checkpoint.load(tmp_path / "best.pt").weights
+
+    changed = {
+        name.partition(".")[0] for name, weight in learned.items() if not torch.equal(weight, fresh[name])
+    }
+    assert "trunk" in changed
+    frozen = [name for name in fresh if name.startswith("rectifier.") and not _of_norms(name)]
+    assert frozen
+    assert all(torch.equal(learned[name], fresh[name]) for name in frozen)
+
+
+def _of_norms(name: str) -> bool:
+    """Whether it is a statistic, which moves though nothing is learned."""
+    return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
 
 
 def test_only_parts_that_there_are_can_learn(tmp_path: Path) -> None:

@@ -165,14 +165,15 @@ def train(
 
 
 def _hold(model: nn.Module, only: Sequence[str]) -> None:
-    """Let only some parts learn; () all of them."""
+    """Let only some parts learn; () all that do."""
     parts = dict(model.named_children())
     if unknown := [name for name in only if name not in parts]:
         raise RecipeError(
             f"optimisation.only: the network has no part {unknown[0]!r}. It has {', '.join(parts)}."
         )
     for name, part in parts.items():
-        part.requires_grad_(not only or name in only)
+        if only and name not in only:
+            part.requires_grad_(False)
 
 
 def _step(

@@ -56,8 +56,9 @@ def _sharing(model: Recognizer) -> Recognizer:
 
 def _learn(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
     model.train()
-    for name, part in model.named_children():
-        part.train(not recipe.optimisation.only or name in recipe.optimisation.only)
+    if only := recipe.optimisation.only:
+        for name, part in model.named_children():
+            part.train(name in only)
     # Threads share one cache of casts, and whoever ends first empties it: sums would change their order.
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimisation.bf16, cache_enabled=False):
         view = model.learn(batch.crops, batch.targets.classes)

@@ -102,7 +102,7 @@ def read(engine: Engine, cases: Sequence[Case]) -> dict[str, list[Reading]]:
     ]
     for name, closer in LOOKS.items():
         looks = [
-            closer.look(extent, pixels.shape[1]).at(pixels)
+            closer.look(extent, pixels.shape).at(pixels)
             for extent, pixels in zip(extents, pictures, strict=True)
         ]
         found[name] = readings(looks, seen(engine, looks))

@@ -15,8 +15,8 @@ from pathlib import Path
 from time import process_time
 from unittest.mock import patch
 
-from serialread.imaging import lines, normalizing
-from serialread.reading import Picture, Reader
+from serialread.imaging import normalizing
+from serialread.reading import Picture, Reader, searching
 from serialread.recipe import Station, View
 from serialread.scoring import mpsc
 from serialread.weights import shipped_model
@@ -32,9 +32,8 @@ VIEWS = {
     "tall ones are not turned": View(turn_tall="never"),
 }
 PATCHES = {
-    "light stays uneven": (normalizing, "even_light", lambda pixels: pixels),
-    "four lines at most": (lines, "MOST_LINES", 4),
-    "every picture is searched": (lines, "is_filled", lambda frame: False),
+    "four lines at most": (searching, "MOST_LINES", 4),
+    "every picture is searched": (normalizing, "is_filled", lambda frame: False),
 }
 
 

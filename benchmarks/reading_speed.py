@@ -154,6 +154,7 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
     from serialread.imaging import load_image, propose, to_array
     from serialread.reading import Reader
     from serialread.reading.batching import BATCH
+    from serialread.reading.grading import grade_mark
     from serialread.reading.lines import csv_bytes, csv_row, json_bytes, json_line
     from serialread.recipe import View
     from serialread.weights import shipped_model
@@ -172,7 +173,7 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
         return result
 
     images = timed("load", lambda: [load_image(path) for path in paths])
-    crops = timed("find, straighten, even", lambda: [c for i in images for c in propose(i, View())])
+    crops = timed("find, measure", lambda: [c for i in images for c in propose(i, View())])
     arrays = timed("scale to the array", lambda: [to_array(c.pixels, geometry) for c in crops])
     arrays.sort(key=lambda a: a.shape[2])
     batches = [
@@ -186,6 +187,8 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
     each = [(s, a) for scores, attention in results for s, a in zip(scores, attention, strict=True)]
     timed("decode", lambda: [decode(s, engine.card.alphabet, a, (64, 256)) for s, a in each])
     records = list(Reader(model, engine=asked.engine).read(paths))
+    graded = [(c, r.reading) for c, r in zip(crops, records, strict=True) if r.reading]
+    timed("grade the mark", lambda: [grade_mark(crop, reading) for crop, reading in graded])
     lines = timed("JSON line", lambda: [json_line(r) for r in records])
     timed("write", lambda: [json_bytes(x) + csv_bytes(csv_row(x)) for x in lines])
     return spent

@@ -33,14 +33,14 @@ class LoadedImage:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One text line, cut out and straightened.
+    """One text line, cut out.
 
     Attributes:
         pixels: grey, [H, W], 0 is black.
         quad: corners [4, 2], (x, y) in source px, clockwise from the text's top-left.
         text_height_px: height of the characters in source px.
         contrast: spread between the text's and the surface's grey, 0..1.
-        tilt_deg: tilt that was removed, counter-clockwise positive.
+        tilt_deg: of its text, counter-clockwise positive, where it is measured surely; else 0.
     """
 
     pixels: Pixels

@@ -17,13 +17,17 @@ def normalize(
     image: Annotated[Path, typer.Argument(help="One picture.")],
     out: Annotated[Path, typer.Option(help="The sheet, a .png.")],
     station: Annotated[Path | None, typer.Option(help="Station file: see calib/bench-camera.toml.")] = None,
+    model: Model = None,
 ) -> None:
-    """Draw what happens to a picture before the network sees it, step by step."""
+    """Draw what happens to a picture before it is read, step by step."""
     from serialread import imaging
+    from serialread.reading import line_finder
     from serialread.recipe import Station, load
+    from serialread.weights import shipped_model
 
     view = (load(station, Station) if station else Station()).view
-    imaging.save_png(imaging.show_steps(imaging.load_image(image), view), out, "a sheet of steps")
+    sheet = imaging.show_steps(imaging.load_image(image), view, line_finder(model or shipped_model()))
+    imaging.save_png(sheet, out, "a sheet of steps")
     typer.echo(f"{out}: the steps of {image.name}")
 
 

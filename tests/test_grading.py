@@ -1,20 +1,16 @@
 """The grade of a mark falls as the mark gets worse, one defect at a time, on rendered ladders."""
 
-import math
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
-from time import process_time
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from serialread.imaging import propose
 from serialread.reading.grading import LIMITS, grade_mark
-from serialread.recipe import DataRecipe, View
-from serialread.records import GRADES, CharReading, Crop, LoadedImage, MarkQuality, Reading, Sample
+from serialread.recipe import DataRecipe
+from serialread.records import GRADES, CharReading, Crop, MarkQuality, Reading, Sample
 from serialread.synth import make_sample
 
 Ladder = tuple[DataRecipe, ...]
@@ -218,21 +214,3 @@ def test_odd_crops_and_boxes_are_graded_without_a_word(size: tuple[int, int]) ->
         found = grade_mark(crop, Reading(chars, 0.9))
         assert found is not None
         assert found.grade in GRADES
-
-
-def test_grading_costs_less_than_finding_the_line() -> None:
-    sample = make_sample(recipe(INK), 5, 0)
-    crop = Crop(sample.pixels, np.zeros((4, 2), np.float32), 30.0, 0.5, 0.0)
-    image = LoadedImage(Path("a.png"), "", sample.pixels)
-    reading = read_as_written(sample)
-
-    def least(work: Any) -> float:
-        best = math.inf
-        for _ in range(5):
-            started = process_time()
-            for _ in range(30):
-                work()
-            best = min(best, process_time() - started)
-        return best
-
-    assert least(lambda: grade_mark(crop, reading)) < least(lambda: propose(image, View()))

@@ -84,7 +84,7 @@ def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> No
 
 
 def test_a_code_that_is_another_upside_down_is_reported(reader: Reader, tmp_path: Path) -> None:
-    (record,) = reader.read([saved(tmp_path, "1.png", part(["6608098"]))])
+    (record,) = reader.read([saved(tmp_path, "1.png", part(["6608098"], size=1.5))])
     assert record.reading is not None
     assert {record.reading.text, record.other_way_up} == {"6608098", "8608099"}
     assert record.reason == f"reads {record.other_way_up} the other way up"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serialread.codes import Alphabet, format_of
 from serialread.decoding import Search, decode
-from serialread.imaging.looks import CLOSER, LEAST_PX, Closer, Extent, extent_of
+from serialread.imaging.looks import CLOSER, LEAST_PX, PITCH, Closer, Extent, Level, extent_of
 from serialread.reading.deciding import judge, log_odds
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import Code
@@ -171,13 +171,38 @@ def test_looks_that_agree_on_what_the_format_forbids_are_followed_by_another() -
     assert next_look([fitted, fitted, fitted]) is None
 
 
+def test_a_tilted_crop_is_looked_at_level_last_of_all() -> None:
+    looks = [reading("A1", 0.5), reading("AI", 0.5), reading("4I", 0.5)]
+    assert next_look(looks[:2], tilt_deg=8.0) == CLOSER[1]
+    assert next_look(looks, tilt_deg=8.0) == Level(8.0)
+    assert next_look([*looks, reading("41", 0.5)], tilt_deg=8.0) is None
+    assert next_look(looks) is None
+
+
+def test_widely_set_text_is_pushed_together() -> None:
+    wide, usual = Extent(10, 210, 20, 40, chars=5), Extent(10, 70, 20, 40, chars=5)
+    assert wide.narrowed == pytest.approx(PITCH * 20 * 5 / 200)
+    assert (usual.narrowed, Extent(10, 210, 20, 40).narrowed) == (1.0, 1.0)
+    tight, whole = (closer.look(wide, (60, 300)) for closer in CLOSER)
+    assert tight.size[1] == pytest.approx((200 + 2 * 0.35 * 20) * wide.narrowed, abs=1)
+    assert whole.size[1] == 300
+    pixels = np.full((60, 300), 200, np.uint8)
+    pixels[20:40, 150:160] = 10
+    (x,) = np.nonzero((tight.at(pixels) < 100).any(axis=0))
+    box = CharReading("1", 1.0, ("", 0.0), (float(x.min()), 0.0, float(x.max() + 1), 20.0))
+    placed = tight.placed(Reading((box,), 1.0), (60, 300)).chars[0].box
+    assert placed is not None
+    assert placed[::2] == pytest.approx((150, 160), abs=2)
+
+
 EXTENTS = st.builds(
-    lambda left, wide, top, high, slope: Extent(left, left + wide, top, top + high, slope),
+    lambda left, wide, top, high, slope, chars: Extent(left, left + wide, top, top + high, slope, chars),
     st.floats(0, 300),
     st.floats(1, 300),
     st.floats(-5, 60),
     st.floats(0, 64),
     st.floats(-0.3, 0.3),
+    st.integers(0, 25),
 )
 
 
@@ -185,7 +210,7 @@ EXTENTS = st.builds(
 def test_a_look_is_a_picture_of_the_text_and_never_nothing(
     closer: Closer, extent: Extent, height: int, width: int
 ) -> None:
-    look = closer.look(extent, width)
+    look = closer.look(extent, (height, width))
     seen = look.at(np.full((height, width), 90, np.uint8))
     assert seen.dtype == np.uint8
     assert seen.shape == look.size
@@ -204,7 +229,7 @@ def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: Close
         y = round(22 + slope * (x + 5 - extent.middle))
         pixels[y : y + 20, x : x + 10] = 10
         marks.append((x, y))
-    look = closer.look(extent, 300)
+    look = closer.look(extent, (64, 300))
     seen = look.at(pixels)
     half, boxes = seen.shape[1] // 2, []
     for start in (0, half):

@@ -3,8 +3,8 @@
 from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.drawing import tinted
 from serialread.imaging.loading import digest, load_image
-from serialread.imaging.looks import CLOSER, Closer, Extent, Look, extent_of
-from serialread.imaging.normalizing import normalize, propose, teach_fixture, upside_down
+from serialread.imaging.looks import CLOSER, Closer, Extent, Level, Look, extent_of
+from serialread.imaging.normalizing import Finder, Line, normalize, propose, teach_fixture, upside_down
 from serialread.imaging.saving import save_png
 from serialread.imaging.showing import show_steps
 
@@ -12,6 +12,9 @@ __all__ = [
     "CLOSER",
     "Closer",
     "Extent",
+    "Finder",
+    "Level",
+    "Line",
     "Look",
     "content_width",
     "digest",

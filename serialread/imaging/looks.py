@@ -19,6 +19,9 @@ ENDS = (0.05, 0.95)
 """Its ends are these quantiles of the first and of the last glyph's."""
 LEVELLED = 4
 """Fewest characters by whose places a slope can be told."""
+PITCH = 0.75
+"""Characters that take more of the text's height each, gaps included, are pushed together: of widely set ones
+the network reads more than there are (benchmarks/reading.md)."""
 LEAST_PX = 6
 """Text of less height is taken for so high."""
 _PARTS = 4  # a cell's mass lies evenly over so many parts of it
@@ -34,6 +37,7 @@ class Extent:
         top: above its middle column.
         foot: below it.
         slope: how far it falls to the right per px.
+        chars: how many characters it has; 0 if that is not known.
     """
 
     left: float
@@ -41,6 +45,7 @@ class Extent:
     top: float
     foot: float
     slope: float = 0.0
+    chars: int = 0
 
     @property
     def middle(self) -> float:
@@ -51,6 +56,27 @@ class Extent:
     def height(self) -> float:
         """Of the text."""
         return max(self.foot - self.top, LEAST_PX)
+
+    @property
+    def narrowed(self) -> float:
+        """By how much to push it together so that it is not set widely, 0..1."""
+        usual = PITCH * self.height * self.chars
+        return min(usual / max(self.right - self.left, 1.0), 1.0) if self.chars else 1.0
+
+    def level(self, x: float) -> float:
+        """Half way between top and foot in a column."""
+        return (self.top + self.foot) / 2 + self.slope * (x - self.middle)
+
+    def seen_from(self, left: float, top: float, across: float, down: float) -> "Extent":
+        """The same in px of the picture: the crop was cut from it at (left, top) and is as much smaller."""
+        return Extent(
+            left=(self.left + left) * across,
+            right=(self.right + left) * across,
+            top=(self.top + top) * down,
+            foot=(self.foot + top) * down,
+            slope=self.slope * down / across,
+            chars=self.chars,
+        )
 
 
 def extent_of(glyphs: Floats, size: tuple[int, int]) -> Extent | None:
@@ -69,7 +95,7 @@ def extent_of(glyphs: Floats, size: tuple[int, int]) -> Extent | None:
     order = level.argsort()
     weight = np.repeat(down, _PARTS, axis=1).ravel()[order].cumsum()
     top, foot = (float(level[order][weight.searchsorted(edge * weight[-1])]) for edge in EDGES)
-    return Extent(float(left), float(max(right, left + 1)), top, foot, slope)
+    return Extent(float(left), float(max(right, left + 1)), top, foot, slope, len(glyphs))
 
 
 def _is_long(x: Floats, height: int) -> bool:
@@ -127,22 +153,39 @@ class Closer:
 
     Attributes:
         share: of its height that the text shall take, 0..1.
-        room: what is seen beyond the ends of the text, in text heights; None keeps the crop's width.
+        room: what is seen beyond the ends of the text, in text heights; widely set text is pushed together.
+            None keeps the crop's width.
     """
 
     share: float
     room: float | None = None
 
-    def look(self, extent: Extent, width: int) -> Look:
-        """At a crop so wide (px), of which the text takes ``extent``."""
-        left, right = 0.0, float(width)
+    def look(self, extent: Extent, size: tuple[int, int]) -> Look:
+        """At a crop of ``size`` (height, width), of which the text takes ``extent``."""
+        left, right, narrowed = 0.0, float(size[1]), 1.0
         if self.room is not None:
-            beyond = self.room * extent.height
+            beyond, narrowed = self.room * extent.height, extent.narrowed
             left, right = max(extent.left - beyond, left), min(extent.right + beyond, right)
         rows = extent.height / self.share
-        top = (extent.top + extent.foot - rows) / 2 + extent.slope * (left - extent.middle)
-        matrix = np.array([[1, 0, left], [extent.slope, 1, top]], np.float32)
-        return Look(matrix, (round(rows), max(round(right - left), LEAST_PX)))
+        top = extent.level(left) - rows / 2
+        matrix = np.array([[1 / narrowed, 0, left], [extent.slope / narrowed, 1, top]], np.float32)
+        return Look(matrix, (round(rows), max(round((right - left) * narrowed), LEAST_PX)))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How to look at a crop that is tilted.
+
+    Attributes:
+        tilt_deg: of its text, counter-clockwise.
+    """
+
+    tilt_deg: float
+
+    def look(self, extent: Extent, size: tuple[int, int]) -> Look:
+        """At the whole crop of ``size`` (height, width), turned about its middle, whatever the extent."""
+        middle = (size[1] / 2 - 0.5, size[0] / 2 - 0.5)
+        return Look(np.asarray(cv2.getRotationMatrix2D(middle, self.tilt_deg, 1.0), np.float32), size)
 
 
 CLOSER = (Closer(share=0.82, room=0.35), Closer(share=0.92))

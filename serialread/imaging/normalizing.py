@@ -1,16 +1,16 @@
-"""From a picture to its text line: upright, cut out, straight, evenly lit, measured."""
+"""From a picture to its text lines: upright, cut out, measured."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from serialread.imaging.bending import undistort, unwrap
+from serialread.imaging.filling import is_filled
 from serialread.imaging.fixing import fix, teach
 from serialread.imaging.frames import Frame
-from serialread.imaging.lines import find_lines
 from serialread.imaging.tilting import estimate_tilt
 from serialread.recipe import Fixture, View
 from serialread.recipe.view import Point
@@ -19,10 +19,24 @@ from serialread.records import Crop, Floats, LoadedImage, Pixels
 CROP_HEIGHT_PX = 64
 """Crops are kept at most this high: twice the network's height, so that its own scaling loses nothing."""
 TALL = 1.5
-"""Higher than this times the width, a line stands upright: "11" in a narrow face is no higher than 1.4."""
+"""Higher than this times the width, a line may stand upright: "11" in a narrow face is no higher than 1.4."""
 
-UNEVEN = 1.0
-"""Light that varies more than this times the marks is evened."""
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A text line that was found in a picture, cut out and level.
+
+    Attributes:
+        frame: the line, lying.
+        standing: whether it stands upright in its picture, and was turned by a quarter, clockwise.
+    """
+
+    frame: Frame
+    standing: bool = False
+
+
+Finder = Callable[[Frame, View], Sequence[Line]]
+"""What finds text lines in a frame, likeliest first."""
 
 
 def normalize(image: LoadedImage, view: View) -> Crop:
@@ -30,17 +44,22 @@ def normalize(image: LoadedImage, view: View) -> Crop:
     return propose(image, view)[0]
 
 
-def propose(image: LoadedImage, view: View) -> tuple[Crop, ...]:
+def propose(image: LoadedImage, view: View, find: Finder | None = None) -> tuple[Crop, ...]:
     """Text lines that a picture may mean, most likely first, at least one.
 
     A picture that its text fills is proposed once, as it is. Only where the text fills a part, or stands
     upright, are there more proposals: the network reads them all, and the surest reading counts.
 
+    Args:
+        image: the picture.
+        view: what to do to it.
+        find: what finds lines where the text fills only a part; None: nothing does.
+
     Raises:
         ImageError: what the station knows the code's place by is not seen.
     """
     *_, (_, frame) = prepare(image, view)
-    return tuple(finish(way, view) for way in ways(frame, view))
+    return tuple(finish(way, tilt_deg) for way, tilt_deg in ways(frame, view, find))
 
 
 def prepare(image: LoadedImage, view: View) -> Iterator[tuple[str, Frame]]:
@@ -75,22 +94,26 @@ def teach_fixture(
     return teach(frame, box, by)
 
 
-def ways(frame: Frame, view: View) -> Iterator[Frame]:
-    """The frame and the text lines found in it, each way up that the station allows."""
-    whole, *found = find_lines(frame, view.text_height) if view.tighten else (frame,)
-    yield from turn(whole, view, over=view.turn_over == "both")
-    for line in found:
-        yield from turn(line, view, over=view.turn_over != "never")
+def ways(frame: Frame, view: View, find: Finder | None) -> Iterator[tuple[Frame, float]]:
+    """The frame and the text lines found in it, each way up that the station allows, and its tilt.
+
+    Degrees, counter-clockwise; found lines are level.
+    """
+    for way in whole_ways(frame, view):
+        yield way, estimate_tilt(way.pixels) if view.straighten else 0.0
+    if find and view.tighten and not is_filled(frame):
+        for line in find(frame, view):
+            whole = line.frame.turned(270) if line.standing else line.frame
+            for way in turn(whole, view, standing=line.standing, over=view.turn_over != "never"):
+                yield way, 0.0
 
 
-def finish(frame: Frame, view: View) -> Crop:
-    """Straighten, shrink, even and measure a text line."""
-    tilt_deg = estimate_tilt(frame.pixels) if view.straighten else 0.0
-    frame = straighten(frame, tilt_deg).shrunk(CROP_HEIGHT_PX)
-    pixels = even_light(frame.pixels)
-    top, bottom = text_rows(pixels)
+def finish(frame: Frame, tilt_deg: float) -> Crop:
+    """Shrink and measure a text line, tilted by so much."""
+    frame = frame.shrunk(CROP_HEIGHT_PX)
+    top, bottom = text_rows(frame.pixels)
     return Crop(
-        pixels=pixels,
+        pixels=frame.pixels,
         quad=frame.quad,
         text_height_px=(bottom - top) * frame.source_per_px,
         contrast=contrast(frame.pixels[top:bottom]),
@@ -108,13 +131,20 @@ def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame
     return frame.warped(np.asarray(cv2.getPerspectiveTransform(target, corners), np.float64), wide, high)
 
 
-def turn(frame: Frame, view: View, *, over: bool) -> Iterator[Frame]:
-    """A line each way up that it may stand: an upright one turned to lie, ``over`` also upside down."""
-    height, width = frame.pixels.shape
-    if height <= TALL * width or view.turn_tall == "never":
+def whole_ways(frame: Frame, view: View) -> Iterator[Frame]:
+    """The whole frame each way up that it may stand; a tall one may be a single character, and lie right."""
+    over = view.turn_over == "both"
+    yield from turn(frame, view, standing=False, over=over)
+    if frame.pixels.shape[0] > TALL * frame.pixels.shape[1] and view.turn_tall != "never":
+        yield from turn(frame, view, standing=True, over=over)
+
+
+def turn(frame: Frame, view: View, *, standing: bool, over: bool) -> Iterator[Frame]:
+    """A line each way up that it may be: one that stands upright laid down, ``over`` also upside down."""
+    if not standing:
         turns: tuple[int, ...] = (0,)
     else:
-        turns = {"counter_clockwise": (270,), "clockwise": (90,), "both": (270, 90)}[view.turn_tall]
+        turns = {"counter_clockwise": (270,), "clockwise": (90,)}.get(view.turn_tall, (270, 90))
     if over and len(turns) == 1:
         turns = (*turns, (turns[0] + 180) % 360)
     for degrees in turns:
@@ -125,31 +155,6 @@ def upside_down(crop: Crop) -> Crop:
     """A crop the other way up."""
     turned = np.ascontiguousarray(crop.pixels[::-1, ::-1])
     return replace(crop, pixels=turned, quad=np.roll(crop.quad, 2, axis=0))
-
-
-def straighten(frame: Frame, tilt_deg: float) -> Frame:
-    """Turn the frame about its centre so that text tilted by ``tilt_deg`` (counter-clockwise) lies level."""
-    if tilt_deg == 0.0:
-        return frame
-    height, width = frame.pixels.shape
-    back = np.vstack((cv2.getRotationMatrix2D((width / 2, height / 2), tilt_deg, 1.0), [0, 0, 1]))
-    return frame.warped(back, width, height)
-
-
-def even_light(pixels: Pixels) -> Pixels:
-    """Take out the light's slow change, where it hides the marks; [H, W] of any size.
-
-    What changes slower than about a character height is light. Where it varies more than the marks do, it is
-    subtracted and the middle grey put in its place.
-    """
-    height, width = pixels.shape
-    small = cv2.resize(pixels, (max(width // 4, 4), max(height // 4, 4)), interpolation=cv2.INTER_AREA)
-    slow = cv2.GaussianBlur(small.astype(np.float32), (0, 0), max(small.shape[0] / 2.5, 1.0))
-    slow = cv2.resize(slow, (width, height), interpolation=cv2.INTER_LINEAR)
-    marks = pixels.astype(np.float32) - slow
-    if float(slow.std()) <= UNEVEN * float(marks.std()):
-        return pixels
-    return np.asarray(np.clip(marks + np.float32(128.5), 0, 255), np.uint8)
 
 
 def text_rows(pixels: Pixels) -> tuple[int, int]:

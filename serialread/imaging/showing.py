@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from serialread.imaging.frames import Frame
-from serialread.imaging.normalizing import finish, prepare, straighten, ways
+from serialread.imaging.looks import Extent, Level
+from serialread.imaging.normalizing import Finder, finish, prepare, ways
 from serialread.recipe import View
 from serialread.records import Crop, LoadedImage, Pixels
 
@@ -18,18 +19,20 @@ GAP, CAPTION = 8, 18
 PAPER, INK, MARKED = (250, 250, 250), (30, 30, 30), (40, 40, 220)
 
 
-def show_steps(image: LoadedImage, view: View) -> Pixels:
+def show_steps(image: LoadedImage, view: View, find: Finder | None = None) -> Pixels:
     """A sheet, BGR: the picture after each step of the station, then what became of every proposed line.
+
+    ``find`` proposes lines where the text fills only a part of the picture.
 
     Raises:
         ImageError: what the station knows the code's place by is not seen.
     """
     steps = list(prepare(image, view))
     last = steps[-1][1]
-    proposed = [(way, finish(way, view)) for way in ways(last, view)]
-    lines = [_line(number, way, crop) for number, (way, crop) in enumerate(proposed)]
+    crops = [finish(way, tilt_deg) for way, tilt_deg in ways(last, view, find)]
+    lines = [_line(number, crop) for number, crop in enumerate(crops)]
     pictures = [_picture(name, frame) for name, frame in steps]
-    pictures[0] = _picture("picture, with the lines proposed", steps[0][1], [crop for _, crop in proposed])
+    pictures[0] = _picture("picture, with the lines proposed", steps[0][1], crops)
     return _stacked([_beside(pictures), *lines])
 
 
@@ -46,15 +49,15 @@ def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
     return _named(name, drawn)
 
 
-def _line(number: int, way: Frame, crop: Crop) -> Pixels:
-    """One proposal: cut out, straightened, in even light as the network gets it."""
-    straight = straighten(way, crop.tilt_deg)
-    said = f"{crop.text_height_px:.0f} px high, contrast {crop.contrast:.2f}"
-    panels = (
-        (f"line {number}", way.pixels),
-        (f"straight: tilt {crop.tilt_deg:.0f} deg", straight.pixels),
-        (f"even light: {said}", crop.pixels),
-    )
+def _line(number: int, crop: Crop) -> Pixels:
+    """One proposal: cut out, and level as the network sees it where it is in doubt."""
+    height, width = crop.pixels.shape
+    level = Level(crop.tilt_deg).look(Extent(0.0, width, 0.0, height), (height, width))
+    panels = [
+        (f"line {number}: {crop.text_height_px:.0f} px high, contrast {crop.contrast:.2f}", crop.pixels)
+    ]
+    if crop.tilt_deg:
+        panels.append((f"if in doubt, level: tilt {crop.tilt_deg:.0f} deg", level.at(crop.pixels)))
     return _beside([_named(name, _fitted(pixels)) for name, pixels in panels])
 
 

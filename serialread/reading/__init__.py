@@ -5,6 +5,7 @@ from serialread.reading.deciding import calibrated, decide, judge, log_odds, obj
 from serialread.reading.finding import Found, Picture, find_images
 from serialread.reading.reader import Reader
 from serialread.reading.results import FILES, Mode, Start, begin, claimed, write_records
+from serialread.reading.searching import line_finder
 from serialread.reading.tallying import Tally, aside, console_view
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "decide",
     "find_images",
     "judge",
+    "line_finder",
     "log_odds",
     "objection_to",
     "trust",

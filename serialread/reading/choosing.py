@@ -30,8 +30,8 @@ def surest(crops: Sequence[Crop], readings: Sequence[Reading], *, mostly_right: 
     """
     ways = [_way(crop) for crop in crops]
     told = [_told(number, crops, readings) for number in range(len(crops))]
-    worth = [0.0 if right is False else _worth(r) for r, right in zip(readings, told, strict=True)]
-    lines = [max(one - 1, 0) if number else 0.0 for number, one in enumerate(worth)]
+    merits = [0.0 if right is False else worth(r) for r, right in zip(readings, told, strict=True)]
+    lines = [max(one - 1, 0) if number else 0.0 for number, one in enumerate(merits)]
     along = [
         sum(line for line, way in zip(lines, ways, strict=True) if way == quarter) for quarter in range(4)
     ]
@@ -39,7 +39,7 @@ def surest(crops: Sequence[Crop], readings: Sequence[Reading], *, mostly_right: 
     def merit(number: int) -> float:
         others = (along[ways[number]] - lines[number]) / 2 if lines[number] else 0.0
         odd = ODDLY if mostly_right and ways[number] == 2 and told[number] is None else 0.0
-        return worth[number] + others - odd + (number == 0)
+        return merits[number] + others - odd + (number == 0)
 
     return max(range(len(readings)), key=merit)
 
@@ -55,7 +55,7 @@ def turned_over(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -
         if (
             is_turned_over(crop, crops[best])
             and reading.text != readings[best].text
-            and _worth(reading) > max(_worth(readings[best]) - 1, 0)
+            and worth(reading) > max(worth(readings[best]) - 1, 0)
         ):
             return reading.text
     return ""
@@ -113,7 +113,7 @@ def _told(number: int, crops: Sequence[Crop], readings: Sequence[Reading]) -> bo
     return None
 
 
-def _worth(reading: Reading) -> float:
+def worth(reading: Reading) -> float:
     """Characters surely read, less those surely wrong."""
     return sum(2 * c.confidence - 1 for c in reading.chars)
 

@@ -4,6 +4,7 @@ Letters: T positions, N attention columns, h rows of the glyph maps.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind, lacking
 from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array, upside_down
 from serialread.reading.choosing import read_where_needed, surely_over, surest
+from serialread.reading.searching import find_lines
 from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
 from serialread.recipe import Station
@@ -107,7 +109,8 @@ class Explainer:
         Raises:
             ImageError: the picture cannot be read.
         """
-        seen = [self._seen(crop) for crop in propose(load_image(path), self._station.view)]
+        find = partial(find_lines, self._network)
+        seen = [self._seen(crop) for crop in propose(load_image(path), self._station.view, find)]
         if self._station.view.turn_over == "found" and surely_over(seen[0][0].reading):
             seen.append(self._seen(upside_down(seen[0][0].crop)))
         found = [one for one, _ in seen]
@@ -116,8 +119,8 @@ class Explainer:
         mostly_right = self._station.view.turn_over == "found"
         best, extent = seen[surest(crops, readings, mostly_right=mostly_right)]
         looks = [best]
-        while closer := next_look([one.reading for one in looks]):
-            look = closer.look(extent, best.crop.pixels.shape[1])
+        while closer := next_look([one.reading for one in looks], best.crop.tilt_deg):
+            look = closer.look(extent, best.crop.pixels.shape)
             looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels)))[0])
         told = vote([one.reading for one in looks], self._station.code)
         same = [one for one in looks if one.reading.text == told.text]

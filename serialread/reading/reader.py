@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -26,9 +27,10 @@ from serialread.reading.deciding import decide, judge, trust
 from serialread.reading.finding import Picture
 from serialread.reading.grading import grade_mark
 from serialread.reading.joining import join, rows_of
+from serialread.reading.searching import find_lines
 from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
-from serialread.recipe import CropGeometry, Station, View
+from serialread.recipe import Station, View
 from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 WINDOW = 256
@@ -177,11 +179,11 @@ class Reader:
         A few hundred pictures are under way at a time, however many there are.
         """
         pictures = (image if isinstance(image, Picture) else Picture(image, image.name) for image in images)
-        geometry, view = self._engine.card.geometry, self.station.view
+        view = self.station.view
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="prepare")
         try:
             yield from self._records(
-                ahead(pool, lambda p: _prepare(p, view, geometry, self._barcodes), pictures, WINDOW // 4)
+                ahead(pool, lambda p: _prepare(p, view, self._engine, self._barcodes), pictures, WINDOW // 4)
             )
         finally:  # whoever stops early waits for no more than what is under way
             pool.shutdown(cancel_futures=True)
@@ -248,10 +250,10 @@ class Reader:
 
     def _look_again(self, item: _Item, batches: Batches[_Task, _Results]) -> None:
         best = item.choose(mostly_right=self.station.view.turn_over == "found")
-        if closer := next_look([item.readings[best], *item.looks]):
-            pixels = item.crops[best].pixels
-            look = closer.look(item.extents[best], pixels.shape[1])
-            seen = look.at(pixels)
+        crop = item.crops[best]
+        if closer := next_look([item.readings[best], *item.looks], crop.tilt_deg):
+            look = closer.look(item.extents[best], crop.pixels.shape)
+            seen = look.at(crop.pixels)
             _send(_Task(item, best, seen, to_array(seen, self._engine.card.geometry), look), batches)
 
     def _seen(self, task: _Task, outputs: Outputs) -> tuple[Reading, Extent | None]:
@@ -334,16 +336,16 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], 
         yield pending.popleft().result()
 
 
-def _prepare(picture: Picture, view: View, geometry: CropGeometry, with_barcodes: bool) -> _Item:
+def _prepare(picture: Picture, view: View, engine: Engine, with_barcodes: bool) -> _Item:
     """Load, normalize, scale; in a thread beside others."""
     started = perf_counter()
     try:
         image = load_image(picture.path)
-        crops = propose(image, view)
+        crops = propose(image, view, partial(find_lines, engine))
     except ImageError as error:
         reason = _reason(error, picture.path)
         return _Item(picture, digest(picture.path), (), (), reason, perf_counter() - started)
-    arrays = tuple(to_array(crop.pixels, geometry) for crop in crops)
+    arrays = tuple(to_array(crop.pixels, engine.card.geometry) for crop in crops)
     barcodes = barcodes_in(image.pixels) if with_barcodes else None
     return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started, barcodes)
 

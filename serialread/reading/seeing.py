@@ -58,7 +58,8 @@ def where(looked: tuple[Floats, ...], pixels: Pixels) -> Extent:
     """
     height, width = pixels.shape
     found = extent_of(looked[1], (height, width)) if len(looked) > 1 else None
-    return found or Extent(0.0, float(width), *map(float, text_rows(pixels)))
+    top, foot = text_rows(pixels)
+    return found or Extent(0.0, float(width), float(top), float(foot))
 
 
 def _filled(pixels: Pixels, card: ModelCard) -> float:

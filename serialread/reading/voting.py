@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from serialread.decoding import status_of
-from serialread.imaging import CLOSER, Closer
+from serialread.imaging import CLOSER, Closer, Level
 from serialread.reading.deciding import log_odds
 from serialread.recipe import Code
 from serialread.records import CharReading, FreeReading, Reading
@@ -17,18 +17,20 @@ SURE = 0.8
 _ANY = Code()
 
 
-def next_look(readings: Sequence[Reading]) -> Closer | None:
+def next_look(readings: Sequence[Reading], tilt_deg: float = 0.0) -> Closer | Level | None:
     """What to look at next; None where the crop as it is reads surely, two looks agree, or none is left.
 
     Looks that read what the format does not allow agree on nothing: another one may read a code.
 
     Args:
         readings: so far, one at least; the first is that of the crop as it is.
+        tilt_deg: of the crop; a tilted one is looked at level, too, last of all.
     """
+    looks: Sequence[Closer | Level] = (*CLOSER, Level(tilt_deg)) if tilt_deg else CLOSER
     texts = [reading.text for reading in readings if reading.free is None]
-    if readings[0].confidence >= SURE or len(set(texts)) < len(texts) or len(readings) > len(CLOSER):
+    if readings[0].confidence >= SURE or len(set(texts)) < len(texts) or len(readings) > len(looks):
         return None
-    return CLOSER[len(readings) - 1]
+    return looks[len(readings) - 1]
 
 
 def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:

@@ -101,7 +101,7 @@ class View(Section):
     """Expected height of the characters, (least, most), as fractions of the picture's longer side: lines
     of other heights are not proposed. None: from about a fiftieth on."""
     straighten: bool = True
-    """Remove a slight tilt (to 15 degrees) where it is measured surely."""
+    """Look at a doubtful crop level, too, where a tilt (to 15 degrees) is measured surely."""
     turn_tall: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
     """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
     reading; a station whose codes all run one way is faster when it says so."""

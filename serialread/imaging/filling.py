@@ -1,32 +1,22 @@
-"""Where in a picture text lines lie: strokes become blobs, blobs of one height in a row become lines.
+"""Whether one text line fills a picture: strokes become blobs, blobs of one height beside each other a row.
 
-Good enough to propose, not to decide: the network reads the proposals, and the whole picture is always one.
 Letters: N blobs, each a box (left, top, right, bottom) in px of the shrunk picture.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.imaging.frames import Frame, moved
+from serialread.imaging.frames import Frame
 from serialread.records import Floats, Pixels
 
-FINE_PX, COARSE_PX = 800, 400
-"""Longer side of the picture in its two searches: of characters a fiftieth as high the fine one leaves 16 px;
-the coarse one sees no machining marks, and large characters whole."""
 STROKES_PX = (11, 7, 17)
 """Widest strokes that are searched for; characters are 1 to 5 times as high."""
-HIGHEST = 0.1
-"""Share of the longer side up to which higher characters are likelier ones: fine textures make long rows."""
 GLANCED_PX = 96
 """Height at which a line that fills its picture shows."""
-MOST_LINES = 8
-"""Proposals a picture: each costs two readings, one each way up. Of 64 codes that were read in some line of a
-photograph, 60 were among its first 4, 63 among its first 8."""
 MOST_BLOBS = 400
 """Of more, those that stand out most are taken: a texture makes many faint ones."""
 FILLED = 0.4
@@ -38,16 +28,13 @@ LARGE, SMALL = 0.45, 0.15
 the rows of a texture are fine."""
 SMALLEST_PX = 64
 """Pictures of less height hold one line at most that can be read."""
-MARGIN_ACROSS, MARGIN_ALONG = 0.25, 0.6
-"""Room left round a line, in character heights: a thin first or last character is easily missed."""
-
 _Boxes = Floats
 """[N, 4]."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A row of blobs [N, 4] in a picture that may be shrunk."""
+class Row:
+    """Blobs [N, 4] beside each other, in a picture that may be shrunk."""
 
     boxes: _Boxes
 
@@ -57,24 +44,10 @@ class Line:
         return float(np.median(self.boxes[:, 3] - self.boxes[:, 1]))
 
     @property
-    def char_height(self) -> float:
-        """Middle height of its higher blobs, px: specks and hyphens between them do not count."""
-        heights = self.boxes[:, 3] - self.boxes[:, 1]
-        return float(np.median(heights[heights >= 0.6 * np.percentile(heights, 90)]))
-
-    @property
     def slope(self) -> float:
         """How far it falls to the right per px, by least squares."""
         x, y = (_centres(self.boxes) - _centres(self.boxes).mean(axis=0)).T
         return float((x * y).sum() / max(float((x * x).sum()), 1e-6)) if len(x) > 2 else 0.0
-
-    @property
-    def score(self) -> float:
-        """How much it looks like text: more with each blob, less for uneven heights or blobs off line."""
-        height, heights = self.height, self.boxes[:, 3] - self.boxes[:, 1]
-        chars = heights > 0.6 * height
-        off = np.abs(self.off(_centres(self.boxes)))[chars].mean()
-        return float(np.sqrt(chars.sum()) * np.exp(-(3 * off + 2 * heights[chars].std()) / height))
 
     def off(self, points: Floats) -> Floats:
         """How far below the line points [N, 2] lie."""
@@ -87,53 +60,24 @@ class Line:
         return np.concatenate((self.boxes[:, :2].min(axis=0), self.boxes[:, 2:].max(axis=0)))
 
 
-def find_lines(frame: Frame, text_height: tuple[float, float] | None = None) -> tuple[Frame, ...]:
-    """The whole frame and, where text fills only a part of it, the text lines in it, likeliest first.
-
-    Lines that stand upright are returned upright, for whoever knows which way to turn them.
-
-    Args:
-        frame: what is searched.
-        text_height: least and most height of the characters, as fractions of its longer side; None: any.
-    """
-    height, width = frame.pixels.shape
-    if min(height, width) < SMALLEST_PX or is_filled(frame):
-        return (frame,)
-    least, most = text_height or (0.0, 1.0)
-    standing, found = frame.turned(90), list[tuple[float, Line, Frame, float]]()
-    for scale in _searches(max(height, width)):
-        lying = frame.shrunk(round(height * scale)).pixels
-        for pixels, way in ((lying, frame), (np.ascontiguousarray(np.rot90(lying, -1)), standing)):
-            for line in rows_of_blobs(pixels):
-                share = line.char_height / max(pixels.shape)
-                if least <= share <= most:
-                    found.append((line.score * min(share, HIGHEST), line, way, scale))
-    found.sort(key=lambda one: -one[0])
-    cuts = (cut_line(line, way, scale).turned(270 if way is standing else 0) for _, line, way, scale in found)
-    return (frame, *islice(_apart(cuts), MOST_LINES))
-
-
-def _searches(longer: int) -> tuple[float, ...]:
-    """Scales at which a picture with this longer side is searched."""
-    return (min(1.0, FINE_PX / longer), COARSE_PX / longer) if longer > COARSE_PX else (1.0,)
-
-
 def is_filled(frame: Frame) -> bool:
     """Whether one line of text, lying along the longer side, fills the frame: most pictures are cut so."""
     height, width = frame.pixels.shape
+    if min(height, width) < SMALLEST_PX:
+        return True
     lying = frame if width >= height else frame.turned(90)
     small = lying.shrunk(GLANCED_PX).pixels
     return any(_fills(line, small.shape) for line in rows_of_blobs(small))
 
 
-def rows_of_blobs(pixels: Pixels) -> Iterator[Line]:
+def rows_of_blobs(pixels: Pixels) -> Iterator[Row]:
     """Lying lines in [H, W], of every stroke width that is searched."""
     for stroke_px in STROKES_PX:
         for strokes in strokes_of(pixels, stroke_px):
             every = blobs(strokes, stroke_px)
             chars = _clearest(strokes, every[_like_characters(every, stroke_px)])
             if len(chars) >= 3:
-                yield from (lengthened(Line(row), every) for row in rows(chars))
+                yield from (lengthened(Row(row), every) for row in rows(chars))
 
 
 def strokes_of(pixels: Pixels, stroke_px: int) -> tuple[Pixels, ...]:
@@ -207,7 +151,7 @@ def _groups(linked: NDArray[np.bool_]) -> list[list[int]]:
     return groups
 
 
-def lengthened(line: Line, every: _Boxes) -> Line:
+def lengthened(line: Row, every: _Boxes) -> Row:
     """The line with what goes on at its ends: hyphens, dots, and characters that are whole no longer."""
     height = line.height
     sizes = every[:, 2:] - every[:, :2]
@@ -221,49 +165,14 @@ def lengthened(line: Line, every: _Boxes) -> Line:
             break
         left, right = reach
     inside = near[(near[:, 0] >= left) & (near[:, 2] <= right)]
-    return Line(np.concatenate((line.boxes, inside)))
+    return Row(np.concatenate((line.boxes, inside)))
 
 
-def cut_line(line: Line, frame: Frame, scale: float) -> Frame:
-    """The line cut out of the frame and laid level, with some room on every side."""
-    angle = float(np.arctan(line.slope))
-    along, down = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
-    centres, half = _centres(line.boxes), (line.boxes[:, 2:] - line.boxes[:, :2]) / 2
-    u, v = centres @ along, centres @ down
-    chars = half[:, 1] > 0.3 * line.height
-    left, right = float((u - half[:, 0]).min()), float((u + half[:, 0]).max())
-    top = float(np.percentile((v - half[:, 1])[chars], 20))
-    bottom = float(np.percentile((v + half[:, 1])[chars], 80))
-    left, right = left - MARGIN_ALONG * line.height, right + MARGIN_ALONG * line.height
-    top, bottom = top - MARGIN_ACROSS * line.height, bottom + MARGIN_ACROSS * line.height
-    turn = np.eye(3)
-    turn[:2, 0], turn[:2, 1] = along, down
-    width, height = max(round((right - left) / scale), 8), max(round((bottom - top) / scale), 8)
-    return frame.warped(turn @ moved(left / scale, top / scale), width, height)
-
-
-def _fills(line: Line, shape: tuple[int, ...]) -> bool:
+def _fills(line: Row, shape: tuple[int, ...]) -> bool:
     left, top, right, bottom = line.hull
     least = LARGE if shape[1] < WIDE * shape[0] else SMALL
     high = bottom - top >= FILLED * shape[0] and line.height >= least * shape[0]
     return bool(high and right - left >= FILLED * shape[1])
-
-
-def _apart(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """The frames without those of which an earlier one holds half."""
-    kept: list[Floats] = []
-    for frame in frames:
-        corners = frame.quad
-        box = np.concatenate((corners.min(axis=0), corners.max(axis=0)))
-        if all(_shared(box, other) < 0.5 for other in kept):
-            kept.append(box)
-            yield frame
-
-
-def _shared(box: Floats, other: Floats) -> float:
-    """Part of a box that another covers: one that reaches far beyond it is not the same line."""
-    sides = np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0)
-    return float(np.prod(sides)) / max(float(np.prod(box[2:] - box[:2])), 1e-6)
 
 
 def _centres(boxes: _Boxes) -> Floats:

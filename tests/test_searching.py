@@ -1,0 +1,108 @@
+"""Text lines in whole pictures: the shipped network finds them, whatever its strips cut through."""
+
+import cv2
+import numpy as np
+import pytest
+from test_imaging import image_of, written
+
+from serialread.engine import Engine
+from serialread.imaging import propose
+from serialread.imaging.frames import Frame
+from serialread.imaging.tilting import estimate_tilt
+from serialread.reading import line_finder
+from serialread.reading.searching import MOST_LINES, find_lines
+from serialread.recipe import View
+from serialread.records import Floats, Pixels
+from serialread.weights import shipped_model
+
+find = line_finder(shipped_model())
+
+
+def placed(tilt_deg: float = 0.0, *, lines: bool = False) -> tuple[Pixels, Floats]:
+    """A picture, 1000 x 600, digits in a fifth of its width, and the corners of the digits' place."""
+    rng = np.random.default_rng(4)
+    canvas = rng.normal(170, 5, (600, 1000)).astype(np.float32)
+    if lines:  # as a milling cutter leaves them
+        canvas += 12 * np.sin(np.arange(600, dtype=np.float32) / 1.5)[:, None]
+    ink = np.full((600, 1000), 170, np.uint8)
+    ink[350:410, 550:790] = np.where(written() < 120, 50, 170)
+    turn = cv2.getRotationMatrix2D((670, 380), tilt_deg, 1.0)
+    ink = cv2.warpAffine(ink, turn, (1000, 600), borderValue=170.0).astype(np.uint8)
+    canvas += ink.astype(np.float32) - 170
+    corners = np.array([[568, 363], [768, 363], [768, 397], [568, 397]], np.float32)
+    return np.clip(canvas, 0, 255).astype(np.uint8), cv2.transform(corners[None], turn)[0].astype(np.float32)
+
+
+def holds(crop_quad: Floats, corners: Floats) -> bool:
+    """Whether the corners lie in the quad, and the quad is not much larger."""
+    inside = all(cv2.pointPolygonTest(crop_quad, (float(x), float(y)), True) > -3 for x, y in corners)
+    return inside and cv2.contourArea(crop_quad) < 4 * cv2.contourArea(corners)
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, -10.0, 6.0, 12.0])
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_code_in_a_fifth_of_the_width_is_found(tilt_deg: float, lines: bool) -> None:
+    pixels, corners = placed(tilt_deg, lines=lines)
+    whole, *found = propose(image_of(pixels), View(), find)
+    assert any(holds(crop.quad, corners) for crop in found)
+    np.testing.assert_allclose(whole.quad[2], [1000, 600])
+
+
+def test_a_found_line_lies_level() -> None:
+    pixels, corners = placed(10.0)
+    crop = next(c for c in propose(image_of(pixels), View(), find) if holds(c.quad, corners))
+    assert abs(estimate_tilt(crop.pixels)) <= 2.0
+    (x0, y0), (x1, y1) = crop.quad[:2].tolist()
+    assert np.degrees(np.arctan2(y0 - y1, x1 - x0)) == pytest.approx(10.0, abs=2.5)
+
+
+def test_a_code_that_stands_upright_is_found_and_turned() -> None:
+    pixels, corners = placed()
+    upright = np.ascontiguousarray(np.rot90(pixels))
+    turned_corners = np.column_stack((corners[:, 1], 1000 - corners[:, 0])).astype(np.float32)
+    crops = propose(image_of(upright), View(), find)[1:]
+    found = [c for c in crops if holds(c.quad, turned_corners)]
+    assert len(found) >= 2  # once each way round
+    assert all(c.pixels.shape[1] > 2 * c.pixels.shape[0] for c in found)
+
+
+def test_proposals_are_few_even_on_a_texture() -> None:
+    texture = np.random.default_rng(0).integers(0, 255, (500, 700), np.uint8)
+    blurred = cv2.GaussianBlur(texture, (0, 0), 3).astype(np.uint8)
+    assert len(propose(image_of(blurred), View(), find)) <= 1 + 2 * MOST_LINES
+
+
+def test_a_plain_surface_proposes_nothing() -> None:
+    assert len(propose(image_of(np.full((500, 700), 128, np.uint8)), View(), find)) == 1
+
+
+@pytest.mark.parametrize(("text_height", "is_there"), [((0.02, 0.06), True), ((0.08, 0.3), False)])
+def test_text_of_another_height_than_the_station_expects_is_not_proposed(
+    text_height: tuple[float, float], is_there: bool
+) -> None:
+    pixels, corners = placed()
+    _, *found = propose(image_of(pixels), View(text_height=text_height), find)
+    assert any(holds(crop.quad, corners) for crop in found) is is_there
+
+
+def test_a_line_that_stands_is_not_looked_for_where_the_station_never_turns() -> None:
+    upright = Frame.whole(image_of(np.ascontiguousarray(np.rot90(placed()[0]))))
+    engine = Engine(shipped_model(), outputs=None)
+    assert any(line.standing for line in find_lines(engine, upright, View()))
+    assert not any(line.standing for line in find_lines(engine, upright, View(turn_tall="never")))
+
+
+def test_the_same_picture_gives_the_same_lines() -> None:
+    pixels, _ = placed(6.0, lines=True)
+    first, second = (propose(image_of(pixels), View(), find) for _ in range(2))
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (70, 900), (900, 70), (66, 4000)])
+def test_pictures_of_any_shape_are_searched(height: int, width: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (height, width), np.uint8)
+    for crop in propose(image_of(pixels), View(), find):
+        assert min(crop.pixels.shape) >= 1
+        assert np.isfinite(crop.quad).all()

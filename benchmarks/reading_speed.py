@@ -173,7 +173,7 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
         return result
 
     images = timed("load", lambda: [load_image(path) for path in paths])
-    crops = timed("find, measure", lambda: [c for i in images for c in propose(i, View())])
+    crops = timed("find, measure", lambda: [propose(i, View())[0] for i in images])
     arrays = timed("scale to the array", lambda: [to_array(c.pixels, geometry) for c in crops])
     arrays.sort(key=lambda a: a.shape[2])
     batches = [

@@ -111,6 +111,18 @@ def test_the_limit_is_the_one_of_mapie(seed: int) -> None:
         assert found.at == controller.best_predict_param
 
 
+@pytest.mark.parametrize(("pictures", "passes"), [(200, True), (186, True), (184, False)])
+def test_no_single_error_decides_where_half_the_pictures_carry_the_promise(
+    pictures: int, passes: bool
+) -> None:
+    """5 % is carried by 93 accepted readings with one wrong among them."""
+    outcomes = [number != 10 for number in range(pictures)]
+    found = find_limit(np.linspace(1, 0, pictures).tolist(), outcomes, 0.05, 0.95)
+    assert found is not None
+    assert (found.passed, found.wrong) == (passes, 1)
+    assert found.accepted == (pictures if passes else 59)
+
+
 def test_readings_that_are_equally_sure_are_accepted_together() -> None:
     found = find_limit([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 0.05, 0.95)
     assert found is not None

@@ -15,9 +15,10 @@ from scipy.special import bdtr
 
 STEPS = 20
 """Limits that are tested; finer ones stop earlier at a chance error, coarser ones reach less far."""
-FIRST = 0.2
-"""The strictest limit accepts this share of the pictures, or as many as the promise needs at least: fewer
-would fail by a single error, more would fail where few readings are sure. Chosen by simulation."""
+FIRST, MOST_FIRST = 0.2, 0.5
+"""The strictest limit accepts at least the first share of the pictures, and as many as carry the promise with
+one of them wrong, so that no single error decides; if that is more than the second share, as many as carry it
+with none wrong, for where few readings are sure more would fail. Simulated: docs/confidence.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def find_limit(
     if len(sure) < fewest:
         return None
     best = None
-    for rank in np.unique(np.linspace(max(fewest, FIRST * len(sure)), len(sure), STEPS).astype(int)):
+    first = max(_robust(len(sure), misread, certainty) or fewest, FIRST * len(sure))
+    for rank in np.unique(np.linspace(first, len(sure), STEPS).astype(int)):
         at = float(sure[rank - 1])
         accepted = int(np.count_nonzero(sure >= at))  # all that are equally sure
         tried = Limit(at, accepted, int(wrong[accepted - 1]), passed=True)
@@ -76,3 +78,9 @@ def find_limit(
             return best or Limit(at, accepted, tried.wrong, passed=False)
         best = tried
     return best
+
+
+def _robust(pictures: int, misread: float, certainty: float) -> int:
+    """How many accepted readings carry a promise with one of them wrong; 0 if these are too many."""
+    counts = np.arange(2, int(MOST_FIRST * pictures) + 1)
+    return int(next(iter(counts[bdtr(1, counts, misread) <= 1 - certainty]), 0))

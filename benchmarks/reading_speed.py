@@ -5,6 +5,7 @@
 PYTHON is the interpreter of an environment that has rapidocr; its recognizer alone runs, without detection
 and orientation, one crop at a time as its interface takes them. Each reader runs as a process of its own on
 the same files; the clock starts when it is ready to read, so that neither is charged for its imports.
+``--across`` instead reads a quarter of the crops, also enlarged, on one core and on more.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import cv2
 import numpy as np
 
 SEED = 7
+ENLARGED = (1, 2, 4, 8, 16)
+"""How many times larger crops are made to see what their size costs."""
 
 
 def main() -> None:
@@ -32,10 +35,14 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--engine", choices=["openvino", "onnxruntime"], default="openvino")
     parser.add_argument("--rapidocr", type=Path, metavar="PYTHON")
+    parser.add_argument("--across", action="store_true", help="images/s by cores and by height of the crops")
+    parser.add_argument("--cores", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=["serialread", "rapidocr", "parts"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="read these pictures instead of rendering some")
     asked = parser.parse_args()
     alone = {"serialread": read_with_serialread, "rapidocr": read_with_rapidocr, "parts": parts}
+    if asked.cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.cores])
     if asked.only:
         print(json.dumps(alone[asked.only](asked)))
         return
@@ -43,7 +50,25 @@ def main() -> None:
         if asked.folder is None:
             asked.folder = Path(temporary)
             render(asked.recipe, asked.count, asked.folder)
-        compare(asked)
+        across(asked) if asked.across else compare(asked)
+
+
+def across(asked: argparse.Namespace) -> None:
+    """A table: images/s by the cores that a run may use, and by how high its crops are."""
+    cores = [n for n in (1, 2, 4, 8, 16, 32) if n <= len(os.sched_getaffinity(0))]
+    print("| height of the crops, px | " + " | ".join(f"{n} cores" for n in cores) + " |")
+    print("|---" * (len(cores) + 1) + "|")
+    crops = [cv2.imread(str(path)) for path in sorted(asked.folder.glob("*.png"))[::4]]
+    for times in ENLARGED:
+        with TemporaryDirectory() as temporary:
+            asked.folder, cells = Path(temporary), []
+            for number, crop in enumerate(crops):
+                larger = cv2.resize(crop, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+                cv2.imwrite(str(asked.folder / f"{number:05d}.png"), larger)
+            for asked.cores in cores:
+                told, _ = in_a_process(sys.executable, asked, "serialread")
+                cells.append(f"{told['images'] / told['seconds']:.0f}")
+            print(f"| {times * crops[0].shape[0]} | " + " | ".join(cells) + " |", flush=True)
 
 
 def compare(asked: argparse.Namespace) -> None:
@@ -74,6 +99,7 @@ def compare(asked: argparse.Namespace) -> None:
 
 def in_a_process(python: str, asked: argparse.Namespace, only: str) -> tuple[dict[str, float], float]:
     command = [python, __file__, "--only", only, "--folder", str(asked.folder), "--engine", asked.engine]
+    command += ["--cores", str(asked.cores)]
     command += ["--model", str(asked.model)] if asked.model else []
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)

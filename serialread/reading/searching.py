@@ -9,19 +9,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from serialread.engine import Engine, EngineKind
 from serialread.imaging import Extent, Finder, Line, to_array
-from serialread.imaging.frames import Frame, moved
+from serialread.imaging.filling import WIDE
+from serialread.imaging.frames import Frame, Matrix, moved
 from serialread.imaging.normalizing import CROP_HEIGHT_PX
 from serialread.reading.batching import BATCH
 from serialread.reading.choosing import worth
 from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.recipe import Code, View
-from serialread.records import Floats, Pixels
+from serialread.records import Floats, Pixels, Reading
 
 LONGER = (4.8, 8.3, 14.6, 22.0)
 """Longer sides at which a picture is searched, in heights of a strip."""
@@ -69,6 +71,18 @@ class _Spot:
 
     def cut(self, share: float, room: float) -> Frame:
         """The text level: it takes a share of the height, with room beside it in text heights."""
+        return self.frame.warped(*self._placed(share, room))
+
+    @property
+    def hull(self) -> Floats:
+        """Left, top, right, bottom of the text in the source picture, px."""
+        to_frame, width, height = self._placed(share=1.0, room=0.0)
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+        corners = self.frame.sources(corners @ to_frame[:2, :2].T + to_frame[:2, 2])
+        return np.concatenate((corners.min(axis=0), corners.max(axis=0))).astype(np.float32)
+
+    def _placed(self, share: float, room: float) -> tuple[Matrix, int, int]:
+        """From px of the text, cut out, to px of the frame, and its width and height."""
         extent, narrowed = self.extent, self.extent.narrowed
         rows, beyond = extent.height / share, room * extent.height
         slant = float(np.hypot(1, extent.slope))
@@ -77,13 +91,7 @@ class _Spot:
         to_frame = moved(*begin.tolist())
         to_frame[:2, 0], to_frame[:2, 1] = along / narrowed, down
         length = ((extent.right - extent.left) * slant + 2 * beyond) * narrowed
-        return self.frame.warped(to_frame, max(round(length), LEAST_PX), max(round(rows), LEAST_PX))
-
-    @property
-    def hull(self) -> Floats:
-        """Left, top, right, bottom of the text in the source picture, px."""
-        corners = self.cut(share=1.0, room=0.0).quad
-        return np.concatenate((corners.min(axis=0), corners.max(axis=0)))
+        return to_frame, max(round(length), LEAST_PX), max(round(rows), LEAST_PX)
 
 
 def line_finder(model: Path, kind: EngineKind = "openvino") -> Finder:
@@ -102,7 +110,7 @@ def find_lines(engine: Engine, frame: Frame, view: View) -> tuple[Line, ...]:
     if _is_read(engine, frame):
         return ()
     found = _everywhere(engine, frame, view)
-    for tilt_deg in TILTED_DEG:
+    for tilt_deg in () if _along(frame) else TILTED_DEG:
         if max((spot.merit for spot in found), default=0.0) < ENOUGH:
             found += _everywhere(engine, _turned(frame, tilt_deg), view)
     first = _closer(engine, _apart(found, MOST_SPOTS, ALIKE))
@@ -116,16 +124,26 @@ def find_lines(engine: Engine, frame: Frame, view: View) -> tuple[Line, ...]:
 def _closer(engine: Engine, spots: Sequence[_Spot]) -> list[_Spot]:
     """The spots as they show cut out with some room: level, and with what goes on at their ends."""
     cut = [spot.cut(share=0.7, room=1.2) for spot in spots]
+    read = _read(engine, [one.pixels for one in cut])
     return [
-        _Spot(one, spot.standing, extent, merit) if extent else replace(spot, merit=0.0)
-        for spot, one, (extent, merit) in zip(spots, cut, _read(engine, [c.pixels for c in cut]), strict=True)
+        _Spot(one, spot.standing, extent, worth(reading)) if extent else replace(spot, merit=0.0)
+        for spot, one, (reading, extent) in zip(spots, cut, read, strict=True)
     ]
 
 
 def _everywhere(engine: Engine, frame: Frame, view: View) -> list[_Spot]:
     """Where strips of a frame were read, lying or standing."""
-    ways = (frame,) if view.turn_tall == "never" else (frame, frame.turned(90))
-    return [spot for way in ways for spot in _spots(engine, way, way is not frame, view)]
+    along = _along(frame)
+    lying = along != "standing"
+    standing = along != "lying" and view.turn_tall != "never"
+    found = list(_spots(engine, frame, False, view)) if lying else []
+    return [*found, *_spots(engine, frame.turned(90), True, view)] if standing else found
+
+
+def _along(frame: Frame) -> Literal["lying", "standing", ""]:
+    """How text runs in a picture that is cut round a line, by its shape; "" of a whole view."""
+    height, width = frame.pixels.shape
+    return "lying" if width > WIDE * height else "standing" if height > WIDE * width else ""
 
 
 def _turned(frame: Frame, degrees: float) -> Frame:
@@ -137,10 +155,11 @@ def _turned(frame: Frame, degrees: float) -> Frame:
 
 def _is_read(engine: Engine, frame: Frame) -> bool:
     """Whether the network reads the frame as a whole, and surely: there is nothing to look for."""
-    ((extent, merit),) = _read(engine, [frame.shrunk(CROP_HEIGHT_PX).pixels])
-    if extent is None or extent.height < LOWEST * CROP_HEIGHT_PX:
+    small = frame.shrunk(CROP_HEIGHT_PX).pixels
+    ((reading, extent),) = _read(engine, [small])
+    if extent is None or extent.height < LOWEST * small.shape[0]:
         return False
-    return merit >= READ * extent.chars
+    return worth(reading) >= READ * len(reading.chars)
 
 
 def _spots(engine: Engine, frame: Frame, standing: bool, view: View) -> Iterator[_Spot]:
@@ -157,11 +176,11 @@ def _spots(engine: Engine, frame: Frame, standing: bool, view: View) -> Iterator
         small = np.asarray(cv2.resize(frame.pixels, size, interpolation=way), np.uint8)
         across, down = width / size[0], height / size[1]
         places, strips = _strips(small, rows)
-        for (left, top), (extent, merit) in zip(places, _read(engine, strips), strict=True):
+        for (left, top), (reading, extent) in zip(places, _read(engine, strips), strict=True):
             if extent and extent.height >= LOWEST * rows:
                 found = extent.seen_from(left, top, across, down)
                 if least <= found.height <= most:
-                    yield _Spot(frame, standing, found, merit)
+                    yield _Spot(frame, standing, found, worth(reading))
 
 
 def _strips(pixels: Pixels, rows: int) -> tuple[list[tuple[int, int]], list[Pixels]]:
@@ -184,26 +203,23 @@ def _steps(whole: int, part: int, step: int) -> list[int]:
     return [round(i * (whole - part) / count) for i in range(count + 1)] if count else [0]
 
 
-def _read(engine: Engine, strips: Sequence[Pixels]) -> list[tuple[Extent | None, float]]:
-    """Where text is in each strip, None where there is none, and how surely it was read."""
-    found: list[tuple[Extent | None, float]] = [(None, 0.0)] * len(strips)
+def _read(engine: Engine, strips: Sequence[Pixels]) -> list[tuple[Reading, Extent | None]]:
+    """What is in each strip, and where; None where there is no text."""
+    found: dict[int, tuple[Reading, Extent | None]] = {}
     arrays = [to_array(strip, engine.card.geometry) for strip in strips]
     order = sorted(range(len(strips)), key=lambda i: arrays[i].shape[2])
     for _, alike in groupby(order, key=lambda i: arrays[i].shape[2]):
         while batch := list(islice(alike, BATCH)):
             each = Outputs.of_each(engine, np.stack([arrays[i] for i in batch]))
-            found_here = (_text(engine, strips[i], outputs) for i, outputs in zip(batch, each, strict=True))
-            for i, one in zip(batch, found_here, strict=True):
-                found[i] = one
-    return found
+            found |= {i: _seen(engine, strips[i], one) for i, one in zip(batch, each, strict=True)}
+    return [found[i] for i in range(len(strips))]
 
 
-def _text(engine: Engine, strip: Pixels, outputs: Outputs) -> tuple[Extent | None, float]:
+def _seen(engine: Engine, strip: Pixels, outputs: Outputs) -> tuple[Reading, Extent | None]:
     reading = reading_of(outputs, strip, engine.card, Code(), None)
-    merit = worth(reading)
-    if merit < SOME:
-        return None, merit
-    return where(looked_at(outputs, strip, engine.card, len(reading.chars)), strip), merit
+    if worth(reading) < SOME:
+        return reading, None
+    return reading, where(looked_at(outputs, strip, engine.card, len(reading.chars)), strip)
 
 
 def _apart(spots: Iterable[_Spot], most: int, alike: int = 1) -> list[_Spot]:

@@ -27,7 +27,7 @@ from serialread.records import Floats, Pixels, Reading
 
 LONGER = (4.8, 8.3, 14.6, 22.0)
 """Longer sides at which a picture is searched, in heights of a strip."""
-ENLARGED = 2.0
+ENLARGED = 2.5
 """A picture is enlarged no more than this."""
 NARROWED = 0.8
 """Pictures are so much narrower when searched: in wide strips, wide characters are read twice."""

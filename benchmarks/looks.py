@@ -21,7 +21,7 @@ from serialread.imaging import Closer, Extent, load_image, propose, to_array
 from serialread.reading import log_odds
 from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import SURE, vote
-from serialread.recipe import Code, View
+from serialread.recipe import Code, StationView
 from serialread.records import Pixels, Reading
 from serialread.scoring import mpsc
 from serialread.scoring.confidence import RiskCoverage
@@ -66,7 +66,7 @@ def cases_of(folder: Path, store: Path, count: int) -> list[Case]:
     for place in sorted(path.parent for path in folder.glob("*/labels.csv")):
         known, ground = load_labelled(place), "marks" if place.name in MARKS else "others"
         for picture, truth in zip(known.pictures, known.truths, strict=True):
-            found.append(Case(ground, truth, propose(load_image(picture.path), View())[0].pixels))
+            found.append(Case(ground, truth, propose(load_image(picture.path), StationView())[0].pixels))
     samples = SampleStore(store)
     rendered = (samples[i] for i in range(min(count, len(samples))))
     return [*found, *(Case("rendered", sample.text, sample.pixels) for sample in rendered)]

@@ -17,19 +17,19 @@ from unittest.mock import patch
 
 from serialread.imaging import normalizing
 from serialread.reading import Picture, Reader, searching
-from serialread.recipe import Station, View
+from serialread.recipe import Station, StationView
 from serialread.scoring import mpsc
 from serialread.weights import shipped_model
 
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
 VIEWS = {
-    "all steps": View(),
-    "lines are not looked for": View(tighten=False),
-    "rows are not joined": View(rows="surest"),
-    "found lines are read one way up": View(turn_over="never"),
-    "all lines are read both ways up": View(turn_over="both"),
-    "tilt stays": View(straighten=False),
-    "tall ones are not turned": View(turn_tall="never"),
+    "all steps": StationView(),
+    "lines are not looked for": StationView(tighten=False),
+    "rows are not joined": StationView(rows="surest"),
+    "found lines are read one way up": StationView(turn_over="never"),
+    "all lines are read both ways up": StationView(turn_over="both"),
+    "tilt stays": StationView(straighten=False),
+    "tall ones are not turned": StationView(turn_tall="never"),
 }
 PATCHES = {
     "four lines at most": (searching, "MOST_LINES", 4),
@@ -38,14 +38,14 @@ PATCHES = {
 
 
 @contextmanager
-def without(step: str) -> Iterator[View]:
+def without(step: str) -> Iterator[StationView]:
     """The view of a reader that lacks a step."""
     if step in VIEWS:
         yield VIEWS[step]
         return
     place, name, instead = PATCHES[step]
     with patch.object(place, name, instead):
-        yield View()
+        yield StationView()
 
 
 def crops_of(folder: Path, every: int) -> list[tuple[Picture, list[str]]]:

@@ -182,7 +182,7 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
     from serialread.reading.batching import BATCH
     from serialread.reading.grading import grade_mark
     from serialread.reading.lines import csv_bytes, csv_row, json_bytes, json_line
-    from serialread.recipe import View
+    from serialread.recipe import StationView
     from serialread.weights import shipped_model
 
     model = asked.model or shipped_model()
@@ -199,7 +199,7 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
         return result
 
     images = timed("load", lambda: [load_image(path) for path in paths])
-    crops = timed("find, measure", lambda: [propose(i, View())[0] for i in images])
+    crops = timed("find, measure", lambda: [propose(i, StationView())[0] for i in images])
     arrays = timed("scale to the array", lambda: [to_array(c.pixels, geometry) for c in crops])
     arrays.sort(key=lambda a: a.shape[2])
     batches = [

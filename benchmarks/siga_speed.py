@@ -19,7 +19,7 @@ from torch import Tensor
 from serialread.codes import Alphabet
 from serialread.model import SLOTS, Recognizer, Targets, build, describe, terms
 from serialread.recipe import CropGeometry, TrainingRecipe
-from serialread.recipe.networks import CompactParts, CompactTrunk, Composed, Mixing, Parallel, Siga
+from serialread.recipe.networks import CompactParts, CompactTrunk, Composed, MixingConfig, Parallel, Siga
 
 NEEDED = 0.6
 """Share of the baseline's crops/s at which the whole SIGA must train."""
@@ -33,7 +33,7 @@ def networks() -> dict[str, Composed]:
         name: Composed(
             kind="composed",
             backbone=CompactTrunk(channels=(32, 96, 192)),
-            sequence=Mixing(),
+            sequence=MixingConfig(),
             decoder=Parallel(),
             siga=siga,
             dropout=0.0,

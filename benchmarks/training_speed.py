@@ -19,7 +19,7 @@ from serialread.model import build
 from serialread.recipe import TrainingRecipe, load
 from serialread.store import SampleStore
 from serialread.training import train
-from serialread.training.batches import Batches, Plan, survey
+from serialread.training.batches import Plan, TrainingBatches, survey
 from serialread.training.replicas import Replicas
 
 
@@ -27,7 +27,7 @@ def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float,
     """Crops per second without reading and without optimizer, and the mean width in px."""
     knobs = recipe.optimisation
     plan = Plan(survey(store, recipe.geometry, Alphabet(recipe.alphabet)), knobs.batch, recipe.seed)
-    batches = Batches(store, plan, recipe, Alphabet(recipe.alphabet))
+    batches = TrainingBatches(store, plan, recipe, Alphabet(recipe.alphabet))
     held = [batches[step] for step in range(steps)]
     if knobs.replicas > 1:
         torch.set_num_threads(1)

@@ -27,7 +27,7 @@ from serialread.engine import Engine
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image, propose, to_array
 from serialread.reading import Picture, Reader, decide, log_odds, trust
-from serialread.recipe import Code, DataRecipe, Station, View, load
+from serialread.recipe import Code, DataRecipe, Station, StationView, load
 from serialread.records import Decision, Floats, Record, Verdict
 from serialread.scoring import clopper_pearson, mpsc, strict, wilson
 from serialread.scoring.confidence import Reliability, RiskCoverage
@@ -78,7 +78,7 @@ def scores_of(engine: Engine, known: Labelled) -> tuple[list[tuple[Floats, Float
     """Scores and attention of each crop as it is, and the network's ms a crop, one at a time."""
     found, seconds = [], 0.0
     for picture in known.pictures:
-        crop = propose(load_image(picture.path), View(tighten=False))[0]
+        crop = propose(load_image(picture.path), StationView(tighten=False))[0]
         batch = to_array(crop.pixels, engine.card.geometry)[None]
         started = process_time()
         scores, attention = engine.run(batch)

@@ -20,7 +20,7 @@ from serialread.codes import either_way
 from serialread.engine import Engine
 from serialread.imaging import load_image, propose
 from serialread.reading.choosing import SURE_WAY
-from serialread.recipe import View
+from serialread.recipe import StationView
 from serialread.records import Pixels
 from serialread.store import SampleStore
 from serialread.weights import shipped_model
@@ -29,7 +29,7 @@ from serialread.weights import shipped_model
 def crops_of(folder: Path, store: Path, count: int) -> Iterator[tuple[str, list[tuple[Pixels, str]]]]:
     for place in sorted(path.parent for path in folder.glob("*/labels.csv")):
         known = load_labelled(place)
-        pixels = (propose(load_image(p.path), View())[0].pixels for p in known.pictures)
+        pixels = (propose(load_image(p.path), StationView())[0].pixels for p in known.pictures)
         yield place.name, list(zip(pixels, known.truths, strict=True))
     samples = SampleStore(store)
     yield "rendered", [(s.pixels, s.text) for s in (samples[i] for i in range(min(count, len(samples))))]

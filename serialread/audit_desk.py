@@ -64,7 +64,9 @@ def audit(
     outputs = [*(out / name for name in written), *([freeze] if freeze else [])]
     options = {"by": by, "sample": sample, "excel": excel}
     about = {"models": done.models, "stations": done.stations, "images": done.total.images}
-    evidence.append(kept, evidence.Run("audit", options, about, tuple(inputs), tuple(outputs), operator))
+    evidence.append(
+        kept, evidence.LoggedRun("audit", options, about, tuple(inputs), tuple(outputs), operator)
+    )
     documents = [name for name in reversed(written) if not name.endswith(".csv")]
     typer.echo(f"{out}: {', '.join(documents)}, {len(written) - len(documents)} tables; run noted in {kept}")
 

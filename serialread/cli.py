@@ -135,7 +135,7 @@ def read(
     mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
     with reading.claimed(out):
         start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
-        started, tally, pictures = perf_counter(), reading.Tally(), list[tuple[str, str]]()
+        started, tally, pictures = perf_counter(), reading.RunSummary(), list[tuple[str, str]]()
         compared = reading.compare_codes(reader.read(start.pictures), start.codes)
         records = reading.write_records(compared, out)
         for record in tqdm(records, total=len(start.pictures), unit=" images", smoothing=0.1):
@@ -159,7 +159,7 @@ def read(
     }
     written = tuple(out / name for name in reading.FILES)
     inputs = tuple(path for path in (station, model) if path)
-    evidence.append(kept, evidence.Run("read", options, about, inputs, written, operator))
+    evidence.append(kept, evidence.LoggedRun("read", options, about, inputs, written, operator))
     typer.echo(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}")
     if strict and tally.not_accepted + start.not_accepted:
         raise typer.Exit(3)

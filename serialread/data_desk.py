@@ -36,9 +36,9 @@ def import_(
     out: Annotated[Path, typer.Argument(help="Folder of the new sample store.")],
 ) -> None:
     """Make a store of labelled pictures; what cannot be used is counted, with its reason."""
-    from serialread.store import Source, write_store
+    from serialread.store import ImportSource, write_store
 
-    found = Source(source)
+    found = ImportSource(source)
     written = write_store(out, found.samples(), about={"imported": str(source)})
     typer.echo(f"{out}: {written} samples of {source}")
     for reason, count in found.left_out.most_common():

@@ -30,11 +30,11 @@ BEGINNING = "0" * 64
 _PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "pandas", "rapidfuzz", "scipy")
 _WAIT_S = 10.0
 
-Line = dict[str, Any]
+LogEntry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LoggedRun:
     """What one run did.
 
     Attributes:
@@ -86,7 +86,7 @@ class Verification:
         return f"{self.log}: {said}\nhead {self.head}: {advice}"
 
 
-def append(log: Path, run: Run) -> str:
+def append(log: Path, run: LoggedRun) -> str:
     """Add a run to a log, which is made, its folder too, if there is none; returns the line's hash.
 
     Raises:
@@ -149,7 +149,7 @@ def verify(log: Path, head: str | None = None) -> Verification:
     return Verification(log, number, previous, sum(not problem for problem in changed), tuple(problems))
 
 
-def run_of(log: Path, command: str, number: int | None = None, wrote: Path | None = None) -> Line:
+def run_of(log: Path, command: str, number: int | None = None, wrote: Path | None = None) -> LogEntry:
     """The last run of a command in a log, or that of the line ``number``, or the last that wrote a file.
 
     Raises:
@@ -157,7 +157,7 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
     """
     if not log.is_file():
         raise RecordsError(f"{log}: no such log. Runs keep one: read --log, audit --log.")
-    found: Line = {}
+    found: LogEntry = {}
     for place, line in _lines(log):
         made = wrote is None or named(wrote, log) in dict(line.get("outputs") or {})
         if line.get("command") == command and made and number in (None, place):
@@ -191,7 +191,7 @@ def same_bytes(name: str, log: Path, digest: str) -> bool:
     return path.is_file() and _digest(path) == digest
 
 
-def _line_problems(number: int, line: Line, previous: str) -> Iterator[str]:
+def _line_problems(number: int, line: LogEntry, previous: str) -> Iterator[str]:
     if not line:
         yield f"line {number} is torn: no JSON object."
         return
@@ -209,7 +209,7 @@ def _changed(log: Path, name: str, number: int, digest: str) -> str:
     return "" if _digest(path) == digest else f"{name} was changed after the run of line {number}."
 
 
-def _described(run: Run, log: Path) -> Line:
+def _described(run: LoggedRun, log: Path) -> LogEntry:
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": run.command,
@@ -240,7 +240,7 @@ def _versions() -> Iterator[tuple[str, str]]:
             continue
 
 
-def _lines(log: Path) -> Iterator[tuple[int, Line]]:
+def _lines(log: Path) -> Iterator[tuple[int, LogEntry]]:
     """Each line with its number from 1; one that is no JSON object is {}."""
     try:
         with log.open("rb") as file:

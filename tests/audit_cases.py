@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from serialread.reporting.tables import MEASURES, READING_COLUMNS, VERDICT, Source
+from serialread.reporting.tables import MEASURES, READING_COLUMNS, VERDICT, ReadingsSource
 
 DATA = Path(__file__).parent / "data" / "audit"
 
@@ -17,15 +17,15 @@ def line(image: str, text: str, **cells: str) -> dict[str, str]:
     return dict.fromkeys(READING_COLUMNS, "") | known | {"sha256": image} | cells
 
 
-def readings(*lines: dict[str, str]) -> Source:
+def readings(*lines: dict[str, str]) -> ReadingsSource:
     rows = pd.DataFrame(list(lines), columns=[*READING_COLUMNS, VERDICT, *MEASURES], dtype=object)
     rows[VERDICT] = rows[VERDICT].fillna("")
     rows[list(MEASURES)] = rows[list(MEASURES)].astype(float)
-    return Source(Path("readings.csv"), "00", rows)
+    return ReadingsSource(Path("readings.csv"), "00", rows)
 
 
-def truths(*pairs: tuple[str, str]) -> Source:
-    return Source(
+def truths(*pairs: tuple[str, str]) -> ReadingsSource:
+    return ReadingsSource(
         Path("labels.csv"), "00", pd.DataFrame(list(pairs), columns=["filename", "text"], dtype=object)
     )
 

@@ -33,7 +33,7 @@ from serialread.calibrating import (
 from serialread.calibrating.promising import FIRST, STEPS
 from serialread.errors import CalibrationError, RecipeError
 from serialread.reading import Picture, calibrated, decide, judge, log_odds, trust
-from serialread.recipe import Code, Limits, Station, load, to_toml
+from serialread.recipe import Code, Station, StationLimits, load, to_toml
 from serialread.records import CharReading, Decision, FreeReading, Reading, Record, Verdict
 
 # what a promise needs
@@ -295,7 +295,10 @@ def test_too_few_pictures_are_refused_with_their_number(changes: dict[str, objec
 
 def test_an_uncalibrated_station_keeps_all_else() -> None:
     station = Station(
-        name="s", model_id="m", code=Code(format="vin"), limits=Limits(text_height_px=(20, 40), accept_at=0.5)
+        name="s",
+        model_id="m",
+        code=Code(format="vin"),
+        limits=StationLimits(text_height_px=(20, 40), accept_at=0.5),
     )
     plain = station.uncalibrated()
     assert (plain.model_id, plain.is_limited, plain.code) == ("", False, station.code)
@@ -307,7 +310,7 @@ def test_an_uncalibrated_station_keeps_all_else() -> None:
     [
         Station(),
         Station(name="a.b-c", code=Code(format=r"\(01\)(?gs1:\d{14})")),
-        Station(model_id="m", limits=Limits(accept_at=1e-7, text_height_px=(12.5, 40))),
+        Station(model_id="m", limits=StationLimits(accept_at=1e-7, text_height_px=(12.5, 40))),
     ],
 )
 def test_a_station_is_read_as_it_was_written(tmp_path: Path, station: Station) -> None:
@@ -350,7 +353,7 @@ def test_a_verdict_compares_both_readings(
 
 def test_a_likely_misprint_is_never_accepted() -> None:
     reading = replace(reading_of("A1", 0.999), free=FreeReading("AI", 0.0, 0.999))
-    limits = Limits(accept_at=0.5)
+    limits = StationLimits(accept_at=0.5)
     assert decide(reading, 0.999, Verdict.FITTED, 30.0, limits) == (Decision.ACCEPT, "")
     assert decide(reading, 0.999, Verdict.MISPRINT, 30.0, limits) == (
         Decision.REVIEW,
@@ -359,7 +362,7 @@ def test_a_likely_misprint_is_never_accepted() -> None:
 
 
 def test_limits_hold_for_the_format_that_they_were_measured_with() -> None:
-    station = Station(name="s", model_id="m", code=Code(format="vin"), limits=Limits(accept_at=0.5))
+    station = Station(name="s", model_id="m", code=Code(format="vin"), limits=StationLimits(accept_at=0.5))
     assert station.with_format("vin") is station
     assert Station().with_format("vin").code.format == "vin"
     with pytest.raises(CalibrationError) as caught:

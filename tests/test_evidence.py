@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from serialread import evidence
 from serialread.errors import RecordsError
-from serialread.evidence import BEGINNING, Run, append, pictures_digest, verify
+from serialread.evidence import BEGINNING, LoggedRun, append, pictures_digest, verify
 
 
 def logged(folder: Path, runs: int = 3) -> Path:
@@ -18,7 +18,7 @@ def logged(folder: Path, runs: int = 3) -> Path:
     for number in range(runs):
         file = folder / f"{number}.csv"
         file.write_text(f"{number}")
-        append(log, Run("read", {"n": number}, {"model_id": "m1"}, outputs=(file,), operator="Änne"))
+        append(log, LoggedRun("read", {"n": number}, {"model_id": "m1"}, outputs=(file,), operator="Änne"))
     return log
 
 
@@ -108,7 +108,7 @@ def test_a_broken_end_is_found_and_not_written_after(tmp_path: Path, torn: str) 
     log.write_text(log.read_text() + torn)
     assert verify(log).problems[0] == "line 4 is torn: no JSON object."
     with pytest.raises(RecordsError) as caught:
-        append(log, Run("read", {}, {}))
+        append(log, LoggedRun("read", {}, {}))
     assert str(caught.value) == f"{log}: line 4 is broken. Keep this log as it is and begin another."
 
 
@@ -134,7 +134,7 @@ def test_no_log_and_no_place_for_one_are_one_clear_line(tmp_path: Path) -> None:
         verify(tmp_path / "none.log")
     (tmp_path / "file").touch()
     with pytest.raises(RecordsError, match=r"runs.log: cannot be written: .*\. Name another --log."):
-        append(tmp_path / "file" / "runs.log", Run("read", {}, {}))
+        append(tmp_path / "file" / "runs.log", LoggedRun("read", {}, {}))
     with pytest.raises(RecordsError, match=r": cannot be read: Is a directory. Name another --log."):
         evidence.last(tmp_path)
 

@@ -16,7 +16,7 @@ from serialread.imaging.bending import find_circle, undistort, unwrap
 from serialread.imaging.fixing import find_mark, fix
 from serialread.imaging.frames import Frame
 from serialread.imaging.normalizing import prepare
-from serialread.recipe import Arc, Fixture, Lens, Station, View, load
+from serialread.recipe import Arc, Fixture, Lens, Station, StationView, load
 from serialread.records import Floats, LoadedImage, Pixels
 
 LENS = Lens(
@@ -217,7 +217,7 @@ BOX = (0.12, 0.14, 0.3, 0.42)
 @pytest.mark.parametrize("by", ["print", "edge"])
 @pytest.mark.parametrize(("dx", "dy", "degrees"), [(0, 0, 0), (25, -14, 0), (-20, 18, 9), (10, 5, -17)])
 def test_a_moved_part_is_laid_as_the_taught_one(by: str, dx: float, dy: float, degrees: float) -> None:
-    taught = teach_fixture(image_of(part()), View(), BOX, by)  # type: ignore[arg-type]
+    taught = teach_fixture(image_of(part()), StationView(), BOX, by)  # type: ignore[arg-type]
     fixture = taught.model_copy(update={"turn_deg": 20.0 if degrees else 0.0})
     laid = fix(frame_of(part(dx, dy, degrees, light=0.8)), fixture)
     for x in (220, 320):
@@ -226,11 +226,11 @@ def test_a_moved_part_is_laid_as_the_taught_one(by: str, dx: float, dy: float, d
 
 
 def test_a_picture_without_the_mark_is_a_reason() -> None:
-    fixture = teach_fixture(image_of(part()), View(), BOX, "print")
+    fixture = teach_fixture(image_of(part()), StationView(), BOX, "print")
     noise = np.random.default_rng(1).integers(0, 255, (300, 400), np.uint8)
     _, _, _, likeness = find_mark(noise, fixture)
     with pytest.raises(ImageError) as caught:
-        propose(image_of(noise), View(fixture=fixture))
+        propose(image_of(noise), StationView(fixture=fixture))
     assert str(caught.value) == (
         f"the station's fixture is not seen (likeness {likeness:.2f}, needs 0.60). "
         "Look whether the part lies right."
@@ -239,14 +239,14 @@ def test_a_picture_without_the_mark_is_a_reason() -> None:
 
 def test_an_empty_box_cannot_be_taught() -> None:
     with pytest.raises(CalibrationError) as caught:
-        teach_fixture(image_of(np.full((300, 400), 90, np.uint8)), View(), BOX, "print")
+        teach_fixture(image_of(np.full((300, 400), 90, np.uint8)), StationView(), BOX, "print")
     assert str(caught.value) == (
         f"box {BOX}: nothing here to know again. Take one round a clear mark, in shares of the picture."
     )
 
 
 def test_a_fixture_survives_its_file(tmp_path: Path) -> None:
-    fixture = teach_fixture(image_of(part()), View(), BOX, "edge")
+    fixture = teach_fixture(image_of(part()), StationView(), BOX, "edge")
     save_station(Station(name="s").with_view(fixture=fixture), tmp_path / "s.toml")
     assert load(tmp_path / "s.toml", Station).view.fixture == fixture
 
@@ -269,15 +269,17 @@ def test_a_view_that_makes_no_sense_is_refused(tmp_path: Path, values: str, prob
     assert problem in str(caught.value)
 
 
-def full_view() -> View:
-    fixture = teach_fixture(image_of(part()), View(), BOX, "print").model_copy(update={"sure": 0.3})
+def full_view() -> StationView:
+    fixture = teach_fixture(image_of(part()), StationView(), BOX, "print").model_copy(update={"sure": 0.3})
     region = ((0.05, 0.05), (0.95, 0.1), (0.9, 0.9), (0.1, 0.95))
     lens = LENS.model_copy(update={"distortion": (0.01, 0.0, 0.0, 0.0, 0.0)})
-    return View(lens=lens, fixture=fixture, region=region, arc=Arc(center=(0.5, 0.5), radii=(0.2, 0.4)))
+    return StationView(
+        lens=lens, fixture=fixture, region=region, arc=Arc(center=(0.5, 0.5), radii=(0.2, 0.4))
+    )
 
 
 def test_steps_are_taken_in_order_and_only_those_asked_for() -> None:
-    assert [name for name, _ in prepare(image_of(part()), View())] == ["picture"]
+    assert [name for name, _ in prepare(image_of(part()), StationView())] == ["picture"]
     names = [name for name, _ in prepare(image_of(part()), full_view())]
     assert names == ["picture", "lens", "fixture", "region", "arc"]
 
@@ -290,14 +292,14 @@ def test_the_same_picture_gives_the_same_steps_and_stays_as_it_is() -> None:
     np.testing.assert_array_equal(pixels, part())
 
 
-@pytest.mark.parametrize("view", [View(), full_view()])
-def test_the_steps_are_drawn_side_by_side(view: View) -> None:
+@pytest.mark.parametrize("view", [StationView(), full_view()])
+def test_the_steps_are_drawn_side_by_side(view: StationView) -> None:
     sheet = show_steps(image_of(part()), view)
     assert sheet.dtype == np.uint8
     assert sheet.shape[1] > 320 * len(list(prepare(image_of(part()), view)))
 
 
 def test_a_template_is_small_enough_for_a_station_file() -> None:
-    fixture = teach_fixture(image_of(cv2.resize(part(), (4000, 3000))), View(), BOX, "print")
+    fixture = teach_fixture(image_of(cv2.resize(part(), (4000, 3000))), StationView(), BOX, "print")
     assert len(base64.b64decode(fixture.template)) < 6000
     assert isinstance(fixture, Fixture)

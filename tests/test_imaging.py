@@ -16,8 +16,8 @@ from PIL import Image
 from serialread.errors import ImageError
 from serialread.imaging import (
     Extent,
+    FoundLine,
     Level,
-    Line,
     content_width,
     digest,
     load_image,
@@ -30,11 +30,11 @@ from serialread.imaging.filling import is_filled
 from serialread.imaging.frames import Frame
 from serialread.imaging.normalizing import contrast, text_rows
 from serialread.imaging.tilting import estimate_tilt
-from serialread.recipe import CropGeometry, View
+from serialread.recipe import CropGeometry, StationView
 from serialread.records import LoadedImage, Pixels
 
 GEOMETRY = CropGeometry()
-AS_IT_IS = View(tighten=False, straighten=False)
+AS_IT_IS = StationView(tighten=False, straighten=False)
 
 
 SEGMENTS = {"0": "abcdef", "1": "bc", "2": "abged", "4": "fgbc", "5": "afgcd", "7": "abc", "9": "abcdfg"}
@@ -276,7 +276,7 @@ def test_a_warp_that_changes_nothing_changes_nothing() -> None:
 
 
 def test_a_tight_crop_stays_whole() -> None:
-    crop = normalize(image_of(written()), View())
+    crop = normalize(image_of(written()), StationView())
     np.testing.assert_allclose(crop.quad, [[0, 0], [240, 0], [240, 60], [0, 60]])
     np.testing.assert_array_equal(crop.pixels, written())
     assert crop.tilt_deg == 0.0
@@ -286,8 +286,10 @@ def test_a_crop_is_kept_at_twice_the_networks_height() -> None:
     assert normalize(image_of(written(width=960, height=240, size=136)), AS_IT_IS).pixels.shape == (64, 256)
 
 
-@pytest.mark.parametrize("view", [View(), View(turn_tall="clockwise"), View(turn_tall="counter_clockwise")])
-def test_a_tall_picture_is_turned_as_the_station_says(view: View) -> None:
+@pytest.mark.parametrize(
+    "view", [StationView(), StationView(turn_tall="clockwise"), StationView(turn_tall="counter_clockwise")]
+)
+def test_a_tall_picture_is_turned_as_the_station_says(view: StationView) -> None:
     tall = np.ascontiguousarray(np.rot90(written()))
     proposals = propose(image_of(tall), view)
     as_it_is, *turned = proposals  # a single character is as tall
@@ -300,13 +302,15 @@ def test_a_tall_picture_is_turned_as_the_station_says(view: View) -> None:
 
 
 def test_a_station_that_never_turns_leaves_tall_pictures() -> None:
-    assert normalize(image_of(written()[:, :30]), View(turn_tall="never")).pixels.shape == (60, 30)
+    assert normalize(image_of(written()[:, :30]), StationView(turn_tall="never")).pixels.shape == (60, 30)
 
 
 def test_a_stations_region_is_cut_and_straightened() -> None:
     canvas = np.full((300, 600), 90, np.uint8)
     canvas[120:180, 300:540] = written()
-    view = View(region=((0.5, 0.4), (0.9, 0.4), (0.9, 0.6), (0.5, 0.6)), tighten=False, straighten=False)
+    view = StationView(
+        region=((0.5, 0.4), (0.9, 0.4), (0.9, 0.6), (0.5, 0.6)), tighten=False, straighten=False
+    )
     crop = normalize(image_of(canvas), view)
     assert crop.pixels.shape == (60, 240)
     assert np.abs(crop.pixels.astype(int) - written()).max() <= 1
@@ -314,7 +318,7 @@ def test_a_stations_region_is_cut_and_straightened() -> None:
 
 
 def test_a_station_that_is_mounted_upside_down_turns_its_pictures() -> None:
-    crop = normalize(image_of(written()[::-1, ::-1]), View(rotation=180))
+    crop = normalize(image_of(written()[::-1, ::-1]), StationView(rotation=180))
     np.testing.assert_array_equal(crop.pixels, written())
 
 
@@ -324,7 +328,7 @@ def test_a_tilt_is_measured_and_can_be_removed(tilt: float) -> None:
     turn = cv2.getRotationMatrix2D((160, 55), tilt, 1.0)
     tilted = cv2.warpAffine(level, turn, (320, 110), borderMode=cv2.BORDER_REPLICATE)
     assert estimate_tilt(tilted) == pytest.approx(tilt, abs=2.5)
-    crop = normalize(image_of(tilted), View(tighten=False))
+    crop = normalize(image_of(tilted), StationView(tighten=False))
     assert crop.tilt_deg == estimate_tilt(tilted)
     height, width = crop.pixels.shape
     level = Level(crop.tilt_deg).look(Extent(0, width, 0, height), (height, width)).at(crop.pixels)
@@ -337,7 +341,7 @@ def test_a_tilt_is_measured_and_can_be_removed(tilt: float) -> None:
 def test_pictures_without_text_pass(shape: tuple[int, int], value: int | None) -> None:
     noise = np.random.default_rng(1).integers(0, 255, shape, np.uint8)
     pixels = noise if value is None else np.full(shape, value, np.uint8)
-    for crop in propose(image_of(pixels), View()):
+    for crop in propose(image_of(pixels), StationView()):
         assert min(crop.pixels.shape) >= 1
         assert np.isfinite(crop.quad).all()
         assert np.isfinite(to_array(crop.pixels, GEOMETRY)).all()
@@ -371,16 +375,16 @@ def test_a_line_that_fills_its_picture_is_not_looked_for() -> None:
     ):
         asked: list[Frame] = []
         assert is_filled(Frame.whole(image_of(pixels))) is filled
-        propose(image_of(pixels), View(), lambda frame, view, asked=asked: asked.append(frame) or ())
+        propose(image_of(pixels), StationView(), lambda frame, view, asked=asked: asked.append(frame) or ())
         assert bool(asked) is not filled
 
 
 def test_a_station_that_does_not_tighten_looks_for_nothing() -> None:
-    def find(frame: Frame, view: View) -> tuple[Line, ...]:
+    def find(frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
         raise AssertionError("looked for")
 
     pixels = np.full((600, 1000), 170, np.uint8)
-    assert len(propose(image_of(pixels), View(tighten=False), find)) == 1
+    assert len(propose(image_of(pixels), StationView(tighten=False), find)) == 1
 
 
 # the array

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from serialread import cli
 from serialread.errors import StoreError
 from serialread.records import Sample
-from serialread.store import SampleStore, Source, write_store
+from serialread.store import ImportSource, SampleStore, write_store
 from serialread.store.importing import cut
 
 
@@ -138,7 +138,7 @@ def test_a_wrong_line_of_boxes_stops_before_anything_is_written(tmp_path: Path) 
     picture(source / "a.png")
     (source / "a.txt").write_text("1,2,3\n")
     with pytest.raises(StoreError) as caught:
-        write_store(tmp_path / "out", Source(source).samples(), about={})
+        write_store(tmp_path / "out", ImportSource(source).samples(), about={})
     wanted = f"{source}/a.txt, line 1: not eight numbers and a text between commas. Correct it."
     assert str(caught.value) == wanted
     assert not (tmp_path / "out").exists()

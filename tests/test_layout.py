@@ -13,7 +13,7 @@ from serialread.recipe.data import Layout
 from serialread.synth import beside, make_sample, shapes
 from serialread.synth.alphabets import dot_faces, stroke_faces
 from serialread.synth.drawing import Tool, draw
-from serialread.synth.layout import Line, Setting, set_line
+from serialread.synth.layout import Setting, TypesetLine, set_line
 
 MARKS = load(Path(__file__).parent.parent / "recipes" / "data" / "marks.toml", DataRecipe)
 STROKES, DOTS = stroke_faces()[0], dot_faces()[0]
@@ -33,12 +33,12 @@ ALONE = Layout(
 seeds = st.integers(0, 2**31)
 
 
-def set_out(seed: int, text: str = "7H0-35", *, rows: int = 64, **knobs: object) -> Line:
+def set_out(seed: int, text: str = "7H0-35", *, rows: int = 64, **knobs: object) -> TypesetLine:
     layout = ALONE.model_copy(update=knobs)
     return set_line(text, STROKES, DOTS, layout, Setting(), rows, 2000, np.random.default_rng(seed))
 
 
-def lengths_of_sides(line: Line) -> np.ndarray:
+def lengths_of_sides(line: TypesetLine) -> np.ndarray:
     """Top, right, bottom and left side of every character's box, px."""
     corners = shapes.placed(line.runs[0].face, line.runs[0].chars, line.runs[0].matrices)
     return np.hypot(*(np.roll(corners, -1, axis=1) - corners).transpose(2, 0, 1))

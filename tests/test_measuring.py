@@ -18,7 +18,7 @@ from serialread.codes import PRINTABLE, Alphabet
 from serialread.engine import ModelCard
 from serialread.errors import RecordsError, StoreError
 from serialread.imaging.masks import owners, placed, relief_clusters, two_means, voted
-from serialread.measuring import Attention, Case, Looking, Measures, measure
+from serialread.measuring import AttentionMaps, EvaluatedCrop, Looking, Measures, measure
 from serialread.measuring.cases import looked
 from serialread.recipe import CropGeometry
 from serialread.recipe.training import ReliefClusters
@@ -52,8 +52,8 @@ def oracle(data: list[Sample], texts: list[str]) -> Oracle:
     return Oracle({to_array(s.pixels, GEOMETRY).tobytes(): t for s, t in zip(data, texts, strict=True)})
 
 
-def case(truth: str, text: str, folded: str = "", place: str = "s:0") -> Case:
-    return Case(place, truth, text, folded or text, 0.9, "ink", "face", None)
+def case(truth: str, text: str, folded: str = "", place: str = "s:0") -> EvaluatedCrop:
+    return EvaluatedCrop(place, truth, text, folded or text, 0.9, "ink", "face", None)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_attention_inside_its_character_is_found_there() -> None:
 
 
 def test_attention_is_averaged_over_characters_not_over_crops() -> None:
-    one = Case("s:0", "A", "A", "A", 1, "", "", Attention(1, 1.0, 0, 0.0, 0.5))
-    four = Case("s:1", "ABCD", "", "", 1, "", "", Attention(4, 0.0, 4, 1.5, 0.5))
+    one = EvaluatedCrop("s:0", "A", "A", "A", 1, "", "", AttentionMaps(1, 1.0, 0, 0.0, 0.5))
+    four = EvaluatedCrop("s:1", "ABCD", "", "", 1, "", "", AttentionMaps(4, 0.0, 4, 1.5, 0.5))
     looking = Looking.of([one, four, case("X", "X")])
 
     assert (looking.chars, looking.inside, looking.drift) == (5, 0.2, 0.8)

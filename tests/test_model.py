@@ -9,7 +9,7 @@ from sample_cases import samples
 from torch import Tensor
 
 from serialread.codes import Alphabet, either_way
-from serialread.model import SLOTS, Recognizer, TrainingView, build, describe, terms
+from serialread.model import SLOTS, Recognizer, TrainingOutputs, build, describe, terms
 from serialread.model.counting import Counting
 from serialread.model.fusion import GatedUnit
 from serialread.model.glyphs import Glyphs
@@ -17,7 +17,7 @@ from serialread.model.losses import alignment, correlation, difference, drawing,
 from serialread.model.losses import counting as counting_loss
 from serialread.model.pseudo_labels import bands, from_masks, owned, text_cells
 from serialread.model.targets import Targets
-from serialread.model.trunk import Relief
+from serialread.model.trunk import ReliefChannels
 from serialread.model.upright import turned_over
 from serialread.recipe import CropGeometry, TrainingRecipe
 from serialread.recipe.networks import Network
@@ -30,7 +30,7 @@ NETWORK = Network(channels=(16, 16, 32), blocks=(0, 1, 1), columns=32, heads=2, 
 RECIPE = TrainingRecipe(geometry=CropGeometry(widths=(160,)), network=NETWORK)
 
 
-def learned(model: Recognizer, batch: Batch) -> TrainingView:
+def learned(model: Recognizer, batch: Batch) -> TrainingOutputs:
     return model.train().learn(batch.crops, batch.targets.classes)
 
 
@@ -228,7 +228,9 @@ def test_the_relief_of_a_px_is_its_grey_and_how_much_its_neighbours_differ(cell:
     across = around[:, :, 1:-1, 2:] - around[:, :, 1:-1, :-2]
     down = around[:, :, 2:, 1:-1] - around[:, :, :-2, 1:-1]
 
-    shown = F.pixel_shuffle(Relief(cell)(grey).unflatten(1, (3, -1)).flatten(0, 1), cell).unflatten(0, (2, 3))
+    shown = F.pixel_shuffle(ReliefChannels(cell)(grey).unflatten(1, (3, -1)).flatten(0, 1), cell).unflatten(
+        0, (2, 3)
+    )
     torch.testing.assert_close(shown[:, 0], grey)
     torch.testing.assert_close(shown[:, 2], (across**2 + down**2 + 1e-4).sqrt())
 

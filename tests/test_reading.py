@@ -26,7 +26,7 @@ from serialread.reading import (
     FILES,
     Picture,
     Reader,
-    Tally,
+    RunSummary,
     aside,
     begin,
     decide,
@@ -34,12 +34,12 @@ from serialread.reading import (
     results,
     write_records,
 )
-from serialread.reading.batching import BATCH, Batches
+from serialread.reading.batching import BATCH, BatchScheduler
 from serialread.reading.choosing import SURE_WAY, surest, turned_over
 from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.reading.reader import ahead
 from serialread.reading.seeing import Outputs, looked_at
-from serialread.recipe import Code, Limits, Station, View, load
+from serialread.recipe import Code, Station, StationLimits, StationView, load
 from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
@@ -156,23 +156,30 @@ def test_an_empty_folder_and_a_missing_path_are_one_clear_error(tmp_path: Path) 
 # deciding
 
 
-MEASURED = Limits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
+MEASURED = StationLimits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
 
 
 @pytest.mark.parametrize(
     ("text", "confidence", "height_px", "limits", "decision", "reason"),
     [
-        ("", 0.9, 30, Limits(), Decision.REJECT, "no character found"),
-        ("A1", 1.0, 30, Limits(), Decision.REVIEW, "not calibrated: no limit says how sure is sure enough"),
+        ("", 0.9, 30, StationLimits(), Decision.REJECT, "no character found"),
+        (
+            "A1",
+            1.0,
+            30,
+            StationLimits(),
+            Decision.REVIEW,
+            "not calibrated: no limit says how sure is sure enough",
+        ),
         ("A1", 1.0, 30, MEASURED, Decision.ACCEPT, ""),
         ("A1", 0.9, 30, MEASURED, Decision.REVIEW, "confidence 0.729 is below 0.900"),
         ("A1", 0.5, 30, MEASURED, Decision.REJECT, "confidence 0.125 is below 0.200"),
         ("A1", 1.0, 70, MEASURED, Decision.REVIEW, "text is 70 px high, expected 10 to 60"),
-        ("A1", 1.0, 4, Limits(), Decision.REVIEW, "text is 4 px high, expected 10 to 1000"),
+        ("A1", 1.0, 4, StationLimits(), Decision.REVIEW, "text is 4 px high, expected 10 to 1000"),
     ],
 )
 def test_decisions_have_reasons(
-    text: str, confidence: float, height_px: float, limits: Limits, decision: Decision, reason: str
+    text: str, confidence: float, height_px: float, limits: StationLimits, decision: Decision, reason: str
 ) -> None:
     reading = reading_of(text, confidence)
     assert decide(reading, reading.confidence, Verdict.NONE, height_px, limits) == (decision, reason)
@@ -181,7 +188,7 @@ def test_decisions_have_reasons(
 @given(confidence=st.floats(0, 1), text=st.text("A1", min_size=1, max_size=25), height=st.floats(1, 2000))
 def test_an_uncalibrated_reader_never_accepts(confidence: float, text: str, height: float) -> None:
     reading = reading_of(text, confidence)
-    assert decide(reading, confidence, Verdict.OBEYS, height, Limits())[0] is Decision.REVIEW
+    assert decide(reading, confidence, Verdict.OBEYS, height, StationLimits())[0] is Decision.REVIEW
 
 
 # stations
@@ -225,7 +232,7 @@ def test_a_station_of_another_model_is_refused(model: Path) -> None:
 
 def test_a_stations_id_changes_with_any_of_its_values() -> None:
     plain = Station(name="s1")
-    assert plain.station_id != Station(name="s1", limits=Limits(text_height_px=(10, 50))).station_id
+    assert plain.station_id != Station(name="s1", limits=StationLimits(text_height_px=(10, 50))).station_id
     assert Station().station_id == ""
 
 
@@ -313,7 +320,7 @@ def test_batches_are_of_one_width_and_the_same_however_long_each_takes(
 ) -> None:
     def run(pause: float, beside: int) -> list[list[int]]:
         done: list[list[int]] = []
-        with Batches(lambda tasks: time.sleep(pause * (len(tasks) % 3)), beside) as batches:
+        with BatchScheduler(lambda tasks: time.sleep(pause * (len(tasks) % 3)), beside) as batches:
             for number, width in enumerate(widths):
                 batches.add(_Array(number, np.zeros((1, 1, width), np.float32)))
                 batches.start(BATCH)
@@ -638,7 +645,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_the_tally_counts_and_names_the_least_sure() -> None:
-    tally = Tally()
+    tally = RunSummary()
     for i in range(9):
         tally.add(record_of(f"{i}.png", confidence=0.01 * i))
     tally.add(record_of("none.png", reading=None, decision=Decision.REJECT))
@@ -718,7 +725,9 @@ def test_a_line_is_read_turned_over_only_where_the_network_is_not_sure_that_it_l
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, looks: int
 ) -> None:
     seen = counted_crops(monkeypatch)
-    reader = Reader(write_stub(tmp_path / "told.onnx", upright=odds), Station(view=View(turn_over="both")))
+    reader = Reader(
+        write_stub(tmp_path / "told.onnx", upright=odds), Station(view=StationView(turn_over="both"))
+    )
     sure = min(range(100, 300), key=doubt)  # no closer look beside
     (record,) = reader.read([picture(tmp_path / "1.png", sure)])
     assert sum(seen) == looks
@@ -734,7 +743,7 @@ def test_a_picture_that_its_line_fills_is_turned_over_only_if_it_surely_lies_ups
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, over: str, looks: int
 ) -> None:
     seen = counted_crops(monkeypatch)
-    view = View.model_validate({"turn_over": over})
+    view = StationView.model_validate({"turn_over": over})
     reader = Reader(write_stub(tmp_path / "told.onnx", upright=odds), Station(view=view))
     (record,) = reader.read([picture(tmp_path / "1.png", min(range(100, 300), key=doubt))])
     assert sum(seen) == looks
@@ -750,17 +759,17 @@ def test_a_crop_upside_down_keeps_its_place_in_the_picture() -> None:
 
 
 def test_what_reads_otherwise_upside_down_is_for_review() -> None:
-    decision = decide(reading_of("68", 0.99), 0.99, Verdict.NONE, 30, Limits(accept_at=0.5), "89")
+    decision = decide(reading_of("68", 0.99), 0.99, Verdict.NONE, 30, StationLimits(accept_at=0.5), "89")
     assert decision == (Decision.REVIEW, "reads 89 the other way up")
 
 
 def test_a_station_whose_parts_lie_either_way_reads_every_line_twice(model: Path, tmp_path: Path) -> None:
     image = load_image(picture(tmp_path / "1.png", 130))
-    (plain,) = propose(image, View(tighten=False))
-    both = propose(image, View(tighten=False, turn_over="both"))
+    (plain,) = propose(image, StationView(tighten=False))
+    both = propose(image, StationView(tighten=False, turn_over="both"))
     assert len(both) == 2
     np.testing.assert_allclose(both[0].quad, plain.quad)
     np.testing.assert_allclose(both[1].quad, np.roll(plain.quad, 2, axis=0), atol=1)
-    (record,) = Reader(model, Station(view=View(turn_over="both"))).read([tmp_path / "1.png"])
+    (record,) = Reader(model, Station(view=StationView(turn_over="both"))).read([tmp_path / "1.png"])
     assert record.reading is not None
     assert record.other_way_up == ""  # the stub reads the same either way

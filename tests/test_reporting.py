@@ -21,7 +21,7 @@ from serialread.reporting.auditing import examine
 from serialread.reporting.page import MOST_ERRORS
 from serialread.reporting.sheets import marked
 from serialread.reporting.wording import percent
-from serialread.scoring import Tally, mpsc, strict
+from serialread.scoring import AccuracyCounts, mpsc, strict
 
 
 def said(done: Audit) -> list[str]:
@@ -42,9 +42,13 @@ def test_the_figures_are_the_hand_worked_ones(tmp_path: Path) -> None:
     # NA NA, 1e5 1e5, XOY X0Y (1), K9 K9 rejected; j.png has two truths and so none.
     done = audit(DATA, DATA / "labels.csv", tmp_path)
     day1, day2 = done.batches
-    assert day1.strict == Tally(2, 5, 2 + 4 + 2, 5 + 5 + 4 + 4 + 1, pytest.approx(1 + 1 + 2 / 4 + 0 + 1 / 3))
-    assert day1.mpsc == Tally(3, 5, 4 + 2, 5 + 4 + 4 + 4 + 1, pytest.approx(3 + 0 + 1 / 3))
-    assert day2.strict == day2.mpsc == Tally(2, 4, 1, 2 + 3 + 3 + 2, pytest.approx(1 + 1 + 2 / 3 + 1))
+    assert day1.strict == AccuracyCounts(
+        2, 5, 2 + 4 + 2, 5 + 5 + 4 + 4 + 1, pytest.approx(1 + 1 + 2 / 4 + 0 + 1 / 3)
+    )
+    assert day1.mpsc == AccuracyCounts(3, 5, 4 + 2, 5 + 4 + 4 + 4 + 1, pytest.approx(3 + 0 + 1 / 3))
+    assert (
+        day2.strict == day2.mpsc == AccuracyCounts(2, 4, 1, 2 + 3 + 3 + 2, pytest.approx(1 + 1 + 2 / 3 + 1))
+    )
     total = done.total
     assert (total.images, total.read, total.accepted, total.review, total.rejected) == (10, 9, 5, 3, 2)
     assert (total.no_truth, total.strict.right, total.strict.wrong) == (1, 4, 5)
@@ -143,7 +147,12 @@ def test_without_truth_it_counts_what_was_read(tmp_path: Path) -> None:
     total = done.total
     assert (total.images, total.read, total.accepted, total.review, total.rejected) == (10, 9, 5, 3, 2)
     assert total.confidence == pytest.approx((0.42, 0.9, 0.986))
-    assert (total.no_truth, total.strict, len(done.errors), len(done.unmatched)) == (10, Tally(), 0, 0)
+    assert (total.no_truth, total.strict, len(done.errors), len(done.unmatched)) == (
+        10,
+        AccuracyCounts(),
+        0,
+        0,
+    )
     assert math.isnan(total.misread_rate)
     assert done.findings == ()
     assert "no truth given, nothing was judged" in (tmp_path / "report.html").read_text("utf-8")
@@ -181,8 +190,8 @@ def test_every_audit_adds_up(rows: list[tuple[str, str, str | None, str, str]], 
     kept = [row for row in rows if row[3] != "REJECT" and row[2]]
     pairs = [(text, truth) for _, text, truth, _, _ in kept if truth is not None]
     reads = [(read, truth) for read, truth in pairs if read or mpsc(truth)]
-    assert total.strict.right == Tally.of(pairs, strict).right
-    assert total.mpsc.right == Tally.of(reads, mpsc).right
+    assert total.strict.right == AccuracyCounts.of(pairs, strict).right
+    assert total.mpsc.right == AccuracyCounts.of(reads, mpsc).right
     order.shuffle(lines)  # type: ignore[attr-defined]
     again = examine(readings(*lines), truths(*labels)).total
     assert (again.strict.right, again.strict.edits, again.mpsc.right) == (

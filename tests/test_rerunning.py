@@ -108,7 +108,7 @@ def test_what_cannot_be_done_again_says_why(log: Path, model: Path, tmp_path: Pa
     )
     other = tmp_path / "other.log"
     options = {"engine": "openvino", "paths": ["x"]}
-    evidence.append(other, evidence.Run("read", options, {}))
+    evidence.append(other, evidence.LoggedRun("read", options, {}))
     with pytest.raises(RecordsError) as caught:
         rerun(other, model)
     assert str(caught.value) == (f"{other}: line 1 does not say where its pictures are. Read them again.")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serialread import scoring
 from serialread.scoring import (
-    Tally,
+    AccuracyCounts,
     clopper_pearson,
     edits,
     edits_each,
@@ -63,15 +63,15 @@ def test_an_empty_truth_has_no_error_rate_but_a_similarity() -> None:
 
 
 def test_corpus_error_rate_is_edits_over_characters_not_a_mean_of_rates() -> None:
-    tally = Tally.of([("12345678", "12345678"), ("X", "Y"), ("A B", "ab")])
-    assert tally == Tally(right=1, total=3, edits=3, truth_chars=11, similarity=1.0)
+    tally = AccuracyCounts.of([("12345678", "12345678"), ("X", "Y"), ("A B", "ab")])
+    assert tally == AccuracyCounts(right=1, total=3, edits=3, truth_chars=11, similarity=1.0)
     assert (tally.cer, tally.accuracy, tally.one_minus_ned, tally.wrong) == (3 / 11, 1 / 3, 1 / 3, 2)
-    assert Tally.of([("A B", "ab")], mpsc).right == 1
+    assert AccuracyCounts.of([("A B", "ab")], mpsc).right == 1
 
 
 def test_nothing_counted_is_not_a_number_and_an_open_interval() -> None:
-    empty = Tally.of([])
-    assert empty == Tally()
+    empty = AccuracyCounts.of([])
+    assert empty == AccuracyCounts()
     assert all(math.isnan(rate) for rate in (empty.accuracy, empty.cer, empty.one_minus_ned))
     assert empty.interval == clopper_pearson(0, 0) == (0.0, 1.0)
 
@@ -185,7 +185,7 @@ def test_edits_of_each_pair_are_the_edits_of_that_pair(pairs: list[tuple[str, st
 @settings(deadline=None)
 @given(first=st.lists(st.tuples(CODES, CODES)), second=st.lists(st.tuples(CODES, CODES)))
 def test_tallies_add_up(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> None:
-    added, whole = Tally.of(first) + Tally.of(second), Tally.of(first + second)
+    added, whole = AccuracyCounts.of(first) + AccuracyCounts.of(second), AccuracyCounts.of(first + second)
     assert (added.right, added.total, added.edits, added.truth_chars) == (
         whole.right,
         whole.total,
@@ -197,4 +197,4 @@ def test_tallies_add_up(first: list[tuple[str, str]], second: list[tuple[str, st
 
 @given(pairs=st.lists(st.tuples(CODES, CODES)))
 def test_what_is_right_strictly_is_right_by_mpsc(pairs: list[tuple[str, str]]) -> None:
-    assert Tally.of(pairs, strict).right <= Tally.of(pairs, mpsc).right
+    assert AccuracyCounts.of(pairs, strict).right <= AccuracyCounts.of(pairs, mpsc).right

@@ -15,7 +15,7 @@ from serialread.scoring.agreement import Appraisal, fleiss_kappa
 from serialread.scoring.alignment import Edits, characters, reach
 from serialread.scoring.confidence import Reliability, RiskCoverage
 from serialread.scoring.control import (
-    Limits,
+    ControlLimits,
     ewma_chart,
     mean_limits,
     rises,
@@ -143,7 +143,7 @@ def test_the_p_chart_is_montgomery_s_of_orange_juice_cans() -> None:
     hits, totals = np.array([int(n) for n in JUICE.split()]), np.full(30, 50)
     limits = share_limits(hits, totals)
     assert limits.centre == pytest.approx(0.2313, abs=5e-5)
-    chart = share_chart(hits, totals, Limits("share", limits.centre, 1.0, 30))
+    chart = share_chart(hits, totals, ControlLimits("share", limits.centre, 1.0, 30))
     assert (chart.low[0], chart.high[0]) == pytest.approx((0.0524, 0.4102), abs=5e-5)
     assert (np.flatnonzero(chart.out) + 1).tolist() == [15, 23]
 
@@ -160,7 +160,7 @@ def test_large_batches_that_spread_get_laney_s_limits() -> None:
 
 
 def test_one_hit_among_few_is_no_alarm_though_it_lies_beyond_three_sigma() -> None:
-    limits = Limits("share", 0.001, 1.0, 100)
+    limits = ControlLimits("share", 0.001, 1.0, 100)
     chart = share_chart(np.array([1, 3]), np.array([50, 50]), limits)
     assert (chart.value > chart.high).all()
     assert chart.out.tolist() == [0, 1]
@@ -168,7 +168,7 @@ def test_one_hit_among_few_is_no_alarm_though_it_lies_beyond_three_sigma() -> No
 
 def test_the_ewma_is_that_of_the_nist_handbook() -> None:
     means = np.array([float(n) for n in NIST.split()])
-    chart = ewma_chart(means, Limits("mean", 50.0, 2.0539, 20), weight=0.3)
+    chart = ewma_chart(means, ControlLimits("mean", 50.0, 2.0539, 20), weight=0.3)
     assert chart.value == pytest.approx([float(n) for n in NIST_EWMA.split()], abs=6e-3)
     assert (chart.low[-1], chart.high[-1]) == pytest.approx((47.4115, 52.5884), abs=2e-3)
     assert not chart.out.any()

@@ -15,7 +15,7 @@ from serialread.cli import app
 from serialread.errors import CalibrationError
 from serialread.reading import Picture, Reader, log_odds
 from serialread.reading.joining import join, rows_of
-from serialread.recipe import Station, View, load
+from serialread.recipe import Station, StationView, load
 from serialread.records import CharReading, Crop, Pixels, Reading
 from serialread.weights import shipped_model
 
@@ -66,7 +66,7 @@ def test_a_code_that_covers_a_fifth_of_the_width_is_read(
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_found_code_is_read_whichever_way_up_it_lies(reader: Reader, tmp_path: Path, turns: int) -> None:
     turned = np.ascontiguousarray(np.rot90(part(["SN74LS06N"]), turns))
-    either = reader.at(Station(view=View(turn_over="both")))
+    either = reader.at(Station(view=StationView(turn_over="both")))
     assert text_of(either, saved(tmp_path, "1.png", turned)) == "SN74LS06N"
 
 
@@ -79,7 +79,7 @@ def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> No
     assert all(box is not None for box in boxes)
     tops = [box[1] for box in boxes if box]
     assert max(tops[:9]) < min(tops[9:])  # the second row lies below the first, in px of one crop
-    surest = reader.at(Station(view=View(rows="surest")))
+    surest = reader.at(Station(view=StationView(rows="surest")))
     assert text_of(surest, path) in ("SN74LS06N", "28CHK32E4")
 
 

@@ -25,13 +25,13 @@ from serialread.imaging.masks import owners
 from serialread.model import build
 from serialread.model.upright import turned_over
 from serialread.recipe import CropGeometry, TrainingRecipe, load
-from serialread.recipe.networks import Rectifier
+from serialread.recipe.networks import RectifierConfig
 from serialread.recipe.training import Augmentation
 from serialread.records import Sample
 from serialread.store import Joined, write_store
 from serialread.training import Progress, evaluate, train
 from serialread.training.augmentation import augment
-from serialread.training.batches import Batches, Plan, collate, survey
+from serialread.training.batches import Plan, TrainingBatches, collate, survey
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
@@ -126,7 +126,7 @@ def test_a_plan_gives_every_batch_one_bucket_and_no_sample_twice_an_epoch(
 def test_epochs_differ_in_order_and_in_augmentation() -> None:
     data = samples(16)
     plan = Plan(survey(data, GEOMETRY, Alphabet()), 4, 1)
-    batches = Batches(data, plan, TrainingRecipe(geometry=GEOMETRY), Alphabet())
+    batches = TrainingBatches(data, plan, TrainingRecipe(geometry=GEOMETRY), Alphabet())
     first, other = plan.at(0)[1], plan.at(plan.per_epoch)[1]
 
     assert not np.array_equal(first, other)
@@ -256,7 +256,7 @@ def test_which_way_up_a_line_lies_is_learned_and_nothing_else_changes(tmp_path: 
 
 def test_a_frozen_part_stays_frozen_where_all_parts_learn(tmp_path: Path) -> None:
     recipe = tiny(3)
-    network = recipe.network.composed().model_copy(update={"rectifier": Rectifier(points=6)})
+    network = recipe.network.composed().model_copy(update={"rectifier": RectifierConfig(points=6)})
     exact = recipe.optimisation.model_copy(update={"bf16": False})
     losses = recipe.losses.model_copy(update={"align": 0.0, "counting": 0.0, "dense_columns": 0.0})
     changes = {"network": network, "geometry": CropGeometry(widths=(96,)), "optimisation": exact}

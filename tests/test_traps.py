@@ -10,7 +10,7 @@ from sample_cases import sample
 from torch import Tensor
 
 from serialread.codes import Alphabet
-from serialread.model import TrainingView
+from serialread.model import TrainingOutputs
 from serialread.model.existence import existence, pooled
 from serialread.model.losses import (
     _cells,
@@ -35,7 +35,7 @@ from serialread.recipe.training import (
 from serialread.records import Sample
 from serialread.store import folded
 from serialread.training.augmentation import augment
-from serialread.training.batches import Batches, Plan, collate
+from serialread.training.batches import Plan, TrainingBatches, collate
 from serialread.training.loop import _rate
 
 PAPER = Losses(paper_bands=PaperBands(), glyph_labels="attention")
@@ -149,7 +149,7 @@ def test_pseudo_labels_are_constant_and_made_for_each_level_apart() -> None:
     segmentation = torch.full((1, 8, 32), -5.0)
     segmentation[:, 2:6, 12:16] = segmentation[:, 2:6, 20:24] = 5.0
     alpha = look(3, 5).requires_grad_(True)
-    view = TrainingView(scores={}, alpha=alpha, segmentation=segmentation)
+    view = TrainingOutputs(scores={}, alpha=alpha, segmentation=segmentation)
     coarse, fine = (
         pseudo_labels(view, targets_of(torch.zeros(1, 8, 32)), PAPER, size) for size in ((2, 8), (4, 16))
     )
@@ -163,7 +163,7 @@ def test_pseudo_labels_are_constant_and_made_for_each_level_apart() -> None:
 def test_two_characters_in_one_column_cannot_be_separated() -> None:
     """Bands are columns: text that stands on end has to be turned before it comes here."""
     segmentation = torch.full((1, 8, 32), 5.0)
-    view = TrainingView(scores={}, alpha=look(3, 3), segmentation=segmentation)
+    view = TrainingOutputs(scores={}, alpha=look(3, 3), segmentation=segmentation)
     labels = pseudo_labels(view, targets_of(torch.zeros(1, 8, 32)), Losses(), (4, 8))
 
     assert all(len(column.unique()) == 1 for column in labels[0].T)
@@ -201,7 +201,7 @@ def test_strong_augmentation_is_drawn_a_picture_and_moves_the_mask_by_the_same_m
 def test_self_supervised_masks_are_made_before_augmentation_and_tell_no_character_from_another() -> None:
     recipe = TrainingRecipe(geometry=CropGeometry(widths=(96,)), masks=TwoMeans())
     data = [sample(i, 4) for i in range(4)]
-    batch = Batches(data, Plan(np.full(4, 96, np.int32), 4, 1), recipe, Alphabet())[0]
+    batch = TrainingBatches(data, Plan(np.full(4, 96, np.int32), 4, 1), recipe, Alphabet())[0]
 
     assert batch.targets.shown.all()
     assert not batch.targets.known.any()

@@ -26,7 +26,7 @@ from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QApplication
 
 from serialread import reporting
-from serialread.reporting.cases import Case, Cases
+from serialread.reporting.cases import Cases, FailureCase
 from serialread.reporting.layout import tables
 from serialread.reporting.page import page
 from serialread.reporting.tables import read_readings, read_truth
@@ -112,7 +112,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     done = reporting.examine(read_readings(DATA), read_truth(DATA / "labels.csv"))
     chars = (("X", 0.9, "Y", 0.08), ("<", 0.6, "", 0.4))
-    cases = [Case(f"{i}.png", "XY", "X<", "ACCEPT", "0.9", chars, DOT) for i in range(30)]
+    cases = [FailureCase(f"{i}.png", "XY", "X<", "ACCEPT", "0.9", chars, DOT) for i in range(30)]
     path.write_text(page(done, tables(done), Cases(tuple(cases))), encoding="utf-8")
     return path
 

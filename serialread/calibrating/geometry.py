@@ -9,7 +9,7 @@ from serialread.calibrating.labelled import Labelled
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image
 from serialread.reading import Picture
-from serialread.recipe import Station, View
+from serialread.recipe import Station, StationView
 from serialread.records import Record
 from serialread.scoring import mpsc, one_minus_ned
 
@@ -116,7 +116,7 @@ def _searched(
     for changes in CHANGES:
         for changed in changes(best.view, known, records):
             tried += 1
-            candidate = best.model_copy(update={"view": View.model_validate(changed)})
+            candidate = best.model_copy(update={"view": StationView.model_validate(changed)})
             scored, seen = score(candidate, known, read)
             if scored.likeness >= top.likeness + GAINS and scored.held >= top.held:
                 best, top, records = candidate, scored, seen
@@ -139,18 +139,18 @@ def _text(record: Record) -> str:
 
 
 _Known = Sequence[tuple[Picture, str]]
-_Change = Callable[[View, _Known, Sequence[Record]], Iterator[dict[str, object]]]
+_Change = Callable[[StationView, _Known, Sequence[Record]], Iterator[dict[str, object]]]
 """Views to try instead of one, as values to be checked."""
 
 
-def _orders(view: View, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _orders(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
     for rotation in (90, 180, 270):
         turned = (view.rotation + rotation) % 360
         yield view.model_dump() | {"rotation": turned, "turn_tall": "never", "turn_over": "never"}
     yield view.model_dump() | {"turn_tall": "never", "turn_over": "never"}
 
 
-def _heights(view: View, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _heights(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
     """The heights of what was read well, of the pictures' longer sides."""
     heights = [
         (record.text_height_px or 0) / max(load_image(picture.path).pixels.shape[:2])
@@ -161,7 +161,7 @@ def _heights(view: View, known: _Known, records: Sequence[Record]) -> Iterator[d
         yield view.model_dump() | {"text_height": span}
 
 
-def _regions(view: View, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _regions(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
     """The upright box round all codes that were read well, where pictures are neither bent nor turned."""
     well = _well(known, records)
     if view.region or view.lens or view.arc or view.fixture or view.rotation or len(well) < 3:
@@ -177,11 +177,11 @@ def _regions(view: View, known: _Known, records: Sequence[Record]) -> Iterator[d
     yield view.model_dump() | {"region": ((left, top), (right, top), (right, bottom), (left, bottom))}
 
 
-def _rows(view: View, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _rows(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
     yield view.model_dump() | {"rows": "surest" if view.rows == "joined" else "joined"}
 
 
-def _ways(view: View, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _ways(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
     for name in ("tighten", "straighten"):
         yield view.model_dump() | {name: not getattr(view, name)}
 

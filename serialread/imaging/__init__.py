@@ -4,7 +4,7 @@ from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.drawing import tinted
 from serialread.imaging.loading import digest, load_image
 from serialread.imaging.looks import CLOSER, Closer, Extent, Level, Look, extent_of
-from serialread.imaging.normalizing import Finder, Line, normalize, propose, teach_fixture, upside_down
+from serialread.imaging.normalizing import Finder, FoundLine, normalize, propose, teach_fixture, upside_down
 from serialread.imaging.saving import save_png
 from serialread.imaging.showing import show_steps
 
@@ -13,8 +13,8 @@ __all__ = [
     "Closer",
     "Extent",
     "Finder",
+    "FoundLine",
     "Level",
-    "Line",
     "Look",
     "content_width",
     "digest",

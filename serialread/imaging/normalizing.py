@@ -12,7 +12,7 @@ from serialread.imaging.filling import is_filled
 from serialread.imaging.fixing import fix, teach
 from serialread.imaging.frames import Frame
 from serialread.imaging.tilting import estimate_tilt
-from serialread.recipe import Fixture, View
+from serialread.recipe import Fixture, StationView
 from serialread.recipe.view import Point
 from serialread.records import Crop, Floats, LoadedImage, Pixels
 
@@ -23,7 +23,7 @@ TALL = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FoundLine:
     """A text line that was found in a picture, cut out and level.
 
     Attributes:
@@ -35,16 +35,16 @@ class Line:
     standing: bool = False
 
 
-Finder = Callable[[Frame, View], Sequence[Line]]
+Finder = Callable[[Frame, StationView], Sequence[FoundLine]]
 """What finds text lines in a frame, likeliest first."""
 
 
-def normalize(image: LoadedImage, view: View) -> Crop:
+def normalize(image: LoadedImage, view: StationView) -> Crop:
     """The most likely text line of a picture."""
     return propose(image, view)[0]
 
 
-def propose(image: LoadedImage, view: View, find: Finder | None = None) -> tuple[Crop, ...]:
+def propose(image: LoadedImage, view: StationView, find: Finder | None = None) -> tuple[Crop, ...]:
     """Text lines that a picture may mean, most likely first, at least one.
 
     A picture that its text fills is proposed once, as it is. Only where the text fills a part, or stands
@@ -62,7 +62,7 @@ def propose(image: LoadedImage, view: View, find: Finder | None = None) -> tuple
     return tuple(finish(way, tilt_deg) for way, tilt_deg in ways(frame, view, find))
 
 
-def prepare(image: LoadedImage, view: View) -> Iterator[tuple[str, Frame]]:
+def prepare(image: LoadedImage, view: StationView) -> Iterator[tuple[str, Frame]]:
     """The picture in grey, and after each step that the station asks for, with the step's name.
 
     Raises:
@@ -82,7 +82,10 @@ def prepare(image: LoadedImage, view: View) -> Iterator[tuple[str, Frame]]:
 
 
 def teach_fixture(
-    image: LoadedImage, view: View, box: tuple[float, float, float, float], by: Literal["print", "edge"]
+    image: LoadedImage,
+    view: StationView,
+    box: tuple[float, float, float, float],
+    by: Literal["print", "edge"],
 ) -> Fixture:
     """The fixture of a mark in a box (left, top, right, bottom), 0..1, of the picture as the view turns it.
 
@@ -94,7 +97,7 @@ def teach_fixture(
     return teach(frame, box, by)
 
 
-def ways(frame: Frame, view: View, find: Finder | None) -> Iterator[tuple[Frame, float]]:
+def ways(frame: Frame, view: StationView, find: Finder | None) -> Iterator[tuple[Frame, float]]:
     """The frame and the text lines found in it, each way up that the station allows, and its tilt.
 
     Degrees, counter-clockwise; found lines are level.
@@ -131,7 +134,7 @@ def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame
     return frame.warped(np.asarray(cv2.getPerspectiveTransform(target, corners), np.float64), wide, high)
 
 
-def whole_ways(frame: Frame, view: View) -> Iterator[Frame]:
+def whole_ways(frame: Frame, view: StationView) -> Iterator[Frame]:
     """The whole frame each way up that it may stand; a tall one may be a single character, and lie right."""
     over = view.turn_over == "both"
     yield from turn(frame, view, standing=False, over=over)
@@ -139,7 +142,7 @@ def whole_ways(frame: Frame, view: View) -> Iterator[Frame]:
         yield from turn(frame, view, standing=True, over=over)
 
 
-def turn(frame: Frame, view: View, *, standing: bool, over: bool) -> Iterator[Frame]:
+def turn(frame: Frame, view: StationView, *, standing: bool, over: bool) -> Iterator[Frame]:
     """A line each way up that it may be: one that stands upright laid down, ``over`` also upside down."""
     if not standing:
         turns: tuple[int, ...] = (0,)

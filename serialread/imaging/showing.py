@@ -8,7 +8,7 @@ import numpy as np
 from serialread.imaging.frames import Frame
 from serialread.imaging.looks import Extent, Level
 from serialread.imaging.normalizing import Finder, finish, prepare, ways
-from serialread.recipe import View
+from serialread.recipe import StationView
 from serialread.records import Crop, LoadedImage, Pixels
 
 STEP_PX = 320
@@ -19,7 +19,7 @@ GAP, CAPTION = 8, 18
 PAPER, INK, MARKED = (250, 250, 250), (30, 30, 30), (40, 40, 220)
 
 
-def show_steps(image: LoadedImage, view: View, find: Finder | None = None) -> Pixels:
+def show_steps(image: LoadedImage, view: StationView, find: Finder | None = None) -> Pixels:
     """A sheet, BGR: the picture after each step of the station, then what became of every proposed line.
 
     ``find`` proposes lines where the text fills only a part of the picture.

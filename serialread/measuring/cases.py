@@ -39,7 +39,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
+class AttentionMaps:
     """Where the slots of a crop looked, against its masks; sums over its characters.
 
     Attributes:
@@ -59,7 +59,7 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class EvaluatedCrop:
     """One labelled crop and what was made of it.
 
     Attributes:
@@ -80,14 +80,14 @@ class Case:
     confidence: float
     process: str
     typeface: str
-    attention: Attention | None
+    attention: AttentionMaps | None
 
     def right(self, protocol: str) -> bool:
         """Whether it was read right by one of ``PROTOCOLS``."""
         return PROTOCOLS[protocol](self)
 
 
-PROTOCOLS: Mapping[str, Callable[[Case], bool]] = {
+PROTOCOLS: Mapping[str, Callable[[EvaluatedCrop], bool]] = {
     "strict": lambda case: strict(case.text) == strict(case.truth),
     "mpsc": lambda case: mpsc(case.text) == mpsc(case.truth),
     "36": lambda case: mpsc(case.folded) == mpsc(case.truth),
@@ -97,7 +97,9 @@ but the probabilities of a letter's two cases are added before the likeliest is 
 characters would."""
 
 
-def measure(model: Model, samples: Sequence[Sample], name: str = "", size: int = BATCH) -> Iterator[Case]:
+def measure(
+    model: Model, samples: Sequence[Sample], name: str = "", size: int = BATCH
+) -> Iterator[EvaluatedCrop]:
     """Read every sample, in batches of one width bucket; cases come in the order in which batches fill.
 
     Args:
@@ -128,11 +130,11 @@ def _buckets(samples: Sequence[Sample], geometry: CropGeometry, size: int) -> It
 
 def _case(
     place: str, sample: Sample, found: tuple[Floats, ...], card: ModelCard, folds: NDArray[np.int64]
-) -> Case:
+) -> EvaluatedCrop:
     scores, alpha, *further = found
     reading = decode(scores, card.alphabet)
     known = sample if set(sample.text) <= set(card.alphabet.chars) else folded(sample, card.alphabet)
-    return Case(
+    return EvaluatedCrop(
         place=place,
         truth=sample.text,
         text=reading.text,
@@ -168,7 +170,9 @@ def _folded(scores: Floats, pairs: NDArray[np.int64]) -> Floats:
     return joined
 
 
-def looked(alpha: Floats, maps: Floats | None, sample: Sample, geometry: CropGeometry) -> Attention | None:
+def looked(
+    alpha: Floats, maps: Floats | None, sample: Sample, geometry: CropGeometry
+) -> AttentionMaps | None:
     """Where slots looked [T, N] and what they drew [T, h, N], against a sample's masks; None without any.
 
     A rectifier moves the picture but not these masks: its networks measure a little low.
@@ -180,7 +184,7 @@ def looked(alpha: Floats, maps: Floats | None, sample: Sample, geometry: CropGeo
     own = owned == np.arange(1, count + 1)[:, None]  # [n, N]
     slots = alpha[:count]
     peaks = own[np.arange(count), slots.argmax(1)]
-    return Attention(
+    return AttentionMaps(
         chars=count,
         inside=float((slots * own).sum()),
         drifted=int(count - peaks.sum()),

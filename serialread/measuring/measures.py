@@ -9,14 +9,14 @@ from pathlib import Path
 
 from serialread import scoring
 from serialread.errors import RecordsError
-from serialread.measuring.cases import PROTOCOLS, Case
+from serialread.measuring.cases import PROTOCOLS, EvaluatedCrop
 
 LONGEST_ALONE = 12
 """Characters up to which every length has its own line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AccuracyRow:
     """Some of the cases.
 
     Attributes:
@@ -32,7 +32,7 @@ class Line:
     right: dict[str, int]
 
     @classmethod
-    def of(cls, table: str, name: str, cases: Sequence[Case]) -> "Line":
+    def of(cls, table: str, name: str, cases: Sequence[EvaluatedCrop]) -> "AccuracyRow":
         """Count cases."""
         return cls(table, name, len(cases), {p: sum(c.right(p) for c in cases) for p in PROTOCOLS})
 
@@ -64,7 +64,7 @@ class Looking:
     glyph_iou: float
 
     @classmethod
-    def of(cls, cases: Iterable[Case]) -> "Looking":
+    def of(cls, cases: Iterable[EvaluatedCrop]) -> "Looking":
         """Average over all characters whose masks are known; zeros where there are none."""
         known = [case.attention for case in cases if case.attention is not None]
         chars = sum(a.chars for a in known)
@@ -79,7 +79,7 @@ class Looking:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ModelComparison:
     """Two models on the same crops, by one protocol.
 
     Attributes:
@@ -110,24 +110,24 @@ class Measures:
     """
 
     model_id: str
-    cases: tuple[Case, ...]
+    cases: tuple[EvaluatedCrop, ...]
     left_out: Counter[str]
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[AccuracyRow]:
         """All cases, then each table by its names; lengths beyond twelve together."""
-        tables: dict[str, Callable[[Case], str]] = {
+        tables: dict[str, Callable[[EvaluatedCrop], str]] = {
             "store": lambda case: case.place.rpartition(":")[0],
             "length": _length,
             "process": lambda case: case.process,
             "typeface": lambda case: case.typeface,
         }
-        lines = [Line.of("all", "all", self.cases)]
+        lines = [AccuracyRow.of("all", "all", self.cases)]
         for table, key in tables.items():
-            groups: dict[str, list[Case]] = defaultdict(list)
+            groups: dict[str, list[EvaluatedCrop]] = defaultdict(list)
             for case in self.cases:
                 groups[key(case)].append(case)
-            lines += [Line.of(table, name, groups[name]) for name in sorted(groups) if name]
+            lines += [AccuracyRow.of(table, name, groups[name]) for name in sorted(groups) if name]
         return lines
 
     @property
@@ -135,7 +135,7 @@ class Measures:
         """Attention correctness."""
         return Looking.of(self.cases)
 
-    def against(self, other: "Measures") -> list[Comparison]:
+    def against(self, other: "Measures") -> list[ModelComparison]:
         """Compare with another model on the same crops.
 
         Raises:
@@ -154,7 +154,7 @@ class Measures:
             only_second = sum(b and not a for a, b in zip(first, second, strict=True))
             p = scoring.mcnemar(first, second)
             reach = scoring.paired_difference(only_second, only_first, len(first))
-            found.append(Comparison(protocol, only_first, only_second, len(first), p, reach))
+            found.append(ModelComparison(protocol, only_first, only_second, len(first), p, reach))
         return found
 
     def to_json(self) -> dict[str, object]:
@@ -167,7 +167,7 @@ class Measures:
         }
 
 
-def _length(case: Case) -> str:
+def _length(case: EvaluatedCrop) -> str:
     return f"{len(case.truth):02d}" if len(case.truth) <= LONGEST_ALONE else f"{LONGEST_ALONE + 1}+"
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from serialread.measuring.cases import Case, Model, measure
+from serialread.measuring.cases import EvaluatedCrop, Model, measure
 from serialread.measuring.measures import Measures
 from serialread.records import Sample
-from serialread.store import SampleStore, Source
+from serialread.store import ImportSource, SampleStore
 
 
 def labelled(path: Path) -> tuple[Sequence[Sample], Counter[str]]:
@@ -18,13 +18,13 @@ def labelled(path: Path) -> tuple[Sequence[Sample], Counter[str]]:
     """
     if (path / "data.mdb").is_file():
         return SampleStore(path), Counter()
-    source = Source(path)
+    source = ImportSource(path)
     return tuple(source.samples()), source.left_out
 
 
 def measures(model: Model, paths: Sequence[Path]) -> Measures:
     """Read everything labelled in some places, each named by its path."""
-    cases, left_out = list[Case](), Counter[str]()
+    cases, left_out = list[EvaluatedCrop](), Counter[str]()
     for path in paths:
         samples, missing = labelled(path)
         cases += measure(model, samples, str(path))

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from serialread.measuring.cases import PROTOCOLS
-from serialread.measuring.measures import Comparison, Measures
+from serialread.measuring.measures import Measures, ModelComparison
 
 _TITLES = {"store": "store", "length": "characters", "process": "process", "typeface": "typeface"}
 _FEWEST = 20
 """Crops from which a typeface is worth a line; all of them are in lines.csv."""
 
 
-def told(measures: Measures, against: Sequence[Comparison] = (), other: str = "") -> str:
+def told(measures: Measures, against: Sequence[ModelComparison] = (), other: str = "") -> str:
     """Shares read right with 95 % intervals, by table; attention; the comparison with another model."""
     whole = measures.lines[0]
     lines = [f"{measures.model_id} on {whole.crops} samples"]

@@ -3,16 +3,16 @@
 from serialread.model.building import build
 from serialread.model.describing import Description, describe
 from serialread.model.losses import terms
-from serialread.model.network import SLOTS, Recognizer, TrainingView, View
+from serialread.model.network import SLOTS, NetworkOutputs, Recognizer, TrainingOutputs
 from serialread.model.targets import Targets
 
 __all__ = [
     "SLOTS",
     "Description",
+    "NetworkOutputs",
     "Recognizer",
     "Targets",
-    "TrainingView",
-    "View",
+    "TrainingOutputs",
     "build",
     "describe",
     "terms",

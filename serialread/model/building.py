@@ -55,11 +55,11 @@ def _backbone(knobs: kinds.Backbone, height: int, width: int) -> Backbone:
     match knobs:
         case kinds.CompactTrunk():
             return Trunk(knobs.channels, knobs.blocks, knobs.relief, knobs.cell, height)
-        case kinds.Resnet():
+        case kinds.ResnetConfig():
             return Resnet(knobs, height)
-        case kinds.Svtr():
+        case kinds.SvtrConfig():
             return Svtr(knobs, height, width)
-        case kinds.Vit():
+        case kinds.VitConfig():
             return Vit(knobs, height, width)
         case _:
             assert_never(knobs)

@@ -6,7 +6,7 @@ Shapes: B crops, T slots, N columns, C classes (0 is the blank here and the end 
 import torch
 from torch import Tensor, nn
 
-from serialread.model.network import SLOTS, Recognizer, TrainingView, View, straightened
+from serialread.model.network import SLOTS, NetworkOutputs, Recognizer, TrainingOutputs, straightened
 from serialread.model.rectifier import Rectifier
 from serialread.model.taps import Backbone
 
@@ -21,16 +21,16 @@ class CtcRecognizer(Recognizer):
         self.rectifier, self.trunk, self.columns = rectifier, trunk, columns
         self.ctc = nn.Linear(dim, classes)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W] along the best path."""
         scores = self._scores(crops)[0].float().log_softmax(-1)
         runs = spelt_by(scores)
-        return View(_of_runs(scores, runs), runs)
+        return NetworkOutputs(_of_runs(scores, runs), runs)
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
         """The columns' scores."""
         scores, grid = self._scores(crops)
-        return TrainingView(scores={}, alpha=spelt_by(scores.detach()), ctc=scores, grid=grid)
+        return TrainingOutputs(scores={}, alpha=spelt_by(scores.detach()), ctc=scores, grid=grid)
 
     def _scores(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
         crops, grid = straightened(self.rectifier, crops)

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from serialread.model.existence import existence
 from serialread.model.glyphs import Glyphs
-from serialread.model.network import TrainingView
+from serialread.model.network import TrainingOutputs
 from serialread.model.pseudo_labels import bands, filled_cells, from_masks, owned, text_cells, widened
 from serialread.model.targets import Targets
 from serialread.recipe.training import Losses
 
 
-def terms(view: TrainingView, targets: Targets, losses: Losses, progress: float) -> dict[str, Tensor]:
+def terms(view: TrainingOutputs, targets: Targets, losses: Losses, progress: float) -> dict[str, Tensor]:
     """Weighted loss terms by name, of the parts that the network has; their sum is minimised.
 
     Args:
@@ -67,7 +67,7 @@ def _total(parts: list[Tensor], like: Tensor) -> Tensor:
     return torch.stack(parts).sum() if parts else _nothing(like)
 
 
-def _reading(view: TrainingView, targets: Targets, losses: Losses) -> dict[str, Tensor]:
+def _reading(view: TrainingOutputs, targets: Targets, losses: Losses) -> dict[str, Tensor]:
     """Cross-entropy of every view over the first n + 1 slots."""
     told = torch.arange(targets.classes.shape[1]) <= targets.lengths[:, None]  # [B, T]
     wanted = targets.classes[told]
@@ -95,7 +95,7 @@ def segment(logits: Tensor, targets: Targets, losses: Losses, progress: float) -
     return _mean(each, taken)
 
 
-def _crossing(view: TrainingView, losses: Losses) -> Tensor:
+def _crossing(view: TrainingOutputs, losses: Losses) -> Tensor:
     """The attention that L_cor compares: as it is, or in the paper interpolated to the crop's width."""
     if losses.paper_bands is None or view.segmentation is None:
         return view.alpha
@@ -159,7 +159,7 @@ def difference(shares: Tensor, slope: float, centre: float, segmentation: Tensor
     return missed
 
 
-def _glyph_maps(view: TrainingView, targets: Targets, losses: Losses, ramp: float) -> Tensor:
+def _glyph_maps(view: TrainingOutputs, targets: Targets, losses: Losses, ramp: float) -> Tensor:
     """L_seg on both levels, towards S_gt."""
     by_attention = ~targets.known
     if losses.glyph_labels == "attention":
@@ -177,7 +177,7 @@ def _glyph_maps(view: TrainingView, targets: Targets, losses: Losses, ramp: floa
     return _total(parts, view.alpha)
 
 
-def pseudo_labels(view: TrainingView, targets: Targets, losses: Losses, size: tuple[int, int]) -> Tensor:
+def pseudo_labels(view: TrainingOutputs, targets: Targets, losses: Losses, size: tuple[int, int]) -> Tensor:
     """S_gt [B, *size]: bands of attention within the text of S_m, rebuilt every step, for each level apart.
 
     A constant target. Where glyphs are indistinct S_m shows little text: cells then count as ground, and the
@@ -265,7 +265,7 @@ def upright(ways: Tensor, one_way: Tensor) -> Tensor:
     return _mean(each, one_way[: len(each)])
 
 
-def _existence(view: TrainingView, targets: Targets, losses: Losses) -> Tensor:
+def _existence(view: TrainingOutputs, targets: Targets, losses: Losses) -> Tensor:
     """SEC on the cells of the map, or on the columns where no cells are read."""
     places = view.columns if view.cells is None else view.cells
     if not losses.existence or places is None:

@@ -26,7 +26,7 @@ TURNED = 8
 """One crop in so many is also seen upside down, where the network learns which way up a line lies."""
 
 
-class View(NamedTuple):
+class NetworkOutputs(NamedTuple):
     """What a network knows at test time."""
 
     scores: Tensor
@@ -47,7 +47,7 @@ class View(NamedTuple):
         return fitting[0] if fitting else None
 
 
-class TrainingView(NamedTuple):
+class TrainingOutputs(NamedTuple):
     """What a network knows while it learns; None and () where it lacks the part."""
 
     scores: dict[str, tuple[Tensor, ...]]
@@ -80,11 +80,11 @@ class Recognizer(nn.Module):
 
     teaching: tuple[str, ...] = ()
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W]; ``zero_glyphs`` blinds the glyph features to show what they are worth."""
         raise NotImplementedError
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
         """Everything that the losses look at; the truth [B, T] is for decoders that spell one by one."""
         raise NotImplementedError
 
@@ -172,14 +172,16 @@ class ParallelRecognizer(Recognizer):
         if siga is not None and not siga.glyphs:
             self.teaching = (*self.teaching, "pyramid")
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W]."""
         taps: Taps = self.trunk(straightened(self.rectifier, crops)[0])
         seen = self._look(taps, zero_glyphs=zero_glyphs)
         upright = None if self.upright is None else self.upright(seen.columns)
-        return View(self.classifier(seen.slots.reading), seen.alpha, seen.levels, seen.gates, upright)
+        return NetworkOutputs(
+            self.classifier(seen.slots.reading), seen.alpha, seen.levels, seen.gates, upright
+        )
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
         """Everything that the losses look at; these slots need not be told the truth."""
         crops, grid = straightened(self.rectifier, crops)
         taps: Taps = self.trunk(crops)
@@ -189,7 +191,7 @@ class ParallelRecognizer(Recognizer):
             cells = self.classifier(self._projected(seen.levels[1].cells))
         if self.pyramid is not None and o1 is None:
             o1 = self.pyramid(taps, seen.columns)[0]
-        return TrainingView(
+        return TrainingOutputs(
             scores={
                 "reading": (self.classifier(slots.reading),),
                 "fused": tuple(self.classifier(f) for f in slots.fused),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from serialread.recipe.networks import Rectifier as Knobs
+from serialread.recipe.networks import RectifierConfig as Knobs
 
 
 class Localization(nn.Module):

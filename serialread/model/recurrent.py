@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from serialread.model.fusion import GatedUnit
 from serialread.model.glyphs import Glyphs, attached, segmentation
-from serialread.model.network import SLOTS, Recognizer, TrainingView, View, straightened
+from serialread.model.network import SLOTS, NetworkOutputs, Recognizer, TrainingOutputs, straightened
 from serialread.model.rectifier import Rectifier
 from serialread.model.taps import Backbone, Taps
 from serialread.recipe.networks import Recurrent, Siga
@@ -116,20 +116,20 @@ class RecurrentRecognizer(Recognizer):
         self.speller = Speller(dim, knobs, classes, looks=True)
         self.ctc = nn.Linear(dim, classes)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W], greedily."""
         crops, _ = straightened(self.rectifier, crops)
         last = self.trunk(crops).last
         spelt = self.speller(self.columns(last), None, None)
-        return View(spelt.scores, of_columns(spelt.alpha, last.shape[-1]))
+        return NetworkOutputs(spelt.scores, of_columns(spelt.alpha, last.shape[-1]))
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
         """What the losses look at, told the truth [B, T]."""
         crops, grid = straightened(self.rectifier, crops)
         last = self.trunk(crops).last
         places = self.columns(last)
         spelt = self.speller(places, None, classes)
-        return TrainingView(
+        return TrainingOutputs(
             scores={"reading": (spelt.scores,)},
             alpha=of_columns(spelt.alpha, last.shape[-1]),
             cells=self.speller.classifier(places)
@@ -191,7 +191,7 @@ class RecurrentSiga(Recognizer):
         self.segmentation = segmentation(siga.parts, trunk.shape)
         self.ctc = nn.Linear(dim, classes)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W], greedily."""
         taps: Taps = self.trunk(straightened(self.rectifier, crops)[0])
         columns = self.columns(taps.last)
@@ -199,9 +199,9 @@ class RecurrentSiga(Recognizer):
         first, second, final = self._spell(columns, glyphs, None)
         gates = tuple(s.gates for s in (first, second) if s.gates is not None)
         assert first.alpha is not None
-        return View(final.scores, first.alpha, levels, gates)
+        return NetworkOutputs(final.scores, first.alpha, levels, gates)
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
         """What the losses look at, told the truth [B, T]: seven cross-entropies, masks, attention."""
         crops, grid = straightened(self.rectifier, crops)
         taps: Taps = self.trunk(crops)
@@ -210,7 +210,7 @@ class RecurrentSiga(Recognizer):
         first, second, final = self._spell(columns, glyphs, classes)
         aligned = self.aligner(taps.last, classes)
         plain = self.plain(columns, None, classes)
-        return TrainingView(
+        return TrainingOutputs(
             scores={
                 "reading": (final.scores,),
                 "fused": (first.scores, second.scores),

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from serialread.model.taps import Backbone, Shape, Taps
 from serialread.model.trunk import convolution
-from serialread.recipe.networks import Resnet as Knobs
+from serialread.recipe.networks import ResnetConfig as Knobs
 
 
 class Basic(nn.Module):

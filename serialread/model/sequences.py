@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from serialread.model.trunk import Columns, waves
-from serialread.recipe.networks import BiLstm, Cells, Mixing, Sequence
+from serialread.recipe.networks import BiLstm, Cells, MixingConfig, Sequence
 
 
 class BothWays(nn.Module):
@@ -62,7 +62,7 @@ def sequence(knobs: Sequence, last: tuple[int, int], longest: int) -> nn.Module:
     """The sequence of a recipe, for a last map of so many channels and rows and at most so many columns."""
     channels, rows = last
     match knobs:
-        case Mixing():
+        case MixingConfig():
             return Columns(channels, rows, knobs.width, knobs.blocks, knobs.heads, knobs.mlp_ratio, longest)
         case BiLstm():
             return RecurrentColumns(channels, knobs)

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from serialread.model.taps import Backbone, Shape, Taps
-from serialread.model.trunk import Mixing, waves
-from serialread.recipe.networks import Svtr as Knobs
+from serialread.model.trunk import ColumnMixing, waves
+from serialread.recipe.networks import SvtrConfig as Knobs
 
 
-class Block(Mixing):
+class SvtrBlock(ColumnMixing):
     """A mixing block that sees all cells, or a window around each, and may be skipped while learning."""
 
     def __init__(self, dim: int, heads: int, ratio: int, barred: Tensor | None, skipped: float) -> None:
@@ -61,7 +61,7 @@ class Svtr(Backbone):
         for i, depth in enumerate(knobs.depths):
             near = window(rows >> i, columns, knobs.window)
             blocks = [
-                Block(
+                SvtrBlock(
                     c[i], knobs.heads[i], knobs.mlp_ratio, near if n < knobs.local else None,
                     knobs.drop_path * n / max(total - 1, 1),
                 )

@@ -6,7 +6,7 @@ Shapes: B crops, T slots, P places of the map, D channels, C classes.
 import torch
 from torch import Tensor, nn
 
-from serialread.model.network import SLOTS, Recognizer, TrainingView, View, straightened
+from serialread.model.network import SLOTS, NetworkOutputs, Recognizer, TrainingOutputs, straightened
 from serialread.model.rectifier import Rectifier
 from serialread.model.recurrent import of_columns
 from serialread.model.taps import Backbone
@@ -53,7 +53,7 @@ class TransformerRecognizer(Recognizer):
         later = torch.full((SLOTS, SLOTS), float("-inf")).triu(1)
         self.register_buffer("later", later, persistent=False)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> View:
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W], greedily."""
         crops, _ = straightened(self.rectifier, crops)
         last = self.trunk(crops).last
@@ -62,16 +62,16 @@ class TransformerRecognizer(Recognizer):
         for _ in range(SLOTS):
             scores, alpha = self._spell(places, told)
             told = torch.cat([told, scores[:, -1:].argmax(-1)], 1)
-        return View(scores, of_columns(alpha, last.shape[-1]))
+        return NetworkOutputs(scores, of_columns(alpha, last.shape[-1]))
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingView:
+    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
         """What the losses look at, told the truth [B, T]."""
         crops, grid = straightened(self.rectifier, crops)
         last = self.trunk(crops).last
         places = self.columns(last)
         start = torch.full_like(classes[:, :1], self.embedding.num_embeddings - 1)
         scores, alpha = self._spell(places, torch.cat([start, classes[:, :-1]], 1))
-        return TrainingView(
+        return TrainingOutputs(
             scores={"reading": (scores,)},
             alpha=of_columns(alpha, last.shape[-1]),
             cells=self.classifier(places),

@@ -24,7 +24,7 @@ def convolution(inputs: int, outputs: int, size: int = 3, stride: int | tuple[in
     )
 
 
-class Relief(nn.Module):
+class ReliefChannels(nn.Module):
     """What an even light would show: grey, locally normalised grey, gradient magnitude; nothing to learn."""
 
     kernel: Tensor
@@ -99,7 +99,7 @@ class Trunk(Backbone):
             to_p1=(2, 1), to_p0=(2, 2), p0_px=cell, p1_columns=1,
         )  # fmt: skip
         self.cell = cell
-        self.relief = Relief(cell) if relief else None
+        self.relief = ReliefChannels(cell) if relief else None
         inputs = ((3 if relief else 1) * cell * cell, *channels[:2])
         strides: tuple[int | tuple[int, int], ...] = (1, 2, (2, 1))
         self.stages = nn.ModuleList(
@@ -116,7 +116,7 @@ class Trunk(Backbone):
         return Taps(p0, p1, p2, p2, p1, p2)
 
 
-class Mixing(nn.Module):
+class ColumnMixing(nn.Module):
     """Self-attention over all columns, then a perceptron on each."""
 
     barred: Tensor | None
@@ -163,7 +163,7 @@ class Columns(nn.Module):
         super().__init__()
         self.collapse = nn.Linear(channels * rows, dim)
         self.positions = nn.Parameter(0.5 * waves(longest, dim))
-        self.mixing = nn.Sequential(*(Mixing(dim, heads, ratio) for _ in range(blocks)))
+        self.mixing = nn.Sequential(*(ColumnMixing(dim, heads, ratio) for _ in range(blocks)))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, p2: Tensor) -> Tensor:

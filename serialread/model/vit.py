@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from serialread.model.resnet import flat, layer
 from serialread.model.taps import Backbone, Shape, Taps
 from serialread.model.trunk import convolution
-from serialread.recipe.networks import Vit as Knobs
+from serialread.recipe.networks import VitConfig as Knobs
 
 PATCH = 4
 """px."""
 
 
-class Attention(nn.Module):
+class VitAttention(nn.Module):
     """Self-attention over all tokens."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -47,12 +47,12 @@ class Perceptron(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class VitBlock(nn.Module):
     """Attention, then a perceptron."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norm1, self.attn = nn.LayerNorm(width, eps=1e-6), Attention(width, heads)
+        self.norm1, self.attn = nn.LayerNorm(width, eps=1e-6), VitAttention(width, heads)
         self.norm2, self.mlp = nn.LayerNorm(width, eps=1e-6), Perceptron(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class Vit(Backbone):
         self.patch_embed = Patches(c)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, c))
         self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + self.grid[0] * self.grid[1], c))
-        self.blocks = nn.ModuleList(Block(c, knobs.heads) for _ in range(knobs.depth))
+        self.blocks = nn.ModuleList(VitBlock(c, knobs.heads) for _ in range(knobs.depth))
         self.norm = nn.LayerNorm(c, eps=1e-6)
         self.tap_norms = nn.ModuleList(nn.LayerNorm(c, eps=1e-6) for _ in knobs.taps)
         self.low = nn.Sequential(convolution(c, 2 * d, 1), raising(2 * d, d))

@@ -6,7 +6,7 @@ from serialread.reading.finding import Found, Picture, find_images
 from serialread.reading.reader import Reader
 from serialread.reading.results import FILES, Mode, Start, begin, claimed, write_records
 from serialread.reading.searching import line_finder
-from serialread.reading.tallying import Tally, aside, console_view
+from serialread.reading.tallying import RunSummary, aside, console_view
 
 __all__ = [
     "FILES",
@@ -14,8 +14,8 @@ __all__ = [
     "Mode",
     "Picture",
     "Reader",
+    "RunSummary",
     "Start",
-    "Tally",
     "aside",
     "begin",
     "calibrated",

@@ -27,7 +27,7 @@ T = TypeVar("T", bound=HasArray)
 R = TypeVar("R")
 
 
-class Batches(Generic[T, R]):
+class BatchScheduler(Generic[T, R]):
     """Tasks that wait, by the width of their arrays, and batches that run beside each other.
 
     Which tasks share a batch hangs on the order of the calls alone, not on which batch is done first, nor on

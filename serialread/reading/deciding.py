@@ -2,7 +2,7 @@
 
 import math
 
-from serialread.recipe import Calibration, Code, Limits
+from serialread.recipe import Calibration, Code, StationLimits
 from serialread.records import Decision, Reading, Verdict
 
 NOTHING_READ = "no character found"
@@ -14,7 +14,7 @@ def decide(
     confidence: float,
     verdict: Verdict,
     text_height_px: float,
-    limits: Limits,
+    limits: StationLimits,
     other_way_up: str = "",
 ) -> tuple[Decision, str]:
     """Accept only what is sure by limits that were measured; without limits every reading is for review.
@@ -44,7 +44,7 @@ def decide(
 
 
 def objection_to(
-    reading: Reading, verdict: Verdict, text_height_px: float, limits: Limits, other_way_up: str
+    reading: Reading, verdict: Verdict, text_height_px: float, limits: StationLimits, other_way_up: str
 ) -> str:
     """Why a reading cannot be accepted, however sure it is; "" where nothing speaks against it."""
     low, high = limits.text_height_px

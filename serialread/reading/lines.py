@@ -41,11 +41,11 @@ COLUMNS = (
 )
 """Of readings.csv. Positions count from 1; confidences are 0..1; cells without a value are empty."""
 
-Line = dict[str, Any]
+RecordJson = dict[str, Any]
 """A record as JSON."""
 
 
-def json_line(record: Record) -> Line:
+def json_line(record: Record) -> RecordJson:
     """Everything about a record; numbers rounded to what they mean."""
     reading = record.reading
     return {
@@ -77,7 +77,7 @@ def json_line(record: Record) -> Line:
     }
 
 
-def csv_row(line: Line) -> list[str]:
+def csv_row(line: RecordJson) -> list[str]:
     """The cells of readings.csv from a line of readings.jsonl."""
     weakest = min(enumerate(line["chars"], start=1), key=lambda at: at[1]["confidence"], default=None)
     cells = dict(line)
@@ -91,12 +91,12 @@ def csv_row(line: Line) -> list[str]:
     return [_cell(cells.get(column)) for column in COLUMNS]
 
 
-def _mark(quality: MarkQuality | None) -> Line:
+def _mark(quality: MarkQuality | None) -> RecordJson:
     parts = asdict(quality) if quality else {}
     return {f"mark_{name}": _rounded(v, 3) if isinstance(v, float) else v for name, v in parts.items()}
 
 
-def _chars(reading: Reading) -> list[Line]:
+def _chars(reading: Reading) -> list[RecordJson]:
     return [
         {
             "char": c.char,
@@ -119,7 +119,7 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def json_bytes(line: Line) -> bytes:
+def json_bytes(line: RecordJson) -> bytes:
     """A line of readings.jsonl."""
     # a path that is no Unicode keeps its bytes as lone surrogates, which only escaping can write
     text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))

@@ -20,7 +20,7 @@ from serialread.decoding import Search
 from serialread.engine import Engine, EngineKind
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import Extent, Look, digest, load_image, propose, to_array, upside_down
-from serialread.reading.batching import BATCH, Batches
+from serialread.reading.batching import BATCH, BatchScheduler
 from serialread.reading.choosing import NOT_NEEDED, overs, surely_over, surely_upright, surest, turned_over
 from serialread.reading.comparing import barcodes_in, beside, require_barcodes
 from serialread.reading.deciding import decide, judge, trust
@@ -30,7 +30,7 @@ from serialread.reading.joining import join, rows_of
 from serialread.reading.searching import find_lines
 from serialread.reading.seeing import Outputs, looked_at, reading_of, where
 from serialread.reading.voting import next_look, vote
-from serialread.recipe import Station, View
+from serialread.recipe import Station, StationView
 from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 WINDOW = 256
@@ -191,7 +191,7 @@ class Reader:
     def _records(self, items: Iterable[_Item]) -> Iterator[Record]:
         """Records in the order of the items; the network sees full batches of one width each."""
         queue: deque[_Item] = deque()
-        with Batches(self._read, self._streams) as batches:
+        with BatchScheduler(self._read, self._streams) as batches:
             for item in items:
                 queue.append(item)
                 if "upright" in self._engine.outputs:
@@ -220,7 +220,7 @@ class Reader:
         found = [self._seen(task, outputs) for task, outputs in zip(tasks, each, strict=True)]
         return found, (perf_counter() - started) / len(tasks)
 
-    def _settle(self, batches: Batches[_Task, _Results]) -> None:
+    def _settle(self, batches: BatchScheduler[_Task, _Results]) -> None:
         """Take the readings of the earliest batch; what stays in doubt is looked at again."""
         tasks, (found, seconds) = batches.finish()
         for task, (reading, extent) in zip(tasks, found, strict=True):
@@ -234,7 +234,7 @@ class Reader:
         batches.start(BATCH)
 
     def _other_way(
-        self, item: _Item, number: int, reading: Reading, batches: Batches[_Task, _Results]
+        self, item: _Item, number: int, reading: Reading, batches: BatchScheduler[_Task, _Results]
     ) -> None:
         """Read a line turned over, too, if it may lie upside down; a whole picture only if it surely does."""
         if number + 1 in item.over:
@@ -248,7 +248,7 @@ class Reader:
             item.arrays = (*item.arrays, to_array(over.pixels, self._engine.card.geometry))
             _send(_proposed(item, len(item.crops) - 1), batches)
 
-    def _look_again(self, item: _Item, batches: Batches[_Task, _Results]) -> None:
+    def _look_again(self, item: _Item, batches: BatchScheduler[_Task, _Results]) -> None:
         best = item.choose(mostly_right=self.station.view.turn_over == "found")
         crop = item.crops[best]
         if closer := next_look([item.readings[best], *item.looks], crop.tilt_deg):
@@ -320,7 +320,7 @@ def _proposed(item: _Item, number: int) -> _Task:
     return _Task(item, number, item.crops[number].pixels, item.arrays[number])
 
 
-def _send(task: _Task, batches: Batches[_Task, _Results]) -> None:
+def _send(task: _Task, batches: BatchScheduler[_Task, _Results]) -> None:
     task.item.waiting += 1
     batches.add(task)
 
@@ -336,7 +336,7 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], 
         yield pending.popleft().result()
 
 
-def _prepare(picture: Picture, view: View, engine: Engine, with_barcodes: bool) -> _Item:
+def _prepare(picture: Picture, view: StationView, engine: Engine, with_barcodes: bool) -> _Item:
     """Load, normalize, scale; in a thread beside others."""
     started = perf_counter()
     try:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.reading.finding import Picture
-from serialread.reading.lines import COLUMNS, Line, csv_bytes, csv_row, json_bytes, json_line
+from serialread.reading.lines import COLUMNS, RecordJson, csv_bytes, csv_row, json_bytes, json_line
 from serialread.records import Decision, Record
 
 FILES = ("readings.csv", "readings.jsonl")
@@ -125,11 +125,11 @@ def _resumed(out: Path, wanted: tuple[Picture, ...], model_id: str, station_id: 
     return Start(pictures, kept, earlier.total() - kept, kept - accepted, tuple(codes))
 
 
-def _key(line: Line) -> _Key:
+def _key(line: RecordJson) -> _Key:
     return line["image"], line["sha256"]
 
 
-def _taken(lines: Iterable[Line], left: Counter[_Key]) -> Iterator[Line]:
+def _taken(lines: Iterable[RecordJson], left: Counter[_Key]) -> Iterator[RecordJson]:
     """As many lines of each key as are left of it."""
     for line in lines:
         if left[_key(line)] > 0:
@@ -138,8 +138,8 @@ def _taken(lines: Iterable[Line], left: Counter[_Key]) -> Iterator[Line]:
 
 
 def _noted(
-    lines: Iterable[Line], decisions: Counter[str], codes: list[tuple[str, str, str]]
-) -> Iterator[Line]:
+    lines: Iterable[RecordJson], decisions: Counter[str], codes: list[tuple[str, str, str]]
+) -> Iterator[RecordJson]:
     """The lines, their decisions counted and their codes kept."""
     for line in lines:
         decisions[line["decision"]] += 1
@@ -156,14 +156,14 @@ def _without(pictures: Iterable[tuple[Picture, _Key]], done: Counter[_Key]) -> I
             yield picture
 
 
-def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[Line]:
+def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[RecordJson]:
     """Lines of readings.jsonl, but for those torn by a kill; all must be of this model and station."""
     if not (out / FILES[1]).exists():
         raise RecordsError(f"{out}: holds {FILES[0]} but no {FILES[1]} to go on from. --overwrite it.")
     with (out / FILES[1]).open("rb") as file:
         for data in file:
             try:
-                line: Line = json.loads(data)
+                line: RecordJson = json.loads(data)
                 found = (line["model_id"], line["station_id"])
                 csv_row(line)
             except (ValueError, KeyError, TypeError):
@@ -174,7 +174,7 @@ def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[Line]:
             yield line
 
 
-def _replace(out: Path, lines: Iterable[Line]) -> None:
+def _replace(out: Path, lines: Iterable[RecordJson]) -> None:
     """Write both files anew, beside the old ones, and put them in their place."""
     new = [out / f"{name}.new" for name in FILES]
     with new[0].open("wb") as table, new[1].open("wb") as everything:

@@ -15,14 +15,14 @@ import cv2
 import numpy as np
 
 from serialread.engine import Engine, EngineKind
-from serialread.imaging import Extent, Finder, Line, to_array
+from serialread.imaging import Extent, Finder, FoundLine, to_array
 from serialread.imaging.filling import WIDE
 from serialread.imaging.frames import Frame, Matrix, moved
 from serialread.imaging.normalizing import CROP_HEIGHT_PX
 from serialread.reading.batching import BATCH
 from serialread.reading.choosing import worth
 from serialread.reading.seeing import Outputs, looked_at, reading_of, where
-from serialread.recipe import Code, View
+from serialread.recipe import Code, StationView
 from serialread.records import Floats, Pixels, Reading
 
 LONGER = (4.8, 8.3, 14.6, 22.0)
@@ -99,7 +99,7 @@ def line_finder(model: Path, kind: EngineKind = "openvino") -> Finder:
     return partial(find_lines, Engine(model, kind, outputs=None))
 
 
-def find_lines(engine: Engine, frame: Frame, view: View) -> tuple[Line, ...]:
+def find_lines(engine: Engine, frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
     """Text lines in a picture, surest first, at most ``MOST_LINES``.
 
     Args:
@@ -118,7 +118,7 @@ def find_lines(engine: Engine, frame: Frame, view: View) -> tuple[Line, ...]:
         max(pair, key=lambda spot: spot.merit) for pair in zip(first, _closer(engine, first), strict=True)
     ]
     sure = (spot for spot in again if spot.merit >= SOME)
-    return tuple(Line(spot.cut(share=0.8, room=0.5), spot.standing) for spot in _apart(sure, MOST_LINES))
+    return tuple(FoundLine(spot.cut(share=0.8, room=0.5), spot.standing) for spot in _apart(sure, MOST_LINES))
 
 
 def _closer(engine: Engine, spots: Sequence[_Spot]) -> list[_Spot]:
@@ -131,7 +131,7 @@ def _closer(engine: Engine, spots: Sequence[_Spot]) -> list[_Spot]:
     ]
 
 
-def _everywhere(engine: Engine, frame: Frame, view: View) -> list[_Spot]:
+def _everywhere(engine: Engine, frame: Frame, view: StationView) -> list[_Spot]:
     """Where strips of a frame were read, lying or standing."""
     along = _along(frame)
     lying = along != "standing"
@@ -162,7 +162,7 @@ def _is_read(engine: Engine, frame: Frame) -> bool:
     return worth(reading) >= READ * len(reading.chars)
 
 
-def _spots(engine: Engine, frame: Frame, standing: bool, view: View) -> Iterator[_Spot]:
+def _spots(engine: Engine, frame: Frame, standing: bool, view: StationView) -> Iterator[_Spot]:
     """Where strips of a frame were read, at all scales."""
     height, width = frame.pixels.shape
     rows = engine.card.geometry.height

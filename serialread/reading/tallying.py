@@ -14,7 +14,7 @@ _LEAST_SURE = 5
 
 
 @dataclass(slots=True)
-class Tally:
+class RunSummary:
     """Counts of the records that passed by.
 
     Attributes:
@@ -50,7 +50,7 @@ class Tally:
             heapq.heappushpop(self.least_sure, entry)
 
 
-def console_view(tally: Tally, seconds: float) -> Group:
+def console_view(tally: RunSummary, seconds: float) -> Group:
     """Two small tables: the counts, and the readings to look at first."""
     counts = Table(title="read", title_justify="left")
     cells = {"images": tally.images, "read": tally.read}

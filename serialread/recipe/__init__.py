@@ -3,9 +3,9 @@
 from serialread.recipe.base import Section, load, recipe_id, to_toml
 from serialread.recipe.data import DataRecipe
 from serialread.recipe.geometry import CropGeometry
-from serialread.recipe.station import Calibration, Code, Limits, Station
+from serialread.recipe.station import Calibration, Code, Station, StationLimits
 from serialread.recipe.training import TrainingRecipe
-from serialread.recipe.view import Arc, Fixture, Lens, View
+from serialread.recipe.view import Arc, Fixture, Lens, StationView
 
 __all__ = [
     "Arc",
@@ -15,11 +15,11 @@ __all__ = [
     "DataRecipe",
     "Fixture",
     "Lens",
-    "Limits",
     "Section",
     "Station",
+    "StationLimits",
+    "StationView",
     "TrainingRecipe",
-    "View",
     "load",
     "recipe_id",
     "to_toml",

@@ -27,7 +27,7 @@ class CompactTrunk(Section):
     """Residual blocks of two 3x3 convolutions in each stage."""
 
 
-class Resnet(Section):
+class ResnetConfig(Section):
     """The 45-layer residual network of SIGA_R; taps at full, half and quarter height."""
 
     kind: Literal["resnet"] = "resnet"
@@ -40,7 +40,7 @@ class Resnet(Section):
     (SEC)."""
 
 
-class Svtr(Section):
+class SvtrConfig(Section):
     """SVTR of SIGA_S; taps after the first stem convolution and the stages 1 and 2."""
 
     kind: Literal["svtr"] = "svtr"
@@ -62,14 +62,14 @@ class Svtr(Section):
     """Channels of a column."""
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> "Svtr":
+    def _heads_divide(self) -> "SvtrConfig":
         for channels, heads in zip(self.channels, self.heads, strict=True):
             if channels % heads:
                 raise ValueError(f"heads ({heads}) must divide channels ({channels})")
         return self
 
 
-class Vit(Section):
+class VitConfig(Section):
     """The vision transformer of SIGA_T, patches of 4 x 4 px; names as DeiT's, so that its weights load."""
 
     kind: Literal["vit"] = "vit"
@@ -90,7 +90,7 @@ class Vit(Section):
     """Channels of the glyph features; a multiple of 8, as the tokens' width."""
 
     @model_validator(mode="after")
-    def _fits(self) -> "Vit":
+    def _fits(self) -> "VitConfig":
         if self.width % self.heads or self.width % 8 or self.features % 8:
             raise ValueError("heads must divide width; width and features must be multiples of 8")
         if max(self.taps) > self.depth:
@@ -98,11 +98,11 @@ class Vit(Section):
         return self
 
 
-Backbone = Annotated[CompactTrunk | Resnet | Svtr | Vit, Field(discriminator="kind")]
+Backbone = Annotated[CompactTrunk | ResnetConfig | SvtrConfig | VitConfig, Field(discriminator="kind")]
 """From pixels to taps P_0, P_1, P_2 and to columns."""
 
 
-class Rectifier(Section):
+class RectifierConfig(Section):
     """TPS: a thin-plate spline through fiducial points straightens the crop; frozen, as the papers have it.
 
     No weights come with it: it begins as the identity, and ``pretrained`` loads a file where there is one.
@@ -115,7 +115,7 @@ class Rectifier(Section):
 # ------------------------------------------------------------------------------------- sequences and decoders
 
 
-class Mixing(Section):
+class MixingConfig(Section):
     """Collapse the height, then let all columns see one another; looks at pixels only, knows no language."""
 
     kind: Literal["mixing"] = "mixing"
@@ -147,7 +147,7 @@ class Cells(Section):
     """Channels of a cell."""
 
 
-Sequence = Annotated[Mixing | BiLstm | Cells, Field(discriminator="kind")]
+Sequence = Annotated[MixingConfig | BiLstm | Cells, Field(discriminator="kind")]
 """From the last map to what the decoder looks at."""
 
 
@@ -249,7 +249,7 @@ class Composed(Section):
     """A recognizer put together of named parts."""
 
     kind: Literal["composed"]
-    rectifier: Rectifier | None = None
+    rectifier: RectifierConfig | None = None
     """None reads the crop as it is."""
     backbone: Backbone
     """From pixels to maps."""
@@ -283,7 +283,7 @@ class Composed(Section):
     def fixed_width(self) -> bool:
         """Whether all crops must be of one width: tokens have places, and recurrent layers are unrolled."""
         return not (
-            isinstance(self.backbone, CompactTrunk) and isinstance(self.sequence, Mixing | Cells)
+            isinstance(self.backbone, CompactTrunk) and isinstance(self.sequence, MixingConfig | Cells)
         ) or isinstance(self.siga and self.siga.parts, PaperParts)
 
     @property
@@ -343,7 +343,7 @@ class Network(Section):
             backbone=CompactTrunk(
                 cell=self.cell, relief=self.relief, channels=self.channels, blocks=self.blocks
             ),
-            sequence=Mixing(
+            sequence=MixingConfig(
                 width=self.columns, blocks=self.mixing_blocks, heads=self.heads, mlp_ratio=self.mlp_ratio
             ),
             decoder=Parallel(attention=self.attention, upright=self.upright),

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from serialread.codes import format_of
 from serialread.errors import CalibrationError, RecipeError
 from serialread.recipe.base import Section, recipe_id
-from serialread.recipe.view import Fraction, View
+from serialread.recipe.view import Fraction, StationView
 
 
 class Code(Section):
@@ -35,7 +35,7 @@ class Code(Section):
         return asked
 
 
-class Limits(Section):
+class StationLimits(Section):
     """What a reading has to keep to be accepted without a look."""
 
     text_height_px: tuple[float, float] = (10, 1000)
@@ -46,7 +46,7 @@ class Limits(Section):
     """Confidence below which a reading is rejected; None: none is."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Limits":
+    def _ordered(self) -> "StationLimits":
         if self.text_height_px[0] > self.text_height_px[1]:
             raise ValueError("text_height_px is (least, most)")
         if self.review_at is not None and self.accept_at is not None and self.review_at > self.accept_at:
@@ -81,9 +81,9 @@ class Station(Section):
     """Short name; stands in every record."""
     model_id: str = ""
     """The model for which the limits were measured; another is refused. "": any, but no limits."""
-    view: View = View()
+    view: StationView = StationView()
     code: Code = Code()
-    limits: Limits = Limits()
+    limits: StationLimits = StationLimits()
     calibration: Calibration | None = None
 
     @model_validator(mode="after")

@@ -81,7 +81,7 @@ class Arc(Section):
         return self
 
 
-class View(Section):
+class StationView(Section):
     """What happens to a picture before it is read, in this order."""
 
     lens: Lens | None = None

@@ -15,8 +15,8 @@ from serialread.reporting.findings import Finding, by_severity, counted, some, w
 from serialread.reporting.markdown import findings_lines, table_lines
 from serialread.reporting.matching import located, partners
 from serialread.reporting.rates import rate_columns
-from serialread.reporting.sheets import Section, study_page, table_sheet
-from serialread.reporting.tables import Source, read_columns, read_readings, read_truth
+from serialread.reporting.sheets import ReportSection, study_page, table_sheet
+from serialread.reporting.tables import ReadingsSource, read_columns, read_readings, read_truth
 from serialread.reporting.wording import percent
 from serialread.scoring import strict
 from serialread.scoring.agreement import Appraisal, fleiss_kappa
@@ -86,7 +86,9 @@ def agree(calls: Path, truth: Path, out: Path, results: Path | None = None) -> s
     return "\n".join([*said, *(f"{finding.severity}: {finding.text}" for finding in done.findings)])
 
 
-def examine_calls(calls: Source, truth: Source, readings: Source | None = None) -> Agreement:
+def examine_calls(
+    calls: ReadingsSource, truth: ReadingsSource, readings: ReadingsSource | None = None
+) -> Agreement:
     """Hold every call against the truth of its part.
 
     Raises:
@@ -202,7 +204,7 @@ def _between(done: Agreement) -> str:
 
 
 def _page(done: Agreement) -> str:
-    sections = [Section("Appraisers", f"{_LIMITS}.", table_sheet(done.table, "agreement"))]
+    sections = [ReportSection("Appraisers", f"{_LIMITS}.", table_sheet(done.table, "agreement"))]
     return study_page("Agreement of appraisers", [_between(done)], done.findings, sections)
 
 

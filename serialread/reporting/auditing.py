@@ -13,9 +13,9 @@ from serialread.reporting.grouping import group
 from serialread.reporting.matching import pair, without_truth
 from serialread.reporting.sampling import SAMPLE, sampling_list
 from serialread.reporting.serials import serial_findings
-from serialread.reporting.tables import POINTS, Source
+from serialread.reporting.tables import POINTS, ReadingsSource
 from serialread.reporting.trending import Trend, follow, trend_findings
-from serialread.scoring.control import Limits
+from serialread.scoring.control import ControlLimits
 
 _ERROR_COLUMNS = {
     "image": "image",
@@ -97,13 +97,15 @@ class Question:
         sample: images to draw for labelling.
     """
 
-    batches: Source | None = None
+    batches: ReadingsSource | None = None
     by: str | None = None
-    frozen: dict[str, Limits] | None = None
+    frozen: dict[str, ControlLimits] | None = None
     sample: int = SAMPLE
 
 
-def examine(readings: Source, truth: Source | None, question: Question | None = None) -> Audit:
+def examine(
+    readings: ReadingsSource, truth: ReadingsSource | None, question: Question | None = None
+) -> Audit:
     """Match readings with the truth, judge each, count them per batch and follow the batches.
 
     Raises:

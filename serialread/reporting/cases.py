@@ -29,7 +29,7 @@ _QUALITY = 60  # of WebP: a crop takes 2 to 6 kB
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FailureCase:
     """One failure, read again.
 
     Attributes:
@@ -60,7 +60,7 @@ class Cases:
         why_not: why there is none, or fewer than wanted; "" where all are shown.
     """
 
-    shown: tuple[Case, ...] = ()
+    shown: tuple[FailureCase, ...] = ()
     why_not: str = ""
 
 
@@ -93,7 +93,7 @@ class Again:
             return Cases(why_not=str(error))
         accepted = errors["decision"] == Decision.ACCEPT
         telling = pd.concat([errors[accepted], errors[~accepted]]).head(self.most)
-        shown, size = list[Case](), 0
+        shown, size = list[FailureCase](), 0
         for case in _looked_at(telling, setup, explainer):
             size += len(case.picture)
             if size > MOST_BYTES:
@@ -117,7 +117,7 @@ class Again:
         return setup, explainer
 
 
-def _looked_at(errors: pd.DataFrame, setup: Setup, explainer: Explainer) -> Iterator[Case]:
+def _looked_at(errors: pd.DataFrame, setup: Setup, explainer: Explainer) -> Iterator[FailureCase]:
     for row in errors.to_dict("records"):
         path = setup.find(row["image"], row["sha256"])
         if path is None:
@@ -126,7 +126,7 @@ def _looked_at(errors: pd.DataFrame, setup: Setup, explainer: Explainer) -> Iter
             seen = explainer.explain(path)
         except SerialreadError:
             continue
-        yield Case(
+        yield FailureCase(
             row["image"],
             row["truth"],
             row["text"],

@@ -12,8 +12,8 @@ from serialread.reporting.counting import judge
 from serialread.reporting.findings import Finding, by_severity, counted, some, warning
 from serialread.reporting.markdown import findings_lines, table_lines
 from serialread.reporting.matching import located, pair
-from serialread.reporting.sheets import Section, study_page, table_sheet
-from serialread.reporting.tables import Source, read_readings, read_truth
+from serialread.reporting.sheets import ReportSection, study_page, table_sheet
+from serialread.reporting.tables import ReadingsSource, read_readings, read_truth
 from serialread.reporting.wording import rate_words
 from serialread.scoring import mcnemar, paired_difference
 
@@ -28,7 +28,7 @@ SURE_P = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class ReaderComparison:
     """Two readers on the pictures that both read and that have a truth.
 
     Attributes:
@@ -112,7 +112,7 @@ def compare(a: Path, b: Path, truth: Path, out: Path) -> str:
     )
 
 
-def examine_two(a: Source, b: Source, truth: Source) -> Comparison:
+def examine_two(a: ReadingsSource, b: ReadingsSource, truth: ReadingsSource) -> ReaderComparison:
     """Judge both and lay them side by side, picture by picture.
 
     Raises:
@@ -138,7 +138,7 @@ def examine_two(a: Source, b: Source, truth: Source) -> Comparison:
         findings.append(
             warning(f"{counted(alone, 'picture')} read by one side alone, left out: {some(names)}.")
         )
-    return Comparison(
+    return ReaderComparison(
         images=len(joined),
         right=(int(right[0].sum()), int(right[1].sum())),
         worse=int((right[0] & ~right[1]).sum()),
@@ -148,7 +148,7 @@ def examine_two(a: Source, b: Source, truth: Source) -> Comparison:
     )
 
 
-def _judged(source: Source, truth: Source) -> pd.DataFrame:
+def _judged(source: ReadingsSource, truth: ReadingsSource) -> pd.DataFrame:
     judged = judge(pair(source.rows, truth.rows).rows)
     judged["path"] = located(judged["image"])["path"].to_numpy()
     return judged[judged["known"]].drop_duplicates("path")
@@ -174,7 +174,7 @@ def _pictures(joined: pd.DataFrame, right_a: np.ndarray, right_b: np.ndarray) ->
     return listed.reset_index(drop=True)
 
 
-def _said(done: Comparison, a: Path, b: Path) -> list[str]:
+def _said(done: ReaderComparison, a: Path, b: Path) -> list[str]:
     return [
         f"A, {a.name}: {rate_words(done.right[0], done.images)}",
         f"B, {b.name}: {rate_words(done.right[1], done.images)}",
@@ -182,16 +182,16 @@ def _said(done: Comparison, a: Path, b: Path) -> list[str]:
     ]
 
 
-def _page(done: Comparison, a: Path, b: Path) -> str:
+def _page(done: ReaderComparison, a: Path, b: Path) -> str:
     words = "Those that the two read or decided otherwise, the worse first."
     sheet = table_sheet(done.pictures, "compare", most=MOST_PICTURES)
-    sections = [Section("Pictures read otherwise", words, sheet)]
+    sections = [ReportSection("Pictures read otherwise", words, sheet)]
     return study_page(
         "Comparison of two readers", [done.verdict, *_said(done, a, b)], done.findings, sections
     )
 
 
-def _markdown(done: Comparison, a: Path, b: Path) -> list[str]:
+def _markdown(done: ReaderComparison, a: Path, b: Path) -> list[str]:
     head = ["change", "image", "truth", "text_a", "text_b"]
     return [
         "# Comparison of two readers\n",

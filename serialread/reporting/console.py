@@ -11,7 +11,7 @@ from serialread.reporting.auditing import Audit
 from serialread.reporting.counting import BatchScore
 from serialread.reporting.findings import Severity, counted
 from serialread.reporting.wording import percent, rate_words, ratio, span
-from serialread.scoring import Tally
+from serialread.scoring import AccuracyCounts
 
 MOST_BATCHES = 30
 """Batches shown; batches.csv holds all."""
@@ -94,5 +94,5 @@ def _caption(audit: Audit) -> str:
     )
 
 
-def _accuracy(tally: Tally) -> str:
+def _accuracy(tally: AccuracyCounts) -> str:
     return f"{percent(tally.accuracy)}\n{span(tally.interval)}" if tally.total else "–"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from serialread.records import GRADES, Decision, Verdict
 from serialread.reporting.findings import Finding, counted, note, some, warning
 from serialread.reporting.tables import MARK_PARTS, MEASURES, POINTS, VERDICT
-from serialread.scoring import Interval, Marks, Tally, clopper_pearson, mpsc, strict
+from serialread.scoring import AccuracyCounts, Interval, Marks, clopper_pearson, mpsc, strict
 from serialread.scoring.proportions import ratio
 
 Array = NDArray[Any]
@@ -57,8 +57,8 @@ class BatchScore:
     accepted: int
     review: int
     rejected: int
-    strict: Tally
-    mpsc: Tally
+    strict: AccuracyCounts
+    mpsc: AccuracyCounts
     accepted_known: int
     misread: int
     no_read: int
@@ -247,6 +247,6 @@ def _scores(judged: pd.DataFrame, numbers: NDArray[np.int64], names: list[str]) 
         )
 
 
-def _tally(row: Mapping[Hashable, float], prefix: str) -> Tally:
+def _tally(row: Mapping[Hashable, float], prefix: str) -> AccuracyCounts:
     right, edits, truth_chars, similarity = (row[f"{prefix}_{column}"] for column in _TALLY)
-    return Tally(int(right), int(row["known"]), int(edits), int(truth_chars), float(similarity))
+    return AccuracyCounts(int(right), int(row["known"]), int(edits), int(truth_chars), float(similarity))

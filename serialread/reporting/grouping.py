@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from serialread.errors import RecordsError
 from serialread.reporting.findings import Finding, counted, error, some, warning
 from serialread.reporting.matching import located, partners
-from serialread.reporting.tables import READING_COLUMNS, Source
+from serialread.reporting.tables import READING_COLUMNS, ReadingsSource
 
 Places = NDArray[np.int64]
 
@@ -35,7 +35,7 @@ class Grouping:
     findings: tuple[Finding, ...] = ()
 
 
-def group(readings: pd.DataFrame, batches: Source | None, by: str | None = None) -> Grouping:
+def group(readings: pd.DataFrame, batches: ReadingsSource | None, by: str | None = None) -> Grouping:
     """Look each reading up in the batch table, and take the column ``by`` for its batch.
 
     Args:
@@ -69,7 +69,7 @@ def _in_order(rows: pd.DataFrame, about: pd.DataFrame) -> tuple[str, ...]:
     return tuple(first.reindex(names).fillna("").sort_values(kind="stable").index)
 
 
-def _about(readings: pd.DataFrame, batches: Source) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+def _about(readings: pd.DataFrame, batches: ReadingsSource) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     key = batches.rows.columns[0]
     stated = batches.rows.apply(lambda cells: cells.str.strip())
     if key == "filename":

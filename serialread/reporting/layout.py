@@ -12,7 +12,7 @@ from serialread.reporting.counting import BatchScore
 from serialread.reporting.rates import rate_columns
 from serialread.reporting.tables import MARK_PARTS
 from serialread.reporting.trending import trends_table
-from serialread.scoring import Tally
+from serialread.scoring import AccuracyCounts
 
 TABLES = (
     "batches",
@@ -83,7 +83,7 @@ def score_table(scores: Sequence[BatchScore]) -> pd.DataFrame:
     )
 
 
-def _tally_columns(tallies: Sequence[Tally], prefix: str) -> dict[str, object]:
+def _tally_columns(tallies: Sequence[AccuracyCounts], prefix: str) -> dict[str, object]:
     right, total = [tally.right for tally in tallies], [tally.total for tally in tallies]
     cells = {
         "right": right,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from serialread.records import GRADES
 from serialread.reporting.auditing import Audit
-from serialread.reporting.cases import Case, Cases
+from serialread.reporting.cases import Cases, FailureCase
 from serialread.reporting.charts import (
     confusion_chart,
     coverage_chart,
@@ -19,7 +19,7 @@ from serialread.reporting.charts import (
 from serialread.reporting.layout import score_table
 from serialread.reporting.sheets import (
     Cell,
-    Section,
+    ReportSection,
     Sheet,
     marked,
     number,
@@ -85,11 +85,11 @@ def _headline(audit: Audit) -> list[tuple[str, str, str]]:
     return cards
 
 
-def _sections(audit: Audit, tables: dict[str, pd.DataFrame], cases: Cases) -> list[Section | None]:
+def _sections(audit: Audit, tables: dict[str, pd.DataFrame], cases: Cases) -> list[ReportSection | None]:
     return [
-        Section("Batches", _batch_words(audit), _batch_sheet(audit)),
+        ReportSection("Batches", _batch_words(audit), _batch_sheet(audit)),
         *(
-            Section(
+            ReportSection(
                 f"By {name}", "The same figures by a column of the batch table.", _score_sheet(scores, name)
             )
             for name, scores in audit.groups.items()
@@ -162,7 +162,7 @@ def _score_rows(scores: Sequence[Any]) -> list[list[Cell]]:
     ]
 
 
-def _trend_sections(audit: Audit) -> list[Section]:
+def _trend_sections(audit: Audit) -> list[ReportSection]:
     sections = []
     for trend in audit.trends:
         limits = "frozen limits" if trend.frozen else "limits drawn from these batches"
@@ -173,7 +173,7 @@ def _trend_sections(audit: Audit) -> list[Section]:
         )
         table = trends_table([trend]).drop(columns=["measure", "order"])
         sections.append(
-            Section(
+            ReportSection(
                 f"Trend: {trend.measure.noun}",
                 f"{len(trend.batches)} batches, oldest first; {kind}; {limits}.",
                 table_sheet(table, "trends", most=MOST_BATCHES),
@@ -184,11 +184,11 @@ def _trend_sections(audit: Audit) -> list[Section]:
     return sections
 
 
-def _errors_section(audit: Audit) -> Section | None:
+def _errors_section(audit: Audit) -> ReportSection | None:
     if not audit.judged:
         return None
     if audit.errors.empty:
-        return Section("Errors", "None.")
+        return ReportSection("Errors", "None.")
     shown = audit.errors.head(MOST_ERRORS)
     more = len(audit.errors) > MOST_ERRORS
     held = f"; the first {MOST_ERRORS} of {len(audit.errors):,}, errors.csv holds all" if more else ""
@@ -196,10 +196,10 @@ def _errors_section(audit: Audit) -> Section | None:
     columns = [(name, name in ("edits", "confidence")) for name in names]
     rows = [_error_row(cells) for cells in shown.to_dict("records")]
     words = f"Images that are not strictly right, the surest first{held}."
-    return Section("Errors", words, Sheet("errors", columns, rows, len(audit.errors) - len(shown)))
+    return ReportSection("Errors", words, Sheet("errors", columns, rows, len(audit.errors) - len(shown)))
 
 
-def _cases_section(cases: Cases) -> Section | None:
+def _cases_section(cases: Cases) -> ReportSection | None:
     if not (cases.shown or cases.why_not):
         return None
     words = (
@@ -209,12 +209,12 @@ def _cases_section(cases: Cases) -> Section | None:
         if cases.shown
         else "The pictures could not be read again for this report. "
     )
-    return Section(
+    return ReportSection(
         "Failures, looked at again", words + cases.why_not, cases=[_case(case) for case in cases.shown]
     )
 
 
-def _case(case: Case) -> dict[str, Any]:
+def _case(case: FailureCase) -> dict[str, Any]:
     truth, text = marked(strict(case.truth), strict(case.text))
     chars = [
         {
@@ -245,11 +245,11 @@ def _error_row(cells: dict[Any, Any]) -> list[Cell]:
     ]
 
 
-def _character_sections(tables: dict[str, pd.DataFrame]) -> list[Section | None]:
+def _character_sections(tables: dict[str, pd.DataFrame]) -> list[ReportSection | None]:
     confusions, positions = tables["confusions"], tables["positions"]
     over = "Over the images that have a truth and were read"
     return [
-        Section(
+        ReportSection(
             "Characters taken for others",
             f"{over}, laid beside their truth with the fewest edits.",
             table_sheet(confusions, "confusions"),
@@ -258,8 +258,8 @@ def _character_sections(tables: dict[str, pd.DataFrame]) -> list[Section | None]
         )
         if len(confusions)
         else None,
-        Section("Characters", f"{over}.", table_sheet(tables["characters"], "characters")),
-        Section(
+        ReportSection("Characters", f"{over}.", table_sheet(tables["characters"], "characters")),
+        ReportSection(
             "Places",
             f"{over}.",
             table_sheet(positions, "positions"),
@@ -268,7 +268,7 @@ def _character_sections(tables: dict[str, pd.DataFrame]) -> list[Section | None]
         )
         if len(positions)
         else None,
-        Section(
+        ReportSection(
             "Lengths",
             "Texts that are longer or shorter than their truth.",
             table_sheet(tables["lengths"], "lengths"),
@@ -278,16 +278,16 @@ def _character_sections(tables: dict[str, pd.DataFrame]) -> list[Section | None]
     ]
 
 
-def _confidence_sections(tables: dict[str, pd.DataFrame]) -> list[Section]:
+def _confidence_sections(tables: dict[str, pd.DataFrame]) -> list[ReportSection]:
     return [
-        Section(
+        ReportSection(
             "Confidence",
             "On the diagonal the confidence comes true; below it, the reader is too sure of itself.",
             table_sheet(tables["confidence"], "confidence"),
             [reliability_chart(tables["confidence"])],
             folded=True,
         ),
-        Section(
+        ReportSection(
             "Risk and coverage",
             "What stays wrong when only the surest are kept: choose the threshold where it is low enough.",
             table_sheet(tables["coverage"], "coverage"),
@@ -297,8 +297,8 @@ def _confidence_sections(tables: dict[str, pd.DataFrame]) -> list[Section]:
     ]
 
 
-def _sampling_section(sampling: pd.DataFrame) -> Section | None:
+def _sampling_section(sampling: pd.DataFrame) -> ReportSection | None:
     if sampling.empty:
         return None
     words = "A fair draw of images without truth: fill in sampling.csv by eye and give it as --truth."
-    return Section("Label these", words, table_sheet(sampling[["filename", "batch"]], "sampling"))
+    return ReportSection("Label these", words, table_sheet(sampling[["filename", "batch"]], "sampling"))

@@ -22,7 +22,7 @@ VOLATILE = frozenset({"read_at", "elapsed_ms"})
 MOST_SAID = 20
 """Differences named one by one."""
 
-Line = dict[str, Any]
+RecordJson = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Setup:
     barcodes: bool = False
 
     @classmethod
-    def of(cls, line: Line, log: Path, shipped: Path) -> "Setup":
+    def of(cls, line: RecordJson, log: Path, shipped: Path) -> "Setup":
         """What a log's line of ``serialread read`` says; ``shipped`` is the model where it names none.
 
         Raises:
@@ -127,7 +127,7 @@ def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
         done.differences.append(f"{written} is not as line {done.line} wrote it.")
     reader = Reader(setup.model, setup.station, setup.engine, barcodes=setup.barcodes)
     done.circumstances += _circumstances(line, reader)
-    waiting: deque[Line] = deque()
+    waiting: deque[RecordJson] = deque()
     again = reader.read(_pictures(log.parent / written, setup, done, waiting))
     for record in compare_codes(again):
         old, new = waiting.popleft(), json.loads(json_bytes(json_line(record)))
@@ -140,11 +140,11 @@ def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
     return done
 
 
-def _pictures(readings: Path, setup: Setup, done: Rerun, waiting: deque[Line]) -> Iterator[Picture]:
+def _pictures(readings: Path, setup: Setup, done: Rerun, waiting: deque[RecordJson]) -> Iterator[Picture]:
     """The pictures of a run that are as they were; their lines wait for their readings."""
     with readings.open("rb") as file:
         for data in file:
-            old: Line = json.loads(data)
+            old: RecordJson = json.loads(data)
             done.pictures += 1
             path = setup.find(old["image"], old["sha256"])
             if path is None:
@@ -154,7 +154,7 @@ def _pictures(readings: Path, setup: Setup, done: Rerun, waiting: deque[Line]) -
             yield Picture(path, old["image"])
 
 
-def _circumstances(line: Line, reader: Reader) -> Iterator[str]:
+def _circumstances(line: RecordJson, reader: Reader) -> Iterator[str]:
     then, now = line["about"], {"model_id": reader.model_id, "station_id": reader.station.station_id}
     for name, value in now.items():
         if then.get(name) != value:
@@ -170,7 +170,7 @@ def _circumstances(line: Line, reader: Reader) -> Iterator[str]:
         yield f"processor was {was}, is {is_}: the last digits may differ."
 
 
-def _difference(old: Line, new: Line, names: list[str]) -> str:
+def _difference(old: RecordJson, new: RecordJson, names: list[str]) -> str:
     """One sentence on a picture read otherwise: the text if it differs, else the first figure."""
     name = "text" if "text" in names else names[0]
     more = f", and {', '.join(one for one in names if one != name)}" if len(names) > 1 else ""

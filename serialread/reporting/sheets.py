@@ -58,7 +58,7 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """A heading with words, charts and their table.
 
     Attributes:
@@ -94,7 +94,7 @@ def rendered(template: str, **context: Any) -> str:
 
 
 def study_page(
-    title: str, said: Sequence[str], findings: Sequence[Finding], sections: Sequence[Section]
+    title: str, said: Sequence[str], findings: Sequence[Finding], sections: Sequence[ReportSection]
 ) -> str:
     """A page of what was said, what was odd, and its tables."""
     return rendered("study.html.j2", title=title, said=said, findings=findings, sections=sections)

@@ -55,7 +55,7 @@ _REPEATING = ("batch", "decision", "reason", "station_id", "model_id", VERDICT)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ReadingsSource:
     """A table as it was found.
 
     Attributes:
@@ -94,7 +94,7 @@ def readings_path(results: Path) -> Path:
     return results / "readings.csv" if results.is_dir() else results
 
 
-def read_readings(results: Path) -> Source:
+def read_readings(results: Path) -> ReadingsSource:
     """Read readings.csv, given itself or the folder it lies in; a line cut off by a killed run is left out.
 
     Raises:
@@ -108,10 +108,12 @@ def read_readings(results: Path) -> Source:
         raise RecordsError(f"{path}: no readings in it. Run serialread read again.")
     left_out = counted(int((~whole).sum()), "line")
     odd = warning(f"{path.name}: {left_out} without a decision left out. Resume the run if it was killed.")
-    return Source(path, _sha256(path), rows[whole].reset_index(drop=True), () if whole.all() else (odd,))
+    return ReadingsSource(
+        path, _sha256(path), rows[whole].reset_index(drop=True), () if whole.all() else (odd,)
+    )
 
 
-def read_truth(path: Path) -> Source:
+def read_truth(path: Path) -> ReadingsSource:
     """Read a truth table with the columns filename and text.
 
     Comma, semicolon or tab; with or without a byte order mark; UTF-8, UTF-16 or, failing these, Windows-1252.
@@ -127,10 +129,10 @@ def read_truth(path: Path) -> Source:
     torn = rows["filename"][rows["text"].str.contains("\n", regex=False)]
     if len(torn):
         raise RecordsError(f"{path}: {torn.iloc[0]}: a quote is opened and not closed. Write it twice.")
-    return Source(path, _sha256(path), rows, findings)
+    return ReadingsSource(path, _sha256(path), rows, findings)
 
 
-def read_columns(path: Path, wanted: tuple[str, ...]) -> Source:
+def read_columns(path: Path, wanted: tuple[str, ...]) -> ReadingsSource:
     """Read a table that a person keeps and take the columns named; forms as ``read_truth`` takes them.
 
     Raises:
@@ -141,10 +143,10 @@ def read_columns(path: Path, wanted: tuple[str, ...]) -> Source:
     rows = _frame(io.StringIO(text, newline=""), path, _Layout(wanted, ",;\t", hint))
     if rows.empty:
         raise RecordsError(f"{path}: no line in it. Add one: {','.join(wanted)}.")
-    return Source(path, _sha256(path), rows, findings)
+    return ReadingsSource(path, _sha256(path), rows, findings)
 
 
-def read_batches(path: Path) -> Source:
+def read_batches(path: Path) -> ReadingsSource:
     """Read a table about batches, or about single images: a column ``batch`` or ``filename``, and any others.
 
     Raises:
@@ -164,7 +166,7 @@ def read_batches(path: Path) -> Source:
     rows = rows[rows[key].str.strip() != ""].reset_index(drop=True)
     if rows.empty:
         raise RecordsError(f"{path}: no line in it. Add a line a batch.")
-    return Source(path, _sha256(path), rows, findings)
+    return ReadingsSource(path, _sha256(path), rows, findings)
 
 
 def _handwritten(path: Path, hint: str) -> tuple[str, tuple[Finding, ...]]:

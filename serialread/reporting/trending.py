@@ -18,7 +18,7 @@ from serialread.scoring.control import (
     RISE,
     RUN,
     Chart,
-    Limits,
+    ControlLimits,
     ewma_chart,
     mean_limits,
     rises,
@@ -129,7 +129,9 @@ class Trend:
     frozen: bool
 
 
-def follow(judged: pd.DataFrame, order: Sequence[str], frozen: dict[str, Limits] | None) -> tuple[Trend, ...]:
+def follow(
+    judged: pd.DataFrame, order: Sequence[str], frozen: dict[str, ControlLimits] | None
+) -> tuple[Trend, ...]:
     """Chart every measure that two batches have.
 
     Args:
@@ -197,7 +199,7 @@ def freeze(trends: Sequence[Trend], path: Path) -> None:
         raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another file.") from None
 
 
-def read_frozen(path: Path) -> dict[str, Limits]:
+def read_frozen(path: Path) -> dict[str, ControlLimits]:
     """Read limits that ``freeze`` wrote.
 
     Raises:
@@ -206,7 +208,8 @@ def read_frozen(path: Path) -> dict[str, Limits]:
     kinds = {measure.name: measure.kind for measure in MEASURES}
     try:
         limits = {
-            name: Limits(**cells) for name, cells in json.loads(path.read_text(encoding="utf-8")).items()
+            name: ControlLimits(**cells)
+            for name, cells in json.loads(path.read_text(encoding="utf-8")).items()
         }
         for name, each in limits.items():
             if kinds[name] != each.kind or not (math.isfinite(each.centre) and each.sigma >= 0):
@@ -219,7 +222,7 @@ def read_frozen(path: Path) -> dict[str, Limits]:
 
 
 def _trend(
-    measure: Measure, judged: pd.DataFrame, order: Sequence[str], frozen: dict[str, Limits] | None
+    measure: Measure, judged: pd.DataFrame, order: Sequence[str], frozen: dict[str, ControlLimits] | None
 ) -> Trend | None:
     table = _per_batch(measure, judged).reindex(list(order)).dropna()
     table = table[table["total"] > 0]

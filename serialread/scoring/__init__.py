@@ -9,9 +9,9 @@ from serialread.scoring.proportions import (
     wilson,
 )
 from serialread.scoring.texts import (
+    AccuracyCounts,
     Marks,
     Protocol,
-    Tally,
     cer,
     edits,
     edits_each,
@@ -21,10 +21,10 @@ from serialread.scoring.texts import (
 )
 
 __all__ = [
+    "AccuracyCounts",
     "Interval",
     "Marks",
     "Protocol",
-    "Tally",
     "cer",
     "clopper_pearson",
     "edits",

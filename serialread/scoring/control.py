@@ -34,7 +34,7 @@ _D2 = 1.128  # mean range of two normal values, in sigmas
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ControlLimits:
     """What a process did while it was in order: what later batches are held against.
 
     Attributes:
@@ -63,14 +63,14 @@ class Chart:
         out: -1 below the lower limit, 1 above the upper, 0 between, [K].
     """
 
-    limits: Limits
+    limits: ControlLimits
     value: Floats
     low: Floats
     high: Floats
     out: Ints
 
 
-def share_limits(hits: Ints, totals: Ints) -> Limits:
+def share_limits(hits: Ints, totals: Ints) -> ControlLimits:
     """Centre and overdispersion of K batches with ``hits`` of ``totals`` (at least 1 each).
 
     Laney's sigma_z is the mean moving range of the standardized shares over 1.128; below 1 it is taken for 1,
@@ -79,12 +79,12 @@ def share_limits(hits: Ints, totals: Ints) -> Limits:
     centre = float(hits.sum() / totals.sum())
     spread = np.sqrt(centre * (1 - centre) / totals)
     if len(hits) < 2 or not spread.all():
-        return Limits("share", centre, 1.0, len(hits))
+        return ControlLimits("share", centre, 1.0, len(hits))
     z = (hits / totals - centre) / spread
-    return Limits("share", centre, max(1.0, float(np.abs(np.diff(z)).mean()) / _D2), len(hits))
+    return ControlLimits("share", centre, max(1.0, float(np.abs(np.diff(z)).mean()) / _D2), len(hits))
 
 
-def share_chart(hits: Ints, totals: Ints, limits: Limits) -> Chart:
+def share_chart(hits: Ints, totals: Ints, limits: ControlLimits) -> Chart:
     """Laney's p' chart of K batches; with a sigma of 1 it is the p-chart.
 
     A share beyond a limit counts as out only where the binomial itself finds it as rare: with few expected
@@ -98,13 +98,15 @@ def share_chart(hits: Ints, totals: Ints, limits: Limits) -> Chart:
     return Chart(limits, value, low, high, above.astype(np.int64) - below)
 
 
-def mean_limits(means: Floats) -> Limits:
+def mean_limits(means: Floats) -> ControlLimits:
     """Centre and spread of K batches' means; the spread is their mean moving range over 1.128."""
     spread = float(np.abs(np.diff(means)).mean()) / _D2 if len(means) > 1 else 0.0
-    return Limits("mean", float(means.mean()), spread, len(means))
+    return ControlLimits("mean", float(means.mean()), spread, len(means))
 
 
-def ewma_chart(means: Floats, limits: Limits, weight: float = EWMA_WEIGHT, sigmas: float = SIGMAS) -> Chart:
+def ewma_chart(
+    means: Floats, limits: ControlLimits, weight: float = EWMA_WEIGHT, sigmas: float = SIGMAS
+) -> Chart:
     """Exponentially weighted moving average of K batches' means, begun at the centre.
 
     Args:

@@ -83,7 +83,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class AccuracyCounts:
     """Counts over many pairs of a read and its truth; tallies add up, rates are properties.
 
     Attributes:
@@ -101,7 +101,7 @@ class Tally:
     similarity: float = 0.0
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]], protocol: Protocol = strict) -> "Tally":
+    def of(cls, pairs: Iterable[tuple[str, str]], protocol: Protocol = strict) -> "AccuracyCounts":
         """Count (read, truth) pairs, both sides reduced by the protocol first."""
         listed = list(pairs)
         marks = Marks.of([read for read, _ in listed], [truth for _, truth in listed], protocol)
@@ -113,8 +113,8 @@ class Tally:
             similarity=float(marks.similarity.sum()),
         )
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
+    def __add__(self, other: "AccuracyCounts") -> "AccuracyCounts":
+        return AccuracyCounts(
             self.right + other.right,
             self.total + other.total,
             self.edits + other.edits,

@@ -8,18 +8,18 @@ came about.
 from serialread.store.checking import Census, Problem
 from serialread.store.folding import Folded, folded
 from serialread.store.growing import grow, write_store
-from serialread.store.importing import Source
+from serialread.store.importing import ImportSource
 from serialread.store.samples import SampleStore
 from serialread.store.sequences import Joined, Samples
 
 __all__ = [
     "Census",
     "Folded",
+    "ImportSource",
     "Joined",
     "Problem",
     "SampleStore",
     "Samples",
-    "Source",
     "folded",
     "grow",
     "write_store",

@@ -28,7 +28,7 @@ Quad = NDArray[np.float32]
 
 
 @dataclass(slots=True)
-class Source:
+class ImportSource:
     """A labelled collection, walked through once; ``left_out`` counts why some of it gave no sample.
 
     Attributes:

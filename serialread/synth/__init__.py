@@ -19,7 +19,7 @@ from serialread.synth.camera import photograph
 from serialread.synth.chance import one_of, weighted, within
 from serialread.synth.drawing import Mark, draw
 from serialread.synth.exposure import Parameters, Shaded
-from serialread.synth.layout import Line, set_line
+from serialread.synth.layout import TypesetLine, set_line
 from serialread.synth.shapes import Face
 from serialread.synth.texts import random_text
 from serialread.synth.visibility import visibility
@@ -130,7 +130,7 @@ def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random
 
 
 def _best_picture(
-    mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
 ) -> tuple[Pixels, Parameters]:
     """Light and photograph the mark until it can be seen as the recipe asks; the best of a few tries."""
     pictures = []
@@ -142,7 +142,7 @@ def _best_picture(
     return pixels, {**parameters, "visibility": round(seen, 2), "lightings": len(pictures)}
 
 
-def _bare(line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
+def _bare(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
     """The surface in the light that the code would have, with all that stands beside it, but without it."""
     tool = processes.tool(process, rng)
     mark = draw(replace(line, runs=line.runs[1:]), tool, rng)
@@ -157,7 +157,7 @@ def _bare(line: Line, process: Process, recipe: DataRecipe, rng: np.random.Gener
 
 
 def _picture(
-    mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
 ) -> tuple[float, Pixels, Parameters]:
     """One picture of the mark: its visibility, its pixels, and what was drawn."""
     shaded = _marked(mark, line, process, recipe, rng)
@@ -168,7 +168,7 @@ def _picture(
 
 
 def _photographed(
-    shaded: Shaded, mark: Mark, line: Line, recipe: DataRecipe, rng: np.random.Generator
+    shaded: Shaded, mark: Mark, line: TypesetLine, recipe: DataRecipe, rng: np.random.Generator
 ) -> tuple[Shaded, Pixels, dict[str, float]]:
     """What is lit, with what else the crop shows; its picture; and what was drawn for that."""
     if rng.random() < recipe.layout.edge_share:
@@ -179,7 +179,9 @@ def _photographed(
     return shaded, pixels, taken
 
 
-def _marked(mark: Mark, line: Line, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Shaded:
+def _marked(
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
+) -> Shaded:
     """The lit mark; now and then one end of it is printed and only the other has depth."""
     part = rng.random() < recipe.overprint_share and line.length > 2
     if not part or not processes.has_depth(process):

@@ -14,7 +14,7 @@ from serialread.synth import shapes
 from serialread.synth.chance import within
 from serialread.synth.faces import Dots, Outline, Segments, Strokes
 from serialread.synth.fields import ramp, towards_one_end
-from serialread.synth.layout import Line, Run
+from serialread.synth.layout import GlyphRun, TypesetLine
 from serialread.synth.segments import ALL_ON
 from serialread.synth.shapes import Face, Points
 
@@ -130,7 +130,7 @@ class _Glyph(NamedTuple):
         return self.bottom - self.top, self.right - self.left
 
 
-def draw(line: Line, tool: Tool, rng: np.random.Generator) -> Mark:
+def draw(line: TypesetLine, tool: Tool, rng: np.random.Generator) -> Mark:
     """Draw every character of a line and the shapes beside it."""
     coverage, owners = np.zeros(line.size, np.uint8), np.zeros(line.size, np.uint8)
     sway = tool.sway * line.cap_px, within((2, 12), rng) * line.cap_px, within((0, 2 * np.pi), rng)
@@ -156,7 +156,7 @@ def _raise(under: Pixels, to: cv2.typing.MatLike) -> None:
 
 
 def _glyphs(
-    run: Run, size: tuple[int, int], sway: tuple[float, float, float], *, labelled: bool
+    run: GlyphRun, size: tuple[int, int], sway: tuple[float, float, float], *, labelled: bool
 ) -> Iterator[_Glyph]:
     """A run's characters that the canvas shows; ``sway``: its wave's height and period, px, and phase."""
     corners = shapes.placed(run.face, run.chars, run.matrices)
@@ -177,7 +177,7 @@ def _glyphs(
             yield _Glyph(run.face, run.chars[index], number, left, top, right, bottom, *how)
 
 
-def _draw_extras(coverage: Pixels, line: Line) -> None:
+def _draw_extras(coverage: Pixels, line: TypesetLine) -> None:
     for extra in line.extras:
         points = np.round(extra.points * (1 << _SHIFT)).astype(np.int32)
         grey = round(255 * extra.strength)

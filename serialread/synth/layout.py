@@ -34,7 +34,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class GlyphRun:
     """Characters of one typeface.
 
     Attributes:
@@ -49,7 +49,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TypesetLine:
     """A text set out on a canvas.
 
     Attributes:
@@ -62,7 +62,7 @@ class Line:
         parameters: what was drawn, for the record.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[GlyphRun, ...]
     boxes: NDArray[np.float64]
     extras: tuple[Extra, ...]
     size: tuple[int, int]
@@ -99,7 +99,7 @@ def set_line(
     rows: int,
     widest: int,
     rng: np.random.Generator,
-) -> Line:
+) -> TypesetLine:
     """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``widest`` px wide.
 
     ``other`` is the typeface of what stands beside it.
@@ -111,14 +111,14 @@ def set_line(
     degrees, seen = _view(flat, layout, rng)
     first, last = float(flat[0, 0, 2]), float(flat[-1, 0, 2])
     pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
-    run = Run(face, code, pose.of(flat))
+    run = GlyphRun(face, code, pose.of(flat))
     corners = shapes.placed(face, code, run.matrices)
     extras, crop, others = _surrounded(replace(run, matrices=flat), corners, pose, other, layout, rng)
     to_canvas, size = _canvas(crop, rows, widest)
-    runs = tuple(Run(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
+    runs = tuple(GlyphRun(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
     scale = float((to_canvas[0, 0] * to_canvas[1, 1]) ** 0.5)
-    return Line(
+    return TypesetLine(
         runs=runs,
         boxes=np.concatenate([points.min(1), points.max(1)], axis=1),
         extras=tuple(_moved(e, to_canvas, scale) for e in extras),
@@ -294,8 +294,8 @@ def _bounds(corners: Points) -> Box:
 
 
 def _surrounded(
-    code: Run, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: np.random.Generator
-) -> tuple[list[Extra], Box, list[Run]]:
+    code: GlyphRun, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: np.random.Generator
+) -> tuple[list[Extra], Box, list[GlyphRun]]:
     """What stands beside the code, and the part of the surface that the picture shows.
 
     ``code`` stands flat, as before its pose; ``corners`` and all that is returned as after it.
@@ -334,7 +334,9 @@ def _margins(layout: Layout, rng: np.random.Generator) -> list[float]:
     return [left * wide, top, right * wide, bottom]
 
 
-def _row(code: Run, other: Face, sign: int, shown: float, pose: _Pose, rng: np.random.Generator) -> Run:
+def _row(
+    code: GlyphRun, other: Face, sign: int, shown: float, pose: _Pose, rng: np.random.Generator
+) -> GlyphRun:
     """A line over (-1) or under (1) the code, of which ``shown`` ch can be seen; without a label."""
     size = 1.0 if other is code.face else within((0.5, 1.7), rng)
     chars = beside.other_chars(other, round(len(code.chars) / size) + 1, rng)
@@ -344,12 +346,14 @@ def _row(code: Run, other: Face, sign: int, shown: float, pose: _Pose, rng: np.r
     return _set_beside(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
 
 
-def _cut_off(code: Run, other: Face, crop: Box, pose: _Pose, rng: np.random.Generator) -> tuple[Run, Box]:
+def _cut_off(
+    code: GlyphRun, other: Face, crop: Box, pose: _Pose, rng: np.random.Generator
+) -> tuple[GlyphRun, Box]:
     """A character of another code left or right of this one, and the crop that cuts through it."""
     size = 1.0 if other is code.face else within((0.6, 1.5), rng)
     char = beside.other_chars(other, 1, rng)
     if not char:
-        return Run(other, "", code.matrices[:0]), crop
+        return GlyphRun(other, "", code.matrices[:0]), crop
     flat = shapes.placed(code.face, code.chars, code.matrices)[:, :, 0]
     x0, _, x1, _ = shapes.extent(other, char)
     stretch, gap, right = float(code.matrices[0, 0, 0]), within((0.45, 0.9), rng), rng.random() < 0.5
@@ -361,7 +365,9 @@ def _cut_off(code: Run, other: Face, crop: Box, pose: _Pose, rng: np.random.Gene
     return run, (crop[0], crop[1], edge, crop[3]) if right else (edge, crop[1], crop[2], crop[3])
 
 
-def _set_beside(code: Run, face: Face, chars: str, size: float, x: float, y: float, pose: _Pose) -> Run:
+def _set_beside(
+    code: GlyphRun, face: Face, chars: str, size: float, x: float, y: float, pose: _Pose
+) -> GlyphRun:
     """Characters of another text from (x, y) on, in the pose of the code; a typeface's own spacing."""
     stretch = abs(float(code.matrices[0, 0, 0])) * size
     widths = np.array([0.0, *(advance(face, c) + 0.08 for c in chars)])
@@ -369,7 +375,7 @@ def _set_beside(code: Run, face: Face, chars: str, size: float, x: float, y: flo
     matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, 2, 2] = stretch, size, 1
     matrices[:, 0, 2] = x + np.cumsum(widths)[:-1] * stretch
     matrices[:, 1, 2] = y
-    return Run(face, chars, pose.of(matrices))
+    return GlyphRun(face, chars, pose.of(matrices))
 
 
 def _canvas(crop: Box, rows: int, widest: int) -> tuple[Matrices, tuple[int, int]]:

@@ -82,7 +82,7 @@ class Batch(NamedTuple):
     targets: Targets
 
 
-class Batches(torch.utils.data.Dataset[Batch]):
+class TrainingBatches(torch.utils.data.Dataset[Batch]):
     """Batch k of a run, augmented; can be handed to worker processes."""
 
     def __init__(

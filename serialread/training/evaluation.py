@@ -101,7 +101,7 @@ def evaluate(
     )
 
 
-def _gates(seeing: Seeing, cases: Sequence[measuring.Case]) -> tuple[float, float]:
+def _gates(seeing: Seeing, cases: Sequence[measuring.EvaluatedCrop]) -> tuple[float, float]:
     """Mean gate of each level over the characters of all cases; 1 of networks without gates."""
     written = [z[: len(case.truth)] for z, case in zip(seeing.gates, cases, strict=False)]
     if not sum(map(len, written)):

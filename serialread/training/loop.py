@@ -28,7 +28,7 @@ from serialread.recipe import recipe_id
 from serialread.recipe.training import Adadelta, Adam, AdamW, Optimisation, TrainingRecipe
 from serialread.records import Sample
 from serialread.store import Folded, Joined
-from serialread.training.batches import Batch, Batches, Plan, survey
+from serialread.training.batches import Batch, Plan, TrainingBatches, survey
 from serialread.training.beginning import take_given, take_over
 from serialread.training.evaluation import Evaluation, evaluate
 from serialread.training.replicas import Replicas
@@ -101,7 +101,7 @@ def train(
     for given in recipe.pretrained:
         take_given(model.get_submodule(given.part), given)
     plan = Plan(buckets, knobs.batch, recipe.seed)
-    batches = Batches(samples, plan, recipe, alphabet)
+    batches = TrainingBatches(samples, plan, recipe, alphabet)
     if start_from is not None and not resume:
         if start_from.suffix == ".onnx":
             unpack(start_from, model, recipe, (batches[step].crops for step in range(CALIBRATING)))
@@ -285,7 +285,7 @@ def _surveyed(
     return buckets
 
 
-def _loader(batches: Batches, start: int, knobs: Optimisation) -> Iterator[Batch]:
+def _loader(batches: TrainingBatches, start: int, knobs: Optimisation) -> Iterator[Batch]:
     loader = torch.utils.data.DataLoader(
         batches,
         batch_size=None,

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from serialread import reporting
-from serialread.reporting.tables import MEASURES, READING_COLUMNS
+from serialread import auditing
+from serialread.auditing.tables import MEASURES, READING_COLUMNS
 
 CHARS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789-"
 
@@ -77,7 +77,7 @@ def main() -> None:
         folder = Path(name)
         write(folder, rows)
         start = time.perf_counter()
-        done = reporting.audit(folder, folder / "labels.csv", folder / "out")
+        done = auditing.audit(folder, folder / "labels.csv", folder / "out")
         seconds = time.perf_counter() - start
     print(f"{rows:,} rows, {len(done.batches):,} batches, {len(done.errors):,} errors: ", end="")
     print(f"{seconds:.1f} s, {rows / seconds:,.0f} rows/s, peak {peak_mb():,.0f} MB")

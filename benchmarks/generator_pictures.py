@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from serialread import synth
-from serialread.recipe import DataRecipe
+from serialread.config import DataRecipe
 from serialread.records import Pixels
 
 COMMON = """

@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 import cv2
 
 from serialread import synth
-from serialread.recipe import DataRecipe, load, recipe_id
+from serialread.config import DataRecipe, load, recipe_id
+from serialread.datasets import grow, schema
 from serialread.records import Sample
-from serialread.store import grow, schema
 
 SEED = 99
 

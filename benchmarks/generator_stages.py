@@ -19,9 +19,9 @@ from typing import Any
 import cv2
 
 from serialread import synth
-from serialread.recipe import DataRecipe, load, recipe_id
-from serialread.store import growing, schema
-from serialread.synth import camera, markings, processes, surroundings
+from serialread.config import DataRecipe, load, recipe_id
+from serialread.datasets import schema, writing
+from serialread.synth import camera, markings, process_specs, surroundings
 
 SEED = 99
 STAGES: tuple[tuple[str, ModuleType, str], ...] = (
@@ -29,7 +29,7 @@ STAGES: tuple[tuple[str, ModuleType, str], ...] = (
     ("typeface", synth, "_face"),
     ("layout", synth, "set_line"),
     ("drawing: coverage and masks", synth, "draw"),
-    ("surface: relief and tone cut from tiles", processes, "draw_surface"),
+    ("surface: relief and tone cut from tiles", process_specs, "draw_surface"),
     ("relief: flanks, slopes, light, shadow", markings, "relief"),
     ("tone: wear, grain, light", markings, "flat"),
     ("exposure", markings, "expose"),
@@ -41,7 +41,7 @@ STAGES: tuple[tuple[str, ModuleType, str], ...] = (
     ("visibility", synth, "visibility"),
     ("masks to the crop's size", synth, "_halved"),
     ("spelling as PNG and JSON", schema, "entries"),
-    ("writing into LMDB", growing._Writer, "_append"),  # type: ignore[list-item]
+    ("writing into LMDB", writing._Writer, "_append"),  # type: ignore[list-item]
     ("the rest of a sample", synth, "make_sample"),
 )
 
@@ -105,7 +105,7 @@ def spent(recipe: DataRecipe, count: int, rounds: int, clock: Clock) -> Counter[
                 least[index, stage] = min(least.get((index, stage), seconds), seconds)
     clock.spent = Counter()
     with TemporaryDirectory() as folder:
-        growing.write_store(Path(folder) / "store", samples, about={})
+        writing.write_store(Path(folder) / "store", samples, about={})
     total = Counter({"writing into LMDB": clock.spent["writing into LMDB"]})
     for (_, stage), seconds in least.items():
         total[stage] += seconds

@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 import cv2
 
 from serialread import synth
-from serialread.reading import Reader
-from serialread.recipe import DataRecipe, load
+from serialread.config import DataRecipe, load
+from serialread.metrics import ratio, wilson
+from serialread.reader import Reader
 from serialread.records import Sample
-from serialread.scoring import ratio, wilson
 from serialread.weights import shipped_model
 
 BANDS = (0.0, 1.5, 2.0, 3.0, 5.0, float("inf"))

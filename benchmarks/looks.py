@@ -4,7 +4,7 @@
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text), STORE rendered ones.
 Every crop is read as it is and at each of some looks, once; then the looks are put together in several ways,
-as ``serialread.reading.voting`` would. Right is what agrees in letters and digits, in any case.
+as ``serialread.reader.fusion`` would. Right is what agrees in letters and digits, in any case.
 """
 
 import argparse
@@ -15,17 +15,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.calibrating import load_labelled
-from serialread.engine import Engine
+from serialread.calibration import load_labelled
+from serialread.config import Code, StationView
+from serialread.datasets import SampleStore
 from serialread.imaging import Closer, Extent, load_image, propose, to_array
-from serialread.reading import log_odds
-from serialread.reading.seeing import Outputs, looked_at, reading_of, where
-from serialread.reading.voting import SURE, vote
-from serialread.recipe import Code, StationView
+from serialread.inference.session import Engine
+from serialread.metrics import mpsc
+from serialread.metrics.risk import RiskCoverage
+from serialread.reader import log_odds
+from serialread.reader.fusion import SURE, vote
+from serialread.reader.outputs import Outputs, looked_at, reading_of, where
 from serialread.records import Pixels, Reading
-from serialread.scoring import mpsc
-from serialread.scoring.confidence import RiskCoverage
-from serialread.store import SampleStore
 from serialread.weights import shipped_model
 
 MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")

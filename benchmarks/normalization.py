@@ -15,10 +15,10 @@ from pathlib import Path
 from time import process_time
 from unittest.mock import patch
 
-from serialread.imaging import normalizing
-from serialread.reading import Picture, Reader, searching
-from serialread.recipe import Station, StationView
-from serialread.scoring import mpsc
+from serialread.config import Station, StationView
+from serialread.imaging import crops
+from serialread.metrics import mpsc
+from serialread.reader import Picture, Reader, searching
 from serialread.weights import shipped_model
 
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
@@ -33,7 +33,7 @@ VIEWS = {
 }
 PATCHES = {
     "four lines at most": (searching, "MOST_LINES", 4),
-    "every picture is searched": (normalizing, "is_filled", lambda frame: False),
+    "every picture is searched": (crops, "is_filled", lambda frame: False),
 }
 
 

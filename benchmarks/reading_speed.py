@@ -111,7 +111,7 @@ def in_a_process(python: str, asked: argparse.Namespace, only: str) -> tuple[dic
 def render(recipe: Path, count: int, folder: Path) -> None:
     """Write crops as PNG files, named by number, with their texts beside them."""
     from serialread import synth
-    from serialread.recipe import DataRecipe, load
+    from serialread.config import DataRecipe, load
 
     asked, texts = load(recipe, DataRecipe), {}
     for index in range(count):
@@ -143,7 +143,7 @@ def peak_mb() -> float:
 
 
 def read_with_serialread(asked: argparse.Namespace) -> dict[str, float | str]:
-    from serialread.reading import Reader, begin, compare_codes, find_images, write_records
+    from serialread.reader import Reader, begin, compare_codes, find_images, write_records
     from serialread.weights import shipped_model
 
     reader = Reader(asked.model or shipped_model(), engine=asked.engine)
@@ -175,14 +175,14 @@ def read_with_rapidocr(asked: argparse.Namespace) -> dict[str, float | str]:
 
 def parts(asked: argparse.Namespace) -> dict[str, float]:
     """Milliseconds an image of every step, one after the other in one thread."""
-    from serialread.decoding import decode
-    from serialread.engine import Engine
+    from serialread.config import StationView
     from serialread.imaging import load_image, propose, to_array
-    from serialread.reading import Reader
-    from serialread.reading.batching import BATCH
-    from serialread.reading.grading import grade_mark
-    from serialread.reading.lines import csv_bytes, csv_row, json_bytes, json_line
-    from serialread.recipe import StationView
+    from serialread.inference import decode
+    from serialread.inference.session import Engine
+    from serialread.reader import Reader
+    from serialread.reader.grading import grade_mark
+    from serialread.reader.scheduler import BATCH
+    from serialread.reader.serialization import csv_bytes, csv_row, json_bytes, json_line
     from serialread.weights import shipped_model
 
     model = asked.model or shipped_model()

@@ -12,8 +12,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from serialread.reading import Picture, Reader
-from serialread.scoring import Protocol, mpsc, strict, wilson
+from serialread.metrics import Protocol, mpsc, strict, wilson
+from serialread.reader import Picture, Reader
 from serialread.weights import shipped_model
 
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from serialread import synth
+from serialread.config import DataRecipe, load
+from serialread.config.training_recipe import Masks, ReliefClusters, TwoMeans
 from serialread.imaging.masks import text_mask
-from serialread.recipe import DataRecipe, load
-from serialread.recipe.training import Masks, ReliefClusters, TwoMeans
 from serialread.records import Sample
 
 KINDS: tuple[Masks, ...] = (TwoMeans(), ReliefClusters())

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from serialread.codes import Alphabet
-from serialread.model import SLOTS, Recognizer, Targets, build, describe, terms
-from serialread.recipe import CropGeometry, TrainingRecipe
-from serialread.recipe.networks import CompactParts, CompactTrunk, Composed, MixingConfig, Parallel, Siga
+from serialread.config import CropGeometry, TrainingRecipe
+from serialread.config.networks import CompactParts, CompactTrunk, Composed, MixingConfig, Parallel, Siga
+from serialread.models import SLOTS, Recognizer, Targets, build, describe, terms
 
 NEEDED = 0.6
 """Share of the baseline's crops/s at which the whole SIGA must train."""

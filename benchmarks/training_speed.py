@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from serialread.codes import Alphabet
-from serialread.model import build
-from serialread.recipe import TrainingRecipe, load
-from serialread.store import SampleStore
+from serialread.config import TrainingRecipe, load
+from serialread.datasets import SampleStore
+from serialread.models import build
 from serialread.training import train
 from serialread.training.batches import Plan, TrainingBatches, survey
 from serialread.training.replicas import Replicas

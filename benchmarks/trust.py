@@ -20,17 +20,17 @@ from time import process_time
 import cv2
 import numpy as np
 
-from serialread.calibrating import Labelled, ProtocolName, calibrate_confidence, load_labelled
+from serialread.calibration import Labelled, ProtocolName, calibrate_confidence, load_labelled
 from serialread.codes import format_of
-from serialread.decoding import Search, decode
-from serialread.engine import Engine
+from serialread.config import Code, DataRecipe, Station, StationView, load
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image, propose, to_array
-from serialread.reading import Picture, Reader, decide, log_odds, trust
-from serialread.recipe import Code, DataRecipe, Station, StationView, load
+from serialread.inference import Search, decode
+from serialread.inference.session import Engine
+from serialread.metrics import clopper_pearson, mpsc, strict, wilson
+from serialread.metrics.risk import Reliability, RiskCoverage
+from serialread.reader import Picture, Reader, decide, log_odds, trust
 from serialread.records import Decision, Floats, Record, Verdict
-from serialread.scoring import clopper_pearson, mpsc, strict, wilson
-from serialread.scoring.confidence import Reliability, RiskCoverage
 from serialread.synth import make_sample
 from serialread.weights import shipped_model
 

@@ -12,7 +12,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from serialread.synth import faces
+from serialread.synth import fonts
 
 COLUMNS = ["name", "family", "caps_only", "held_out", "package", "version", "licence", "file", "sha256"]
 
@@ -56,7 +56,7 @@ def main(folder: Path, table: Path) -> None:
     with table.open("w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(COLUMNS)
-        for face in faces.outline_faces((folder,)):
+        for face in fonts.outline_faces((folder,)):
             if folder not in face.path.parents:
                 source = ("serialread", "", f"synth/typefaces/{face.path.parent.name}/LICENSE.txt")
             elif face.path.parent.name == "npm":
@@ -64,7 +64,7 @@ def main(folder: Path, table: Path) -> None:
             else:
                 source = debian[face.path.parent.name]
             digest = hashlib.sha256(face.path.read_bytes()).hexdigest()
-            held = faces.held_out(face.name)
+            held = fonts.held_out(face.name)
             rows.writerow([face.name, face.family, face.caps_only, held, *source, face.path.name, digest])
 
 

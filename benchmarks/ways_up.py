@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from looks import seen
 
-from serialread.calibrating import load_labelled
+from serialread.calibration import load_labelled
 from serialread.codes import either_way
-from serialread.engine import Engine
+from serialread.config import StationView
+from serialread.datasets import SampleStore
 from serialread.imaging import load_image, propose
-from serialread.reading.choosing import SURE_WAY
-from serialread.recipe import StationView
+from serialread.inference.session import Engine
+from serialread.reader.orientation import SURE_WAY
 from serialread.records import Pixels
-from serialread.store import SampleStore
 from serialread.weights import shipped_model
 
 

@@ -40,13 +40,13 @@ def audit(
     """Count what was read, how much of it is right, and whether the batches are still the same process."""
     from rich.console import Console
 
-    from serialread import evidence, reporting
+    from serialread import auditing, run_log
     from serialread.weights import shipped_model
 
-    kept = log or out / evidence.LOG
-    evidence.last(kept)
-    beside = reporting.readings_path(results).with_name(evidence.LOG)
-    done = reporting.audit(
+    kept = log or out / run_log.LOG
+    run_log.last(kept)
+    beside = auditing.readings_path(results).with_name(run_log.LOG)
+    done = auditing.audit(
         results,
         truth,
         out,
@@ -56,17 +56,15 @@ def audit(
         frozen=freeze,
         sample=sample,
         excel=excel,
-        again=reporting.Again((beside, kept), shipped_model()) if pictures else None,
+        again=auditing.Again((beside, kept), shipped_model()) if pictures else None,
     )
-    Console().print(reporting.console_view(done))
-    written = [*reporting.FILES, *([reporting.WORKBOOK] if excel else [])]
-    inputs = [path for path in (reporting.readings_path(results), truth, batches, baseline) if path]
+    Console().print(auditing.console_view(done))
+    written = [*auditing.FILES, *([auditing.WORKBOOK] if excel else [])]
+    inputs = [path for path in (auditing.readings_path(results), truth, batches, baseline) if path]
     outputs = [*(out / name for name in written), *([freeze] if freeze else [])]
     options = {"by": by, "sample": sample, "excel": excel}
     about = {"models": done.models, "stations": done.stations, "images": done.total.images}
-    evidence.append(
-        kept, evidence.LoggedRun("audit", options, about, tuple(inputs), tuple(outputs), operator)
-    )
+    run_log.append(kept, run_log.LoggedRun("audit", options, about, tuple(inputs), tuple(outputs), operator))
     documents = [name for name in reversed(written) if not name.endswith(".csv")]
     typer.echo(f"{out}: {', '.join(documents)}, {len(written) - len(documents)} tables; run noted in {kept}")
 
@@ -78,10 +76,10 @@ def audit_compare(
     out: Annotated[Path, typer.Option(help="Folder for compare.csv, compare.json and compare.md.")],
 ) -> None:
     """Say whether B reads better than A, by McNemar's test, and which pictures got better and worse."""
-    from serialread import reporting
+    from serialread import auditing
 
-    typer.echo(reporting.compare(a, b, truth, out))
-    typer.echo(f"{out}: {', '.join(reporting.COMPARE_FILES)}")
+    typer.echo(auditing.compare(a, b, truth, out))
+    typer.echo(f"{out}: {', '.join(auditing.COMPARE_FILES)}")
 
 
 def audit_plan(
@@ -93,14 +91,14 @@ def audit_plan(
     lot: Annotated[int | None, typer.Option(min=2, help="Parts in the lot; goes with --aql.")] = None,
 ) -> None:
     """Say how many pictures a claim needs (--target), or how many parts of a lot to look at (--aql --lot)."""
-    from serialread import reporting
+    from serialread import auditing
 
     if (target is None) == (aql is None) or (aql is None) != (lot is None):
         raise typer.BadParameter("give --target, or --aql with --lot")
     if target is not None:
-        typer.echo(reporting.claim_plan(target, confidence))
+        typer.echo(auditing.claim_plan(target, confidence))
     elif aql is not None and lot is not None:
-        typer.echo(reporting.sampling_plan(lot, aql))
+        typer.echo(auditing.sampling_plan(lot, aql))
 
 
 def audit_agreement(
@@ -114,10 +112,10 @@ def audit_agreement(
     ] = None,
 ) -> None:
     """Say how well people and the reader agree with the truth, with themselves and with each other."""
-    from serialread import reporting
+    from serialread import auditing
 
-    typer.echo(reporting.agree(calls, truth, out, results))
-    typer.echo(f"{out}: {', '.join(reporting.AGREEMENT_FILES)}")
+    typer.echo(auditing.agree(calls, truth, out, results))
+    typer.echo(f"{out}: {', '.join(auditing.AGREEMENT_FILES)}")
 
 
 def audit_verify(
@@ -127,9 +125,9 @@ def audit_verify(
     ] = None,
 ) -> None:
     """Prove that no line of a log was changed, removed or moved, nor what its runs wrote."""
-    from serialread import evidence
+    from serialread import run_log
 
-    found = evidence.verify(log, head)
+    found = run_log.verify(log, head)
     typer.echo(found.words())
     if not found.ok:
         raise typer.Exit(1)
@@ -140,10 +138,10 @@ def audit_rerun(
     line: Annotated[int | None, typer.Option(help="Line of the run; without it the last that read.")] = None,
 ) -> None:
     """Read the pictures of a logged run again and prove equal results, or name what differs."""
-    from serialread import reporting
+    from serialread import auditing
     from serialread.weights import shipped_model
 
-    done = reporting.rerun(log, shipped_model(), line)
+    done = auditing.rerun(log, shipped_model(), line)
     typer.echo(done.words())
     if not done.ok:
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from serialread import __version__, audit_desk, data_desk, station_desk
 from serialread.errors import SerialreadError
 
 if TYPE_CHECKING:
-    from serialread import measuring
+    from serialread import evaluation
 
 app = typer.Typer(
     name="serialread",
@@ -53,8 +53,8 @@ def generate_synth(
     from tqdm import tqdm
 
     from serialread import synth
-    from serialread.recipe import DataRecipe, load, recipe_id
-    from serialread.store import grow
+    from serialread.config import DataRecipe, load, recipe_id
+    from serialread.datasets import grow
 
     asked = load(recipe, DataRecipe)
     about = {
@@ -82,7 +82,7 @@ def preview(
 ) -> None:
     """Draw a contact sheet of a recipe's first samples, to look at before rendering many."""
     from serialread import synth
-    from serialread.recipe import DataRecipe, load
+    from serialread.config import DataRecipe, load
     from serialread.synth.preview import contact_sheet, save
 
     asked = load(recipe, DataRecipe)
@@ -120,14 +120,15 @@ def read(
     from rich.console import Console
     from tqdm import tqdm
 
-    from serialread import evidence, reading
-    from serialread.recipe import Station, load
+    from serialread import reader as reading
+    from serialread import run_log
+    from serialread.config import Station, load
     from serialread.weights import shipped_model
 
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
-    kept = log or out / evidence.LOG
-    evidence.last(kept)
+    kept = log or out / run_log.LOG
+    run_log.last(kept)
     found = reading.find_images(paths)
     place = load(station, Station) if station else Station()
     place = place.with_format(code_format) if code_format else place
@@ -143,8 +144,8 @@ def read(
             pictures.append((record.image, record.image_sha256))
     Console().print(reading.console_view(tally, perf_counter() - started))
     options = {
-        "pictures": [evidence.named(path, kept) for path in paths],
-        "model": evidence.named(model, kept) if model else "",
+        "pictures": [run_log.named(path, kept) for path in paths],
+        "model": run_log.named(model, kept) if model else "",
         "engine": engine,
         "resume": resume,
         "strict": strict,
@@ -155,11 +156,11 @@ def read(
         "station": reader.station.model_dump(mode="json", exclude_defaults=True),
         "station_id": reader.station.station_id,
         "images": tally.images,
-        "images_sha256": evidence.pictures_digest(pictures),
+        "images_sha256": run_log.pictures_digest(pictures),
     }
     written = tuple(out / name for name in reading.FILES)
     inputs = tuple(path for path in (station, model) if path)
-    evidence.append(kept, evidence.LoggedRun("read", options, about, inputs, written, operator))
+    run_log.append(kept, run_log.LoggedRun("read", options, about, inputs, written, operator))
     typer.echo(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}")
     if strict and tally.not_accepted + start.not_accepted:
         raise typer.Exit(3)
@@ -173,13 +174,13 @@ def explain(
     model: Annotated[Path | None, typer.Option(help="Model file; without it the shipped one.")] = None,
 ) -> None:
     """Draw what the network looked at: glyph maps over the crop, attention a character."""
-    from serialread.reading import explaining
-    from serialread.recipe import Station, load
+    from serialread.config import Station, load
+    from serialread.reader import explanation
     from serialread.weights import shipped_model
 
     place = load(station, Station) if station else None
-    found = explaining.Explainer(model or shipped_model(), place).explain(image)
-    explaining.save(found.drawn(), out)
+    found = explanation.Explainer(model or shipped_model(), place).explain(image)
+    explanation.save(found.drawn(), out)
     typer.echo(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}")
 
 
@@ -207,8 +208,8 @@ def train(
     from tqdm import tqdm
 
     from serialread import training
-    from serialread.recipe import TrainingRecipe, load
-    from serialread.store import SampleStore
+    from serialread.config import TrainingRecipe, load
+    from serialread.datasets import SampleStore
 
     asked = load(recipe, TrainingRecipe)
     stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
@@ -239,8 +240,8 @@ def model(
     from dataclasses import asdict
 
     from serialread.codes import Alphabet
-    from serialread.model import describe
-    from serialread.recipe import TrainingRecipe, load
+    from serialread.config import TrainingRecipe, load
+    from serialread.models import describe
 
     asked = load(recipe, TrainingRecipe)
     told = describe(asked.name, asked.network, asked.geometry, Alphabet(), width)
@@ -254,7 +255,7 @@ def export(
 ) -> None:
     """Write a trained network as one model file that needs no torch."""
     _require_torch()
-    from serialread import checkpoint
+    from serialread.training import checkpoint
 
     checkpoint.export(run, out)
     typer.echo(f"{out}: {checkpoint.load(run).model_id}, {out.stat().st_size / 1e6:.1f} MB")
@@ -269,15 +270,16 @@ def quantize(
     crops: Annotated[int, typer.Option(min=1, help="Crops by which ranges are measured.")] = 200,
 ) -> None:
     """Let a model multiply in eight bits, faster, if it then reads as well; writes MODEL.ranges.json."""
-    from serialread import measuring, quantizing
+    from serialread import evaluation
     from serialread.errors import CheckpointError
+    from serialread.inference import quantization
 
-    place = quantizing.beside(model)
-    quantizing.remove(model)  # what lies there may be of another model
-    trial = measuring.try_eight_bits(model, stores, crops)
+    place = quantization.beside(model)
+    quantization.remove(model)  # what lies there may be of another model
+    trial = evaluation.try_eight_bits(model, stores, crops)
     if not trial.is_as_good:
         raise CheckpointError(f"{model}: {trial.to_text()}. That is too much: it stays in sixteen bits.")
-    quantizing.keep(trial.ranges, model)
+    quantization.keep(trial.ranges, model)
     typer.echo(f"{place}: {trial.to_text()}")
 
 
@@ -295,25 +297,25 @@ def evaluate(
     import json
     from dataclasses import asdict
 
-    from serialread import measuring
+    from serialread import evaluation
 
     found, more_text, more = _measured(model, stores)
     compared = [] if against is None else found.against(_measured(against, stores)[0])
     table = {**found.to_json(), **more, "against": [asdict(one) for one in compared]}
-    lines = [measuring.told(found, compared, str(against)), *more_text]
+    lines = [evaluation.told(found, compared, str(against)), *more_text]
     typer.echo(json.dumps(table) if as_json else "\n".join(lines))
     if out is not None:
-        measuring.save(found, table, out)
-        typer.echo(f"{out}: {', '.join(measuring.FILES)}", err=True)
+        evaluation.save(found, table, out)
+        typer.echo(f"{out}: {', '.join(evaluation.FILES)}", err=True)
 
 
-def _measured(model: Path, stores: list[Path]) -> tuple["measuring.Measures", list[str], dict[str, object]]:
+def _measured(model: Path, stores: list[Path]) -> tuple["evaluation.Measures", list[str], dict[str, object]]:
     """A model's measures; of a run also what its glyph features are worth, as lines and as JSON."""
-    from serialread import measuring
-    from serialread.engine import Engine
+    from serialread import evaluation
+    from serialread.inference.session import Engine
 
     if model.suffix == ".onnx":
-        return measuring.measures(Engine(model, precision="exact", outputs=None), stores), [], {}
+        return evaluation.measures(Engine(model, precision="exact", outputs=None), stores), [], {}
     _require_torch()
     from serialread import training
 

@@ -15,7 +15,7 @@ def check(
     """Count what a store holds and name every sample that is not as it should be: exit code 3 if any is."""
     from tqdm import tqdm
 
-    from serialread.store import Census, SampleStore
+    from serialread.datasets import Census, SampleStore
 
     samples, census = SampleStore(store), Census()
     for _ in tqdm(census.walk(samples), total=len(samples), unit=" samples", smoothing=0.1):
@@ -36,7 +36,7 @@ def import_(
     out: Annotated[Path, typer.Argument(help="Folder of the new sample store.")],
 ) -> None:
     """Make a store of labelled pictures; what cannot be used is counted, with its reason."""
-    from serialread.store import ImportSource, write_store
+    from serialread.datasets import ImportSource, write_store
 
     found = ImportSource(source)
     written = write_store(out, found.samples(), about={"imported": str(source)})

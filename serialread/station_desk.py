@@ -21,8 +21,8 @@ def normalize(
 ) -> None:
     """Draw what happens to a picture before it is read, step by step."""
     from serialread import imaging
-    from serialread.reading import line_finder
-    from serialread.recipe import Station, load
+    from serialread.config import Station, load
+    from serialread.reader import line_finder
     from serialread.weights import shipped_model
 
     view = (load(station, Station) if station else Station()).view
@@ -43,15 +43,15 @@ def calibrate_lens(
     station: From = None,
 ) -> None:
     """Measure how the lens bends straight lines, from pictures of a board at several tilts."""
-    from serialread import calibrating
-    from serialread.reading import find_images
-    from serialread.recipe import Station, load
+    from serialread import calibration
+    from serialread.config import Station, load
+    from serialread.reader import find_images
 
-    calibrating.refuse_to_replace(out, station)
+    calibration.refuse_to_replace(out, station)
     place = load(station, Station) if station else Station()
     paths = [picture.path for picture in find_images(pictures).pictures]
-    lens = calibrating.calibrate_lens(paths, board, columns, rows)
-    calibrating.save_station(place.with_view(lens=lens), out)
+    lens = calibration.calibrate_lens(paths, board, columns, rows)
+    calibration.save_station(place.with_view(lens=lens), out)
     typer.echo(f"{out}: lens of {lens.pictures} of {len(paths)} pictures, off by {lens.error_px:.2f} px")
 
 
@@ -71,14 +71,14 @@ def calibrate_fixture(
     station: From = None,
 ) -> None:
     """Teach a mark by which every picture is laid as this one lies."""
-    from serialread import calibrating, imaging
-    from serialread.recipe import Station, load
+    from serialread import calibration, imaging
+    from serialread.config import Station, load
 
-    calibrating.refuse_to_replace(out, station)
+    calibration.refuse_to_replace(out, station)
     place = load(station, Station) if station else Station()
     fixture = imaging.teach_fixture(imaging.load_image(image), place.view, box, by)
     moving = fixture.model_copy(update={"turn_deg": turn, "reach": reach})
-    calibrating.save_station(place.with_view(fixture=moving), out)
+    calibration.save_station(place.with_view(fixture=moving), out)
     typer.echo(f"{out}: fixture taught from {image.name}, known by its {by}")
 
 
@@ -91,19 +91,19 @@ def calibrate_geometry(
     model: Model = None,
 ) -> None:
     """Find the settings of the view that read some labelled pictures best; show the gain on the others."""
-    from serialread import calibrating
-    from serialread.reading import Reader
-    from serialread.recipe import Station, load
+    from serialread import calibration
+    from serialread.config import Station, load
+    from serialread.reader import Reader
     from serialread.weights import shipped_model
 
-    calibrating.refuse_to_replace(out, station)
-    known = calibrating.load_labelled(labelled)
+    calibration.refuse_to_replace(out, station)
+    known = calibration.load_labelled(labelled)
     place = load(station, Station) if station else Station()
     reader = Reader(model or shipped_model(), place.uncalibrated())
-    fitted = calibrating.calibrate_geometry(
+    fitted = calibration.calibrate_geometry(
         known, reader.station, reader.model_id, lambda at, pictures: list(reader.at(at).read(pictures)), learn
     )
-    calibrating.save_station(fitted.station, out)
+    calibration.save_station(fitted.station, out)
     typer.echo(f"{out}: {fitted.summary()}")
 
 
@@ -124,21 +124,21 @@ def calibrate_confidence(
     """Find the confidence from which a promised share of readings is right; read --station then accepts."""
     from tqdm import tqdm
 
-    from serialread import calibrating
-    from serialread.reading import Reader
-    from serialread.recipe import Station, load
+    from serialread import calibration
+    from serialread.config import Station, load
+    from serialread.reader import Reader
     from serialread.weights import shipped_model
 
-    calibrating.refuse_to_replace(out, station)
-    known = calibrating.load_labelled(labelled)
+    calibration.refuse_to_replace(out, station)
+    known = calibration.load_labelled(labelled)
     place = load(station, Station) if station else Station()
     reader = Reader(model or shipped_model(), place.uncalibrated())
     records = tqdm(reader.read(known.pictures), total=len(known.pictures), unit=" images")
-    fitted = calibrating.calibrate_confidence(
+    fitted = calibration.calibrate_confidence(
         records, known, reader.station, misread, protocol=protocol, certainty=certainty
     )
-    calibrating.save_station(fitted, out)
-    typer.echo(f"{out}: {calibrating.summary(fitted)}")
+    calibration.save_station(fitted, out)
+    typer.echo(f"{out}: {calibration.summary(fitted)}")
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from serialread.reporting.tables import MEASURES, READING_COLUMNS, VERDICT, ReadingsSource
+from serialread.auditing.tables import MEASURES, READING_COLUMNS, VERDICT, ReadingsSource
 
 DATA = Path(__file__).parent / "data" / "audit"
 

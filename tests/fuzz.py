@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from serialread.reading import Picture, Reader
+from serialread.reader import Picture, Reader
 from serialread.records import Record
 
 LOT = 500

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from serialread.codes import MAX_LENGTH, Alphabet
-from serialread.recipe import CropGeometry
+from serialread.config import CropGeometry
 
 MODEL_ID = "stub-000000000000"
 GEOMETRY = CropGeometry()

@@ -18,7 +18,7 @@ from stub_model import MODEL_ID, write_stub
 from typer.testing import CliRunner, Result
 
 from serialread import cli
-from serialread.calibrating import (
+from serialread.calibration import (
     Labelled,
     calibrate_confidence,
     find_limit,
@@ -30,10 +30,10 @@ from serialread.calibrating import (
     save_station,
     summary,
 )
-from serialread.calibrating.promising import FIRST, STEPS
+from serialread.calibration.risk_control import FIRST, STEPS
+from serialread.config import Code, Station, StationLimits, load, to_toml
 from serialread.errors import CalibrationError, RecipeError
-from serialread.reading import Picture, calibrated, decide, judge, log_odds, trust
-from serialread.recipe import Code, Station, StationLimits, load, to_toml
+from serialread.reader import Picture, calibrated, decide, judge, log_odds, trust
 from serialread.records import CharReading, Decision, FreeReading, Reading, Record, Verdict
 
 # what a promise needs

@@ -10,9 +10,9 @@ import pytest
 from stub_model import write_stub
 from typer.testing import CliRunner
 
-from serialread import cli, reporting
-from serialread.reporting import cases
-from serialread.reporting.cases import Again
+from serialread import auditing, cli
+from serialread.auditing import failures
+from serialread.auditing.failures import Again
 
 pytest.importorskip("onnx")
 
@@ -38,9 +38,9 @@ def results(model: Path, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def audited(results: Path, model: Path, *logs: Path, most: int = cases.MOST) -> str:
+def audited(results: Path, model: Path, *logs: Path, most: int = failures.MOST) -> str:
     again = Again(logs or (results / "runs.log",), model, most)
-    reporting.audit(results, results.parent / "labels.csv", results / "audit", again=again)
+    auditing.audit(results, results.parent / "labels.csv", results / "audit", again=again)
     return (results / "audit" / "report.html").read_text("utf-8")
 
 
@@ -52,7 +52,7 @@ def test_every_failure_has_its_picture_with_and_without_glyph_maps(results: Path
     drawn = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
     height = drawn.shape[0] // 2
     crop, maps = (part.astype(int) for part in (drawn[:height], drawn[height:]))
-    assert height == cases.HEIGHT_PX
+    assert height == failures.HEIGHT_PX
     assert (crop.max(axis=2) - crop.min(axis=2)).mean() < 5 < (maps.max(axis=2) - maps.min(axis=2)).mean()
 
 
@@ -68,7 +68,7 @@ def test_no_more_than_wanted_and_none_that_changed(results: Path, model: Path) -
 def test_pictures_stay_below_their_part_of_the_page(
     results: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cases, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(failures, "MOST_BYTES", 10_000)
     page = audited(results, model)
     assert 0 < page.count("<img ") < 20
     assert "more are gone, have changed or find no room." in page

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from serialread import cli
+from serialread.datasets import Census, SampleStore, schema, write_store
 from serialread.records import Origin, Sample
-from serialread.store import Census, SampleStore, schema, write_store
 
 
 def sample(index: int, text: str = "A1") -> Sample:

@@ -11,16 +11,17 @@ import pytest
 import torch
 from sample_cases import sample
 
-from serialread import checkpoint, quantizing
-from serialread.checkpoint import Checkpoint
 from serialread.codes import PRINTABLE, Alphabet
-from serialread.engine import Engine
+from serialread.config import TrainingRecipe, load, recipe_id
 from serialread.errors import CheckpointError
 from serialread.imaging import to_array
-from serialread.model import SLOTS, build
-from serialread.recipe import TrainingRecipe, load, recipe_id
+from serialread.inference import quantization
+from serialread.inference.session import Engine
+from serialread.models import SLOTS, build
 from serialread.records import Floats
-from serialread.training.unpacking import unpack
+from serialread.training import checkpoint
+from serialread.training.checkpoint import Checkpoint
+from serialread.training.onnx_weights import unpack
 from serialread.weights import shipped_model
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
@@ -50,9 +51,9 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_export_takes_ranges_away_that_lie_beside_another_model(tmp_path: Path) -> None:
     checkpoint.save(trained(), tmp_path / "best.pt")
     out = tmp_path / "model.onnx"
-    shutil.copy(quantizing.beside(shipped_model()), quantizing.beside(out))
+    shutil.copy(quantization.beside(shipped_model()), quantization.beside(out))
     checkpoint.export(tmp_path, out)
-    assert not quantizing.beside(out).exists()
+    assert not quantization.beside(out).exists()
     assert Engine(out).card.model_id == trained().model_id
 
 

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from serialread import __version__, cli, synth
+from serialread.config import DataRecipe
+from serialread.datasets import SampleStore
 from serialread.errors import RecipeError, StoreError
-from serialread.recipe import DataRecipe
 from serialread.records import Origin, Sample
-from serialread.store import SampleStore
 
 HEAVY = {
     "cv2",

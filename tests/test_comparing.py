@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from stub_model import write_stub
 from test_reading import record_of
 
+from serialread.auditing import Severity
+from serialread.auditing.code_sequences import serial_findings
 from serialread.codes import Serials
 from serialread.errors import RecipeError
-from serialread.reading import Reader, begin, compare_codes, write_records
-from serialread.reading.comparing import beside
-from serialread.reading.lines import csv_row, json_line
+from serialread.reader import Reader, begin, compare_codes, write_records
+from serialread.reader.barcodes import beside
+from serialread.reader.serialization import csv_row, json_line
 from serialread.records import Beside
-from serialread.reporting import Severity
-from serialread.reporting.serials import serial_findings
 
 TEN = [f"SN-{number}" for number in range(100, 110)]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serialread.codes import MAX_LENGTH, Alphabet, Format, format_of
-from serialread.decoding import Search, boxes_of, decode
+from serialread.inference import Search, boxes_of, decode
 from serialread.records import CharStatus, Floats
 
 ALPHABET = Alphabet()

@@ -8,8 +8,8 @@ import pytest
 from stub_model import ABOUT, GEOMETRY, MODEL_ID, write_stub
 
 from serialread import weights
-from serialread.engine import Engine, EngineKind
 from serialread.errors import CheckpointError
+from serialread.inference.session import Engine, EngineKind
 
 pytest.importorskip("onnx")
 KINDS: tuple[EngineKind, ...] = ("openvino", "onnxruntime")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread import evidence
+from serialread import run_log
 from serialread.errors import RecordsError
-from serialread.evidence import BEGINNING, LoggedRun, append, pictures_digest, verify
+from serialread.run_log import BEGINNING, LoggedRun, append, pictures_digest, verify
 
 
 def logged(folder: Path, runs: int = 3) -> Path:
@@ -61,7 +61,7 @@ def test_a_changed_line_with_a_fresh_hash_breaks_the_next(tmp_path: Path) -> Non
     log = logged(tmp_path)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     lines[0]["operator"] = "nobody"
-    lines[0]["hash"] = evidence._hash(lines[0])
+    lines[0]["hash"] = run_log._hash(lines[0])
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert verify(log).problems == (
         "line 2 does not follow the one before: lines were removed, added or moved.",
@@ -136,11 +136,11 @@ def test_no_log_and_no_place_for_one_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(RecordsError, match=r"runs.log: cannot be written: .*\. Name another --log."):
         append(tmp_path / "file" / "runs.log", LoggedRun("read", {}, {}))
     with pytest.raises(RecordsError, match=r": cannot be read: Is a directory. Name another --log."):
-        evidence.last(tmp_path)
+        run_log.last(tmp_path)
 
 
 def test_two_runs_do_not_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evidence, "_WAIT_S", 0.1)
+    monkeypatch.setattr(run_log, "_WAIT_S", 0.1)
     (tmp_path / "runs.log.lock").touch()
     with pytest.raises(RecordsError) as caught:
         logged(tmp_path, 1)

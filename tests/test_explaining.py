@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from serialread import cli
 from serialread.errors import ImageError, RecordsError
-from serialread.reading import explaining
+from serialread.reader import explanation
 
 pytest.importorskip("onnx")
 
@@ -30,14 +30,14 @@ def picture(tmp_path: Path) -> Path:
 
 
 def test_every_character_has_a_row_and_maps_as_wide_as_the_crop(stub: Path, picture: Path) -> None:
-    found = explaining.Explainer(stub).explain(picture)
+    found = explanation.Explainer(stub).explain(picture)
     count, columns = found.attention.shape
 
     assert len(found.reading.text) == count == 2
     assert found.glyphs.shape == (count, 8, columns)
     assert columns == pytest.approx(found.crop.pixels.shape[1] / found.crop.pixels.shape[0] * 8, abs=1)
     drawn = found.drawn()
-    assert drawn.shape[1] == explaining.LEFT + explaining.ZOOM * 4 * columns
+    assert drawn.shape[1] == explanation.LEFT + explanation.ZOOM * 4 * columns
     assert (drawn.dtype, drawn.shape[2]) == (np.uint8, 3)
 
 
@@ -53,9 +53,9 @@ def test_the_drawing_is_written_and_the_reading_told(stub: Path, picture: Path, 
 
 def test_what_cannot_be_explained_or_written_says_why(stub: Path, picture: Path, tmp_path: Path) -> None:
     with pytest.raises(RecordsError) as caught:
-        explaining.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "why.jpg")
+        explanation.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "why.jpg")
     assert str(caught.value) == f"{tmp_path / 'why.jpg'}: an explanation is a PNG. Name it why.png."
     torn = tmp_path / "torn.png"
     torn.write_bytes(picture.read_bytes()[:60])
     with pytest.raises(ImageError, match=r"torn\.png"):
-        explaining.Explainer(stub).explain(torn)
+        explanation.Explainer(stub).explain(torn)

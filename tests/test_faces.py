@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from serialread.codes import PRINTABLE
-from serialread.synth import faces
+from serialread.synth import fonts
 
-TYPEFACES = Path(faces.__file__).parent / "typefaces"
-OUTLINES = faces.outline_faces()
+TYPEFACES = Path(fonts.__file__).parent / "typefaces"
+OUTLINES = fonts.outline_faces()
 PROBED = [OUTLINES[i] for i in range(0, len(OUTLINES), 9)]
-NAMES = [f.name for f in (*OUTLINES, *faces.stroke_faces(), *faces.dot_faces())]
+NAMES = [f.name for f in (*OUTLINES, *fonts.stroke_faces(), *fonts.dot_faces())]
 
 
 def test_the_bundle_is_large_varied_and_small_on_disk() -> None:
@@ -42,14 +42,14 @@ def test_further_folders_add_and_bundled_names_come_first(tmp_path: Path) -> Non
     (tmp_path / "broken.ttf").write_bytes(b"not a font")
     (tmp_path / "empty.otf").write_bytes(b"")
     (tmp_path / "cut.otf").write_bytes(known.path.read_bytes()[:5000])
-    assert [face.path for face in faces.outline_faces((tmp_path,))] == [face.path for face in OUTLINES]
+    assert [face.path for face in fonts.outline_faces((tmp_path,))] == [face.path for face in OUTLINES]
 
 
 @pytest.mark.parametrize("face", PROBED, ids=lambda f: f.name)
-def test_capitals_and_digits_are_as_high_as_asked(face: faces.Outline) -> None:
+def test_capitals_and_digits_are_as_high_as_asked(face: fonts.Outline) -> None:
     for cap_px in (24, 48):
         for char in "HE7":
-            glyph = faces.glyph(face, char, cap_px)
+            glyph = fonts.glyph(face, char, cap_px)
             assert glyph.alpha.dtype == np.uint8
             assert abs(-glyph.top - cap_px) <= 0.1 * cap_px
             assert abs(glyph.top + glyph.alpha.shape[0]) <= 0.06 * cap_px
@@ -57,20 +57,20 @@ def test_capitals_and_digits_are_as_high_as_asked(face: faces.Outline) -> None:
 
 
 @pytest.mark.parametrize("face", PROBED, ids=lambda f: f.name)
-def test_no_two_digits_and_no_two_capitals_look_alike(face: faces.Outline) -> None:
+def test_no_two_digits_and_no_two_capitals_look_alike(face: fonts.Outline) -> None:
     for group in ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
-        assert len({faces.glyph(face, c).alpha.tobytes() for c in group}) == len(group)
+        assert len({fonts.glyph(face, c).alpha.tobytes() for c in group}) == len(group)
 
 
 def test_covers_knows_what_is_missing() -> None:
     with_all = next(f for f in OUTLINES if f.chars >= set(PRINTABLE))
-    assert faces.covers(with_all, PRINTABLE)
-    assert not faces.covers(with_all, "A\N{SNOWMAN}")
-    assert all(faces.covers(f, "AZ09-./") for f in OUTLINES)
+    assert fonts.covers(with_all, PRINTABLE)
+    assert not fonts.covers(with_all, "A\N{SNOWMAN}")
+    assert all(fonts.covers(f, "AZ09-./") for f in OUTLINES)
 
 
-@pytest.mark.parametrize("face", faces.stroke_faces(), ids=lambda f: f.name)
-def test_a_stroke_alphabet_draws_every_printable_character(face: faces.Strokes) -> None:
+@pytest.mark.parametrize("face", fonts.stroke_faces(), ids=lambda f: f.name)
+def test_a_stroke_alphabet_draws_every_printable_character(face: fonts.Strokes) -> None:
     assert set(face.glyphs) == set(face.advances) == set(PRINTABLE)
     for char, lines in face.glyphs.items():
         points = np.concatenate([np.array(line, float).reshape(-1, 2) for line in lines])
@@ -83,11 +83,11 @@ def test_a_stroke_alphabet_draws_every_printable_character(face: faces.Strokes) 
         assert (min(ys), max(ys)) == pytest.approx((-1, 0), abs=0.02), char
 
 
-@pytest.mark.parametrize("face", faces.dot_faces(), ids=lambda f: f.name)
-def test_a_dot_matrix_has_its_characters_on_its_grid(face: faces.Dots) -> None:
+@pytest.mark.parametrize("face", fonts.dot_faces(), ids=lambda f: f.name)
+def test_a_dot_matrix_has_its_characters_on_its_grid(face: fonts.Dots) -> None:
     """Small letters' tails may hang below; small matrices have capitals, digits and a few joiners only."""
     assert set(face.glyphs) == set(PRINTABLE) or face.caps_only
-    assert faces.covers(face, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./+():,#&")
+    assert fonts.covers(face, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./+():,#&")
     for char, rows in face.glyphs.items():
         assert len(rows) >= face.rows, char
         assert {len(row) for row in rows} == {face.cols}, char
@@ -100,7 +100,7 @@ def test_a_dot_matrix_has_its_characters_on_its_grid(face: faces.Dots) -> None:
 
 @pytest.mark.parametrize("size", ["5x7", "7x9", "9x13"])
 def test_matrices_have_plain_slashed_dotted_and_open_zeros(size: str) -> None:
-    zeros = {f.glyphs["0"] for f in faces.dot_faces() if f.name.startswith(f"dots-{size}")}
+    zeros = {f.glyphs["0"] for f in fonts.dot_faces() if f.name.startswith(f"dots-{size}")}
     assert len(zeros) >= 4
 
 
@@ -108,23 +108,23 @@ def test_matrices_have_plain_slashed_dotted_and_open_zeros(size: str) -> None:
     "group", ["0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "B8", "5S", "2Z", "0OD", "1I7", "g9q", "pP"]
 )
 def test_confusable_characters_differ_in_every_alphabet_of_our_own(group: str) -> None:
-    for face in (*faces.stroke_faces(), *faces.dot_faces()):
+    for face in (*fonts.stroke_faces(), *fonts.dot_faces()):
         drawn = [face.glyphs[c] for c in group if c in face.glyphs]
         assert len(set(drawn)) == len(drawn), face.name
 
 
 def test_alphabets_put_together_by_chance_differ_from_the_drawn_ones_and_from_one_another() -> None:
-    by_chance = [f for f in faces.stroke_faces() if "varied" in f.name]
+    by_chance = [f for f in fonts.stroke_faces() if "varied" in f.name]
     assert len(by_chance) >= 60
-    every = {tuple(f.glyphs[c] for c in PRINTABLE) for f in faces.stroke_faces()}
-    assert len(every) == len(faces.stroke_faces())
+    every = {tuple(f.glyphs[c] for c in PRINTABLE) for f in fonts.stroke_faces()}
+    assert len(every) == len(fonts.stroke_faces())
     widths = [f.advances["0"] for f in by_chance]
     assert max(widths) > 1.6 * min(widths)
 
 
 def test_twins_are_held_out_together() -> None:
     for one, other in (("Roboto Bold", "Heebo Bold"), ("TeX Gyre Heros Bold", "Nimbus Sans Bold")):
-        assert faces.held_out(one) == faces.held_out(other)
+        assert fonts.held_out(one) == fonts.held_out(other)
 
 
 @pytest.mark.parametrize(("family", "caps_only"), [("Bebas Neue", True), ("Hermit", False), ("Cabin", False)])
@@ -136,10 +136,10 @@ def test_small_letters_that_are_capitals_are_known(family: str, caps_only: bool)
 
 def test_one_family_in_ten_is_held_out_whole() -> None:
     """Of each kind at least one, and all weights of a family on the same side."""
-    assert any(map(faces.held_out, (f.name for f in OUTLINES)))
-    assert any(map(faces.held_out, (f.name for f in faces.stroke_faces())))
-    assert any(map(faces.held_out, (f.name for f in faces.dot_faces())))
+    assert any(map(fonts.held_out, (f.name for f in OUTLINES)))
+    assert any(map(fonts.held_out, (f.name for f in fonts.stroke_faces())))
+    assert any(map(fonts.held_out, (f.name for f in fonts.dot_faces())))
     for face in OUTLINES:
-        assert faces.held_out(face.name) == faces.held_out(f"{face.family} Some Other Weight")
-    many = [faces.held_out(hashlib.sha256(bytes([i])).hexdigest()) for i in range(256)]
+        assert fonts.held_out(face.name) == fonts.held_out(f"{face.family} Some Other Weight")
+    many = [fonts.held_out(hashlib.sha256(bytes([i])).hexdigest()) for i in range(256)]
     assert 0.05 < np.mean(many) < 0.16

@@ -10,20 +10,19 @@ from pydantic import ValidationError
 from sample_cases import CHARS, sample, samples
 from torch import Tensor
 
-from serialread import checkpoint
 from serialread.codes import Alphabet
-from serialread.engine import Engine
+from serialread.config import CropGeometry, TrainingRecipe, load, recipe_id
+from serialread.config import networks as kinds
+from serialread.config.training_recipe import Losses, Pretrained
 from serialread.errors import CheckpointError, SerialreadError
-from serialread.model import SLOTS, Recognizer, build, terms
-from serialread.model.rectifier import Rectifier, warped
-from serialread.model.recurrent import RecurrentSiga
-from serialread.recipe import CropGeometry, TrainingRecipe, load, recipe_id
-from serialread.recipe import networks as kinds
-from serialread.recipe.training import Losses, Pretrained
+from serialread.inference.session import Engine
+from serialread.models import SLOTS, Recognizer, build, terms
+from serialread.models.rectifier import Rectifier, warped
+from serialread.models.recurrent import RecurrentSiga
 from serialread.records import Sample
-from serialread.training import train
+from serialread.training import checkpoint, train
 from serialread.training.batches import Batch, collate
-from serialread.training.beginning import take_given
+from serialread.training.initialization import take_given
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 PAPER = ("siga-r", "siga-s", "siga-t", "sec-rnn", "sec-transformer")
@@ -285,7 +284,7 @@ def test_a_run_of_other_parts_stops_goes_on_and_reads_by_its_model_file(name: st
 
 
 def test_an_untrained_rectifier_is_the_identity_and_stays_frozen() -> None:
-    rectifier = Rectifier(kinds.Rectifier(), 32, 96).train()
+    rectifier = Rectifier(kinds.RectifierConfig(), 32, 96).train()
     crops = batch_of(composition("siga"), 2).crops
     straight, grid = rectifier(crops)
 

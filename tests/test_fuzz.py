@@ -8,7 +8,7 @@ import pytest
 from stub_model import write_stub
 
 from serialread.imaging.loading import LARGEST_PX, load_image
-from serialread.reading import Reader
+from serialread.reader import Reader
 from serialread.records import Decision
 
 COUNT = 200

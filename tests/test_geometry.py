@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread.calibrating import calibrate_lens, save_station
+from serialread.calibration import calibrate_lens, save_station
+from serialread.config import Arc, Fixture, Lens, Station, StationView, load
 from serialread.errors import CalibrationError, ImageError, RecipeError
 from serialread.imaging import propose, show_steps, teach_fixture
-from serialread.imaging.bending import find_circle, undistort, unwrap
-from serialread.imaging.fixing import find_mark, fix
+from serialread.imaging.crops import prepare
+from serialread.imaging.distortion import find_circle, undistort, unwrap
+from serialread.imaging.fixture import find_mark, fix
 from serialread.imaging.frames import Frame
-from serialread.imaging.normalizing import prepare
-from serialread.recipe import Arc, Fixture, Lens, Station, StationView, load
 from serialread.records import Floats, LoadedImage, Pixels
 
 LENS = Lens(

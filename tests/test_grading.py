@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from serialread.reading.grading import LIMITS, grade_mark
-from serialread.recipe import DataRecipe
+from serialread.config import DataRecipe
+from serialread.reader.grading import LIMITS, grade_mark
 from serialread.records import GRADES, CharReading, Crop, MarkQuality, Reading, Sample
 from serialread.synth import make_sample
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from serialread.config import CropGeometry, StationView
 from serialread.errors import ImageError
 from serialread.imaging import (
     Extent,
@@ -26,11 +27,10 @@ from serialread.imaging import (
     propose,
     to_array,
 )
+from serialread.imaging.crops import contrast, text_rows
 from serialread.imaging.filling import is_filled
 from serialread.imaging.frames import Frame
-from serialread.imaging.normalizing import contrast, text_rows
-from serialread.imaging.tilting import estimate_tilt
-from serialread.recipe import CropGeometry, StationView
+from serialread.imaging.tilt import estimate_tilt
 from serialread.records import LoadedImage, Pixels
 
 GEOMETRY = CropGeometry()

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from serialread import cli
+from serialread.datasets import ImportSource, SampleStore, write_store
+from serialread.datasets.importing import cut
 from serialread.errors import StoreError
 from serialread.records import Sample
-from serialread.store import ImportSource, SampleStore, write_store
-from serialread.store.importing import cut
 
 
 def picture(path: Path, number: int = 0, size: tuple[int, int] = (40, 90)) -> np.ndarray:

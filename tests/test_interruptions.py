@@ -14,8 +14,8 @@ import pytest
 from stub_model import write_stub
 
 from serialread.errors import RecordsError
-from serialread.reading import Reader, begin, claimed, find_images, write_records
-from serialread.reading.results import LOCK
+from serialread.reader import Reader, begin, claimed, find_images, write_records
+from serialread.reader.results import LOCK
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serialread.config import DataRecipe, load
+from serialread.config.data_recipe import Layout
 from serialread.errors import RecipeError
-from serialread.recipe import DataRecipe, load
-from serialread.recipe.data import Layout
-from serialread.synth import beside, make_sample, shapes
+from serialread.synth import distractors, make_sample, shapes
 from serialread.synth.alphabets import dot_faces, stroke_faces
-from serialread.synth.drawing import Tool, draw
 from serialread.synth.layout import Setting, TypesetLine, set_line
+from serialread.synth.strokes import Tool, draw
 
 MARKS = load(Path(__file__).parent.parent / "recipes" / "data" / "marks.toml", DataRecipe)
 STROKES, DOTS = stroke_faces()[0], dot_faces()[0]
@@ -194,7 +194,7 @@ def test_a_cut_off_neighbour_reaches_over_the_edge_and_stands_apart_from_the_cod
 @settings(deadline=None)
 def test_strokes_beside_a_code_are_no_character_of_it(seed: int) -> None:
     bounds = 0.0, -1.0, 5.0, 0.0
-    for stroke in beside.strokes(bounds, np.random.default_rng(seed)):
+    for stroke in distractors.strokes(bounds, np.random.default_rng(seed)):
         (xa, top), (xb, bottom) = stroke.points
         at_caps = np.interp([-1.0, 0.0], [top, bottom], [xa, xb])
         assert at_caps.max() < 0.2 or at_caps.min() > 4.8

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from sample_cases import sample, samples
 from typer.testing import CliRunner
 
-from serialread import cli, measuring
+from serialread import cli, evaluation
 from serialread.codes import PRINTABLE, Alphabet
-from serialread.engine import ModelCard
+from serialread.config import CropGeometry
+from serialread.config.training_recipe import ReliefClusters
+from serialread.datasets import write_store
 from serialread.errors import RecordsError, StoreError
+from serialread.evaluation import AttentionMaps, EvaluatedCrop, Looking, Measures, measure
+from serialread.evaluation.crops_read import looked
 from serialread.imaging.masks import owners, placed, relief_clusters, two_means, voted
-from serialread.measuring import AttentionMaps, EvaluatedCrop, Looking, Measures, measure
-from serialread.measuring.cases import looked
-from serialread.recipe import CropGeometry
-from serialread.recipe.training import ReliefClusters
+from serialread.inference.session import ModelCard
 from serialread.records import Floats, Origin, Sample
-from serialread.store import write_store
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 
@@ -145,8 +145,8 @@ def test_two_models_are_compared_on_the_same_crops_alone() -> None:
 def test_measures_are_told_and_saved_with_every_crop(tmp_path: Path) -> None:
     cases = tuple(case("A" * n, "A" * min(n, 13), place=f"s:{n}") for n in range(1, 16))
     found = Measures("model", cases, Counter({"illegible": 2}))
-    text = measuring.told(found, found.against(found), "itself")
-    measuring.save(found, found.to_json(), tmp_path)
+    text = evaluation.told(found, found.against(found), "itself")
+    evaluation.save(found, found.to_json(), tmp_path)
 
     assert "model on 15 samples" in text
     assert "13+" in text
@@ -156,7 +156,7 @@ def test_measures_are_told_and_saved_with_every_crop(tmp_path: Path) -> None:
         assert len(list(csv.DictReader(file))) == 15
     assert json.loads((tmp_path / "evaluation.json").read_text())["lines"][0]["crops"] == 15
     with pytest.raises(RecordsError, match="cannot be written"):
-        measuring.save(found, {}, tmp_path / "cases.csv")
+        evaluation.save(found, {}, tmp_path / "cases.csv")
 
 
 def test_the_shipped_model_is_evaluated_on_a_store_and_on_a_folder(tmp_path: Path) -> None:
@@ -182,9 +182,9 @@ def test_the_shipped_model_is_evaluated_on_a_store_and_on_a_folder(tmp_path: Pat
     assert told["left_out"] == {"illegible": 1}
     assert [line["crops"] for line in told["lines"] if line["table"] == "store"] == [1, 4]
     assert [one["p"] for one in told["against"]] == [1, 1, 1]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(measuring.FILES)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(evaluation.FILES)
     with pytest.raises(StoreError, match=r"no labels\.csv, no LMDB"):
-        measuring.labelled(tmp_path / "out")
+        evaluation.labelled(tmp_path / "out")
 
 
 # -------------------------------------------------------------------------------------- self-supervised masks

@@ -9,21 +9,21 @@ from sample_cases import samples
 from torch import Tensor
 
 from serialread.codes import Alphabet, either_way
-from serialread.model import SLOTS, Recognizer, TrainingOutputs, build, describe, terms
-from serialread.model.counting import Counting
-from serialread.model.fusion import GatedUnit
-from serialread.model.glyphs import Glyphs
-from serialread.model.losses import alignment, correlation, difference, drawing, upright
-from serialread.model.losses import counting as counting_loss
-from serialread.model.pseudo_labels import bands, from_masks, owned, text_cells
-from serialread.model.targets import Targets
-from serialread.model.trunk import ReliefChannels
-from serialread.model.upright import turned_over
-from serialread.recipe import CropGeometry, TrainingRecipe
-from serialread.recipe.networks import Network
-from serialread.recipe.training import Losses
+from serialread.config import CropGeometry, TrainingRecipe
+from serialread.config.networks import Network
+from serialread.config.training_recipe import Losses
+from serialread.models import SLOTS, Recognizer, TrainingOutputs, build, describe, terms
+from serialread.models.counting import Counting
+from serialread.models.fusion import GatedUnit
+from serialread.models.glyphs import Glyphs
+from serialread.models.losses import alignment, correlation, difference, drawing, upright
+from serialread.models.losses import counting as counting_loss
+from serialread.models.pseudo_labels import bands, from_masks, owned, text_cells
+from serialread.models.targets import Targets
+from serialread.models.trunk import ReliefChannels
+from serialread.models.upright import turned_over
 from serialread.training.batches import Batch, collate
-from serialread.training.beginning import grown
+from serialread.training.initialization import grown
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 NETWORK = Network(channels=(16, 16, 32), blocks=(0, 1, 1), columns=32, heads=2, attention=16, pyramid=16)
@@ -285,7 +285,7 @@ def test_glyph_maps_learn_from_rendered_masks_or_from_attention(model: Recognize
 
 
 def test_slots_past_the_end_are_told_to_look_at_the_null_cell() -> None:
-    from serialread.model.losses import _null
+    from serialread.models.losses import _null
 
     maps, length = torch.zeros(1), torch.tensor([1])
     right = Glyphs(maps, maps, torch.tensor([[0.0, 1.0, 1.0]]), maps)

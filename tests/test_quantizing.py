@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from stub_model import write_stub
 from typer.testing import CliRunner
 
-from serialread import quantizing
 from serialread.cli import app, main
-from serialread.engine import Engine, Precision
+from serialread.config import DataRecipe, load
+from serialread.datasets import grow
 from serialread.errors import CheckpointError
-from serialread.measuring import gating
-from serialread.recipe import DataRecipe, load
-from serialread.store import grow
+from serialread.evaluation import quantization_gate
+from serialread.inference import quantization
+from serialread.inference.session import Engine, Precision
 from serialread.synth import make_sample
 from serialread.weights import shipped_model
 
@@ -43,7 +43,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_the_shipped_ranges_are_those_of_the_shipped_model() -> None:
     plain, fast = Engine(shipped_model(), precision="half"), Engine(shipped_model())
-    assert fast.card.model_id == plain.card.model_id + quantizing.EIGHT_BITS
+    assert fast.card.model_id == plain.card.model_id + quantization.EIGHT_BITS
     size = plain.card.geometry.height, plain.card.geometry.widths[0]
     crops = np.random.default_rng(1).standard_normal((4, 1, *size)).astype(np.float32)
     (sixteen, _), (eight, _) = plain.run(crops), fast.run(crops)
@@ -57,14 +57,14 @@ def test_a_model_without_ranges_reads_in_sixteen_bits(model: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["half", "exact"])
 def test_ranges_are_left_alone_where_more_bits_are_asked_for(precision: Precision) -> None:
-    assert not Engine(shipped_model(), precision=precision).card.model_id.endswith(quantizing.EIGHT_BITS)
-    assert not Engine(shipped_model(), "onnxruntime").card.model_id.endswith(quantizing.EIGHT_BITS)
+    assert not Engine(shipped_model(), precision=precision).card.model_id.endswith(quantization.EIGHT_BITS)
+    assert not Engine(shipped_model(), "onnxruntime").card.model_id.endswith(quantization.EIGHT_BITS)
 
 
 @pytest.mark.parametrize("change", [{"model_id": "another"}, {"spans": {"node_conv2d_1": [0, 1]}}])
 def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, object]) -> None:
-    told = json.loads(quantizing.beside(shipped_model()).read_text(encoding="utf-8"))
-    quantizing.beside(model).write_text(json.dumps(told | change), encoding="utf-8")
+    told = json.loads(quantization.beside(shipped_model()).read_text(encoding="utf-8"))
+    quantization.beside(model).write_text(json.dumps(told | change), encoding="utf-8")
     with pytest.raises(CheckpointError, match=rf"ranges of another model.*serialread quantize {model} STORE"):
         Engine(model)
 
@@ -82,7 +82,7 @@ def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, obje
     ],
 )
 def test_a_broken_file_of_ranges_is_refused(model: Path, text: str) -> None:
-    quantizing.beside(model).write_text(text, encoding="utf-8")
+    quantization.beside(model).write_text(text, encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"model\.ranges\.json: holds no ranges"):
         Engine(model)
 
@@ -91,39 +91,39 @@ def test_quantize_measures_compares_and_keeps_the_ranges(model: Path, store: Pat
     result = CliRunner().invoke(app, ["quantize", str(model), str(store), "--crops", "10"])
     assert result.exit_code == 0
     assert "of 40 crops" in result.stdout
-    assert json.loads(quantizing.beside(model).read_text(encoding="utf-8"))["crops"] == 10
-    assert Engine(model).card.model_id.endswith(quantizing.EIGHT_BITS)
+    assert json.loads(quantization.beside(model).read_text(encoding="utf-8"))["crops"] == 10
+    assert Engine(model).card.model_id.endswith(quantization.EIGHT_BITS)
 
 
 def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
     model: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gating, "MOST_LOST", -1.0)
-    shutil.copy(quantizing.beside(shipped_model()), quantizing.beside(model))
+    monkeypatch.setattr(quantization_gate, "MOST_LOST", -1.0)
+    shutil.copy(quantization.beside(shipped_model()), quantization.beside(model))
     monkeypatch.setattr("sys.argv", ["serialread", "quantize", str(model), str(store)])
     with pytest.raises(SystemExit):
         main()
     assert "That is too much: it stays in sixteen bits." in capsys.readouterr().err
-    assert not quantizing.beside(model).exists()
-    assert not Engine(model).card.model_id.endswith(quantizing.EIGHT_BITS)
+    assert not quantization.beside(model).exists()
+    assert not Engine(model).card.model_id.endswith(quantization.EIGHT_BITS)
 
 
 def test_a_model_without_wide_convolutions_is_left_as_it_is(tmp_path: Path, store: Path) -> None:
     stub = write_stub(tmp_path / "stub.onnx")
     with pytest.raises(CheckpointError, match="no convolution of 32 channels or more"):
-        gating.try_eight_bits(stub, [store], 5)
+        quantization_gate.try_eight_bits(stub, [store], 5)
 
 
 def test_every_model_of_a_folder_has_ranges_of_its_own(tmp_path: Path) -> None:
     names = ["reader.onnx", "reader-1.2", "reader-1.3"]
-    assert len({quantizing.beside(tmp_path / name) for name in names}) == 3
-    assert quantizing.beside(tmp_path / names[0]).name == "reader.ranges.json"
+    assert len({quantization.beside(tmp_path / name) for name in names}) == 3
+    assert quantization.beside(tmp_path / names[0]).name == "reader.ranges.json"
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=50))
 def test_a_span_misses_the_values_by_no_more_than_the_whole_span_does(values: list[float]) -> None:
     array = np.array(values, np.float32)
-    low, high = quantizing._span(array)
+    low, high = quantization._span(array)
     whole = float(array.min()), float(array.max())
     assert low < high
-    assert quantizing._missed(array, low, high) <= quantizing._missed(array, *whole) + 1e-6
+    assert quantization._missed(array, low, high) <= quantization._missed(array, *whole) + 1e-6

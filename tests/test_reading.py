@@ -19,10 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
-from serialread.engine import Engine, EngineKind, ModelCard
+from serialread.config import Code, Station, StationLimits, StationView, load
 from serialread.errors import CalibrationError, RecipeError, RecordsError
 from serialread.imaging import CLOSER, content_width, digest, load_image, propose, upside_down
-from serialread.reading import (
+from serialread.inference.session import Engine, EngineKind, ModelCard
+from serialread.reader import (
     FILES,
     Picture,
     Reader,
@@ -34,12 +35,11 @@ from serialread.reading import (
     results,
     write_records,
 )
-from serialread.reading.batching import BATCH, BatchScheduler
-from serialread.reading.choosing import SURE_WAY, surest, turned_over
-from serialread.reading.lines import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
-from serialread.reading.reader import ahead
-from serialread.reading.seeing import Outputs, looked_at
-from serialread.recipe import Code, Station, StationLimits, StationView, load
+from serialread.reader.orientation import SURE_WAY, surest, turned_over
+from serialread.reader.outputs import Outputs, looked_at
+from serialread.reader.pipeline import ahead
+from serialread.reader.scheduler import BATCH, BatchScheduler
+from serialread.reader.serialization import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 CALIB = Path(__file__).parent.parent / "calib"
@@ -303,7 +303,7 @@ def test_a_format_changes_no_further_look(
         counts.append(count)
         return looked_at(outputs, pixels, card, count)
 
-    monkeypatch.setattr("serialread.reading.reader.looked_at", counted)
+    monkeypatch.setattr("serialread.reader.pipeline.looked_at", counted)
     for code in (Code(), Code(format=r"\d")):
         list(Reader(model, Station(code=code)).read([picture(tmp_path / "doubtful.png", 104)]))
     assert counts == [2, 2]

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
+from serialread.auditing import FILES, Audit, audit, console_view
+from serialread.auditing.examination import examine
+from serialread.auditing.page import MOST_ERRORS
+from serialread.auditing.sheets import marked
+from serialread.auditing.wording import percent
 from serialread.cli import app, main
-from serialread.reporting import FILES, Audit, audit, console_view
-from serialread.reporting.auditing import examine
-from serialread.reporting.page import MOST_ERRORS
-from serialread.reporting.sheets import marked
-from serialread.reporting.wording import percent
-from serialread.scoring import AccuracyCounts, mpsc, strict
+from serialread.metrics import AccuracyCounts, mpsc, strict
 
 
 def said(done: Audit) -> list[str]:

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
+from serialread.auditing import Audit, audit
+from serialread.auditing.examination import Question, examine
+from serialread.auditing.report_tables import tables
+from serialread.auditing.sampling import sampling_list
+from serialread.auditing.tables import read_batches
+from serialread.auditing.trending import read_frozen
 from serialread.errors import RecordsError
-from serialread.reporting import Audit, audit
-from serialread.reporting.auditing import Question, examine
-from serialread.reporting.layout import tables
-from serialread.reporting.sampling import sampling_list
-from serialread.reporting.tables import read_batches
-from serialread.reporting.trending import read_frozen
 
 
 def said(done: Audit) -> list[str]:

@@ -11,13 +11,13 @@ import pytest
 from audit_cases import DATA, line, readings, truths, write_readings
 from typer.testing import CliRunner
 
+from serialread.auditing import agree, audit, compare
+from serialread.auditing.agreement_study import examine_calls
+from serialread.auditing.charts import ticks
+from serialread.auditing.reader_comparison import examine_two
+from serialread.auditing.tables import read_columns
 from serialread.cli import app
 from serialread.errors import RecordsError
-from serialread.reporting import agree, audit, compare
-from serialread.reporting.agreeing import examine_calls
-from serialread.reporting.charts import ticks
-from serialread.reporting.comparing import examine_two
-from serialread.reporting.tables import read_columns
 
 # --- two readers ----------------------------------------------------------------------------------
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from serialread.auditing import Audit, audit
+from serialread.auditing.examination import examine
+from serialread.auditing.tables import READING_COLUMNS, read_readings, read_truth
 from serialread.cli import app
 from serialread.errors import RecordsError
-from serialread.reporting import Audit, audit
-from serialread.reporting.auditing import examine
-from serialread.reporting.tables import READING_COLUMNS, read_readings, read_truth
 
 TOUCHY = [
     "00123",

@@ -9,9 +9,9 @@ import pytest
 from stub_model import write_stub
 from typer.testing import CliRunner
 
-from serialread import cli, evidence
+from serialread import cli, run_log
+from serialread.auditing import rerun
 from serialread.errors import RecordsError
-from serialread.reporting import rerun
 
 pytest.importorskip("onnx")
 
@@ -82,8 +82,8 @@ def test_a_line_changed_by_hand_is_named_with_what_was_read(log: Path, model: Pa
 def test_other_versions_and_processors_are_named(
     log: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "processor", lambda: "Abacus")
-    monkeypatch.setattr(evidence, "__version__", "9.9")
+    monkeypatch.setattr(run_log, "processor", lambda: "Abacus")
+    monkeypatch.setattr(run_log, "__version__", "9.9")
     done = rerun(log, model)
     assert done.ok
     assert done.circumstances[0].startswith("version of serialread was 0.")
@@ -108,7 +108,7 @@ def test_what_cannot_be_done_again_says_why(log: Path, model: Path, tmp_path: Pa
     )
     other = tmp_path / "other.log"
     options = {"engine": "openvino", "paths": ["x"]}
-    evidence.append(other, evidence.LoggedRun("read", options, {}))
+    run_log.append(other, run_log.LoggedRun("read", options, {}))
     with pytest.raises(RecordsError) as caught:
         rerun(other, model)
     assert str(caught.value) == (f"{other}: line 1 does not say where its pictures are. Read them again.")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread import scoring
-from serialread.scoring import (
+from serialread import metrics
+from serialread.metrics import (
     AccuracyCounts,
     clopper_pearson,
     edits,
@@ -21,7 +21,7 @@ from serialread.scoring import (
     wilson,
 )
 
-Estimate = Callable[..., scoring.Interval]
+Estimate = Callable[..., metrics.Interval]
 TEXTS = st.text(max_size=12)
 CODES = st.text("AB01-", max_size=8)
 PROPORTIONS = st.integers(0, 2000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
@@ -53,12 +53,12 @@ def test_protocols_drop_what_they_say(text: str, as_strict: str, as_mpsc: str) -
 )
 def test_distances_of_one_pair(read: str, truth: str, distance: int, cer: float, similarity: float) -> None:
     assert edits(read, truth) == distance
-    assert scoring.cer(read, truth) == pytest.approx(cer)
+    assert metrics.cer(read, truth) == pytest.approx(cer)
     assert one_minus_ned(read, truth) == pytest.approx(similarity)
 
 
 def test_an_empty_truth_has_no_error_rate_but_a_similarity() -> None:
-    assert math.isnan(scoring.cer("A", ""))
+    assert math.isnan(metrics.cer("A", ""))
     assert (one_minus_ned("", ""), one_minus_ned("A", "")) == (1.0, 0.0)
 
 
@@ -87,7 +87,7 @@ def test_nothing_counted_is_not_a_number_and_an_open_interval() -> None:
     ],
 )
 def test_intervals_are_those_of_the_textbook(
-    right: int, total: int, by_wilson: scoring.Interval, exact: scoring.Interval
+    right: int, total: int, by_wilson: metrics.Interval, exact: metrics.Interval
 ) -> None:
     assert wilson(right, total) == pytest.approx(by_wilson, abs=5e-5)
     assert clopper_pearson(right, total) == pytest.approx(exact, abs=5e-5)

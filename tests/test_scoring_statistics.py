@@ -10,11 +10,10 @@ from sklearn.metrics import brier_score_loss, cohen_kappa_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from serialread.scoring import clopper_pearson, edits, mcnemar, paired_difference, wilson
-from serialread.scoring.agreement import Appraisal, fleiss_kappa
-from serialread.scoring.alignment import Edits, characters, reach
-from serialread.scoring.confidence import Reliability, RiskCoverage
-from serialread.scoring.control import (
+from serialread.metrics import clopper_pearson, edits, mcnemar, paired_difference, wilson
+from serialread.metrics.agreement import Appraisal, fleiss_kappa
+from serialread.metrics.alignment import Edits, characters, reach
+from serialread.metrics.control_charts import (
     ControlLimits,
     ewma_chart,
     mean_limits,
@@ -23,7 +22,8 @@ from serialread.scoring.control import (
     share_chart,
     share_limits,
 )
-from serialread.scoring.planning import AQLS, chance_to_pass, lot_plan, pictures_needed
+from serialread.metrics.risk import Reliability, RiskCoverage
+from serialread.metrics.sampling_plans import AQLS, chance_to_pass, lot_plan, pictures_needed
 
 CODES = st.text("AB01-", max_size=8)
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from test_imaging import image_of, written
 
-from serialread.engine import Engine
+from serialread.config import StationView
 from serialread.imaging import propose
 from serialread.imaging.frames import Frame
-from serialread.imaging.tilting import estimate_tilt
-from serialread.reading import line_finder
-from serialread.reading.searching import MOST_LINES, find_lines
-from serialread.recipe import StationView
+from serialread.imaging.tilt import estimate_tilt
+from serialread.inference.session import Engine
+from serialread.reader import line_finder
+from serialread.reader.line_search import MOST_LINES, find_lines
 from serialread.records import Floats, Pixels
 from serialread.weights import shipped_model
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from serialread.calibrating import calibrate_geometry, load_labelled
+from serialread.calibration import calibrate_geometry, load_labelled
 from serialread.cli import app
+from serialread.config import Station, StationView, load
 from serialread.errors import CalibrationError
-from serialread.reading import Picture, Reader, log_odds
-from serialread.reading.joining import join, rows_of
-from serialread.recipe import Station, StationView, load
+from serialread.reader import Picture, Reader, log_odds
+from serialread.reader.rows import join, rows_of
 from serialread.records import CharReading, Crop, Pixels, Reading
 from serialread.weights import shipped_model
 

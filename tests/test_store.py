@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serialread.datasets import SampleStore, grow, schema, write_store
 from serialread.errors import StoreError
 from serialread.records import Origin, Sample
-from serialread.store import SampleStore, grow, schema, write_store
 
 ABOUT = {"recipe": {"height": 32}, "recipe_id": "abc", "seed": 7}
 
@@ -206,7 +206,7 @@ def _written(path: Path) -> int:
 
 
 def test_a_store_outgrows_its_first_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serialread.store.growing.FIRST_MAP", 1 << 16)
+    monkeypatch.setattr("serialread.datasets.writing.FIRST_MAP", 1 << 16)
     store = SampleStore(grown(tmp_path / "s", 100, make=noisy))
     assert_same(store[99], noisy(99))
 

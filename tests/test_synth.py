@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serialread.codes import without_blanks
+from serialread.config import DataRecipe, load
+from serialread.config.data_recipe import Camera
 from serialread.errors import RecipeError
-from serialread.recipe import DataRecipe, load
-from serialread.recipe.data import Camera
 from serialread.synth import make_sample, typeface_names
 from serialread.synth.camera import photograph
-from serialread.synth.drawing import Mark
 from serialread.synth.exposure import Shaded
 from serialread.synth.segments import Segments, segment_faces
+from serialread.synth.strokes import Mark
 from serialread.synth.visibility import visibility
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "data"

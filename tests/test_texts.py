@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
-from serialread.recipe import DataRecipe, load
-from serialread.recipe.data import Texts
-from serialread.synth.texts import from_pattern, random_text
+from serialread.config import DataRecipe, load
+from serialread.config.data_recipe import Texts
+from serialread.synth.code_texts import from_pattern, random_text
 
 PATTERNS = Texts(patterns=("####-##-####", "@@@ ######", "{kg|lbs} ##", ">PA#.#-GF##<"))
 

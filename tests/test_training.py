@@ -17,19 +17,19 @@ from hypothesis import strategies as st
 from sample_cases import sample, samples
 from typer.testing import CliRunner
 
-from serialread import checkpoint, cli
+from serialread import cli
 from serialread.codes import Alphabet, either_way
+from serialread.config import CropGeometry, TrainingRecipe, load
+from serialread.config.networks import RectifierConfig
+from serialread.config.training_recipe import Augmentation
+from serialread.datasets import Joined, write_store
 from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
 from serialread.imaging import to_array
 from serialread.imaging.masks import owners
-from serialread.model import build
-from serialread.model.upright import turned_over
-from serialread.recipe import CropGeometry, TrainingRecipe, load
-from serialread.recipe.networks import RectifierConfig
-from serialread.recipe.training import Augmentation
+from serialread.models import build
+from serialread.models.upright import turned_over
 from serialread.records import Sample
-from serialread.store import Joined, write_store
-from serialread.training import Progress, evaluate, train
+from serialread.training import Progress, checkpoint, evaluate, train
 from serialread.training.augmentation import augment
 from serialread.training.batches import Plan, TrainingBatches, collate, survey
 

@@ -10,9 +10,19 @@ from sample_cases import sample
 from torch import Tensor
 
 from serialread.codes import Alphabet
-from serialread.model import TrainingOutputs
-from serialread.model.existence import existence, pooled
-from serialread.model.losses import (
+from serialread.config import CropGeometry, TrainingRecipe
+from serialread.config.training_recipe import (
+    AbinetAugmentation,
+    Losses,
+    Optimisation,
+    PaperBands,
+    RandomAugmentation,
+    TwoMeans,
+)
+from serialread.datasets import folded
+from serialread.models import TrainingOutputs
+from serialread.models.existence import existence, pooled
+from serialread.models.losses import (
     _cells,
     _shares,
     correlation,
@@ -21,19 +31,9 @@ from serialread.model.losses import (
     pseudo_labels,
     segment,
 )
-from serialread.model.pseudo_labels import filled_cells, text_cells, widened
-from serialread.model.targets import Targets
-from serialread.recipe import CropGeometry, TrainingRecipe
-from serialread.recipe.training import (
-    AbinetAugmentation,
-    Losses,
-    Optimisation,
-    PaperBands,
-    RandomAugmentation,
-    TwoMeans,
-)
+from serialread.models.pseudo_labels import filled_cells, text_cells, widened
+from serialread.models.targets import Targets
 from serialread.records import Sample
-from serialread.store import folded
 from serialread.training.augmentation import augment
 from serialread.training.batches import Plan, TrainingBatches, collate
 from serialread.training.loop import _rate

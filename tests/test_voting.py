@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serialread.codes import Alphabet, format_of
-from serialread.decoding import Search, decode
-from serialread.imaging.looks import CLOSER, LEAST_PX, PITCH, Closer, Extent, Level, extent_of
-from serialread.reading.deciding import judge, log_odds
-from serialread.reading.voting import next_look, vote
-from serialread.recipe import Code
+from serialread.config import Code
+from serialread.imaging.views import CLOSER, LEAST_PX, PITCH, Closer, Extent, Level, extent_of
+from serialread.inference import Search, decode
+from serialread.reader.decisions import judge, log_odds
+from serialread.reader.fusion import next_look, vote
 from serialread.records import CharReading, FreeReading, Reading, Verdict
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from serialread import checkpoint, measuring
-from serialread.model import describe
-from serialread.recipe import TrainingRecipe, load, recipe_id
+from serialread import evaluation
+from serialread.config import TrainingRecipe, load, recipe_id
+from serialread.datasets import Samples, SampleStore
+from serialread.models import describe
 from serialread.records import Sample
-from serialread.store import Samples, SampleStore
-from serialread.training import Seeing, card_of, train
+from serialread.training import Seeing, card_of, checkpoint, train
 
 ROWS = Path(__file__).parent / "rows"
 MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
@@ -87,14 +87,14 @@ def measured(saved: checkpoint.Checkpoint, grounds: Grounds) -> dict[str, Any]:
     seeing = Seeing(saved.network(), card_of(saved.recipe, saved.model_id, saved.steps))
     found: dict[str, Any] = {}
     for name, places in grounds.places.items():
-        measures = measuring.measures(seeing, places)
+        measures = evaluation.measures(seeing, places)
         found[name] = {
             "crops": len(measures.cases),
             "right": measures.lines[0].right,
             "looking": asdict(measures.looking),
             "by_process": [asdict(line) for line in measures.lines if line.table == "process"],
             "outcomes": {
-                p: "".join(str(int(c.right(p))) for c in measures.cases) for p in measuring.PROTOCOLS
+                p: "".join(str(int(c.right(p))) for c in measures.cases) for p in evaluation.PROTOCOLS
             },
         }
     return found

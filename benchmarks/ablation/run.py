@@ -24,8 +24,8 @@ import tables
 import torch
 from rowing import ROWS, Budget, Grounds, learned, processes, recipe_of, row, without
 
+from serialread.datasets import SampleStore
 from serialread.records import Sample
-from serialread.store import SampleStore
 
 ORDER = (
     "ctc", "parallel", "parallel-sec", "aligned", "glan", "siga-two-means", "siga-relief", "siga-rendered",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from serialread.scoring import mcnemar, paired_difference, ratio, wilson
+from serialread.metrics import mcnemar, paired_difference, ratio, wilson
 
 Row = dict[str, Any]
 

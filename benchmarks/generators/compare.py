@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from serialread import synth
-from serialread.recipe import DataRecipe, load
-from serialread.synth.faces import outline_faces
+from serialread.config import DataRecipe, load
+from serialread.synth.fonts import outline_faces
 
 HERE = Path(__file__).parent
 RECIPE = HERE.parent.parent / "recipes" / "data" / "flat-print.toml"

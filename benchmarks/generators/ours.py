@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 
 from serialread import synth
-from serialread.recipe import DataRecipe, load
-from serialread.store import schema
+from serialread.config import DataRecipe, load
+from serialread.datasets import schema
 
 SEED = 99  # of compare.py: the same codes
 

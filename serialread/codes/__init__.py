@@ -4,7 +4,7 @@ from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE, Alphabet, either_wa
 from serialread.codes.checks import CHECKS, Check
 from serialread.codes.formats import FORMATS, Format, format_of
 from serialread.codes.lattice import Lattice
-from serialread.codes.serials import Serials
+from serialread.codes.sequence_checks import Serials
 
 __all__ = [
     "CHECKS",

@@ -1,12 +1,12 @@
 """Pixels before the network: load a picture, find and straighten its text, make the network's array."""
 
 from serialread.imaging.arrays import content_width, to_array
-from serialread.imaging.drawing import tinted
+from serialread.imaging.crops import Finder, FoundLine, normalize, propose, teach_fixture, upside_down
 from serialread.imaging.loading import digest, load_image
-from serialread.imaging.looks import CLOSER, Closer, Extent, Level, Look, extent_of
-from serialread.imaging.normalizing import Finder, FoundLine, normalize, propose, teach_fixture, upside_down
-from serialread.imaging.saving import save_png
-from serialread.imaging.showing import show_steps
+from serialread.imaging.overlays import tinted
+from serialread.imaging.pictures_out import save_png
+from serialread.imaging.steps import show_steps
+from serialread.imaging.views import CLOSER, Closer, Extent, Level, Look, extent_of
 
 __all__ = [
     "CLOSER",

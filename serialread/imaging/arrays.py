@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from serialread.recipe import CropGeometry
+from serialread.config import CropGeometry
 from serialread.records import Floats, Pixels
 
 

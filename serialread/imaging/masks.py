@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serialread.config import CropGeometry
+from serialread.config.training_recipe import Masks, ReliefClusters, Rendered, TwoMeans
 from serialread.imaging.arrays import content_width
-from serialread.recipe import CropGeometry
-from serialread.recipe.training import Masks, ReliefClusters, Rendered, TwoMeans
 from serialread.records import Floats, Pixels
 
 

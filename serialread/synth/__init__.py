@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 
 from serialread.codes import without_blanks
-from serialread.recipe.data import DataRecipe, Typefaces
-from serialread.recipe.processes import Process
+from serialread.config.data_recipe import DataRecipe, Typefaces
+from serialread.config.marks import Process
 from serialread.records import Origin, Pixels, Sample
-from serialread.synth import faces, processes, surroundings
+from serialread.synth import fonts, process_specs, surroundings
 from serialread.synth.camera import photograph
-from serialread.synth.chance import one_of, weighted, within
-from serialread.synth.drawing import Mark, draw
+from serialread.synth.code_texts import random_text
 from serialread.synth.exposure import Parameters, Shaded
 from serialread.synth.layout import TypesetLine, set_line
+from serialread.synth.rng import one_of, weighted, within
 from serialread.synth.shapes import Face
-from serialread.synth.texts import random_text
+from serialread.synth.strokes import Mark, draw
 from serialread.synth.visibility import visibility
 
 __all__ = ["make_sample", "typeface_names"]
@@ -40,21 +40,21 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, index])
     process = _process(recipe, rng)
-    text = processes.writable(random_text(recipe.texts, recipe.longest, rng), process, rng)
+    text = process_specs.writable(random_text(recipe.texts, recipe.longest, rng), process, rng)
     face, text = _face(text, process, recipe.typefaces, rng)
     line = set_line(
         text,
         face,
         _other_face(face, process, recipe, rng),
         recipe.layout,
-        processes.setting(process, rng),
+        process_specs.setting(process, rng),
         rows=recipe.height * _OVERSAMPLING,
         widest=recipe.widest * _OVERSAMPLING,
         rng=rng,
     )
     if recipe.bare_share > 0 and rng.random() < recipe.bare_share:  # without it, marks as before it
         return _bare(line, process, recipe, rng)
-    mark = draw(line, processes.tool(process, rng), rng)
+    mark = draw(line, process_specs.tool(process, rng), rng)
     fades = recipe.fading_share > 0 and rng.random() < recipe.fading_share  # without it, marks as before it
     lost = within(recipe.fading, rng) if fades else 0.0
     if lost:
@@ -86,17 +86,17 @@ def _faces(kind: str, knobs: Typefaces) -> tuple[Face, ...]:
     found: tuple[Face, ...]
     match kind:
         case "outline":
-            found = faces.outline_faces(knobs.folders)
+            found = fonts.outline_faces(knobs.folders)
         case "strokes":
-            found = faces.stroke_faces()
+            found = fonts.stroke_faces()
         case "segments":
-            found = faces.segment_faces()
+            found = fonts.segment_faces()
         case _:
-            found = faces.dot_faces()
+            found = fonts.dot_faces()
     if knobs.held_out == "all":
         return found
     only = knobs.held_out == "only"
-    return tuple(f for f in found if faces.held_out(f.name) == only)
+    return tuple(f for f in found if fonts.held_out(f.name) == only)
 
 
 @lru_cache(maxsize=8)
@@ -104,21 +104,21 @@ def _families(kind: str, knobs: Typefaces) -> tuple[tuple[Face, ...], ...]:
     """Typefaces by family, so that a family of thirty weights is drawn no more often than one of two."""
     groups: dict[str, list[Face]] = {}
     for face in _faces(kind, knobs):
-        groups.setdefault(face.family if isinstance(face, faces.Outline) else face.name, []).append(face)
+        groups.setdefault(face.family if isinstance(face, fonts.Outline) else face.name, []).append(face)
     return tuple(tuple(group) for group in groups.values())
 
 
 def _face(text: str, process: Process, knobs: Typefaces, rng: np.random.Generator) -> tuple[Face, str]:
     """A typeface that has every character of the text; unicase faces get capitals."""
-    families = _families(processes.kind_of_face(process, rng), knobs)
+    families = _families(process_specs.kind_of_face(process, rng), knobs)
     code = without_blanks(text)
     for _ in range(30):
         family = one_of(families, rng)
         face = one_of(family, rng)
         wanted, shown = (code.upper(), text.upper()) if face.caps_only else (code, text)
-        if faces.covers(face, wanted):
+        if fonts.covers(face, wanted):
             return face, shown
-    face = next(f for f in _faces("outline", knobs) if faces.covers(f, code) and not f.caps_only)
+    face = next(f for f in _faces("outline", knobs) if fonts.covers(f, code) and not f.caps_only)
     return face, text
 
 
@@ -126,7 +126,7 @@ def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random
     """The typeface of what stands beside a code: the code's own, or any that the process may use."""
     if rng.random() >= recipe.layout.neighbour_other_share:
         return face
-    return one_of(one_of(_families(processes.kind_of_face(process, rng), recipe.typefaces), rng), rng)
+    return one_of(one_of(_families(process_specs.kind_of_face(process, rng), recipe.typefaces), rng), rng)
 
 
 def _best_picture(
@@ -144,7 +144,7 @@ def _best_picture(
 
 def _bare(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
     """The surface in the light that the code would have, with all that stands beside it, but without it."""
-    tool = processes.tool(process, rng)
+    tool = process_specs.tool(process, rng)
     mark = draw(replace(line, runs=line.runs[1:]), tool, rng)
     if mark.coverage.max() >= _PLAIN:
         shaded = _marked(mark, line, process, recipe, rng)
@@ -184,15 +184,15 @@ def _marked(
 ) -> Shaded:
     """The lit mark; now and then one end of it is printed and only the other has depth."""
     part = rng.random() < recipe.overprint_share and line.length > 2
-    if not part or not processes.has_depth(process):
-        return processes.shade(mark, process, line.around, recipe.surfaces, rng)
+    if not part or not process_specs.has_depth(process):
+        return process_specs.shade(mark, process, line.around, recipe.surfaces, rng)
     gaps = line.boxes[1:, 0] - line.boxes[:-1, 2]
     after = weighted((np.maximum(gaps, 1) ** 3).tolist(), rng)  # at a gap, if there is one
     cut = round((line.boxes[after, 2] + line.boxes[after + 1, 0]) / 2)
     deep, printed = mark.divided(cut)
     if rng.random() < 0.7:  # what is printed mostly comes first
         deep, printed = printed, deep
-    shaded = processes.shade(deep, process, line.around, recipe.surfaces, rng)
+    shaded = process_specs.shade(deep, process, line.around, recipe.surfaces, rng)
     return surroundings.overprinted(shaded, printed, rng)
 
 

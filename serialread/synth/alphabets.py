@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.synth.chance import below, one_of, within
+from serialread.synth.rng import below, one_of, within
 
 _DATA = Path(__file__).parent / "data"
 

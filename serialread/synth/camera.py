@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from serialread.recipe.data import Camera
+from serialread.config.data_recipe import Camera
 from serialread.records import Floats, Pixels
-from serialread.synth.chance import below, grain, within
 from serialread.synth.fields import blurred, halved, shrunk, towards_one_end
+from serialread.synth.rng import below, grain, within
 
 
 def photograph(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from serialread.recipe.data import Surfaces
+from serialread.config.data_recipe import Surfaces
 from serialread.records import Floats, Pixels
 from serialread.synth.fields import blurred, enlarged, halved
 from serialread.synth.lighting import falloff, glare

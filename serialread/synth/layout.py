@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serialread.codes import without_blanks
-from serialread.recipe.data import Layout
-from serialread.synth import beside, shapes
-from serialread.synth.beside import Box, Extra
-from serialread.synth.chance import within
-from serialread.synth.faces import Dots, Segments
+from serialread.config.data_recipe import Layout
+from serialread.synth import distractors, shapes
+from serialread.synth.distractors import Box, Extra
+from serialread.synth.fonts import Dots, Segments
+from serialread.synth.rng import within
 from serialread.synth.shapes import Face, Points, advance
 
 Matrices = NDArray[np.float64]
@@ -301,10 +301,10 @@ def _surrounded(
     ``code`` stands flat, as before its pose; ``corners`` and all that is returned as after it.
     """
     bounds = x0, y0, x1, y1 = _bounds(corners)
-    wide = beside.logo(bounds, rng) if rng.random() < layout.logo_share else []
+    wide = distractors.logo(bounds, rng) if rng.random() < layout.logo_share else []
     if rng.random() < layout.feed_share:
-        wide = [*wide, *beside.strokes(bounds, rng)]
-    extras = [*wide, *(beside.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
+        wide = [*wide, *distractors.strokes(bounds, rng)]
+    extras = [*wide, *(distractors.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
     left, top, right, bottom = _margins(layout, rng)
     runs = [
         _row(code, other, sign, shown, pose, rng)
@@ -339,7 +339,7 @@ def _row(
 ) -> GlyphRun:
     """A line over (-1) or under (1) the code, of which ``shown`` ch can be seen; without a label."""
     size = 1.0 if other is code.face else within((0.5, 1.7), rng)
-    chars = beside.other_chars(other, round(len(code.chars) / size) + 1, rng)
+    chars = distractors.other_chars(other, round(len(code.chars) / size) + 1, rng)
     flat = shapes.placed(code.face, code.chars, code.matrices)[:, :, 1]
     away = max(shown - 0.45, 0.08) + within((0.0, 0.3), rng)
     y = flat.min() - away if sign < 0 else flat.max() + away + size
@@ -351,7 +351,7 @@ def _cut_off(
 ) -> tuple[GlyphRun, Box]:
     """A character of another code left or right of this one, and the crop that cuts through it."""
     size = 1.0 if other is code.face else within((0.6, 1.5), rng)
-    char = beside.other_chars(other, 1, rng)
+    char = distractors.other_chars(other, 1, rng)
     if not char:
         return GlyphRun(other, "", code.matrices[:0]), crop
     flat = shapes.placed(code.face, code.chars, code.matrices)[:, :, 0]

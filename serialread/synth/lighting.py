@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serialread.records import Floats
-from serialread.synth.chance import below, within
 from serialread.synth.fields import ramp
+from serialread.synth.rng import below, within
 
 _AMBIENT = 0.25
 _SHINY = 0.3  # spread of slopes, around the mirroring one, that a matt-finished metal still reflects

@@ -9,8 +9,8 @@ from typing import assert_never
 import cv2
 import numpy as np
 
-from serialread.recipe.data import Surfaces
-from serialread.recipe.processes import (
+from serialread.config.data_recipe import Surfaces
+from serialread.config.marks import (
     Display,
     DotPeen,
     Embossed,
@@ -26,11 +26,11 @@ from serialread.recipe.processes import (
     Thermal,
 )
 from serialread.records import Floats
-from serialread.synth.chance import below, grain, one_of, within
-from serialread.synth.drawing import Mark
 from serialread.synth.exposure import Parameters, Shaded, Wanted, expose
 from serialread.synth.fields import blurred, enlarged, halved
 from serialread.synth.lighting import Finish, bowed, lights, lit, shadow, slopes
+from serialread.synth.rng import below, grain, one_of, within
+from serialread.synth.strokes import Mark
 from serialread.synth.surfaces import Surface
 
 Deep = Engraved | Scribed | Stamped | Embossed | Moulded | DotPeen

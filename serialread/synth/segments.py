@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.synth.chance import below
+from serialread.synth.rng import below
 
 Points = NDArray[np.float64]
 Ends = Literal["pointed", "mitred", "blunt"]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.synth.faces import Dots, Outline, Segments, Strokes, glyph
+from serialread.synth.fonts import Dots, Outline, Segments, Strokes, glyph
 
 Face = Outline | Strokes | Dots | Segments
 Points = NDArray[np.float64]

@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from serialread.config.data_recipe import SurfaceKind, Surfaces
 from serialread.errors import ImageError, RecipeError
 from serialread.imaging.loading import load_image
-from serialread.recipe.data import SurfaceKind, Surfaces
 from serialread.records import Floats
-from serialread.synth.chance import below, one_of, weighted, within
 from serialread.synth.fields import blurred, shrunk
+from serialread.synth.rng import below, one_of, weighted, within
 
 # px at the working scale; large enough that two crops rarely show the same spot, and no power of two wide:
 # rows a page of memory apart would fall into the same lines of the processor's cache

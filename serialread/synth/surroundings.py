@@ -5,10 +5,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from serialread.synth.chance import below, within
-from serialread.synth.drawing import Mark
 from serialread.synth.exposure import Shaded, within_range
 from serialread.synth.fields import blurred
+from serialread.synth.rng import below, within
+from serialread.synth.strokes import Mark
 
 
 def overprinted(shaded: Shaded, printed: Mark, rng: np.random.Generator) -> Shaded:

@@ -1,7 +1,7 @@
 """Training: batches and augmentation, the loop, and how well a network reads."""
 
-from serialread.training.evaluation import Evaluation, Examination, Seeing, card_of, evaluate, examine
 from serialread.training.loop import Progress, stop_by_signal, train
+from serialread.training.validation import Evaluation, Examination, Seeing, card_of, evaluate, examine
 
 __all__ = [
     "Evaluation",

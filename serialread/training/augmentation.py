@@ -6,9 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.recipe.training import AbinetAugmentation, AnyAugmentation, Augmentation, RandomAugmentation
+from serialread.config.training_recipe import (
+    AbinetAugmentation,
+    AnyAugmentation,
+    Augmentation,
+    RandomAugmentation,
+)
 from serialread.records import Floats, Pixels, Sample
-from serialread.training.augmentation_paper import abinet, random_groups
+from serialread.training.paper_augmentation import abinet, random_groups
 
 
 def augment(sample: Sample, knobs: AnyAugmentation, rng: np.random.Generator) -> Sample:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from serialread.codes import MAX_LENGTH, Alphabet, either_way
+from serialread.config import CropGeometry
+from serialread.config.training_recipe import TrainingRecipe
 from serialread.errors import SerialreadError, StoreError
 from serialread.imaging import to_array
 from serialread.imaging.masks import owners, placed, text_mask
-from serialread.model import SLOTS, Targets
-from serialread.recipe import CropGeometry
-from serialread.recipe.training import TrainingRecipe
+from serialread.models import SLOTS, Targets
 from serialread.records import Sample
 from serialread.training.augmentation import augment
 

@@ -19,20 +19,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from serialread import checkpoint as checkpoints
-from serialread.checkpoint import Checkpoint
 from serialread.codes import Alphabet
+from serialread.config import recipe_id
+from serialread.config.training_recipe import Adadelta, Adam, AdamW, Optimisation, TrainingRecipe
+from serialread.datasets import Folded, Joined
 from serialread.errors import CheckpointError, RecipeError, StoreError
-from serialread.model import build
-from serialread.recipe import recipe_id
-from serialread.recipe.training import Adadelta, Adam, AdamW, Optimisation, TrainingRecipe
+from serialread.models import build
 from serialread.records import Sample
-from serialread.store import Folded, Joined
+from serialread.training import checkpoint as checkpoints
 from serialread.training.batches import Batch, Plan, TrainingBatches, survey
-from serialread.training.beginning import take_given, take_over
-from serialread.training.evaluation import Evaluation, evaluate
+from serialread.training.checkpoint import Checkpoint
+from serialread.training.initialization import take_given, take_over
+from serialread.training.onnx_weights import unpack
 from serialread.training.replicas import Replicas
-from serialread.training.unpacking import unpack
+from serialread.training.validation import Evaluation, evaluate
 
 LOG_EVERY = 50
 """Steps averaged into one line of log.jsonl."""

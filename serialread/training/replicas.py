@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from serialread.model import Recognizer, terms
-from serialread.recipe.training import TrainingRecipe
+from serialread.config.training_recipe import TrainingRecipe
+from serialread.models import Recognizer, terms
 from serialread.training.batches import Batch
 
 

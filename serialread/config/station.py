@@ -1,0 +1,131 @@
+"""Where a reading station's camera finds the code, and how sure is sure enough."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from serialread.codes import format_of
+from serialread.config.section import Section, recipe_id
+from serialread.config.view import Fraction, StationView
+from serialread.errors import CalibrationError, RecipeError
+
+
+class Code(Section):
+    """What the code looks like, and when one of its characters is in doubt."""
+
+    format: str = ""
+    """Name of a ready-made format or a pattern, see docs/formats.md; "": anything is read."""
+    misprint_ratio: float = Field(default=1000.0, ge=1)
+    """How many times likelier than any code of the format a reading must be to be called a likely misprint;
+    a thousand is one character beyond doubt, or several that look rather like others."""
+    confused_gap: Fraction = 0.3
+    """A character whose probability exceeds that of its runner-up by less than this is confused, by more in
+    the other direction a mismatch; 0.3 is 0.65 against 0.35."""
+    unread_below: Fraction = 0.2
+    """A place where no character reaches this probability is unread."""
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, asked: str) -> str:
+        if asked:
+            try:
+                format_of(asked)
+            except RecipeError as error:
+                raise ValueError(str(error)) from None
+        return asked
+
+
+class StationLimits(Section):
+    """What a reading has to keep to be accepted without a look."""
+
+    text_height_px: tuple[float, float] = (10, 1000)
+    """px in the source picture; below 10 px strokes melt; an unusual height means another part or lens."""
+    accept_at: Fraction | None = None
+    """Confidence of the whole string from which a reading is accepted; None: every one is reviewed."""
+    review_at: Fraction | None = None
+    """Confidence below which a reading is rejected; None: none is."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "StationLimits":
+        if self.text_height_px[0] > self.text_height_px[1]:
+            raise ValueError("text_height_px is (least, most)")
+        if self.review_at is not None and self.accept_at is not None and self.review_at > self.accept_at:
+            raise ValueError("review_at must not exceed accept_at")
+        return self
+
+
+class Calibration(Section):
+    """What labelled pictures taught about the confidence; written by ``serialread calibrate confidence``."""
+
+    slope: float = Field(gt=0)
+    """Calibrated log-odds are slope * network's log-odds of the code's weakest place + offset."""
+    offset: float
+    misread: float = Field(gt=0, lt=1)
+    """The promise: at most this share of accepted readings is wrong, on pictures like the labelled ones."""
+    certainty: float = Field(gt=0, lt=1)
+    """How sure the promise is: the share of such calibrations that keep theirs."""
+    protocol: Literal["strict", "mpsc"]
+    """What counts as wrong: any other character, or letters and digits in any case only."""
+    pictures: int = Field(ge=1)
+    """Labelled pictures."""
+    accepted: int = Field(ge=1)
+    """Of these, how many the limit accepts."""
+    wrong: int = Field(ge=0)
+    """Of the accepted ones, how many are wrong."""
+
+
+class Station(Section):
+    """One camera at one place on one line."""
+
+    name: str = Field(default="", pattern=r"^[\w.-]*$")
+    """Short name; stands in every record."""
+    model_id: str = ""
+    """The model for which the limits were measured; another is refused. "": any, but no limits."""
+    view: StationView = StationView()
+    code: Code = Code()
+    limits: StationLimits = StationLimits()
+    calibration: Calibration | None = None
+
+    @model_validator(mode="after")
+    def _limits_need_their_model(self) -> "Station":
+        if not self.model_id and (self.is_limited or self.calibration):
+            raise ValueError(
+                "limits.accept_at and limits.review_at hold for one model only: name its model_id"
+            )
+        return self
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether any limit of the confidence was set."""
+        return self.limits.accept_at is not None or self.limits.review_at is not None
+
+    def uncalibrated(self) -> "Station":
+        """The same station, for any model, without limits of the confidence."""
+        limits = self.limits.model_copy(update={"accept_at": None, "review_at": None})
+        return self.model_copy(update={"model_id": "", "limits": limits, "calibration": None})
+
+    def with_view(self, **changes: Section) -> "Station":
+        """The same station with other parts of its view."""
+        return self.model_copy(update={"view": self.view.model_copy(update=changes)})
+
+    def with_format(self, asked: str) -> "Station":
+        """The same station with another format.
+
+        Raises:
+            RecipeError: no such format.
+            CalibrationError: limits of the confidence were set, for another format.
+        """
+        format_of(asked)
+        if asked == self.code.format:
+            return self
+        if self.is_limited or self.calibration:
+            raise CalibrationError(
+                f"station {self.name}: its limits hold for format {self.code.format or 'none'}, got {asked}. "
+                "Calibrate a station with that format, or leave --format out."
+            )
+        return self.model_copy(update={"code": self.code.model_copy(update={"format": asked})})
+
+    @property
+    def station_id(self) -> str:
+        """Name and six hex digits that change with any value; "" where no station is described at all."""
+        return f"{self.name or 'unnamed'}-{recipe_id(self)[:6]}" if self != Station() else ""

@@ -1,0 +1,146 @@
+"""Looking through a store before training: what it holds, and every sample that is not as it should be."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from serialread.codes import MAX_LENGTH, PRINTABLE
+from serialread.datasets.sample_store import SampleStore
+from serialread.errors import StoreError
+from serialread.records import Pixels, Sample
+
+FAINTEST = 3 / 255
+"""Least spread of grey of a picture with something on it."""
+_SHOWN = 20  # problems that the text names; all are in ``problems``
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with one sample, counted from 0."""
+
+    index: int
+    what: str
+
+
+@dataclass(slots=True)
+class Census:
+    """What a store holds, counted while it is walked through.
+
+    Attributes:
+        samples: how many were looked at.
+        problems: what is wrong, in the order of the samples.
+        lengths, chars, processes, typefaces: how often each occurs.
+        masked: samples with masks.
+        contrasts: spread of grey of every picture, 5th to 95th percentile, 0..1.
+        visibilities: of the weakest character, of every sample that records it.
+    """
+
+    samples: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    lengths: Counter[int] = field(default_factory=Counter)
+    chars: Counter[str] = field(default_factory=Counter)
+    processes: Counter[str] = field(default_factory=Counter)
+    typefaces: Counter[str] = field(default_factory=Counter)
+    masked: int = 0
+    contrasts: list[float] = field(default_factory=list)
+    visibilities: list[float] = field(default_factory=list)
+    _pictures: dict[bytes, int] = field(default_factory=dict, repr=False)
+
+    def walk(self, store: SampleStore) -> Iterator[int]:
+        """Look at every sample; yield how many were."""
+        for index in range(len(store)):
+            try:
+                self._count(index, store[index])
+            except StoreError as error:
+                what = str(error).partition("is broken: ")[2].partition(". Generate")[0]
+                self.problems.append(Problem(index, what or str(error)))
+            self.samples += 1
+            yield self.samples
+
+    def to_text(self) -> str:
+        """A few lines for people: counts, the spread of contrast, and the first problems by index."""
+        lines = [
+            f"samples      {self.samples}, {self.masked} with masks",
+            f"lengths      {_spans(self.lengths)}",
+            f"characters   {len(self.chars)} of {len(PRINTABLE)}, rarest {_rarest(self.chars)}",
+            f"processes    {_shares(self.processes)}",
+            f"typefaces    {len(self.typefaces)}",
+            f"contrast     {_quantiles(self.contrasts)}",
+            f"visibility   {_quantiles(self.visibilities)}",
+            f"problems     {len(self.problems)}",
+        ]
+        lines += [f"  sample {p.index}: {p.what}" for p in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"  and {len(self.problems) - _SHOWN} more")
+        return "\n".join(lines)
+
+    def _count(self, index: int, sample: Sample) -> None:
+        self.lengths[len(sample.text)] += 1
+        self.chars.update(sample.text)
+        low, high = np.percentile(sample.pixels, (5, 95))
+        self.contrasts.append(float(high - low) / 255)
+        if sample.glyphs is not None:
+            self.masked += 1
+        if sample.origin is not None:
+            self.processes[sample.origin.process] += 1
+            self.typefaces[sample.origin.typeface] += 1
+            if "visibility" in sample.origin.parameters:
+                self.visibilities.append(float(sample.origin.parameters["visibility"]))
+        self.problems += [Problem(index, what) for what in self._wrong(index, sample)]
+
+    def _wrong(self, index: int, sample: Sample) -> Iterator[str]:
+        if sample.origin is not None and sample.origin.parameters.get("bare"):
+            if sample.text:
+                yield "its surface is bare, its label is not empty"
+        else:
+            yield from _wrong_label(sample.text)
+        if int(np.ptp(sample.pixels)) / 255 < FAINTEST:
+            yield "its picture is blank"
+        first = self._pictures.setdefault(_hash(sample.pixels), index)
+        if first != index:
+            yield f"its picture is that of sample {first}"
+        if sample.glyphs is not None and sample.glyphs.shape != sample.pixels.shape:
+            yield f"its masks have the size {sample.glyphs.shape}, its picture {sample.pixels.shape}"
+        elif sample.glyphs is not None and int(sample.glyphs.max()) > len(sample.text):
+            yield f"its masks count {int(sample.glyphs.max())} characters, its label {len(sample.text)}"
+        if sample.origin is not None and len(sample.origin.boxes) not in (0, len(sample.text)):
+            yield f"it has {len(sample.origin.boxes)} boxes for {len(sample.text)} characters"
+
+
+def _wrong_label(text: str) -> Iterator[str]:
+    if not text:
+        yield "its label is empty"
+    if len(text) > MAX_LENGTH:
+        yield f"its label has {len(text)} characters, more than {MAX_LENGTH}"
+    if foreign := sorted(set(text) - set(PRINTABLE)):
+        yield f"its label holds {', '.join(map(repr, foreign))}, outside printable ASCII"
+
+
+def _hash(pixels: Pixels) -> bytes:
+    return hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest()
+
+
+def _spans(lengths: Counter[int]) -> str:
+    if not lengths:
+        return "-"
+    mean = sum(n * times for n, times in lengths.items()) / lengths.total()
+    return f"{min(lengths)} to {max(lengths)}, mean {mean:.1f}"
+
+
+def _rarest(chars: Counter[str]) -> str:
+    return " ".join(f"{char} {times}" for char, times in reversed(chars.most_common()[-6:])) or "-"
+
+
+def _shares(counted: Counter[str]) -> str:
+    total = max(counted.total(), 1)
+    return ", ".join(f"{name} {times / total:.1%}" for name, times in counted.most_common()) or "-"
+
+
+def _quantiles(values: list[float]) -> str:
+    if not values:
+        return "not recorded"
+    five, half, most = np.percentile(values, (5, 50, 95))
+    return f"5 % below {five:.2f}, half below {half:.2f}, 95 % below {most:.2f}"

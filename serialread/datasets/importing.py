@@ -1,0 +1,195 @@
+"""Labelled pictures of others as samples: from a table, an LMDB of the field or boxes in photographs."""
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
+from serialread.datasets import schema
+from serialread.errors import ImageError, StoreError
+from serialread.imaging.loading import decode_image, load_image
+from serialread.records import Pixels, Sample
+
+ILLEGIBLE = frozenset(("", "#", "##", "###", "*"))
+"""Transcriptions that say that nobody can read the text."""
+_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"))
+_TALL = 1.5  # height over width from which a text of several characters stands on its side
+
+Quad = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class ImportSource:
+    """A labelled collection, walked through once; ``left_out`` counts why some of it gave no sample.
+
+    Attributes:
+        path: a folder with a labels.csv (columns filename, text; pictures beside it or in images/), an
+            LMDB of the field's schema, or a folder of photographs, each with a text file of four-point boxes
+            (``x1,y1,..,x4,y4,transcription``, named as the picture or with a leading ``gt_``).
+        left_out: reasons and their counts.
+    """
+
+    path: Path
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every sample that is whole and legible, in the source's order.
+
+        Raises:
+            StoreError: nothing here looks like labelled pictures.
+        """
+        if (self.path / "data.mdb").is_file():
+            return self._from_lmdb()
+        if (self.path / "labels.csv").is_file():
+            return self._from_table(self.path / "labels.csv")
+        if boxed := _with_boxes(self.path):
+            return self._from_boxes(boxed)
+        raise StoreError(
+            f"{self.path}: no labels.csv, no LMDB and no pictures with text files of boxes. "
+            "Name a folder that holds one of them."
+        )
+
+    def _from_table(self, table: Path) -> Iterator[Sample]:
+        for name, text in _rows(table):
+            places = (self.path / name, self.path / "images" / name)
+            picture = next((p for p in places if p.is_file()), places[0])
+            yield from self._kept(text, partial(_opened, picture))
+
+    def _from_lmdb(self) -> Iterator[Sample]:
+        try:
+            with (
+                lmdb.open(str(self.path), readonly=True, lock=False, readahead=False) as environment,
+                environment.begin() as transaction,
+            ):
+                for index in range(int(transaction.get(schema.COUNT_KEY) or b"0")):
+                    yield from self._of_key(transaction.get, index)
+        except (lmdb.Error, ValueError) as error:
+            raise StoreError(
+                f"{self.path}: cannot be read as an LMDB of samples: {error}. Copy it again."
+            ) from None
+
+    def _of_key(self, get: Callable[[bytes], Any], index: int) -> Iterator[Sample]:
+        image, label = get(schema.key("image", index)), get(schema.key("label", index))
+        if image is None or label is None:
+            self.left_out["picture or label missing"] += 1
+            return
+        text = bytes(label).decode("utf-8", "replace")
+        yield from self._kept(text, partial(_decoded, bytes(image)))
+
+    def _from_boxes(self, boxed: list[tuple[Path, Path]]) -> Iterator[Sample]:
+        # every file of boxes is read before the first sample is made: a wrong one stops in time
+        for picture, found in [(picture, list(_boxes(boxes))) for picture, boxes in boxed]:
+            try:
+                whole = _opened(picture)
+            except ImageError:
+                self.left_out["picture unreadable"] += len(found)
+                continue
+            for quad, text in found:
+                yield from self._kept(text, partial(cut, whole, quad, len(without_blanks(text))))
+
+    def _kept(self, text: str, picture: Callable[[], Pixels]) -> Iterator[Sample]:
+        """The sample, unless its label cannot be learnt from or its picture cannot be opened."""
+        label = without_blanks(text)
+        if reason := _unfit(label):
+            self.left_out[reason] += 1
+            return
+        try:
+            yield Sample(picture(), label)
+        except ImageError:
+            self.left_out["picture unreadable"] += 1
+
+
+def cut(whole: Pixels, quad: Quad, length: int) -> Pixels:
+    """Cut a four-cornered region out by perspective; stand tall ones of several characters upright.
+
+    Args:
+        whole: grey, uint8 [rows, columns].
+        quad: corners [4, 2], (x, y) in its px, clockwise from the text's top-left.
+        length: characters in it.
+
+    Raises:
+        ImageError: the region has no area.
+    """
+    sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    width, height = round(float(max(sides[0], sides[2]))), round(float(max(sides[1], sides[3])))
+    if min(width, height) < 2:
+        raise ImageError("a box without area. Correct its corners.")
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(quad.astype(np.float32), corners)
+    crop = cv2.warpPerspective(
+        whole, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    if height > _TALL * width and length > 1:
+        crop = cv2.rotate(crop, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    return np.asarray(crop, np.uint8)
+
+
+def _unfit(label: str) -> str:
+    """Why a label gives no sample; "" if it does."""
+    if label in ILLEGIBLE:
+        return "illegible"
+    if len(label) > MAX_LENGTH:
+        return f"longer than {MAX_LENGTH} characters"
+    return "" if set(label) <= set(PRINTABLE) else "characters outside printable ASCII"
+
+
+def _rows(table: Path) -> list[tuple[str, str]]:
+    """File names and texts of a labels.csv."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if not {"filename", "text"} <= set(reader.fieldnames or ()):
+                have = ", ".join(reader.fieldnames or ()) or "nothing"
+                raise StoreError(f"{table}: its columns are {have}. Name two of them filename and text.")
+            return [(row["filename"], row["text"] or "") for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{table}: cannot be read: {error}. Save it as CSV in UTF-8.") from None
+
+
+def _with_boxes(folder: Path) -> list[tuple[Path, Path]]:
+    """Pictures and their files of boxes, by name, anywhere below the folder."""
+    texts = {path.stem.removeprefix("gt_"): path for path in sorted(folder.rglob("*.txt"))}
+    pictures = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _PICTURES)
+    return [(path, texts[path.stem]) for path in pictures if path.stem in texts]
+
+
+def _boxes(path: Path) -> Iterator[tuple[Quad, str]]:
+    """Corners and transcription of every line of a file of boxes.
+
+    Raises:
+        StoreError: a line is not eight numbers and a text.
+    """
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1
+    ):
+        if not line.strip():
+            continue
+        *edges, text = line.split(",", 8)
+        try:
+            quad = np.array([float(edge) for edge in edges], np.float32).reshape(4, 2)
+        except ValueError:
+            raise StoreError(
+                f"{path}, line {number}: not eight numbers and a text between commas. Correct it."
+            ) from None
+        yield quad, text
+
+
+def _opened(path: Path) -> Pixels:
+    return _grey(load_image(path).pixels)
+
+
+def _decoded(data: bytes) -> Pixels:
+    return _grey(decode_image(data)[0])
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels, np.uint8)

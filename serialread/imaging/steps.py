@@ -1,0 +1,101 @@
+"""What normalization does to a picture, step by step, drawn side by side."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from serialread.config import StationView
+from serialread.imaging.crops import Finder, finish, prepare, ways
+from serialread.imaging.frames import Frame
+from serialread.imaging.views import Extent, Level
+from serialread.records import Crop, LoadedImage, Pixels
+
+STEP_PX = 320
+"""Longer side of a picture on the sheet."""
+LINE_PX = (360, 64)
+"""Width and height of a line on the sheet."""
+GAP, CAPTION = 8, 18
+PAPER, INK, MARKED = (250, 250, 250), (30, 30, 30), (40, 40, 220)
+
+
+def show_steps(image: LoadedImage, view: StationView, find: Finder | None = None) -> Pixels:
+    """A sheet, BGR: the picture after each step of the station, then what became of every proposed line.
+
+    ``find`` proposes lines where the text fills only a part of the picture.
+
+    Raises:
+        ImageError: what the station knows the code's place by is not seen.
+    """
+    steps = list(prepare(image, view))
+    last = steps[-1][1]
+    crops = [finish(way, tilt_deg) for way, tilt_deg in ways(last, view, find)]
+    lines = [_line(number, crop) for number, crop in enumerate(crops)]
+    pictures = [_picture(name, frame) for name, frame in steps]
+    pictures[0] = _picture("picture, with the lines proposed", steps[0][1], crops)
+    return _stacked([_beside(pictures), *lines])
+
+
+def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
+    height, width = frame.pixels.shape
+    scale = STEP_PX / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    small = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    drawn = np.repeat(small[..., None], 3, axis=2)
+    for number, crop in enumerate(crops):
+        corners = np.round(crop.quad * np.float32(scale)).astype(np.int32)
+        cv2.polylines(drawn, [corners], isClosed=True, color=MARKED)
+        _write(drawn, str(number), (int(corners[0, 0]), int(corners[0, 1])), MARKED)
+    return _named(name, drawn)
+
+
+def _line(number: int, crop: Crop) -> Pixels:
+    """One proposal: cut out, and level as the network sees it where it is in doubt."""
+    height, width = crop.pixels.shape
+    level = Level(crop.tilt_deg).look(Extent(0.0, width, 0.0, height), (height, width))
+    panels = [
+        (f"line {number}: {crop.text_height_px:.0f} px high, contrast {crop.contrast:.2f}", crop.pixels)
+    ]
+    if crop.tilt_deg:
+        panels.append((f"if in doubt, level: tilt {crop.tilt_deg:.0f} deg", level.at(crop.pixels)))
+    return _beside([_named(name, _fitted(pixels)) for name, pixels in panels])
+
+
+def _fitted(pixels: Pixels) -> Pixels:
+    """A grey line scaled to fit its place on the sheet."""
+    height, width = pixels.shape
+    scale = min(LINE_PX[0] / width, LINE_PX[1] / height)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    place = np.full((LINE_PX[1], LINE_PX[0], 3), PAPER, np.uint8)
+    scaled = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    place[: size[1], : size[0]] = scaled[..., None]
+    return place
+
+
+def _named(name: str, drawn: Pixels) -> Pixels:
+    height, width, _ = drawn.shape
+    panel = np.full((height + CAPTION, max(width, 9 * len(name)), 3), PAPER, np.uint8)
+    panel[CAPTION:, :width] = drawn
+    _write(panel, name, (2, 13), INK)
+    return panel
+
+
+def _beside(panels: Sequence[Pixels]) -> Pixels:
+    height = max(panel.shape[0] for panel in panels)
+    return np.concatenate([_filled(panel, height, panel.shape[1] + GAP) for panel in panels], axis=1)
+
+
+def _stacked(rows: Sequence[Pixels]) -> Pixels:
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([_filled(row, row.shape[0] + GAP, width) for row in rows], axis=0)
+
+
+def _filled(drawn: Pixels, height: int, width: int) -> Pixels:
+    """The picture at the top-left of a sheet of paper."""
+    sheet = np.full((height, width, 3), PAPER, np.uint8)
+    sheet[: drawn.shape[0], : drawn.shape[1]] = drawn
+    return sheet
+
+
+def _write(drawn: Pixels, words: str, at: tuple[int, int], ink: tuple[int, int, int]) -> None:
+    cv2.putText(drawn, words, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, ink, 1, cv2.LINE_AA)

@@ -1,0 +1,39 @@
+"""How good readings are: texts beside their truths, shares and their reach, confidences, trends, people."""
+
+from serialread.metrics.accuracy import (
+    AccuracyCounts,
+    Marks,
+    Protocol,
+    cer,
+    edits,
+    edits_each,
+    mpsc,
+    one_minus_ned,
+    strict,
+)
+from serialread.metrics.intervals import (
+    Interval,
+    clopper_pearson,
+    mcnemar,
+    paired_difference,
+    ratio,
+    wilson,
+)
+
+__all__ = [
+    "AccuracyCounts",
+    "Interval",
+    "Marks",
+    "Protocol",
+    "cer",
+    "clopper_pearson",
+    "edits",
+    "edits_each",
+    "mcnemar",
+    "mpsc",
+    "one_minus_ned",
+    "paired_difference",
+    "ratio",
+    "strict",
+    "wilson",
+]

@@ -1,0 +1,139 @@
+"""Which code is written: arbitrary sequences and part-number patterns; a blank is a gap that labels omit."""
+
+import itertools
+import string
+
+import numpy as np
+
+from serialread.config.data_recipe import Texts
+from serialread.synth.rng import below, one_of, weighted, within
+
+_SEPARATORS = "--.//"
+_SYMBOLS = "-./()+:,#&*<>=_\"'%"
+_RARE = string.punctuation
+_ALIKE = ("0ODQ", "1Il7", "2Z", "5S", "8B3", "6Gb", "UV", "4A", "nh", "ceo", "rn", "CG", "EF", "MN", "9gq")
+"""Characters that marks and cameras make alike."""
+_UNAMBIGUOUS = "".join(c for c in string.ascii_lowercase if c not in "iloq")
+"""Letters that no digit looks like, in capitals or in small."""
+
+
+def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
+    """Draw a code with its gaps; without blanks it has 1..``longest`` characters."""
+    kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
+    letters = _UNAMBIGUOUS if rng.random() < texts.unambiguous_share else string.ascii_lowercase
+    if kind == 2:
+        return _fit(from_pattern(one_of(texts.patterns, rng), rng, letters), longest)
+    length = _length(texts, longest, rng)
+    match kind:
+        case 0:
+            text = _drawn(string.digits, length, texts, rng)
+        case 1:
+            text = _letters_and_digits(length, 1 - within((0.15, 0.5), rng), letters, texts, rng).upper()
+        case _:
+            text = _arbitrary(length, letters, texts, rng)
+    if kind != 0 and rng.random() < texts.confusable_share:
+        text = _confused(text, rng)
+    if length > 2 and rng.random() < texts.symbol_share:
+        text = _with_symbol(text, rng)
+    if length > 3 and rng.random() < texts.gap_share:
+        text = _with_gaps(text, rng)
+    return text
+
+
+def from_pattern(pattern: str, rng: np.random.Generator, letters: str = string.ascii_lowercase) -> str:
+    """Fill a pattern: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, ``{a|b}`` one of them.
+
+    ``letters`` are those that may be drawn, in small.
+    """
+    out = []
+    rest = iter(pattern)
+    for char in rest:
+        if char == "\\":
+            out.append(next(rest, ""))
+        elif char == "{":
+            choices = "".join(iter(lambda: next(rest, "}"), "}")).split("|")
+            out.append(from_pattern(one_of(choices, rng), rng, letters))
+        else:
+            out.append(_fill(char, letters, rng))
+    return "".join(out)
+
+
+def _fill(char: str, letters: str, rng: np.random.Generator) -> str:
+    pool = {
+        "#": string.digits,
+        "@": letters.upper(),
+        "*": string.digits + letters.upper(),
+        "_": letters,
+    }.get(char)
+    return one_of(pool, rng) if pool else char
+
+
+def _length(texts: Texts, longest: int, rng: np.random.Generator) -> int:
+    if rng.random() < texts.long_share:
+        return 1 + below(longest, rng)
+    return weighted(texts.lengths[:longest], rng) + 1
+
+
+def _arbitrary(length: int, letters: str, texts: Texts, rng: np.random.Generator) -> str:
+    """Letters and digits in one style: small, Capitalised, CAPITALS, MixedCase."""
+    style = weighted(texts.styles, rng)
+    digits = one_of(texts.digit_shares, rng)
+    text = _letters_and_digits(length, digits, letters, texts, rng)
+    if style == 3:
+        return "".join(c.upper() if rng.random() < 0.5 else c for c in text)
+    return (text, text.capitalize(), text.upper())[style]
+
+
+def _letters_and_digits(
+    length: int, digits: float, letters: str, texts: Texts, rng: np.random.Generator
+) -> str:
+    places = (rng.random(length) < digits).tolist()
+    return "".join(_drawn(string.digits if digit else letters, 1, texts, rng) for digit in places)
+
+
+def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> str:
+    """Characters of a pool, evenly or by the recipe's weights."""
+    if not texts.frequencies:
+        return "".join(one_of(pool, rng) for _ in range(length))
+    weights = tuple(texts.frequencies.get(c, 0.0) for c in pool)
+    if sum(weights) <= 0:
+        weights = (1.0,) * len(pool)
+    return "".join(pool[weighted(weights, rng)] for _ in range(length))
+
+
+def _confused(text: str, rng: np.random.Generator) -> str:
+    """Put characters that look like others in the place of a third of those that do."""
+    return "".join(_lookalike(c, rng) if rng.random() < 0.35 else c for c in text)
+
+
+def _lookalike(char: str, rng: np.random.Generator) -> str:
+    groups = [g for g in _ALIKE if char in g]
+    return one_of(one_of(groups, rng), rng) if groups else char
+
+
+def _with_symbol(text: str, rng: np.random.Generator) -> str:
+    """Separators between groups, or a symbol anywhere, in the place of a character."""
+    chars = list(text)
+    pool = (_SEPARATORS, _SYMBOLS, _RARE)[weighted((0.6, 0.3, 0.1), rng)]
+    symbol = one_of(pool, rng)
+    for place in rng.choice(len(chars), size=min(1 + below(3, rng), len(chars) - 1), replace=False):
+        chars[place] = symbol if rng.random() < 0.8 else one_of(pool, rng)
+    return "".join(chars)
+
+
+def _with_gaps(text: str, rng: np.random.Generator) -> str:
+    places = sorted(
+        rng.choice(np.arange(1, len(text)), size=min(1 + below(3, rng), len(text) - 1), replace=False)
+    )
+    bounds = [0, *places, len(text)]
+    return " ".join(text[a:b] for a, b in itertools.pairwise(bounds))
+
+
+def _fit(text: str, longest: int) -> str:
+    """Cut after the last character that a label may hold."""
+    kept = 0
+    for position, char in enumerate(text):
+        kept += not char.isspace()
+        if kept > longest:
+            return text[:position].strip()
+    return text.strip()

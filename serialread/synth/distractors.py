@@ -1,0 +1,126 @@
+"""What stands beside a code and is no part of it: frames, logos, strokes of a tool, other lines.
+
+Lengths are in cap heights, y down.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.synth.rng import below, one_of, within
+from serialread.synth.shapes import Face, advance
+
+Points = NDArray[np.float64]
+Box = tuple[float, float, float, float]
+
+_OTHER_CHARS = "0123456789ABCDEFGHKLMNPRSTXZ"
+_HALF = np.linspace(-np.pi / 2, np.pi / 2, 12)  # of a circle
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A shape that is no character. Points [k, 2]; two are a line, more are closed; ``strength`` 0..1."""
+
+    points: Points
+    filled: bool
+    width: float
+    strength: float = 1.0
+
+
+def other_chars(face: Face, count: int, rng: np.random.Generator) -> str:
+    """Characters of another line, as far as the typeface has them."""
+    return "".join(c for c in (one_of(_OTHER_CHARS, rng) for _ in range(count)) if _drawable(face, c))
+
+
+def _drawable(face: Face, char: str) -> bool:
+    try:
+        advance(face, char)
+    except KeyError:
+        return False
+    return True
+
+
+def logo(bounds: Box, rng: np.random.Generator) -> list[Extra]:
+    """An irregular shape left or right of the text, filled or in outline."""
+    x0, y0, x1, y1 = bounds
+    size = (y1 - y0) * within((0.4, 0.65), rng)
+    gap = within((0.25, 0.6), rng)
+    middle = x0 - gap - size if rng.random() < 0.7 else x1 + gap + size
+    vertices = 3 + below(11, rng)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, vertices))
+    radii = size * rng.uniform(0.35, 1.0, vertices)
+    centre = np.array([middle, (y0 + y1) / 2])
+    points = centre + np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    shapes = [Extra(points, rng.random() < 0.5, within((0.05, 0.12), rng))]
+    if rng.random() < 0.5:
+        inner = centre + (points - centre) * within((0.3, 0.6), rng) + rng.normal(0, 0.05, 2)
+        shapes.append(Extra(inner, False, within((0.04, 0.1), rng)))
+    return shapes
+
+
+def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]:
+    """A box or one with round ends, a bar beside the text or between its parts, a line over or under it.
+
+    ``corners`` [n, 4, 2] are those of the characters, ``bounds`` those of all.
+    """
+    x0, y0, x1, y1 = bounds
+    gap = rng.uniform(0.12, 0.35, 4)
+    left, top, right, bottom = x0 - gap[0] - 0.1, y0 - gap[1], x1 + gap[2] + 0.1, y1 + gap[3]
+    width = within((0.03, 0.1), rng)
+    gaps = corners[1:, :, 0].min(1) - corners[:-1, :, 0].max(1)
+    if len(gaps) and gaps.max() > 0.3 and rng.random() < 0.4:
+        after = int(gaps.argmax())
+        x = corners[after, :, 0].max() + gaps[after] * within((0.35, 0.65), rng)
+        return [_line(x, y0 - 3, x, y1 + 3, min(width, 0.3 * float(gaps[after])))]
+    match below(6, rng):
+        case 0:
+            box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+            return [Extra(box, False, width)]
+        case 1:
+            right_end = np.stack([np.cos(_HALF), np.sin(_HALF)], axis=1) * (bottom - top) / 2
+            middles = np.array([[right, top + bottom], [left, top + bottom]]) / (1, 2)
+            return [Extra(np.concatenate([middles[0] + right_end, middles[1] - right_end]), False, width)]
+        case 2:
+            x = left if rng.random() < 0.5 else right
+            return [_line(x, y0 - 3, x, y1 + 3, width)]
+        case side:
+            y = top if side == 3 else bottom
+            return [_line(left - 3, y, right + 3, y, width)]
+
+
+def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
+    """One to four upright strokes of a tool left or right of the text: feed marks, a slip, a scratch.
+
+    Readers take them for 1 and I. So that no label lies, each has what no character of the code has: it
+    runs past the line or out of the picture, or is far weaker.
+    """
+    x0, y0, x1, y1 = bounds
+    high, side = y1 - y0, -1 if rng.random() < 0.5 else 1
+    x, lean = x0 if side < 0 else x1, 0.12 * rng.standard_normal()
+    width, feed, kind = within((0.06, 0.16), rng), within((0.15, 0.5), rng), below(4, rng)
+    top, bottom, strength = y0 + within((-0.06, 0.06), rng), y1 + within((-0.06, 0.06), rng), 1.0
+    match kind:
+        case 0:
+            top, bottom = y0 - 3, y1 + 3
+        case 1 if rng.random() < 0.5:
+            top = y0 - within((0.3, 1.0), rng) * high
+        case 1:
+            bottom = y1 + within((0.3, 1.0), rng) * high
+        case 2:
+            strength = within((0.2, 0.45), rng)
+        case _:
+            width, reach = within((0.02, 0.035), rng), within((0.2, 0.6), rng) * high
+            top, bottom = top - reach, bottom + reach
+    x += side * within((0.12, 0.5), rng)
+    places = x + side * feed * np.arange(1 + below(4, rng) * (rng.random() < 0.6))
+    slope = lean if kind else 0.3 * lean  # what runs out of the picture would else cross the code
+    middle = (y0 + y1) / 2
+    return [
+        _line(p + slope * (top - middle), top, p + slope * (bottom - middle), bottom, width, strength)
+        for p in places.tolist()
+    ]
+
+
+def _line(x0: float, y0: float, x1: float, y1: float, width: float, strength: float = 1.0) -> Extra:
+    return Extra(np.array([[x0, y0], [x1, y1]]), False, width, strength)

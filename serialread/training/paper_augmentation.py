@@ -1,0 +1,187 @@
+"""The stronger changes that the papers train with: of ABINet's kind, and random groups of STRAug's kind.
+
+Everything is drawn a picture; picture and masks move by one matrix, so that no pixel of a mask is off.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from serialread.config.training_recipe import AbinetAugmentation, RandomAugmentation
+from serialread.records import Floats, Pixels
+
+Pair = tuple[Pixels, Pixels | None]
+"""A picture and its masks."""
+
+
+def abinet(pixels: Pixels, masks: Pixels | None, knobs: AbinetAugmentation, rng: np.random.Generator) -> Pair:
+    """Geometry, deterioration and light, each for a share of the pictures."""
+    if rng.random() < knobs.geometry:
+        matrix = (
+            _affine(pixels.shape, knobs.turn_deg, rng) if rng.random() < 2 / 3 else _aside(pixels.shape, rng)
+        )
+        pixels, masks = warped(pixels, masks, matrix)
+    if rng.random() < knobs.deterioration:
+        for change in rng.permutation(3):
+            pixels = _worse(pixels, int(change), knobs, rng)
+    if rng.random() < knobs.jitter:
+        pixels = _toned(pixels, rng.uniform(0.5, 1.5), rng.uniform(0.5, 1.5))
+    return pixels, masks
+
+
+def warped(pixels: Pixels, masks: Pixels | None, matrix: Floats) -> Pair:
+    """Both through one perspective matrix [3, 3], source px to target px; the picture's border repeats."""
+    size = pixels.shape[1], pixels.shape[0]
+    moved = cv2.warpPerspective(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if masks is not None:
+        masks = np.asarray(cv2.warpPerspective(masks, matrix, size, flags=cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(moved, np.uint8), masks
+
+
+def _affine(shape: tuple[int, ...], turn_deg: float, rng: np.random.Generator) -> Floats:
+    """A turn alone, or a turn with scale 0.5-2 and shear up to 45 and 15 degrees, around the centre."""
+    turn = np.deg2rad(rng.uniform(-turn_deg, turn_deg))
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    if rng.random() < 0.5:
+        shear_x, shear_y = np.tan(np.deg2rad(rng.uniform([-45, -15], [45, 15]) * turn_deg / 45))
+        linear = linear @ np.array([[1, shear_x], [shear_y, 1]]) * 2 ** rng.uniform(-1, 1)
+    centre = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    matrix = np.eye(3)
+    matrix[:2, :2], matrix[:2, 2] = linear, centre - linear @ centre
+    return matrix.astype(np.float32)
+
+
+def _aside(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """Corners moved inwards by up to a quarter: seen from aside."""
+    rows, columns = shape[:2]
+    corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
+    inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], np.float32)
+    reach = rng.uniform(0, 0.25, (4, 2)) * (columns, rows)
+    moved = corners + inwards * reach.astype(np.float32)
+    return np.asarray(cv2.getPerspectiveTransform(corners, moved.astype(np.float32)), np.float32)
+
+
+def _worse(pixels: Pixels, change: int, knobs: AbinetAugmentation, rng: np.random.Generator) -> Pixels:
+    """Noise, motion blur or fewer pixels."""
+    rows, columns = pixels.shape
+    if change == 0:
+        deviation = np.float32(np.sqrt(rng.uniform(0, knobs.noise_variance)))
+        return _grey(pixels + rng.standard_normal(pixels.shape, np.float32) * deviation)
+    if change == 1:
+        return _blurred_by_motion(pixels, int(rng.integers(1, knobs.motion_px + 1)), rng.uniform(0, 180))
+    level = int(rng.integers(1, knobs.levels + 1))
+    small = cv2.resize(
+        pixels, (max(columns // level, 4), max(rows // level, 4)), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _blurred_by_motion(pixels: Pixels, length: int, angle_deg: float) -> Pixels:
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1
+    turned = cv2.warpAffine(
+        kernel, cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), angle_deg, 1), (length, length)
+    )
+    turned = np.asarray(turned, np.float32) / np.maximum(turned.sum(), np.float32(1e-3))
+    return np.asarray(cv2.filter2D(pixels, -1, turned, borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _toned(pixels: Pixels, brightness: float, contrast: float) -> Pixels:
+    grey = pixels.astype(np.float32) * np.float32(brightness)
+    mean = grey.mean(dtype=np.float32)
+    return _grey((grey - mean) * np.float32(contrast) + mean)
+
+
+def _grey(values: Floats) -> Pixels:
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+# ------------------------------------------------------------------------------------------- groups of STRAug
+
+
+def random_groups(
+    pixels: Pixels, masks: Pixels | None, knobs: RandomAugmentation, rng: np.random.Generator
+) -> Pair:
+    """A few of eight groups, in any order, each as strong as is drawn for it."""
+    if rng.random() < knobs.skipped:
+        return pixels, masks
+    for group in rng.permutation(len(_GROUPS))[: knobs.groups]:
+        pixels, masks = _GROUPS[group](pixels, masks, int(rng.integers(knobs.strength + 1)), rng)
+    return pixels, masks
+
+
+def _tone(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """Reversed, fewer greys, or the histogram spread."""
+    change = rng.integers(3)
+    if change == 0:
+        return (255 - pixels).astype(np.uint8), masks
+    if change == 1:
+        keep = np.uint8(256 - 2 ** (4 + strength))
+        return pixels & keep, masks
+    return np.asarray(cv2.equalizeHist(pixels), np.uint8), masks
+
+
+def _camera(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """Contrast, brightness or JPEG."""
+    if rng.random() < 0.5:
+        reach = 0.2 + 0.2 * strength
+        return _toned(pixels, rng.uniform(1 - reach, 1 + reach), rng.uniform(1 - reach, 1 + reach)), masks
+    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, (30, 20, 12)[strength]])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8), masks
+
+
+def _noise(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """Gaussian noise."""
+    noise = rng.standard_normal(pixels.shape, np.float32) * np.float32(8 + 8 * strength)
+    return _grey(pixels + noise), masks
+
+
+def _blur(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """Out of focus or moved."""
+    if rng.random() < 0.5:
+        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.6 + 0.4 * strength), np.uint8), masks
+    return _blurred_by_motion(pixels, 3 + strength, rng.uniform(0, 180)), masks
+
+
+def _weather(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """Fog in drifts."""
+    rows, columns = pixels.shape
+    drift = cv2.resize(rng.random((3, max(columns // 16, 2)), np.float32), (columns, rows))
+    share = drift.astype(np.float32, copy=False) * np.float32(0.2 + 0.15 * strength)
+    return _grey(pixels * (1 - share) + 230 * share), masks
+
+
+def _pattern(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """Lines across, along or both."""
+    pitch, tone = 8 - 2 * strength, np.uint8(rng.integers(256))
+    lined, which = pixels.copy(), rng.integers(3)
+    if which != 1:
+        lined[rng.integers(pitch) :: pitch] = tone
+    if which != 0:
+        lined[:, rng.integers(pitch) :: pitch] = tone
+    return lined, masks
+
+
+def _warp(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """Rows that wave: every column shifted up or down."""
+    rows, columns = pixels.shape
+    x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+    reach, phase = np.float32(rows * (0.04 + 0.03 * strength)), np.float32(rng.uniform(0, 2 * np.pi))
+    shift = reach * np.sin(x * np.float32(2 * np.pi / columns * rng.uniform(0.5, 1.5)) + phase)
+    moved = cv2.remap(pixels, x, y + shift, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if masks is not None:
+        masks = np.asarray(cv2.remap(masks, x, y + shift, cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(moved, np.uint8), masks
+
+
+def _geometry(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
+    """A turn, or seen from aside."""
+    if rng.random() < 0.5:
+        return warped(pixels, masks, _aside(pixels.shape, rng))
+    return warped(pixels, masks, _affine(pixels.shape, 5.0 + 5 * strength, rng))
+
+
+_GROUPS: tuple[Callable[[Pixels, Pixels | None, int, np.random.Generator], Pair], ...] = (
+    _tone, _camera, _noise, _blur, _weather, _pattern, _warp, _geometry,
+)  # fmt: skip

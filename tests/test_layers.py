@@ -1,0 +1,127 @@
+"""Packages form ordered layers: each imports only earlier ones; torch is imported only by training code."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import serialread
+
+PACKAGE = Path(serialread.__file__).parent
+
+WITHOUT_TORCH = (
+    "errors",
+    "records",
+    "codes",
+    "config",
+    "imaging",
+    "metrics",
+    "synth",
+    "datasets",
+    "weights",
+    "inference",
+    "run_log",
+    "reader",
+    "calibration",
+    "evaluation",
+    "auditing",
+)
+WITH_TORCH = ("models", "training", "audit_desk", "data_desk", "station_desk", "cli")
+LAYERS = (*WITHOUT_TORCH, *WITH_TORCH)
+TRAINING_ONLY = {"torch", "onnx", "onnxscript", "torchvision"}
+
+BLOCKED = """
+import importlib, sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError("No module named " + name + " (blocked)", name=name)
+sys.meta_path.insert(0, NoTorch())
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+
+def layer(name: str) -> str:
+    """The layer of a dotted module name; "" for the package itself."""
+    return (*name.split("."), "")[1]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(path: Path, *, at_import_only: bool = False) -> set[str]:
+    """Every module that a file imports; with ``at_import_only`` without those inside functions."""
+    found: set[str] = set()
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; the layers are checked by full names"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+        if not (at_import_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            pending.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def reached(start: str) -> set[str]:
+    """Every module that importing ``start`` imports, directly or through serialread's own modules."""
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in MODULES:
+            parents = {name.rpartition(".")[0]} - {""}
+            pending.extend(imports(MODULES[name], at_import_only=True) | parents)
+    return seen
+
+
+def test_every_module_is_in_a_known_layer() -> None:
+    unknown = {layer(name) for name in MODULES} - {*LAYERS, "", "__main__"}
+    assert not unknown, f"give {unknown} a place among the layers"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_layer_imports_only_earlier_layers(name: str) -> None:
+    if layer(name) in ("", "__main__"):
+        return
+    place = LAYERS.index(layer(name))
+    for wanted in sorted(imports(MODULES[name])):
+        top, _, _ = wanted.partition(".")
+        if top != "serialread" or layer(wanted) not in LAYERS:
+            continue
+        assert LAYERS.index(layer(wanted)) <= place, f"{name} imports {wanted}, a later layer"
+
+
+def test_the_package_itself_imports_no_layer() -> None:
+    assert not {w for w in imports(MODULES["serialread"]) if w.startswith("serialread")}
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODULES if layer(n) in WITHOUT_TORCH))
+def test_layers_without_torch_never_import_it(name: str) -> None:
+    own = {wanted.partition(".")[0] for wanted in imports(MODULES[name])}
+    through_others = {wanted.partition(".")[0] for wanted in reached(name)}
+    assert not (own | through_others) & TRAINING_ONLY
+
+
+def test_the_command_line_imports_torch_only_when_asked() -> None:
+    assert not {wanted.partition(".")[0] for wanted in reached("serialread.cli")} & TRAINING_ONLY
+
+
+def test_every_layer_without_torch_imports_where_torch_is_missing() -> None:
+    names = [name for name in MODULES if layer(name) in (*WITHOUT_TORCH, "audit_desk", "cli")]
+    script = BLOCKED.format(blocked=TRAINING_ONLY)
+    done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from serialread.config.section import Section, later
+from serialread.config.section import Section
 
 
 class CropGeometry(Section):
@@ -15,7 +15,7 @@ class CropGeometry(Section):
     widths: tuple[int, ...] = (96, 160, 256, 384)
     """px, rising; marks have aspects up to 10, a VIN plate 14. Few buckets mean few compiled graphs."""
 
-    fit: Literal["pad", "stretch"] = later("pad")
+    fit: Literal["pad", "stretch"] = "pad"
     """``stretch`` gives every crop the widest bucket's width and lets the aspect go, as the papers do."""
 
     @field_validator("widths")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from serialread.config.section import Section, later
+from serialread.config.section import Section
 
 # ------------------------------------------------------------------------------------------------- backbones
 
@@ -17,7 +17,7 @@ class CompactTrunk(Section):
     """Residual stages on cells of a few px. Channels are multiples of 32, tiles of CPUs' matrix units."""
 
     kind: Literal["compact"] = "compact"
-    cell: Literal[2, 3] = later(2)
+    cell: Literal[2, 3] = 2
     """Crop px in a cell's side: 3 at 48 rows costs what 2 costs at 32, and sees what is lost there."""
     relief: bool = True
     """Feed locally normalised grey and gradient magnitude too: a relief has a bright and a dark flank."""
@@ -159,7 +159,7 @@ class Parallel(Section):
     """Channels of the additive attention; B x T x N x this many tanh are the price."""
     counting: bool = True
     """Columns count the beginnings of characters, which gives every slot its place."""
-    upright: bool = later(False)
+    upright: bool = False
     """Say whether the line lies the right way up, from the columns as they are: it teaches them nothing."""
 
 
@@ -302,8 +302,8 @@ class Composed(Section):
 class Network(Section):
     """The shipped network in its first spelling: the compact trunk, all slots at once, all parts of SIGA."""
 
-    kind: Literal["compact"] = later("compact")
-    cell: Literal[2, 3] = later(2)
+    kind: Literal["compact"] = "compact"
+    cell: Literal[2, 3] = 2
     """As in ``CompactTrunk``."""
     relief: bool = True
     """As in ``CompactTrunk``."""
@@ -321,7 +321,7 @@ class Network(Section):
     """As in ``Mixing``."""
     attention: int = Field(default=32, ge=8)
     """As in ``Parallel``."""
-    upright: bool = later(False)
+    upright: bool = False
     """As in ``Parallel``."""
     pyramid: int = Field(default=64, ge=8)
     """As in ``CompactParts``."""

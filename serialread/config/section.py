@@ -3,11 +3,11 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import tomli_w
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from serialread.errors import RecipeError
 
@@ -19,14 +19,6 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
-
-
-def later(default: Any, **limits: Any) -> Any:
-    """A knob that came after recipes had ids: while it has its default it stays out of the dump.
-
-    So a recipe that does not use it keeps its id, and with it the runs and model files that carry that id.
-    """
-    return Field(default=default, exclude_if=lambda value: value == default, **limits)
 
 
 def load(path: Path, kind: type[S]) -> S:
@@ -46,18 +38,7 @@ def load(path: Path, kind: type[S]) -> S:
 
 def to_toml(recipe: Section) -> str:
     """A recipe as the text of a TOML file; values that are the defaults are left out."""
-    return "\n".join(_table(recipe.model_dump(mode="json", exclude_defaults=True), ())) + "\n"
-
-
-def _table(values: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[str]:
-    """Lines of one table: its own values first, then the tables in it."""
-    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
-    for key, value in values.items():
-        if key not in tables and value is not None:
-            yield f"{key} = {json.dumps(value)}"  # strings, numbers and lists look alike in JSON and TOML
-    for key, value in tables.items():
-        yield f"\n[{'.'.join((*place, key))}]"
-        yield from _table(value, (*place, key))
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_defaults=True, exclude_none=True))
 
 
 def recipe_id(recipe: Section) -> str:

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from serialread.codes import PRINTABLE
 from serialread.config.crop_geometry import CropGeometry
 from serialread.config.networks import AnyNetwork, Network
-from serialread.config.section import Section, later
+from serialread.config.section import Section
 
 
 class PaperBands(Section):
@@ -62,14 +62,14 @@ class Losses(Section):
     """SEC: which characters exist anywhere. Off where masks are known: dense_cells is its exact twin."""
     existence_pool: int = Field(default=1, ge=1)
     """Cells averaged into the probability that a character exists; 1 is the maximum."""
-    existence_pooling: Literal["top", "noisy_or"] = later("top")
+    existence_pooling: Literal["top", "noisy_or"] = "top"
     """``top`` averages the most certain cells; ``noisy_or`` joins all, which saturates on large maps
     (256 cells of 0.005 already give 0.72)."""
-    existence_positives: float = later(1.0, gt=0)
+    existence_positives: float = Field(default=1.0, gt=0)
     """Weight of characters that exist against those that do not: a text has about 5 of 36."""
-    aligner: float = later(1.0, ge=0)
+    aligner: float = Field(default=1.0, ge=0)
     """Cross-entropy of the decoder whose attention makes the pseudo-labels, where it is one of its own."""
-    upright: float = later(1.0, ge=0)
+    upright: float = Field(default=1.0, ge=0)
     """Which of two ways up a line lies: an eighth of the crops, as they are and turned over."""
     threshold: float = Field(default=0.35, gt=0, lt=1)
     """A column belongs to a slot where its attention exceeds this share of the slot's peak."""
@@ -81,19 +81,19 @@ class Losses(Section):
     """Share of rendered samples that get the paper's S_gt once the attention is straight."""
     ramp: tuple[float, float] = (0.2, 0.4)
     """L_cor, L_dif and attention_share grow between these shares of the run: after reading has begun."""
-    calm: tuple[float, float] = later((1.0, 1.0))
+    calm: tuple[float, float] = (1.0, 1.0)
     """From this share of the run on, L_cor and L_dif weigh this many times as much: 0.125 and 0.3 in
     SIGA_R."""
-    paper_bands: PaperBands | None = later(None)
+    paper_bands: PaperBands | None = None
     """None measures attention in shares of each slot's peak, as crops that keep their aspect need."""
-    disagreement: float = later(1.0, gt=0, le=1)
+    disagreement: float = Field(default=1.0, gt=0, le=1)
     """L_ins leaves out pictures of which more disagrees with the self-supervised mask: 0.69 throws away
     masks of reversed polarity, as the paper's code does."""
-    disagreement_from: float = later(0.125, ge=0, le=1)
+    disagreement_from: float = Field(default=0.125, ge=0, le=1)
     """Share of the run from which it does."""
-    binary_text: bool = later(False)
+    binary_text: bool = False
     """L_cel in the paper's form, text against background, instead of one class a character (its code's)."""
-    slot_weights: tuple[float, ...] = later(())
+    slot_weights: tuple[float, ...] = ()
     """Weights of the slots 1, 2, ... in L_cel, 1 beyond the last; SIGA_S weighs the middle ones up to
     2.86."""
 
@@ -143,7 +143,7 @@ class Pretrained(Section):
 class Augmentation(Section):
     """Changes drawn for each sample and epoch; mild, since the generator already varies."""
 
-    kind: Literal["mild"] = later("mild")
+    kind: Literal["mild"] = "mild"
     probability: float = Field(default=0.5, ge=0, le=1)
     """Share of samples that are moved, and of those whose light is changed."""
     shift: float = Field(default=0.06, ge=0, le=0.5)
@@ -247,12 +247,12 @@ Rule = Annotated[AdamW | Adam | Adadelta, Field(discriminator="kind")]
 class Optimisation(Section):
     """How the weights move."""
 
-    rule: Rule = later(AdamW())
+    rule: Rule = AdamW()
     """AdamW; the papers' differ."""
 
     crops: int = Field(default=2_200_000, ge=1)
     """Crops seen; steps are this divided by ``batch``."""
-    only: tuple[str, ...] = later(())
+    only: tuple[str, ...] = ()
     """Parts of the network that learn; the rest stays as it is, and reads as it will. () all learn."""
     batch: int = Field(default=128, ge=1)
     """Crops a step, all of one width bucket."""
@@ -260,9 +260,9 @@ class Optimisation(Section):
     """Peak learning rate."""
     warm_up: float = Field(default=0.04, ge=0, lt=1)
     """Share of the run in which the rate rises; afterwards it falls on a cosine."""
-    rise: Literal["linear", "cosine"] = later("linear")
+    rise: Literal["linear", "cosine"] = "linear"
     """How it rises, from a twentieth; ``cosine`` with warm_up 0.3 is one-cycle."""
-    final: float = later(0.0, ge=0, le=1)
+    final: float = Field(default=0.0, ge=0, le=1)
     """What it falls to, of the peak."""
     decay: float = Field(default=0.03, ge=0)
     """Weight decay, on matrices and kernels only."""
@@ -298,14 +298,14 @@ class TrainingRecipe(Section):
     seed: int = 1
     """Seed of weights, order and augmentation."""
     geometry: CropGeometry = CropGeometry()
-    alphabet: str = later(PRINTABLE)
+    alphabet: str = PRINTABLE
     """Characters that it learns, in any script; slots do not depend on them."""
-    fold_case: bool = later(False)
+    fold_case: bool = False
     """Labels in lower case, without what the alphabet lacks, as the papers' 36 characters want."""
-    masks: Masks = later(Rendered())
+    masks: Masks = Rendered()
     """Where the segmentation's truth comes from; made before augmentation and moved along with the
     picture."""
-    pretrained: tuple[Pretrained, ...] = later(())
+    pretrained: tuple[Pretrained, ...] = ()
     """Weights of others to begin with."""
     network: AnyNetwork = Network()
     losses: Losses = Losses()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 
-from serialread.recipe import DataRecipe, load
+from serialread.config import DataRecipe, load
 from serialread.synth import make_sample
 
 HERE = Path(__file__).parent

@@ -149,12 +149,16 @@ def audit_rerun(
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the front desk."""
-    for name, command in (
-        ("audit", audit),
-        ("audit-compare", audit_compare),
-        ("audit-plan", audit_plan),
-        ("audit-agreement", audit_agreement),
-        ("audit-verify", audit_verify),
-        ("audit-rerun", audit_rerun),
+    study = typer.Typer(no_args_is_help=True, help="Compare readers, plan samples, measure agreement.")
+    log = typer.Typer(no_args_is_help=True, help="Verify a log of runs; run a logged run again.")
+    app.command()(audit)
+    for group, name, command in (
+        (study, "compare", audit_compare),
+        (study, "plan", audit_plan),
+        (study, "agreement", audit_agreement),
+        (log, "verify", audit_verify),
+        (log, "rerun", audit_rerun),
     ):
-        app.command(name)(command)
+        group.command(name)(command)
+    app.add_typer(study, name="study")
+    app.add_typer(log, name="log")

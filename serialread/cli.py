@@ -20,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+model_app = typer.Typer(no_args_is_help=True, help="Inspect, export, quantize, evaluate and explain models.")
+app.add_typer(model_app, name="model")
 app.add_typer(data_desk.app, name="data")
 
 
@@ -41,7 +43,7 @@ def _front(
 @app.command("generate-synth")
 def generate_synth(
     recipe: Annotated[Path, typer.Argument(help="What to render: a TOML such as recipes/data/marks.toml.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the new sample store.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new sample store.")],
     count: Annotated[int, typer.Option(min=1, help="Samples in the store.")],
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other samples.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = os.cpu_count() or 1,
@@ -70,10 +72,10 @@ def generate_synth(
     typer.echo(f"{out}: {count} samples of recipe {recipe_id(asked)}, seed {seed}")
 
 
-@app.command()
+@data_desk.app.command()
 def preview(
     recipe: Annotated[Path, typer.Argument(help="A data recipe (TOML).")],
-    out: Annotated[Path, typer.Argument(help="The picture to write, a .png.")],
+    out: Annotated[Path, typer.Option(help="The picture to write, a .png.")],
     count: Annotated[int, typer.Option(min=1, help="Samples on the sheet.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other samples.")] = 0,
     columns: Annotated[int, typer.Option(min=1, help="Samples in a row.")] = 4,
@@ -166,7 +168,7 @@ def read(
         raise typer.Exit(3)
 
 
-@app.command()
+@model_app.command()
 def explain(
     image: Annotated[Path, typer.Argument(help="One picture.")],
     out: Annotated[Path, typer.Option(help="The drawing, a .png.")],
@@ -228,8 +230,8 @@ def train(
     typer.echo(f"{out}: {bar.n:.0f} of {bar.total} steps taken")
 
 
-@app.command()
-def model(
+@model_app.command()
+def info(
     recipe: Annotated[Path, typer.Argument(help="A training recipe: recipes/train/siga-compact.toml.")],
     width: Annotated[int | None, typer.Option(help="Width of the crop to look at, px.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -248,7 +250,7 @@ def model(
     typer.echo(json.dumps(asdict(told)) if as_json else told.to_text())
 
 
-@app.command()
+@model_app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
     out: Annotated[Path, typer.Option(help="The model file to write, an .onnx.")] = Path("model.onnx"),
@@ -261,7 +263,7 @@ def export(
     typer.echo(f"{out}: {checkpoint.load(run).model_id}, {out.stat().st_size / 1e6:.1f} MB")
 
 
-@app.command()
+@model_app.command()
 def quantize(
     model: Annotated[Path, typer.Argument(help="A model file (.onnx).")],
     stores: Annotated[
@@ -283,7 +285,7 @@ def quantize(
     typer.echo(f"{place}: {trial.to_text()}")
 
 
-@app.command()
+@model_app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model file (.onnx), a run's folder or a checkpoint.")],
     stores: Annotated[

@@ -33,7 +33,7 @@ def import_(
             help="Folder with labels.csv, an LMDB of the field's schema, or photographs with boxes."
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="Folder of the new sample store.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new sample store.")],
 ) -> None:
     """Make a store of labelled pictures; what cannot be used is counted, with its reason."""
     from serialread.datasets import ImportSource, write_store

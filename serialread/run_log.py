@@ -167,7 +167,7 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
         raise RecordsError(f"{log}: {where} of serialread {command}. Look into the log for its lines.")
     if found.get("hash") != _hash(found):
         raise RecordsError(
-            f"{log}: line {found.get('line')} was changed after it was written. See audit-verify."
+            f"{log}: line {found.get('line')} was changed after it was written. See log verify."
         )
     return found
 

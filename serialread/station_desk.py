@@ -143,5 +143,5 @@ def calibrate_confidence(
 
 def register(app: typer.Typer) -> None:
     """Put these commands on the front desk."""
-    app.command()(normalize)
-    app.add_typer(calibrate, name="calibrate")
+    calibrate.command()(normalize)
+    app.add_typer(calibrate, name="station")

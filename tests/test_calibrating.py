@@ -432,7 +432,7 @@ def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Pa
     labels = "".join(f"{row['image']},{row['text']}\n" for row in rows)
     (folder / "labels.csv").write_text("filename,text\n" + labels)
     out = tmp_path / "station.toml"
-    arguments = ("calibrate", "confidence", folder, "--model", model, "--out", out)
+    arguments = ("station", "confidence", folder, "--model", model, "--out", out)
     refused = invoke(*arguments, "--misread", "0.001")
     assert "needs 2,995 labelled pictures that are all read right, got 70" in str(refused.exception)
     assert not out.exists()

@@ -34,7 +34,7 @@ RECIPE = '[[processes]]\nkind = "ink"\n'
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "serialread.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "serialread", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -64,7 +64,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     *_, modules = done.stdout.splitlines()
     assert not {name.partition(".")[0] for name in modules.split()} & HEAVY
-    for command in ("generate-synth", "preview"):
+    for command in ("generate-synth", "data", "model", "study"):
         assert command in done.stdout
 
 
@@ -80,21 +80,24 @@ def test_the_version_is_the_package_s() -> None:
 
 
 def test_a_wrong_request_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
-    done = run("generate-synth", tmp_path / "none.toml", tmp_path / "out", "--count", 5)
+    done = run("generate-synth", tmp_path / "none.toml", "--out", tmp_path / "out", "--count", 5)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: {tmp_path}/none.toml: no such recipe. Ready-made ones lie in recipes/.\n"
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("unknown",), ("generate-synth",), ("generate-synth", "r", "o", "--count", "0")]
+    "arguments",
+    [(), ("unknown",), ("generate-synth",), ("generate-synth", "r", "--out", "o", "--count", "0")],
 )
 def test_a_misspelled_request_is_exit_code_2(arguments: tuple[str, ...]) -> None:
     assert invoke(*arguments).exit_code == 2
 
 
 def test_generate_synth_writes_a_store_that_knows_its_recipe(recipe: Path, tmp_path: Path) -> None:
-    done = invoke("generate-synth", recipe, tmp_path / "out", "--count", 20, "--seed", 3, "--workers", 2)
+    done = invoke(
+        "generate-synth", recipe, "--out", tmp_path / "out", "--count", 20, "--seed", 3, "--workers", 2
+    )
     assert done.exit_code == 0, done.output
     store = SampleStore(tmp_path / "out")
     np.testing.assert_array_equal(
@@ -111,7 +114,7 @@ def test_generate_synth_writes_a_store_that_knows_its_recipe(recipe: Path, tmp_p
 
 
 def test_generate_synth_resumes_only_when_told_and_only_the_same(recipe: Path, tmp_path: Path) -> None:
-    again = ("generate-synth", recipe, tmp_path / "out", "--count", 6)
+    again = ("generate-synth", recipe, "--out", tmp_path / "out", "--count", 6)
     assert invoke(*again).exit_code == 0
     assert isinstance(invoke(*again).exception, StoreError)
     assert isinstance(invoke(*again, "--resume", "--seed", 1).exception, StoreError)
@@ -121,7 +124,14 @@ def test_generate_synth_resumes_only_when_told_and_only_the_same(recipe: Path, t
 def test_the_real_generator_writes_the_same_store_with_any_number_of_workers(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE + '[[processes]]\nkind = "dot_peen"\n')
     for workers in (1, 2):
-        arguments = ("generate-synth", tmp_path / "recipe.toml", tmp_path / f"{workers}", "--count", 40)
+        arguments = (
+            "generate-synth",
+            tmp_path / "recipe.toml",
+            "--out",
+            tmp_path / f"{workers}",
+            "--count",
+            40,
+        )
         assert invoke(*arguments, "--workers", workers).exit_code == 0
     with (
         lmdb.open(str(tmp_path / "1"), readonly=True, lock=False) as one,
@@ -131,7 +141,9 @@ def test_the_real_generator_writes_the_same_store_with_any_number_of_workers(tmp
 
 
 def test_preview_draws_a_sheet(recipe: Path, tmp_path: Path) -> None:
-    done = invoke("preview", recipe, tmp_path / "sheet.png", "--count", 6, "--columns", 3, "--masks")
+    done = invoke(
+        "data", "preview", recipe, "--out", tmp_path / "sheet.png", "--count", 6, "--columns", 3, "--masks"
+    )
     assert (done.exit_code, done.stdout) == (0, f"{tmp_path}/sheet.png: 6 samples\n")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 3 * 60
 
@@ -142,13 +154,15 @@ def test_preview_gives_every_process_its_share(tmp_path: Path, monkeypatch: pyte
         synth, "make_sample", lambda recipe, seed, i: asked.append(recipe.processes) or stub(recipe, seed, i)
     )
     (tmp_path / "two.toml").write_text(RECIPE + '[[processes]]\nkind = "pen"\n')
-    done = invoke("preview", tmp_path / "two.toml", tmp_path / "s.png", "--count", 4, "--by-process")
+    done = invoke(
+        "data", "preview", tmp_path / "two.toml", "--out", tmp_path / "s.png", "--count", 4, "--by-process"
+    )
     assert done.exit_code == 0, done.output
     assert [[p.kind for p in processes] for processes in asked] == [["ink"], ["ink"], ["pen"], ["pen"]]
 
 
 def test_preview_refuses_a_recipe_with_unknown_keys(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(RECIPE + "colour = 3\n")
-    done = invoke("preview", recipe, tmp_path / "sheet.png")
+    done = invoke("data", "preview", recipe, "--out", tmp_path / "sheet.png")
     assert isinstance(done.exception, RecipeError)
     assert not (tmp_path / "sheet.png").exists()

@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def serialread(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "serialread.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "serialread", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
@@ -76,7 +76,7 @@ def test_a_folder_is_read_gone_on_with_and_audited(model: Path, folder: Path, tm
 
     audit = serialread("audit", out, "--truth", SAMPLES / "labels.csv", "--out", tmp_path / "audit")
     assert audit.returncode == 0, audit.stderr
-    log = serialread("audit-verify", out / "runs.log")
+    log = serialread("log", "verify", out / "runs.log")
     assert log.returncode == 0, log.stdout
     assert "2 lines, the chain is whole; 2 files as they were written." in log.stdout
 
@@ -102,7 +102,7 @@ def test_a_station_names_itself_in_every_record(model: Path, folder: Path, tmp_p
             1,
             "error: format 'vni': no such name. There ",
         ),
-        (["calibrate", "confidence", "FOLDER", "--misread", "1", "--out", "OUT"], 2, "--misread"),
+        (["station", "confidence", "FOLDER", "--misread", "1", "--out", "OUT"], 2, "--misread"),
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_written(

@@ -53,7 +53,8 @@ def test_a_model_without_glyph_maps_reads_but_does_not_explain(tmp_path: Path, k
     with pytest.raises(CheckpointError) as caught:
         Engine(path, kind, outputs=("scores", "glyphs"))
     assert (
-        str(caught.value) == f"{path}: a model without glyphs. Export it anew: serialread export RUN {path}"
+        str(caught.value)
+        == f"{path}: a model without glyphs. Export it anew: serialread model export RUN --out {path}"
     )
 
 
@@ -78,7 +79,7 @@ def test_a_missing_model_is_one_line(tmp_path: Path, kind: EngineKind) -> None:
     path = tmp_path / "none.onnx"
     with pytest.raises(CheckpointError) as caught:
         Engine(path, kind)
-    assert str(caught.value) == f"{path}: no such model. Make one: serialread export RUN {path}"
+    assert str(caught.value) == f"{path}: no such model. Make one: serialread model export RUN --out {path}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,7 +87,9 @@ def test_a_missing_model_is_one_line(tmp_path: Path, kind: EngineKind) -> None:
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, kind: EngineKind, content: bytes) -> None:
     path = tmp_path / "foreign.onnx"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"not a model of serialread. Make one: serialread export"):
+    with pytest.raises(
+        CheckpointError, match=r"not a model of serialread. Make one: serialread model export"
+    ):
         Engine(path, kind)
 
 

@@ -44,7 +44,9 @@ def test_every_character_has_a_row_and_maps_as_wide_as_the_crop(stub: Path, pict
 def test_the_drawing_is_written_and_the_reading_told(stub: Path, picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "why.png"
     told = CliRunner().invoke(
-        cli.app, ["explain", str(picture), "--model", str(stub), "--out", str(out)], catch_exceptions=False
+        cli.app,
+        ["model", "explain", str(picture), "--model", str(stub), "--out", str(out)],
+        catch_exceptions=False,
     )
 
     assert told.stdout.startswith(f"{out}: ")

@@ -23,7 +23,7 @@ def picture(path: Path, number: int = 0, size: tuple[int, int] = (40, 90)) -> np
 
 
 def imported(source: Path, out: Path) -> tuple[SampleStore, str]:
-    done = CliRunner().invoke(cli.app, ["data", "import", str(source), str(out)])
+    done = CliRunner().invoke(cli.app, ["data", "import", str(source), "--out", str(out)])
     assert done.exit_code == 0, done.output
     return SampleStore(out), done.stdout
 
@@ -127,7 +127,7 @@ def test_a_source_that_is_none_says_why(tmp_path: Path, files: dict[str, str], m
     source.mkdir()
     for name, content in files.items():
         (source / name).write_text(content)
-    done = CliRunner().invoke(cli.app, ["data", "import", str(source), f"{source}-out"])
+    done = CliRunner().invoke(cli.app, ["data", "import", str(source), "--out", f"{source}-out"])
     assert isinstance(done.exception, StoreError)
     assert str(done.exception) == message.format(path=source)
     assert not (tmp_path / "source-out").exists()

@@ -63,7 +63,7 @@ def test_a_run_that_is_told_to_stop_keeps_what_it_read_and_goes_on_later(model: 
     for number in range(1, total):
         os.link(first, first.with_name(f"{number}.png"))
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "serialread.cli", "read", str(first.parent), "--model", str(model)]
+    command = [sys.executable, "-m", "serialread", "read", str(first.parent), "--model", str(model)]
     command += ["--out", str(out)]
     run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

@@ -167,6 +167,7 @@ def test_the_shipped_model_is_evaluated_on_a_store_and_on_a_folder(tmp_path: Pat
     cv2.imwrite(str(tmp_path / "folder" / "a.png"), sample(1).pixels)
     (tmp_path / "folder" / "labels.csv").write_text(f"filename,text\na.png,{sample(1).text}\nb.png,###\n")
     words = [
+        "model",
         "evaluate",
         shipped_model(),
         tmp_path / "store",

@@ -65,7 +65,9 @@ def test_ranges_are_left_alone_where_more_bits_are_asked_for(precision: Precisio
 def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, object]) -> None:
     told = json.loads(quantization.beside(shipped_model()).read_text(encoding="utf-8"))
     quantization.beside(model).write_text(json.dumps(told | change), encoding="utf-8")
-    with pytest.raises(CheckpointError, match=rf"ranges of another model.*serialread quantize {model} STORE"):
+    with pytest.raises(
+        CheckpointError, match=rf"ranges of another model.*serialread model quantize {model} STORE"
+    ):
         Engine(model)
 
 
@@ -88,7 +90,7 @@ def test_a_broken_file_of_ranges_is_refused(model: Path, text: str) -> None:
 
 
 def test_quantize_measures_compares_and_keeps_the_ranges(model: Path, store: Path) -> None:
-    result = CliRunner().invoke(app, ["quantize", str(model), str(store), "--crops", "10"])
+    result = CliRunner().invoke(app, ["model", "quantize", str(model), str(store), "--crops", "10"])
     assert result.exit_code == 0
     assert "of 40 crops" in result.stdout
     assert json.loads(quantization.beside(model).read_text(encoding="utf-8"))["crops"] == 10
@@ -100,7 +102,7 @@ def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
 ) -> None:
     monkeypatch.setattr(quantization_gate, "MOST_LOST", -1.0)
     shutil.copy(quantization.beside(shipped_model()), quantization.beside(model))
-    monkeypatch.setattr("sys.argv", ["serialread", "quantize", str(model), str(store)])
+    monkeypatch.setattr("sys.argv", ["serialread", "model", "quantize", str(model), str(store)])
     with pytest.raises(SystemExit):
         main()
     assert "That is too much: it stays in sixteen bits." in capsys.readouterr().err

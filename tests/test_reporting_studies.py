@@ -156,30 +156,30 @@ def invoke(*arguments: object) -> str:
 
 
 def test_plans_are_printed() -> None:
-    assert re.search(r"^ +0 +2,995 +54.93 %$", invoke("audit-plan", "--target", 0.999), re.MULTILINE)
+    assert re.search(r"^ +0 +2,995 +54.93 %$", invoke("study", "plan", "--target", 0.999), re.MULTILINE)
     assert "Look at 80 parts; accept the lot with 1 bad or fewer, reject it with 2 or more." in invoke(
-        "audit-plan", "--aql", 0.65, "--lot", 1200
+        "study", "plan", "--aql", 0.65, "--lot", 1200
     )
 
 
 @pytest.mark.parametrize("arguments", [[], ["--lot", "5"], ["--target", "0.9", "--aql", "1"], ["--aql", "1"]])
 def test_a_plan_for_nothing_in_particular_is_wrong_usage(arguments: list[str]) -> None:
-    assert CliRunner().invoke(app, ["audit-plan", *arguments]).exit_code == 2
+    assert CliRunner().invoke(app, ["study", "plan", *arguments]).exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [["--target", "2"], ["--aql", "0.7", "--lot", "100"]])
 def test_a_plan_that_cannot_be_is_told(arguments: list[str]) -> None:
-    assert isinstance(CliRunner().invoke(app, ["audit-plan", *arguments]).exception, RecordsError)
+    assert isinstance(CliRunner().invoke(app, ["study", "plan", *arguments]).exception, RecordsError)
 
 
 def test_an_audit_leaves_a_line_in_the_log_that_can_be_verified(tmp_path: Path) -> None:
     out, labels = tmp_path / "out", DATA / "labels.csv"
     invoke("audit", DATA, "--truth", labels, "--out", out, "--operator", "Anna", "--excel")
     assert "1 lines, the chain is whole; 16 files as they were written." in invoke(
-        "audit-verify", out / "runs.log"
+        "log", "verify", out / "runs.log"
     )
     (out / "batches.csv").write_text("better\n")
-    broken = CliRunner().invoke(app, ["audit-verify", str(out / "runs.log")])
+    broken = CliRunner().invoke(app, ["log", "verify", str(out / "runs.log")])
     assert (broken.exit_code, broken.output.count("\n")) == (1, 1)
     assert "batches.csv was changed after the run of line 1." in broken.output
 
@@ -187,8 +187,8 @@ def test_an_audit_leaves_a_line_in_the_log_that_can_be_verified(tmp_path: Path) 
 def test_two_audits_and_a_study_run_from_the_command_line(tmp_path: Path) -> None:
     labels, calls = DATA / "labels.csv", tmp_path / "calls.csv"
     calls.write_text("filename;appraiser;trial;text\nday1/a.png;Anna;1;00123\n")
-    assert "0 better, 0 worse" in invoke("audit-compare", DATA, DATA, "--truth", labels, "--out", tmp_path)
-    shown = invoke("audit-agreement", calls, "--truth", labels, "--results", DATA, "--out", tmp_path)
+    assert "0 better, 0 worse" in invoke("study", "compare", DATA, DATA, "--truth", labels, "--out", tmp_path)
+    shown = invoke("study", "agreement", calls, "--truth", labels, "--results", DATA, "--out", tmp_path)
     assert "Anna: effective 100.00 % of 1 parts" in shown
 
 

@@ -170,7 +170,7 @@ def labelled(folder: Path, count: int) -> Path:
 
 def test_geometry_is_calibrated_from_a_few_labelled_pictures(tmp_path: Path) -> None:
     out = tmp_path / "calib" / "s.toml"
-    arguments = ["calibrate", "geometry", str(labelled(tmp_path, 6)), "--out", str(out), "--learn", "5"]
+    arguments = ["station", "geometry", str(labelled(tmp_path, 6)), "--out", str(out), "--learn", "5"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "on 5 pictures; these: " in done.output.replace("\n", " ")
@@ -191,6 +191,6 @@ def test_too_few_labelled_pictures_are_one_clear_error(tmp_path: Path) -> None:
 
 def test_a_picture_is_normalized_before_ones_eyes(tmp_path: Path) -> None:
     path = saved(tmp_path, "1.png", part(["SN74LS06N"]))
-    done = CliRunner().invoke(app, ["normalize", str(path), "--out", str(tmp_path / "steps.png")])
+    done = CliRunner().invoke(app, ["station", "normalize", str(path), "--out", str(tmp_path / "steps.png")])
     assert done.exit_code == 0, done.output
     assert cv2.imread(str(tmp_path / "steps.png")).shape[0] > 300

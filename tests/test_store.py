@@ -318,7 +318,7 @@ def test_a_missing_store_says_how_to_make_one(tmp_path: Path) -> None:
         len(SampleStore(tmp_path / "none"))
     place = tmp_path / "none"
     assert str(caught.value) == (
-        f"{place}: no sample store here. Make one: serialread generate-synth RECIPE {place}"
+        f"{place}: no sample store here. Make one: serialread generate-synth RECIPE --out {place}"
     )
 
 

@@ -200,7 +200,7 @@ def test_an_operator_stops_a_run_with_a_signal_and_it_keeps_its_last(tmp_path: P
     (tmp_path / "long.toml").write_text(long)
     out = tmp_path / "run"
     words = ["train", tmp_path / "long.toml", "--data", tmp_path / "store", "--out", out]
-    program = [sys.executable, "-m", "serialread.cli", *map(str, words)]
+    program = [sys.executable, "-m", "serialread", *map(str, words)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as run:
         while not (out / "log.jsonl").exists() and run.poll() is None:
             time.sleep(0.1)

@@ -36,5 +36,5 @@ def save_station(station: Station, out: Path) -> None:
 
 
 _HEAD = """\
-# Written by serialread calibrate. Every key and its default: serialread/recipe/station.py.
+# Written by serialread station. Every key and its default: serialread/config/station.py.
 """

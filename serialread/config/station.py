@@ -55,7 +55,7 @@ class StationLimits(Section):
 
 
 class Calibration(Section):
-    """What labelled pictures taught about the confidence; written by ``serialread calibrate confidence``."""
+    """What labelled pictures taught about the confidence; written by ``serialread station confidence``."""
 
     slope: float = Field(gt=0)
     """Calibrated log-odds are slope * network's log-odds of the code's weakest place + offset."""

@@ -14,7 +14,7 @@ Point = tuple[Fraction, Fraction]
 
 
 class Lens(Section):
-    """How the lens bends straight lines; written by ``serialread calibrate lens``."""
+    """How the lens bends straight lines; written by ``serialread station lens``."""
 
     size_px: tuple[int, int]
     """Width and height of the pictures that it was measured with; others are scaled to it."""
@@ -31,7 +31,7 @@ class Lens(Section):
 
 
 class Fixture(Section):
-    """A mark of the part that tells how it lies; written by ``serialread calibrate fixture``."""
+    """A mark of the part that tells how it lies; written by ``serialread station fixture``."""
 
     template: str
     """The mark as it was taught: a grey PNG in base64."""

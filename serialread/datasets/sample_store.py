@@ -60,7 +60,9 @@ class SampleStore(Samples):
 
 def _environment(path: Path) -> Any:
     if not (path / "data.mdb").is_file():
-        raise StoreError(f"{path}: no sample store here. Make one: serialread generate-synth RECIPE {path}")
+        raise StoreError(
+            f"{path}: no sample store here. Make one: serialread generate-synth RECIPE --out {path}"
+        )
     place = path.resolve()
     environment = _open_environments.get(place)
     if environment is None:
@@ -84,6 +86,6 @@ def _counted(environment: Any, path: Path) -> int:
         raise StoreError(f"{path}: an LMDB, but not of samples (no num-samples in it). Name a sample store.")
     if int(value) == 0:
         raise StoreError(
-            f"{path}: no samples in it yet. Finish it: serialread generate-synth RECIPE {path} --resume"
+            f"{path}: no samples in it yet. Finish it: serialread generate-synth RECIPE --out {path} --resume"
         )
     return int(value)

@@ -121,5 +121,5 @@ def _compared(pixels: Pixels, by: Literal["print", "edge"]) -> Pixels:
 def _template(encoded: str) -> Pixels:
     decoded = cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), cv2.IMREAD_GRAYSCALE)
     if decoded is None:
-        raise ImageError("the station's fixture is no picture. Teach it anew: serialread calibrate fixture")
+        raise ImageError("the station's fixture is no picture. Teach it anew: serialread station fixture")
     return np.asarray(decoded, np.uint8)

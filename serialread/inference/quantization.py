@@ -74,7 +74,7 @@ def ranges_beside(path: Path) -> Ranges | None:
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise CheckpointError(
-            f"{place}: holds no ranges. Measure them anew: serialread quantize {path} STORE; or delete it."
+            f"{place}: holds no ranges. Measure them: serialread model quantize {path} STORE; or delete it."
         ) from None
 
 
@@ -115,7 +115,7 @@ def foreign(ranges: Ranges, path: Path) -> CheckpointError:
     """What is said of ranges that lie beside another model."""
     return CheckpointError(
         f"{beside(path)}: ranges of another model, {ranges.model_id}. Measure this one's: "
-        f"serialread quantize {path} STORE; or delete them."
+        f"serialread model quantize {path} STORE; or delete them."
     )
 
 

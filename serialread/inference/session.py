@@ -79,7 +79,7 @@ class Engine:
         outputs: tuple[Output, ...] | None = READING,
         ranges: Ranges | None = None,
     ) -> None:
-        """Open a model file that ``serialread export`` wrote.
+        """Open a model file that ``serialread model export`` wrote.
 
         Args:
             path: the .onnx file.
@@ -129,13 +129,17 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such model. Make one: serialread export RUN {path}") from None
+        raise CheckpointError(
+            f"{path}: no such model. Make one: serialread model export RUN --out {path}"
+        ) from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}. Give a model file.") from None
 
 
 def _foreign(path: Path) -> CheckpointError:
-    return CheckpointError(f"{path}: not a model of serialread. Make one: serialread export RUN {path}")
+    return CheckpointError(
+        f"{path}: not a model of serialread. Make one: serialread model export RUN --out {path}"
+    )
 
 
 def _present(path: Path, present: Container[str], asked: tuple[Output, ...] | None) -> tuple[Output, ...]:
@@ -148,7 +152,9 @@ def _present(path: Path, present: Container[str], asked: tuple[Output, ...] | No
 
 def lacking(path: Path, output: Output) -> CheckpointError:
     """What is said of a model file that does not have what is asked of it."""
-    return CheckpointError(f"{path}: a model without {output}. Export it anew: serialread export RUN {path}")
+    return CheckpointError(
+        f"{path}: a model without {output}. Export it anew: serialread model export RUN --out {path}"
+    )
 
 
 def _card(path: Path, about: str | None) -> ModelCard:
@@ -168,7 +174,9 @@ def _card(path: Path, about: str | None) -> ModelCard:
         )
     except (ValueError, KeyError, TypeError, RecipeError) as error:
         broken = f"its card is broken ({type(error).__name__})"
-        raise CheckpointError(f"{path}: {broken}. Export it again: serialread export RUN {path}") from None
+        raise CheckpointError(
+            f"{path}: {broken}. Export it again: serialread model export RUN --out {path}"
+        ) from None
 
 
 class _Requests(threading.local):

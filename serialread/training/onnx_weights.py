@@ -29,7 +29,7 @@ def unpack(path: Path, model: Recognizer, recipe: TrainingRecipe, crops: Iterabl
     """Give a network the weights of a model file; it then reads exactly as the file does.
 
     Args:
-        path: the file that ``serialread export`` wrote of a network of the same recipe.
+        path: the file that ``serialread model export`` wrote of a network of the same recipe.
         model: takes the weights; parts that only teach are left as they are.
         recipe: what the model was built from.
         crops: some batches [B, 1, H, W], from which batch norms learn what they have to normalise.

@@ -15,6 +15,6 @@ def shipped_model() -> Path:
     """
     if not _SHIPPED.is_file():
         raise CheckpointError(
-            f"{_SHIPPED}: no model was shipped here. Name one: --model FILE, from serialread export"
+            f"{_SHIPPED}: no model was shipped here. Name one: --model FILE, from serialread model export"
         )
     return _SHIPPED

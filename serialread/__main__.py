@@ -1,0 +1,5 @@
+"""Run the command line: ``python -m serialread``."""
+
+from serialread.cli import main
+
+main()

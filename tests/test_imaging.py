@@ -1,6 +1,7 @@
 """Pictures of every kind become upright 8-bit pixels or a reason, text lines the network's array."""
 
 import io
+import struct
 import warnings
 import zlib
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from PIL import Image
 from serialread.config import CropGeometry, StationView
 from serialread.errors import ImageError
 from serialread.imaging import (
+    PICTURE_SUFFIXES,
     Extent,
     FoundLine,
     Level,
+    as_image,
     content_width,
     digest,
     load_image,
@@ -244,6 +247,113 @@ def test_loading_warns_of_nothing(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loaded(tmp_path / "x", torn("JPEG", 1.0))
+
+
+# every source of pictures
+
+
+def colour_marked() -> Pixels:
+    return np.stack([corner_marked(), corner_marked() // 2, corner_marked() // 4], axis=-1)
+
+
+@pytest.mark.parametrize("suffix", sorted(PICTURE_SUFFIXES))
+def test_every_listed_format_is_read(tmp_path: Path, suffix: str) -> None:
+    name = {".jfif": ".jpg", ".pnm": ".ppm"}.get(suffix, suffix)
+    if suffix == ".avif" and "AVIF" not in Image.OPEN:
+        pytest.skip("Pillow was built without AVIF")
+    written = {".pbm": corner_marked() // 128, ".pgm": corner_marked()}.get(suffix, colour_marked())
+    ok, data = cv2.imencode(name, written)
+    assert ok
+    pixels = loaded(tmp_path / f"x{suffix}", data.tobytes()).pixels
+    assert pixels.shape[:2] == (40, 60)
+    assert pixels[7, 10].max() > 180
+    assert pixels[35, 55].max() < 80
+
+
+@pytest.mark.parametrize("colours", [1, 3, 4])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pnm", ".jp2"])
+def test_16_bit_files_and_arrays_become_the_same_8_bits(tmp_path: Path, suffix: str, colours: int) -> None:
+    deep = {1: corner_marked(), 3: colour_marked()}.get(
+        colours, np.dstack([colour_marked(), corner_marked()])
+    )
+    deep = deep.astype(np.uint16) * 16  # 12 bits in 16
+    if colours == 4:
+        if suffix in (".pnm", ".jp2"):
+            pytest.skip("written without transparency")
+        deep[..., 3] = 65535
+    pixels = loaded(tmp_path / f"x{suffix}", cv2.imencode(suffix, deep)[1].tobytes()).pixels
+    np.testing.assert_array_equal(pixels, as_image(deep).pixels)
+    assert pixels[7, 10].max() > 250
+    assert pixels[35, 55].max() < 80
+
+
+def test_a_16_bit_colour_tiff_is_upright(tmp_path: Path) -> None:
+    deep = colour_marked().astype(np.uint16) * 257
+    data = cv2.imencode(".tif", np.ascontiguousarray(np.rot90(deep)))[1].tobytes()
+    assert loaded(tmp_path / "x.tif", with_orientation(data, 6)).pixels[7, 10].max() > 200
+
+
+def with_orientation(tiff: bytes, orientation: int) -> bytes:
+    """A little-endian TIFF with one more tag; its directory is written anew at the end."""
+    start = int.from_bytes(tiff[4:8], "little")
+    count = int.from_bytes(tiff[start : start + 2], "little")
+    entries = [tiff[at : at + 12] for at in range(start + 2, start + 2 + 12 * count, 12)]
+    entries.append(struct.pack("<HHII", 0x0112, 3, 1, orientation))
+    directory = struct.pack("<H", count + 1) + b"".join(sorted(entries, key=lambda e: e[1::-1])) + bytes(4)
+    return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + directory
+
+
+@pytest.mark.parametrize("make", [corner_marked, colour_marked])
+def test_a_file_its_bytes_and_its_array_give_the_same_pixels(
+    tmp_path: Path, make: Callable[[], Pixels]
+) -> None:
+    data = cv2.imencode(".png", make())[1].tobytes()
+    (tmp_path / "x.png").write_bytes(data)
+    from_file, from_bytes = as_image(str(tmp_path / "x.png")), as_image(data, "camera 1")
+    from_array = as_image(make(), "camera 1")
+    for image in (from_bytes, from_array, as_image(make()[..., None] if make().ndim == 2 else make())):
+        np.testing.assert_array_equal(image.pixels, from_file.pixels)
+    assert (from_file.path, from_bytes.path) == (tmp_path / "x.png", Path("camera 1"))
+    assert from_file.sha256 == from_bytes.sha256 == digest(tmp_path / "x.png")
+    assert from_array.sha256 == as_image(make().copy(), "other").sha256
+    assert from_array.sha256 != as_image(make().astype(np.uint16)).sha256
+
+
+def test_a_transparent_array_is_composited_as_its_file_is() -> None:
+    rgba = np.dstack([colour_marked(), corner_marked()])
+    data = cv2.imencode(".png", rgba)[1].tobytes()
+    np.testing.assert_array_equal(as_image(rgba).pixels, as_image(data).pixels)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (np.zeros((0, 5), np.uint8), "the array is empty. Give a picture."),
+        (np.full((20, 20), np.nan, np.float32), "an array of float32 is ambiguous. Give uint8 or uint16."),
+        (np.zeros((20, 20), np.int64), "an array of int64 is ambiguous. Give uint8 or uint16."),
+        (np.zeros((20, 20), bool), "an array of bool is ambiguous. Give uint8 or uint16."),
+        (
+            np.zeros((20, 20, 2), np.uint8),
+            "an array of shape (20, 20, 2) is not a picture. "
+            "Give grey [H, W], BGR [H, W, 3] or BGRA [H, W, 4].",
+        ),
+        (
+            np.zeros(20, np.uint8),
+            "an array of shape (20,) is not a picture. Give grey [H, W], BGR [H, W, 3] or BGRA [H, W, 4].",
+        ),
+        (np.zeros((7, 20), np.uint16), "20x7 px are too few to hold text. Give a larger picture."),
+        (
+            np.broadcast_to(np.uint8(0), (20_000, 20_000)),
+            "20000x20000 px are too many. Crop or shrink it to 100 million.",
+        ),
+        (b"", "the file is empty. Copy it again."),
+        (None, "a NoneType is not a picture. Give a path, bytes or an array."),
+    ],
+)
+def test_a_source_that_is_no_picture_is_one_error(source: object, reason: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        as_image(source, "camera 1")  # type: ignore[arg-type]
+    assert str(caught.value) == f"camera 1: {reason}"
 
 
 # frames

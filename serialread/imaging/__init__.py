@@ -2,7 +2,7 @@
 
 from serialread.imaging.arrays import content_width, to_array
 from serialread.imaging.crops import Finder, FoundLine, normalize, propose, teach_fixture, upside_down
-from serialread.imaging.loading import digest, load_image
+from serialread.imaging.loading import PICTURE_SUFFIXES, as_image, digest, load_image
 from serialread.imaging.overlays import tinted
 from serialread.imaging.pictures_out import save_png
 from serialread.imaging.steps import show_steps
@@ -10,12 +10,14 @@ from serialread.imaging.views import CLOSER, Closer, Extent, Level, Look, extent
 
 __all__ = [
     "CLOSER",
+    "PICTURE_SUFFIXES",
     "Closer",
     "Extent",
     "Finder",
     "FoundLine",
     "Level",
     "Look",
+    "as_image",
     "content_width",
     "digest",
     "extent_of",

@@ -1,4 +1,4 @@
-"""From a file to upright 8-bit pixels, or to a plain reason why not."""
+"""Load a picture: from a file, bytes or an array to upright 8-bit pixels, or an error with the reason."""
 
 import hashlib
 import io
@@ -15,13 +15,26 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from serialread.errors import ImageError
-from serialread.records import LoadedImage, Pixels
+from serialread.records import Floats, LoadedImage, Pixels
 
+PICTURE_SUFFIXES = frozenset(
+    f".{name}"
+    for names in ("avif bmp dib gif jfif jp2 jpe jpeg jpg", "pbm pgm png pnm ppm tif tiff webp")
+    for name in names.split()
+)
+"""File names of pictures, in lower case. A file of a format that this machine cannot decode is an error."""
 SMALLEST_SIDE_PX = 8
-"""Below this no character can be told from another."""
+"""Below this size, characters cannot be distinguished."""
 LARGEST_PX = 100_000_000
-"""Larger pictures are refused by their header: 100 million px are 300 MB of colours."""
+"""Larger pictures are refused by their header: 100 million px take 300 MB in colour."""
 LARGEST_FILE_BYTES = 1 << 30
+
+ImageSource = str | Path | bytes | NDArray[np.generic]
+"""A file, the bytes of a file, or an array: uint8 or uint16; grey [H, W] or [H, W, 1], BGR [H, W, 3] or BGRA
+[H, W, 4]."""
+
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "GIF", "AVIF")
+"""What Pillow may open; others, such as EPS, would start foreign programs."""
 
 _UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
     2: lambda p: p[:, ::-1],
@@ -32,30 +45,61 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: p.swapaxes(0, 1)[::-1],
 }
-"""What brings each EXIF orientation upright (TIFF 6.0, tag 274)."""
+"""The operation that brings each EXIF orientation upright (TIFF 6.0, tag 274)."""
 _ORIENTATION = 0x0112
 _LOCK = threading.Lock()
 
 
 def load_image(path: Path) -> LoadedImage:
-    """Read one picture.
+    """Load one picture file.
 
     Returns:
-        Grey or BGR pixels, upright; ``note`` says what was left out, such as further pages.
+        Grey or BGR pixels, upright; ``note`` names what was ignored, such as further pages.
 
     Raises:
-        ImageError: the file cannot be read, is no whole picture, or is too small or too large.
+        ImageError: the file cannot be read, is not a complete picture, or is too small or too large.
     """
+    return as_image(path)
+
+
+def as_image(source: ImageSource, name: str = "") -> LoadedImage:
+    """Load one picture from a file, from the bytes of a file or from an array.
+
+    Args:
+        source: the picture. Arrays of 16 bits are scaled to 8 by their own range, as 16-bit files are;
+            transparent pictures are composited.
+        name: what the picture is called in errors and results; for files their path by default.
+
+    Returns:
+        Grey or BGR pixels, upright. ``sha256`` is the digest of the file's bytes; of an array, that of its
+        type, shape and values.
+
+    Raises:
+        ImageError: the file cannot be read, is not a complete picture, or is too small or too large; the
+            array has another type or shape.
+    """
+    if isinstance(source, str | Path):
+        source = Path(source)
+        name = name or str(source)
     try:
-        data = _bytes(path)
-        pixels, note = decode_image(data)
+        if isinstance(source, np.ndarray):
+            pixels, note = _from_array(source), ""
+            digested = hashlib.sha256(f"{source.dtype.str}{source.shape}".encode())
+            digested.update(np.ascontiguousarray(source).data)
+        elif isinstance(source, bytes | Path):
+            data = _bytes(source) if isinstance(source, Path) else source
+            pixels, note = decode_image(data)
+            digested = hashlib.sha256(data)
+        else:
+            raise ImageError(f"a {type(source).__name__} is not a picture. Give a path, bytes or an array.")
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
-    return LoadedImage(path, hashlib.sha256(data).hexdigest(), pixels, note)
+        raise ImageError(f"{name or 'picture'}: {error}") from None
+    path = source if isinstance(source, Path) else Path(name)
+    return LoadedImage(path, digested.hexdigest(), pixels, note)
 
 
 def digest(path: Path) -> str:
-    """Hex digest of a file's bytes; "" if they cannot be read."""
+    """The SHA-256 of a file's bytes, in hex; "" if they cannot be read."""
     try:
         if not path.is_file():
             return ""
@@ -66,20 +110,23 @@ def digest(path: Path) -> str:
 
 
 def decode_image(data: bytes) -> tuple[Pixels, str]:
-    """Upright 8-bit pixels of a picture file's bytes, and a note on what was left out."""
+    """Upright 8-bit pixels of a picture file's bytes, and a note on what was ignored."""
     if not data:
         raise ImageError("the file is empty. Copy it again.")
     with _plain_reasons():
         with _quiet():
-            header = Image.open(io.BytesIO(data))
-            note = _checked(header)
+            header = Image.open(io.BytesIO(data), formats=_known_formats())
+            _check_size(*header.size)
+            note = _pages_note(header)
             orientation = _orientation(header)
             deep = _is_deep(header)
         if _is_plain(header):
             _refuse_truncated(data, header.format)
             return _upright(_fast(data), orientation), note
-        pixels = _deep_colours(data) if deep and header.mode == "RGB" else _pixels(header)
-        # Pillow turns a TIFF while it loads
+        header.load()  # raises if truncated
+        wide = deep and header.mode in ("RGB", "RGBA", "LA")
+        pixels = _eight_bit(_deep_colours(data) if wide else _pixels(header))
+        # Pillow and OpenCV both apply a TIFF's orientation while they decode it
         return _upright(pixels, 1 if header.format == "TIFF" else orientation), note
 
 
@@ -87,9 +134,9 @@ def _bytes(path: Path) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
-            raise ImageError("cannot be read (no regular file). Copy the picture into a file.")
+            raise ImageError("cannot be read (not a regular file). Copy the picture into a file.")
         if status.st_size > LARGEST_FILE_BYTES:
-            raise ImageError(f"{status.st_size / 1e9:.1f} GB are too much for one picture. Crop it.")
+            raise ImageError(f"{status.st_size / 1e9:.1f} GB are too many for one picture. Crop it.")
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -98,7 +145,7 @@ def _bytes(path: Path) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings about odd headers to ourselves; its warnings filter is not thread-safe."""
+    """Suppress Pillow's warnings about unusual headers; Python's warnings filter is not thread-safe."""
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -106,7 +153,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _plain_reasons() -> Iterator[None]:
-    """Turn whatever a decoder raises over bad bytes into one plain reason."""
+    """Turn whatever a decoder raises into an ImageError with one reason."""
     try:
         yield
     except ImageError:
@@ -123,22 +170,31 @@ def _plain_reasons() -> Iterator[None]:
         raise ImageError(f"broken picture ({' '.join(str(error).split())[:80]}). Save it again.") from None
 
 
-def _checked(header: Image.Image) -> str:
-    """Refuse what is too small or too large; a note if there is more than one page."""
-    width, height = header.size
+def _known_formats() -> list[str]:
+    """Those of ``_FORMATS`` that this build of Pillow has."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _check_size(width: int, height: int) -> None:
+    """Refuse what is too small or too large."""
     if min(width, height) < SMALLEST_SIDE_PX:
         raise ImageError(f"{width}x{height} px are too few to hold text. Give a larger picture.")
     if width * height > LARGEST_PX:
         raise ImageError(
             f"{width}x{height} px are too many. Crop or shrink it to {LARGEST_PX / 1e6:.0f} million."
         )
+
+
+def _pages_note(header: Image.Image) -> str:
+    """A note if there is more than one page."""
     pages = getattr(header, "n_frames", 1)
     # the second picture of an MPO is a preview or a depth map, not a page
     return f"first of {pages} pages" if pages > 1 and header.format != "MPO" else ""
 
 
 def _is_plain(header: Image.Image) -> bool:
-    """Whether OpenCV, four times as fast, reads it just as well and truncation shows in the bytes."""
+    """Whether OpenCV, four times as fast, decodes it identically and truncation shows in the bytes."""
     if header.format == "PNG":
         return header.mode in ("L", "RGB") and not (_is_deep(header) or header.has_transparency_data)
     return header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB")
@@ -151,8 +207,12 @@ def _orientation(header: Image.Image) -> int:
 
 
 def _is_deep(header: Image.Image) -> bool:
-    """Whether its values have 16 bits; to be asked before it is loaded."""
-    return isinstance(header, ImageFile.ImageFile) and any("16" in str(tile[3]) for tile in header.tile)
+    """Whether its values have 16 bits; unknown once it is loaded."""
+    if not isinstance(header, ImageFile.ImageFile):
+        return False
+    if header.format == "JPEG2000":  # its header does not say; OpenCV keeps what there is
+        return header.mode in ("RGB", "RGBA", "LA")
+    return any("16" in str(tile[3]) or "65535" in str(tile[3]) for tile in header.tile)
 
 
 def _refuse_truncated(data: bytes, format_: str | None) -> None:
@@ -180,23 +240,50 @@ def _fast(data: bytes) -> NDArray[np.generic]:
 
 
 def _pixels(loaded: Image.Image) -> NDArray[np.generic]:
-    """Pixels of whatever is not plain: 16-bit grey, palettes, transparency, CMYK, TIFF, BMP, WebP."""
-    loaded.load()  # raises if truncated
+    """Grey, BGR or BGRA of whatever is not plain: 16-bit grey, palettes, transparency, CMYK, TIFF, BMP."""
     if loaded.mode.startswith(("I", "F")):
-        return stretched(np.asarray(loaded))
+        return np.asarray(loaded)
     if loaded.has_transparency_data:
-        return _composited(np.asarray(loaded.convert("RGBA")))
+        return np.asarray(loaded.convert("RGBA"))[..., [2, 1, 0, 3]]
     if loaded.mode in ("1", "L"):
         return np.asarray(loaded.convert("L"))
     return np.asarray(loaded.convert("RGB"))[..., ::-1]
 
 
-def _deep_colours(data: bytes) -> Pixels:
-    """Of colours with 16 bits, of which Pillow would keep the upper eight."""
+def _deep_colours(data: bytes) -> NDArray[np.generic]:
+    """BGR or BGRA with 16 bits, of which Pillow would keep the upper eight."""
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise ImageError("broken picture (its 16-bit data cannot be decoded). Save it with 8 bits.")
-    return stretched(np.asarray(decoded)[..., :3])
+    return np.asarray(decoded)
+
+
+def _from_array(values: NDArray[np.generic]) -> Pixels:
+    """The pixels of a caller's array."""
+    if not values.size:
+        raise ImageError("the array is empty. Give a picture.")
+    if values.dtype.kind != "u" or values.dtype.itemsize > 2:
+        raise ImageError(f"an array of {values.dtype} is ambiguous. Give uint8 or uint16.")
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] in (3, 4)):
+        raise ImageError(
+            f"an array of shape {values.shape} is not a picture. "
+            "Give grey [H, W], BGR [H, W, 3] or BGRA [H, W, 4]."
+        )
+    _check_size(values.shape[1], values.shape[0])
+    return _upright(_eight_bit(values), 1)
+
+
+def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Grey [H, W] or BGR [H, W, 3] in 8 bits of grey, BGR or BGRA [H, W, 4] values of any depth."""
+    colours = values[..., :3] if values.ndim == 3 else values
+    deep = values.dtype.itemsize > 1
+    if deep:
+        colours = stretched(colours)
+    if values.ndim == 2 or values.shape[2] < 4:
+        return colours
+    return _composited(colours, values[..., 3:].astype(np.float32) / np.float32(65535 if deep else 255))
 
 
 def stretched(values: NDArray[np.generic]) -> Pixels:
@@ -210,12 +297,11 @@ def stretched(values: NDArray[np.generic]) -> Pixels:
     return np.asarray(np.clip(scaled + np.float32(0.5), 0, 255), np.uint8)
 
 
-def _composited(rgba: Pixels) -> Pixels:
-    """Lay a partly transparent picture on white if what shows is dark, on black if it is bright."""
-    opacity = rgba[..., 3:].astype(np.float32) / np.float32(255)
-    shown = float((rgba[..., :3] * opacity).sum() / max(3 * float(opacity.sum()), 1e-6))
+def _composited(colours: NDArray[np.generic], opacity: Floats) -> Pixels:
+    """Lay transparent colours [H, W, 3] on white if what shows is dark, on black if it is bright."""
+    shown = float((colours * opacity).sum() / max(3 * float(opacity.sum()), 1e-6))
     behind = np.float32(255 if shown < 128 else 0)
-    blended = rgba[..., 2::-1] * opacity + behind * (1 - opacity)
+    blended = colours * opacity + behind * (1 - opacity)
     return np.asarray(blended + np.float32(0.5), np.uint8)
 
 

@@ -283,7 +283,10 @@ def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.generic]:
         colours = stretched(colours)
     if values.ndim == 2 or values.shape[2] < 4:
         return colours
-    return _composited(colours, values[..., 3:].astype(np.float32) / np.float32(65535 if deep else 255))
+    return _composited(
+        colours.astype(np.uint8, copy=False),
+        values[..., 3:].astype(np.float32) / np.float32(65535 if deep else 255),
+    )
 
 
 def stretched(values: NDArray[np.generic]) -> Pixels:
@@ -297,7 +300,7 @@ def stretched(values: NDArray[np.generic]) -> Pixels:
     return np.asarray(np.clip(scaled + np.float32(0.5), 0, 255), np.uint8)
 
 
-def _composited(colours: NDArray[np.generic], opacity: Floats) -> Pixels:
+def _composited(colours: Pixels, opacity: Floats) -> Pixels:
     """Lay transparent colours [H, W, 3] on white if what shows is dark, on black if it is bright."""
     shown = float((colours * opacity).sum() / max(3 * float(opacity.sum()), 1e-6))
     behind = np.float32(255 if shown < 128 else 0)

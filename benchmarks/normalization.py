@@ -24,12 +24,12 @@ from serialread.weights import shipped_model
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
 VIEWS = {
     "all steps": StationView(),
-    "lines are not looked for": StationView(tighten=False),
+    "lines are not looked for": StationView(find_lines=False),
     "rows are not joined": StationView(rows="surest"),
-    "found lines are read one way up": StationView(turn_over="never"),
-    "all lines are read both ways up": StationView(turn_over="both"),
-    "tilt stays": StationView(straighten=False),
-    "tall ones are not turned": StationView(turn_tall="never"),
+    "found lines are read one way up": StationView(upside_down="never"),
+    "all lines are read both ways up": StationView(upside_down="both"),
+    "tilt stays": StationView(deskew=False),
+    "tall ones are not turned": StationView(vertical_text="never"),
 }
 PATCHES = {
     "four lines at most": (searching, "MOST_LINES", 4),

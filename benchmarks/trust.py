@@ -78,7 +78,7 @@ def scores_of(engine: Engine, known: Labelled) -> tuple[list[tuple[Floats, Float
     """Scores and attention of each crop as it is, and the network's ms a crop, one at a time."""
     found, seconds = [], 0.0
     for picture in known.pictures:
-        crop = propose(load_image(picture.path), StationView(tighten=False))[0]
+        crop = propose(load_image(picture.path), StationView(find_lines=False))[0]
         batch = to_array(crop.pixels, engine.card.geometry)[None]
         started = process_time()
         scores, attention = engine.run(batch)

@@ -192,7 +192,7 @@ class Verdict(StrEnum):
     """What was read does not, and is far likelier than any code that does."""
 
 
-class Beside(StrEnum):
+class BarcodeCheck(StrEnum):
     """How a reading and the barcode beside it agree."""
 
     NOT_ASKED = ""
@@ -250,7 +250,7 @@ class Record:
     """Folder of the picture, relative to the folder that was given."""
     reading: Reading | None
     """None when there was nothing to read."""
-    other_way_up: str
+    upside_down_text: str
     """What the line reads when turned over, if it reads nearly as surely so and differs; "" if not."""
     confidence: float | None
     """Probability that the code is right, 0..1: calibrated where the station is, else the network's own."""
@@ -270,8 +270,8 @@ class Record:
     elapsed_ms: float
     barcodes: tuple[str, ...] = ()
     """What the barcodes and matrix codes beside the text say."""
-    beside: Beside = Beside.NOT_ASKED
-    findings: tuple[str, ...] = ()
+    barcode_check: BarcodeCheck = BarcodeCheck.NOT_ASKED
+    sequence_findings: tuple[str, ...] = ()
     """What is odd about the code beside those before it in its batch, in plain words."""
     quality: MarkQuality | None = None
     """How well the code was marked; None when nothing was read."""

@@ -215,7 +215,7 @@ def record_of(number: int, text: str, confidence: float, **changes: object) -> R
         reading=reading,
         confidence=reading.confidence,
         verdict=Verdict.NONE,
-        other_way_up="",
+        upside_down_text="",
         decision=Decision.REVIEW,
         reason="",
         quad=None,

@@ -18,9 +18,9 @@ from serialread.auditing.code_sequences import serial_findings
 from serialread.codes import Serials
 from serialread.errors import RecipeError
 from serialread.reader import Reader, begin, compare_codes, write_records
-from serialread.reader.barcodes import beside
+from serialread.reader.barcodes import check_barcodes
 from serialread.reader.serialization import csv_row, json_line
-from serialread.records import Beside
+from serialread.records import BarcodeCheck
 
 TEN = [f"SN-{number}" for number in range(100, 110)]
 
@@ -67,12 +67,12 @@ def test_any_codes_can_be_compared(codes: list[str]) -> None:
 def test_batches_do_not_know_one_another_and_records_keep_what_was_found(tmp_path: Path) -> None:
     records = [record_of(f"{batch}/{n}.png", f"SN-{n}") for n in (11, 12, 13, 14, 16) for batch in "ab"]
     found = list(compare_codes(records))
-    assert [(r.image, r.findings) for r in found if r.findings] == [
+    assert [(r.image, r.sequence_findings) for r in found if r.sequence_findings] == [
         ("a/16.png", ("1 missing after SN-14",)),
         ("b/16.png", ("1 missing after SN-14",)),
     ]
     assert [replace(record, findings=()) for record in found] == records
-    assert json_line(found[-1])["findings"] == ["1 missing after SN-14"]
+    assert json_line(found[-1])["sequence_findings"] == ["1 missing after SN-14"]
     assert "1 missing after SN-14" in csv_row(json_line(found[-1]))
 
 
@@ -82,7 +82,9 @@ def test_a_run_that_goes_on_remembers_the_codes_before(tmp_path: Path) -> None:
     list(write_records(records[:4], tmp_path))
     start = begin(tmp_path, "resume", (), "stub-000000000000", "")
     assert start.codes[-1] == ("", "SN-14", "14.png")
-    assert [r.findings for r in compare_codes(records[4:], start.codes)] == [("1 missing after SN-14",)]
+    assert [r.sequence_findings for r in compare_codes(records[4:], start.codes)] == [
+        ("1 missing after SN-14",)
+    ]
 
 
 def test_an_audit_names_the_batches_whose_codes_do_not_go_together() -> None:
@@ -99,20 +101,20 @@ def test_an_audit_names_the_batches_whose_codes_do_not_go_together() -> None:
 @pytest.mark.parametrize(
     ("text", "barcodes", "expected"),
     [
-        ("SN-4021", (), Beside.NONE),
-        ("SN-4021", ("SN-4021",), Beside.AGREES),
-        ("SN-4021", ("sn-4021 ",), Beside.AGREES),
-        ("SN-4021", ("other", "(21)SN-4021(10)A"), Beside.AGREES),
-        ("SN-4O21", ("SN-4021",), Beside.DIFFERS),
-        ("402", ("SN-4021",), Beside.DIFFERS),
-        ("402", ("402",), Beside.AGREES),
-        ("", ("SN-4021",), Beside.DIFFERS),
+        ("SN-4021", (), BarcodeCheck.NONE),
+        ("SN-4021", ("SN-4021",), BarcodeCheck.AGREES),
+        ("SN-4021", ("sn-4021 ",), BarcodeCheck.AGREES),
+        ("SN-4021", ("other", "(21)SN-4021(10)A"), BarcodeCheck.AGREES),
+        ("SN-4O21", ("SN-4021",), BarcodeCheck.DIFFERS),
+        ("402", ("SN-4021",), BarcodeCheck.DIFFERS),
+        ("402", ("402",), BarcodeCheck.AGREES),
+        ("", ("SN-4021",), BarcodeCheck.DIFFERS),
     ],
 )
 def test_a_barcode_agrees_or_differs_and_never_replaces(
-    text: str, barcodes: tuple[str, ...], expected: Beside
+    text: str, barcodes: tuple[str, ...], expected: BarcodeCheck
 ) -> None:
-    assert beside(text, barcodes) is expected
+    assert check_barcodes(text, barcodes) is expected
 
 
 @pytest.mark.parametrize("kind", ["DataMatrix", "QRCode", "Code128"])
@@ -126,10 +128,10 @@ def test_a_barcode_beside_the_text_stands_in_the_record(tmp_path: Path, kind: st
     model = write_stub(tmp_path / "stub.onnx")
     pictures = [tmp_path / "1.png", tmp_path / "2.png"]
     with_code, without = Reader(model, barcodes=True).read(pictures)
-    assert (with_code.barcodes, with_code.beside) == (("SN-4021",), Beside.DIFFERS)
-    assert (without.barcodes, without.beside) == ((), Beside.NONE)
+    assert (with_code.barcodes, with_code.barcode_check) == (("SN-4021",), BarcodeCheck.DIFFERS)
+    assert (without.barcodes, without.barcode_check) == ((), BarcodeCheck.NONE)
     plain = next(iter(Reader(model).read(pictures[:1])))
-    assert (plain.beside, plain.reading) == (Beside.NOT_ASKED, with_code.reading)
+    assert (plain.barcode_check, plain.reading) == (BarcodeCheck.NOT_ASKED, with_code.reading)
 
 
 def test_barcodes_without_what_reads_them_are_refused(

@@ -37,7 +37,7 @@ from serialread.imaging.tilt import estimate_tilt
 from serialread.records import LoadedImage, Pixels
 
 GEOMETRY = CropGeometry()
-AS_IT_IS = StationView(tighten=False, straighten=False)
+AS_IT_IS = StationView(find_lines=False, deskew=False)
 
 
 SEGMENTS = {"0": "abcdef", "1": "bc", "2": "abged", "4": "fgbc", "5": "afgcd", "7": "abc", "9": "abcdfg"}
@@ -397,29 +397,30 @@ def test_a_crop_is_kept_at_twice_the_networks_height() -> None:
 
 
 @pytest.mark.parametrize(
-    "view", [StationView(), StationView(turn_tall="clockwise"), StationView(turn_tall="counter_clockwise")]
+    "view",
+    [StationView(), StationView(vertical_text="clockwise"), StationView(vertical_text="counter_clockwise")],
 )
 def test_a_tall_picture_is_turned_as_the_station_says(view: StationView) -> None:
     tall = np.ascontiguousarray(np.rot90(written()))
     proposals = propose(image_of(tall), view)
     as_it_is, *turned = proposals  # a single character is as tall
     np.testing.assert_allclose(as_it_is.quad, [[0, 0], [60, 0], [60, 240], [0, 240]])
-    assert len(turned) == (2 if view.turn_tall == "both" else 1)
+    assert len(turned) == (2 if view.vertical_text == "both" else 1)
     assert all(crop.pixels.shape == (60, 240) for crop in turned)
     right = turned[-1].pixels
-    upside_down = view.turn_tall == "counter_clockwise"
-    np.testing.assert_array_equal(right, written()[::-1, ::-1] if upside_down else written())
+    turned_180 = view.vertical_text == "counter_clockwise"
+    np.testing.assert_array_equal(right, written()[::-1, ::-1] if turned_180 else written())
 
 
 def test_a_station_that_never_turns_leaves_tall_pictures() -> None:
-    assert normalize(image_of(written()[:, :30]), StationView(turn_tall="never")).pixels.shape == (60, 30)
+    assert normalize(image_of(written()[:, :30]), StationView(vertical_text="never")).pixels.shape == (60, 30)
 
 
 def test_a_stations_region_is_cut_and_straightened() -> None:
     canvas = np.full((300, 600), 90, np.uint8)
     canvas[120:180, 300:540] = written()
     view = StationView(
-        region=((0.5, 0.4), (0.9, 0.4), (0.9, 0.6), (0.5, 0.6)), tighten=False, straighten=False
+        region=((0.5, 0.4), (0.9, 0.4), (0.9, 0.6), (0.5, 0.6)), find_lines=False, deskew=False
     )
     crop = normalize(image_of(canvas), view)
     assert crop.pixels.shape == (60, 240)
@@ -438,7 +439,7 @@ def test_a_tilt_is_measured_and_can_be_removed(tilt: float) -> None:
     turn = cv2.getRotationMatrix2D((160, 55), tilt, 1.0)
     tilted = cv2.warpAffine(level, turn, (320, 110), borderMode=cv2.BORDER_REPLICATE)
     assert estimate_tilt(tilted) == pytest.approx(tilt, abs=2.5)
-    crop = normalize(image_of(tilted), StationView(tighten=False))
+    crop = normalize(image_of(tilted), StationView(find_lines=False))
     assert crop.tilt_deg == estimate_tilt(tilted)
     height, width = crop.pixels.shape
     level = Level(crop.tilt_deg).look(Extent(0, width, 0, height), (height, width)).at(crop.pixels)
@@ -494,7 +495,7 @@ def test_a_station_that_does_not_tighten_looks_for_nothing() -> None:
         raise AssertionError("looked for")
 
     pixels = np.full((600, 1000), 170, np.uint8)
-    assert len(propose(image_of(pixels), StationView(tighten=False), find)) == 1
+    assert len(propose(image_of(pixels), StationView(find_lines=False), find)) == 1
 
 
 # the array

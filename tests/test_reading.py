@@ -21,7 +21,7 @@ from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
 from serialread.config import Code, Station, StationLimits, StationView, load
 from serialread.errors import CalibrationError, RecipeError, RecordsError
-from serialread.imaging import CLOSER, content_width, digest, load_image, propose, upside_down
+from serialread.imaging import CLOSER, content_width, digest, load_image, propose, turned_180
 from serialread.inference.session import Engine, EngineKind, ModelCard
 from serialread.reader import (
     FILES,
@@ -72,7 +72,7 @@ def record_of(image: str, text: str = "AB12", **changes: object) -> Record:
         reading=reading_of(text),
         confidence=0.7,
         verdict=Verdict.NONE,
-        other_way_up="",
+        upside_down_text="",
         decision=Decision.REVIEW,
         reason="why",
         quad=((0.0, 0.0), (9.0, 0.0), (9.0, 4.0), (0.0, 4.0)),
@@ -726,7 +726,7 @@ def test_a_line_is_read_turned_over_only_where_the_network_is_not_sure_that_it_l
 ) -> None:
     seen = counted_crops(monkeypatch)
     reader = Reader(
-        write_stub(tmp_path / "told.onnx", upright=odds), Station(view=StationView(turn_over="both"))
+        write_stub(tmp_path / "told.onnx", upright=odds), Station(view=StationView(upside_down="both"))
     )
     sure = min(range(100, 300), key=doubt)  # no closer look beside
     (record,) = reader.read([picture(tmp_path / "1.png", sure)])
@@ -743,19 +743,19 @@ def test_a_picture_that_its_line_fills_is_turned_over_only_if_it_surely_lies_ups
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, over: str, looks: int
 ) -> None:
     seen = counted_crops(monkeypatch)
-    view = StationView.model_validate({"turn_over": over})
+    view = StationView.model_validate({"upside_down": over})
     reader = Reader(write_stub(tmp_path / "told.onnx", upright=odds), Station(view=view))
     (record,) = reader.read([picture(tmp_path / "1.png", min(range(100, 300), key=doubt))])
     assert sum(seen) == looks
-    assert record.other_way_up == ""  # the stub reads the same either way
+    assert record.upside_down_text == ""  # the stub reads the same either way
 
 
 def test_a_crop_upside_down_keeps_its_place_in_the_picture() -> None:
     crop = replace(crop_of(UPRIGHT), pixels=np.arange(6, dtype=np.uint8).reshape(2, 3))
-    over = upside_down(crop)
+    over = turned_180(crop)
     assert over.pixels.tolist() == [[5, 4, 3], [2, 1, 0]]
     np.testing.assert_array_equal(over.quad, crop_of(TURNED).quad)
-    np.testing.assert_array_equal(upside_down(over).pixels, crop.pixels)
+    np.testing.assert_array_equal(turned_180(over).pixels, crop.pixels)
 
 
 def test_what_reads_otherwise_upside_down_is_for_review() -> None:
@@ -765,11 +765,11 @@ def test_what_reads_otherwise_upside_down_is_for_review() -> None:
 
 def test_a_station_whose_parts_lie_either_way_reads_every_line_twice(model: Path, tmp_path: Path) -> None:
     image = load_image(picture(tmp_path / "1.png", 130))
-    (plain,) = propose(image, StationView(tighten=False))
-    both = propose(image, StationView(tighten=False, turn_over="both"))
+    (plain,) = propose(image, StationView(find_lines=False))
+    both = propose(image, StationView(find_lines=False, upside_down="both"))
     assert len(both) == 2
     np.testing.assert_allclose(both[0].quad, plain.quad)
     np.testing.assert_allclose(both[1].quad, np.roll(plain.quad, 2, axis=0), atol=1)
-    (record,) = Reader(model, Station(view=StationView(turn_over="both"))).read([tmp_path / "1.png"])
+    (record,) = Reader(model, Station(view=StationView(upside_down="both"))).read([tmp_path / "1.png"])
     assert record.reading is not None
-    assert record.other_way_up == ""  # the stub reads the same either way
+    assert record.upside_down_text == ""  # the stub reads the same either way

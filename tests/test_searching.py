@@ -11,7 +11,7 @@ from serialread.imaging.frames import Frame
 from serialread.imaging.tilt import estimate_tilt
 from serialread.inference.session import Engine
 from serialread.reader import line_finder
-from serialread.reader.line_search import MOST_LINES, find_lines
+from serialread.reader.line_search import MOST_LINES, find_text_lines
 from serialread.records import Floats, Pixels
 from serialread.weights import shipped_model
 
@@ -88,8 +88,10 @@ def test_text_of_another_height_than_the_station_expects_is_not_proposed(
 def test_a_line_that_stands_is_not_looked_for_where_the_station_never_turns() -> None:
     upright = Frame.whole(image_of(np.ascontiguousarray(np.rot90(placed()[0]))))
     engine = Engine(shipped_model(), outputs=None)
-    assert any(line.standing for line in find_lines(engine, upright, StationView()))
-    assert not any(line.standing for line in find_lines(engine, upright, StationView(turn_tall="never")))
+    assert any(line.standing for line in find_text_lines(engine, upright, StationView()))
+    assert not any(
+        line.standing for line in find_text_lines(engine, upright, StationView(vertical_text="never"))
+    )
 
 
 def test_the_same_picture_gives_the_same_lines() -> None:

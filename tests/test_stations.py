@@ -66,7 +66,7 @@ def test_a_code_that_covers_a_fifth_of_the_width_is_read(
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_found_code_is_read_whichever_way_up_it_lies(reader: Reader, tmp_path: Path, turns: int) -> None:
     turned = np.ascontiguousarray(np.rot90(part(["SN74LS06N"]), turns))
-    either = reader.at(Station(view=StationView(turn_over="both")))
+    either = reader.at(Station(view=StationView(upside_down="both")))
     assert text_of(either, saved(tmp_path, "1.png", turned)) == "SN74LS06N"
 
 
@@ -86,8 +86,8 @@ def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> No
 def test_a_code_that_is_another_upside_down_is_reported(reader: Reader, tmp_path: Path) -> None:
     (record,) = reader.read([saved(tmp_path, "1.png", part(["6608098"], size=1.5))])
     assert record.reading is not None
-    assert {record.reading.text, record.other_way_up} == {"6608098", "8608099"}
-    assert record.reason == f"reads {record.other_way_up} the other way up"
+    assert {record.reading.text, record.upside_down_text} == {"6608098", "8608099"}
+    assert record.reason == f"reads {record.upside_down_text} the other way up"
 
 
 # joining

@@ -93,7 +93,7 @@ def _may_be_accepted(record: Record, station: Station) -> bool:
     if record.reading is None or record.text_height_px is None:
         return False
     return not objection_to(
-        record.reading, record.verdict, record.text_height_px, station.limits, record.other_way_up
+        record.reading, record.verdict, record.text_height_px, station.limits, record.upside_down_text
     )
 
 

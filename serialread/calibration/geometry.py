@@ -146,8 +146,8 @@ _Change = Callable[[StationView, _Known, Sequence[Record]], Iterator[dict[str, o
 def _orders(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
     for rotation in (90, 180, 270):
         turned = (view.rotation + rotation) % 360
-        yield view.model_dump() | {"rotation": turned, "turn_tall": "never", "turn_over": "never"}
-    yield view.model_dump() | {"turn_tall": "never", "turn_over": "never"}
+        yield view.model_dump() | {"rotation": turned, "vertical_text": "never", "upside_down": "never"}
+    yield view.model_dump() | {"vertical_text": "never", "upside_down": "never"}
 
 
 def _heights(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
@@ -182,7 +182,7 @@ def _rows(view: StationView, known: _Known, records: Sequence[Record]) -> Iterat
 
 
 def _ways(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
-    for name in ("tighten", "straighten"):
+    for name in ("find_lines", "deskew"):
         yield view.model_dump() | {name: not getattr(view, name)}
 
 

@@ -95,17 +95,17 @@ class StationView(Section):
     from the text's top-left."""
     arc: Arc | None = None
     """The circle that the code lies on."""
-    tighten: bool = True
+    find_lines: bool = True
     """Look for the text line where it fills only part of the picture; off where a region fits tightly."""
     text_height: tuple[Fraction, Fraction] | None = None
     """Expected height of the characters, (least, most), as fractions of the picture's longer side: lines
     of other heights are not proposed. None: from about a fiftieth on."""
-    straighten: bool = True
+    deskew: bool = True
     """Look at a doubtful crop level, too, where a tilt (to 15 degrees) is measured surely."""
-    turn_tall: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
+    vertical_text: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
     """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
     reading; a station whose codes all run one way is faster when it says so."""
-    turn_over: Literal["both", "found", "never"] = "found"
+    upside_down: Literal["both", "found", "never"] = "found"
     """Which lines may stand upside down, and are read the other way up where the network is unsure that they
     lie right. "both": any; "found": those that were looked for in a larger picture, and one that fills its
     picture if the network is sure that it lies upside down. A code that reads surely as another one the other

@@ -1,7 +1,7 @@
-"""Pixels before the network: load a picture, find and straighten its text, make the network's array."""
+"""Pixels before the network: load a picture, find and deskew its text, make the network's array."""
 
 from serialread.imaging.arrays import content_width, to_array
-from serialread.imaging.crops import Finder, FoundLine, normalize, propose, teach_fixture, upside_down
+from serialread.imaging.crops import Finder, FoundLine, normalize, propose, teach_fixture, turned_180
 from serialread.imaging.loading import PICTURE_SUFFIXES, as_image, digest, load_image
 from serialread.imaging.overlays import tinted
 from serialread.imaging.pictures_out import save_png
@@ -29,5 +29,5 @@ __all__ = [
     "teach_fixture",
     "tinted",
     "to_array",
-    "upside_down",
+    "turned_180",
 ]

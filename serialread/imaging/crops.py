@@ -103,11 +103,11 @@ def ways(frame: Frame, view: StationView, find: Finder | None) -> Iterator[tuple
     Degrees, counter-clockwise; found lines are level.
     """
     for way in whole_ways(frame, view):
-        yield way, estimate_tilt(way.pixels) if view.straighten else 0.0
-    if find and view.tighten and not is_filled(frame):
+        yield way, estimate_tilt(way.pixels) if view.deskew else 0.0
+    if find and view.find_lines and not is_filled(frame):
         for line in find(frame, view):
             whole = line.frame.turned(270) if line.standing else line.frame
-            for way in turn(whole, view, standing=line.standing, over=view.turn_over != "never"):
+            for way in turn(whole, view, standing=line.standing, over=view.upside_down != "never"):
                 yield way, 0.0
 
 
@@ -136,9 +136,9 @@ def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame
 
 def whole_ways(frame: Frame, view: StationView) -> Iterator[Frame]:
     """The whole frame each way up that it may stand; a tall one may be a single character, and lie right."""
-    over = view.turn_over == "both"
+    over = view.upside_down == "both"
     yield from turn(frame, view, standing=False, over=over)
-    if frame.pixels.shape[0] > TALL * frame.pixels.shape[1] and view.turn_tall != "never":
+    if frame.pixels.shape[0] > TALL * frame.pixels.shape[1] and view.vertical_text != "never":
         yield from turn(frame, view, standing=True, over=over)
 
 
@@ -147,14 +147,14 @@ def turn(frame: Frame, view: StationView, *, standing: bool, over: bool) -> Iter
     if not standing:
         turns: tuple[int, ...] = (0,)
     else:
-        turns = {"counter_clockwise": (270,), "clockwise": (90,)}.get(view.turn_tall, (270, 90))
+        turns = {"counter_clockwise": (270,), "clockwise": (90,)}.get(view.vertical_text, (270, 90))
     if over and len(turns) == 1:
         turns = (*turns, (turns[0] + 180) % 360)
     for degrees in turns:
         yield frame.turned(degrees)
 
 
-def upside_down(crop: Crop) -> Crop:
+def turned_180(crop: Crop) -> Crop:
     """A crop the other way up."""
     turned = np.ascontiguousarray(crop.pixels[::-1, ::-1])
     return replace(crop, pixels=turned, quad=np.roll(crop.quad, 2, axis=0))

@@ -20,7 +20,7 @@ GLANCED_PX = 96
 MOST_BLOBS = 400
 """Of more, those that stand out most are taken: a texture makes many faint ones."""
 FILLED = 0.4
-"""A line that spans this share of the picture's height and width fills it: there is nothing to tighten."""
+"""A line that spans this share of the picture's height and width fills it: there is nothing to find_lines."""
 WIDE = 1.7
 """Pictures wider than this times their height are mostly cut round a line; others are mostly whole views."""
 LARGE, SMALL = 0.45, 0.15

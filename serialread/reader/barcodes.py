@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from serialread.codes import Serials, without_blanks
 from serialread.errors import RecipeError
-from serialread.records import Beside, Pixels, Record
+from serialread.records import BarcodeCheck, Pixels, Record
 
 SHORTEST = 4
 """A text of fewer characters is found in many a barcode that has nothing to do with it."""
@@ -25,7 +25,7 @@ def compare_codes(records: Iterable[Record], before: Iterable[tuple[str, str, st
     for record in records:
         code = record.reading.text if record.reading else ""
         findings = batches[record.batch].take(code, record.image)
-        yield replace(record, findings=findings) if findings else record
+        yield replace(record, sequence_findings=findings) if findings else record
 
 
 def require_barcodes() -> None:
@@ -49,12 +49,12 @@ def barcodes_in(pixels: Pixels) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found.text for found in zxingcpp.read_barcodes(pixels) if found.text))
 
 
-def beside(text: str, barcodes: tuple[str, ...]) -> Beside:
+def check_barcodes(text: str, barcodes: tuple[str, ...]) -> BarcodeCheck:
     """Whether a barcode says what was read, alone or among other things; case and blanks do not count."""
     if not barcodes:
-        return Beside.NONE
+        return BarcodeCheck.NONE
     code = without_blanks(text).upper()
     said = [without_blanks(barcode).upper() for barcode in barcodes]
     if code in said or (len(code) >= SHORTEST and any(code in one for one in said)):
-        return Beside.AGREES
-    return Beside.DIFFERS
+        return BarcodeCheck.AGREES
+    return BarcodeCheck.DIFFERS

@@ -15,7 +15,7 @@ def decide(
     verdict: Verdict,
     text_height_px: float,
     limits: StationLimits,
-    other_way_up: str = "",
+    upside_down_text: str = "",
 ) -> tuple[Decision, str]:
     """Accept only what is sure by limits that were measured; without limits every reading is for review.
 
@@ -25,7 +25,7 @@ def decide(
         verdict: as ``judge`` gives it.
         text_height_px: height of the characters in the source picture.
         limits: the station's.
-        other_way_up: what the line reads nearly as surely when turned over; "" if nothing else.
+        upside_down_text: what the line reads nearly as surely when turned over; "" if nothing else.
 
     Returns:
         The decision, and in plain words why it is not ACCEPT ("" if it is).
@@ -34,7 +34,7 @@ def decide(
         return Decision.REJECT, NOTHING_READ
     if limits.review_at is not None and confidence < limits.review_at:
         return Decision.REJECT, f"confidence {confidence:.3f} is below {limits.review_at:.3f}"
-    if objection := objection_to(reading, verdict, text_height_px, limits, other_way_up):
+    if objection := objection_to(reading, verdict, text_height_px, limits, upside_down_text):
         return Decision.REVIEW, objection
     if limits.accept_at is None:
         return Decision.REVIEW, NOT_CALIBRATED
@@ -44,7 +44,7 @@ def decide(
 
 
 def objection_to(
-    reading: Reading, verdict: Verdict, text_height_px: float, limits: StationLimits, other_way_up: str
+    reading: Reading, verdict: Verdict, text_height_px: float, limits: StationLimits, upside_down_text: str
 ) -> str:
     """Why a reading cannot be accepted, however sure it is; "" where nothing speaks against it."""
     low, high = limits.text_height_px
@@ -54,8 +54,8 @@ def objection_to(
         return f"text is {text_height_px:.0f} px high, expected {low:.0f} to {high:.0f}"
     if verdict is Verdict.MISPRINT:
         return f"{verdict.value}: looks like {reading.free_text}"
-    if other_way_up:
-        return f"reads {other_way_up} the other way up"
+    if upside_down_text:
+        return f"reads {upside_down_text} the other way up"
     return ""
 
 

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from serialread.config import Station
-from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array, upside_down
+from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array, turned_180
 from serialread.inference import Search
 from serialread.inference.session import Engine, EngineKind, lacking
 from serialread.reader.fusion import next_look, vote
-from serialread.reader.line_search import find_lines
+from serialread.reader.line_search import find_text_lines
 from serialread.reader.orientation import read_where_needed, surely_over, surest
 from serialread.reader.outputs import Outputs, looked_at, reading_of, where
 from serialread.records import Crop, Floats, Pixels, Reading
@@ -109,14 +109,14 @@ class Explainer:
         Raises:
             ImageError: the picture cannot be read.
         """
-        find = partial(find_lines, self._network)
+        find = partial(find_text_lines, self._network)
         seen = [self._seen(crop) for crop in propose(load_image(path), self._station.view, find)]
-        if self._station.view.turn_over == "found" and surely_over(seen[0][0].reading):
-            seen.append(self._seen(upside_down(seen[0][0].crop)))
+        if self._station.view.upside_down == "found" and surely_over(seen[0][0].reading):
+            seen.append(self._seen(turned_180(seen[0][0].crop)))
         found = [one for one, _ in seen]
         crops = [one.crop for one in found]
         readings = read_where_needed(crops, [one.reading for one in found])
-        mostly_right = self._station.view.turn_over == "found"
+        mostly_right = self._station.view.upside_down == "found"
         best, extent = seen[surest(crops, readings, mostly_right=mostly_right)]
         looks = [best]
         while closer := next_look([one.reading for one in looks], best.crop.tilt_deg):

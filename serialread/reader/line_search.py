@@ -96,10 +96,10 @@ class _Spot:
 
 def line_finder(model: Path, kind: EngineKind = "openvino") -> Finder:
     """What finds text lines with a model file; raises as ``Engine`` does."""
-    return partial(find_lines, Engine(model, kind, outputs=None))
+    return partial(find_text_lines, Engine(model, kind, outputs=None))
 
 
-def find_lines(engine: Engine, frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
+def find_text_lines(engine: Engine, frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
     """Text lines in a picture, surest first, at most ``MOST_LINES``.
 
     Args:
@@ -135,7 +135,7 @@ def _everywhere(engine: Engine, frame: Frame, view: StationView) -> list[_Spot]:
     """Where strips of a frame were read, lying or standing."""
     along = _along(frame)
     lying = along != "standing"
-    standing = along != "lying" and view.turn_tall != "never"
+    standing = along != "lying" and view.vertical_text != "never"
     found = list(_spots(engine, frame, False, view)) if lying else []
     return [*found, *_spots(engine, frame.turned(90), True, view)] if standing else found
 

@@ -18,20 +18,20 @@ import numpy as np
 
 from serialread.config import Station, StationView
 from serialread.errors import CalibrationError, ImageError
-from serialread.imaging import Extent, Look, digest, load_image, propose, to_array, upside_down
+from serialread.imaging import Extent, Look, digest, load_image, propose, to_array, turned_180
 from serialread.inference import Search
 from serialread.inference.session import Engine, EngineKind
-from serialread.reader.barcodes import barcodes_in, beside, require_barcodes
+from serialread.reader.barcodes import barcodes_in, check_barcodes, require_barcodes
 from serialread.reader.decisions import decide, judge, trust
 from serialread.reader.fusion import next_look, vote
 from serialread.reader.grading import grade_mark
-from serialread.reader.line_search import find_lines
+from serialread.reader.line_search import find_text_lines
 from serialread.reader.orientation import NOT_NEEDED, overs, surely_over, surely_upright, surest, turned_over
 from serialread.reader.outputs import Outputs, looked_at, reading_of, where
 from serialread.reader.picture_files import Picture
 from serialread.reader.rows import join, rows_of
 from serialread.reader.scheduler import BATCH, BatchScheduler
-from serialread.records import Beside, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
+from serialread.records import BarcodeCheck, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
 WINDOW = 256
 """Pictures under way: enough of every width to fill its batches."""
@@ -242,14 +242,14 @@ class Reader:
                 item.readings[number + 1] = NOT_NEEDED
             else:
                 _send(_proposed(item, number + 1), batches)
-        elif number == 0 and self.station.view.turn_over == "found" and surely_over(reading):
-            over = upside_down(item.crops[0])
+        elif number == 0 and self.station.view.upside_down == "found" and surely_over(reading):
+            over = turned_180(item.crops[0])
             item.crops = (*item.crops, over)
             item.arrays = (*item.arrays, to_array(over.pixels, self._engine.card.geometry))
             _send(_proposed(item, len(item.crops) - 1), batches)
 
     def _look_again(self, item: _Item, batches: BatchScheduler[_Task, _Results]) -> None:
-        best = item.choose(mostly_right=self.station.view.turn_over == "found")
+        best = item.choose(mostly_right=self.station.view.upside_down == "found")
         crop = item.crops[best]
         if closer := next_look([item.readings[best], *item.looks], crop.tilt_deg):
             look = closer.look(item.extents[best], crop.pixels.shape)
@@ -279,16 +279,16 @@ class Reader:
 
     def _record(self, item: _Item) -> Record:
         crop = reading = confidence = quality = None
-        verdict, decision, reason, other_way_up = Verdict.NONE, Decision.REJECT, item.note, ""
+        verdict, decision, reason, upside_down_text = Verdict.NONE, Decision.REJECT, item.note, ""
         if item.best is not None:
             crop = item.crops[item.best]
             line = vote([item.readings[item.best], *item.looks], self.station.code)
             reading, quality = self._joined(item, item.best, line), grade_mark(crop, line)
-            other_way_up = turned_over(item.crops, item.proposals, item.best)
+            upside_down_text = turned_over(item.crops, item.proposals, item.best)
             confidence = trust(reading, self.station.calibration)
             verdict = judge(reading, self.station.code)
             decision, reason = decide(
-                reading, confidence, verdict, crop.text_height_px, self.station.limits, other_way_up
+                reading, confidence, verdict, crop.text_height_px, self.station.limits, upside_down_text
             )
             reason = "; ".join(filter(None, (reason, item.note)))
         text = reading.text if reading else ""
@@ -297,7 +297,7 @@ class Reader:
             image_sha256=item.sha256,
             batch=item.picture.batch,
             reading=reading,
-            other_way_up=other_way_up,
+            upside_down_text=upside_down_text,
             confidence=confidence,
             verdict=verdict,
             decision=decision,
@@ -311,7 +311,9 @@ class Reader:
             read_at=datetime.now(UTC),
             elapsed_ms=item.seconds * 1000,
             barcodes=item.barcodes or (),
-            beside=Beside.NOT_ASKED if item.barcodes is None else beside(text, item.barcodes),
+            barcode_check=BarcodeCheck.NOT_ASKED
+            if item.barcodes is None
+            else check_barcodes(text, item.barcodes),
             quality=quality,
         )
 
@@ -341,7 +343,7 @@ def _prepare(picture: Picture, view: StationView, engine: Engine, with_barcodes:
     started = perf_counter()
     try:
         image = load_image(picture.path)
-        crops = propose(image, view, partial(find_lines, engine))
+        crops = propose(image, view, partial(find_text_lines, engine))
     except ImageError as error:
         reason = _reason(error, picture.path)
         return _Item(picture, digest(picture.path), (), (), reason, perf_counter() - started)

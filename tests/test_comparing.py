@@ -71,7 +71,7 @@ def test_batches_do_not_know_one_another_and_records_keep_what_was_found(tmp_pat
         ("a/16.png", ("1 missing after SN-14",)),
         ("b/16.png", ("1 missing after SN-14",)),
     ]
-    assert [replace(record, findings=()) for record in found] == records
+    assert [replace(record, sequence_findings=()) for record in found] == records
     assert json_line(found[-1])["sequence_findings"] == ["1 missing after SN-14"]
     assert "1 missing after SN-14" in csv_row(json_line(found[-1]))
 

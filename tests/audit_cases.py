@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from serialread.auditing.tables import MEASURES, READING_COLUMNS, VERDICT, ReadingsSource
+from serialread.auditing.tables import MEASURES, READING_COLUMNS, VERDICT
+from serialread.label_tables import TextTable
 
 DATA = Path(__file__).parent / "data" / "audit"
 
@@ -17,15 +18,15 @@ def line(image: str, text: str, **cells: str) -> dict[str, str]:
     return dict.fromkeys(READING_COLUMNS, "") | known | {"sha256": image} | cells
 
 
-def readings(*lines: dict[str, str]) -> ReadingsSource:
+def readings(*lines: dict[str, str]) -> TextTable:
     rows = pd.DataFrame(list(lines), columns=[*READING_COLUMNS, VERDICT, *MEASURES], dtype=object)
     rows[VERDICT] = rows[VERDICT].fillna("")
     rows[list(MEASURES)] = rows[list(MEASURES)].astype(float)
-    return ReadingsSource(Path("readings.csv"), "00", rows)
+    return TextTable(Path("readings.csv"), "00", rows)
 
 
-def truths(*pairs: tuple[str, str]) -> ReadingsSource:
-    return ReadingsSource(
+def truths(*pairs: tuple[str, str]) -> TextTable:
+    return TextTable(
         Path("labels.csv"), "00", pd.DataFrame(list(pairs), columns=["filename", "text"], dtype=object)
     )
 

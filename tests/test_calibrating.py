@@ -32,7 +32,7 @@ from serialread.calibration import (
 )
 from serialread.calibration.risk_control import FIRST, STEPS
 from serialread.config import Code, Station, StationLimits, load, to_toml
-from serialread.errors import CalibrationError, RecipeError
+from serialread.errors import CalibrationError, RecipeError, RecordsError
 from serialread.reader import Picture, calibrated, decide, judge, log_odds, trust
 from serialread.records import CharReading, Decision, FreeReading, Reading, Record, Verdict
 
@@ -403,8 +403,8 @@ def test_labels_name_pictures_in_images_or_beside_the_table(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (None, "no such table. Write one with the columns filename,text beside images/."),
-        ("file,text\n", "no column filename. Give the columns filename,text."),
+        (None, "cannot be read: No such file or directory. Give a table with the columns filename,text."),
+        ("file,text\n", "no column filename. Its first line must name the columns filename,text."),
         ("filename,text\nx.png,1\n", "no picture x.png in images/ or beside it. Correct its name."),
         ("filename,text\nx.png,1\nx.png,2\n", "x.png is both 1 and 2. Keep the right line."),
     ],
@@ -412,7 +412,7 @@ def test_labels_name_pictures_in_images_or_beside_the_table(tmp_path: Path) -> N
 def test_a_folder_without_usable_labels_is_refused(tmp_path: Path, table: str | None, message: str) -> None:
     if table is not None:
         (tmp_path / "labels.csv").write_text(table)
-    with pytest.raises(CalibrationError) as caught:
+    with pytest.raises((CalibrationError, RecordsError)) as caught:
         load_labelled(tmp_path)
     assert str(caught.value) == f"{tmp_path / 'labels.csv'}: {message}"
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from serialread import cli
 from serialread.datasets import ImportSource, SampleStore, write_store
 from serialread.datasets.importing import cut
-from serialread.errors import StoreError
+from serialread.errors import RecordsError, StoreError
 from serialread.records import Sample
 
 
@@ -114,10 +114,11 @@ def test_one_tall_character_stays_upright() -> None:
         ),
         (
             {"labels.csv": "name,label\n"},
-            "{path}/labels.csv: its columns are name, label. Name two of them filename and text.",
+            "{path}/labels.csv: no column filename, text. "
+            "Its first line must name the columns filename,text.",
         ),
         (
-            {"labels.csv": "filename,text\n"},
+            {"labels.csv": "filename,text\na.png,\n"},
             "{path}-out: no sample to write. Give at least one.",
         ),
     ],
@@ -128,7 +129,7 @@ def test_a_source_that_is_none_says_why(tmp_path: Path, files: dict[str, str], m
     for name, content in files.items():
         (source / name).write_text(content)
     done = CliRunner().invoke(cli.app, ["data", "import", str(source), "--out", f"{source}-out"])
-    assert isinstance(done.exception, StoreError)
+    assert isinstance(done.exception, StoreError | RecordsError)
     assert str(done.exception) == message.format(path=source)
     assert not (tmp_path / "source-out").exists()
 

@@ -15,6 +15,7 @@ WITHOUT_TORCH = (
     "errors",
     "records",
     "codes",
+    "label_tables",
     "config",
     "imaging",
     "metrics",

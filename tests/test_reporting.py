@@ -316,5 +316,5 @@ def test_the_command_says_in_one_line_what_is_wrong(
         main()
     assert exit_.value.code == 1
     shown = capsys.readouterr().err
-    assert shown.startswith(f"error: {tmp_path / 'readings.csv'}: cannot be read: ")
+    assert shown.startswith(f"error: {tmp_path / 'readings.csv'}: no such file. ")
     assert shown.count("\n") == 1

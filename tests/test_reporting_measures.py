@@ -152,9 +152,9 @@ def test_what_a_batch_table_leaves_out_or_contradicts_is_said(tmp_path: Path) ->
     ("table", "message"),
     [
         (b"lot,shift\n1,2\n", "no column batch. Its first line must name the column batch, or filename."),
-        (b"batch\nb1\n", "needs other columns than batch, each once. Add one, such as shift."),
-        (b"batch,a,a\nb1,1,2\n", "needs other columns than batch, each once. Add one, such as shift."),
-        (b"batch,shift\n,early\n", "no line in it. Add a line a batch."),
+        (b"batch\nb1\n", "needs another column than batch. Add one, such as shift."),
+        (b"batch,a,a\nb1,1,2\n", "two columns a. Give every column a name of its own."),
+        (b"batch,shift\n,early\n", "no line in it. Add one line per batch."),
     ],
 )
 def test_a_batch_table_without_use_is_one_clear_line(tmp_path: Path, table: bytes, message: str) -> None:

@@ -12,10 +12,9 @@ from audit_cases import DATA, line, readings, truths, write_readings
 from typer.testing import CliRunner
 
 from serialread.auditing import agree, audit, compare
-from serialread.auditing.agreement_study import examine_calls
+from serialread.auditing.agreement_study import examine_calls, read_calls
 from serialread.auditing.charts import ticks
 from serialread.auditing.reader_comparison import examine_two
-from serialread.auditing.tables import read_columns
 from serialread.cli import app
 from serialread.errors import RecordsError
 
@@ -136,7 +135,7 @@ def test_calls_without_use_are_one_clear_line(tmp_path: Path, calls: str, messag
 def test_what_is_left_out_of_a_study_is_said(tmp_path: Path) -> None:
     calls, _ = study(tmp_path, CALLS + "p9.png,Ben,1,A1\np1.png,Ben,3,A1\n")
     done = examine_calls(
-        read_columns(calls, ("filename", "appraiser", "trial", "text")),
+        read_calls(calls),
         truths(("p1.png", "A1"), ("p2.png", "B2"), ("p3.png", "1"), ("p3.png", "2")),
     )
     assert [finding.text for finding in done.findings] == [

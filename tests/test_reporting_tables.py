@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from serialread.auditing import Audit, audit
 from serialread.auditing.examination import examine
-from serialread.auditing.tables import READING_COLUMNS, read_readings, read_truth
+from serialread.auditing.tables import READING_COLUMNS, read_readings
 from serialread.cli import app
 from serialread.errors import RecordsError
+from serialread.label_tables import read_labels
 
 TOUCHY = [
     "00123",
@@ -44,7 +45,7 @@ def test_a_text_stays_the_text_it_is(tmp_path: Path, text: str) -> None:
     (row,) = read_readings(path).rows.to_dict("records")
     assert (row["text"], row["weakest_char"]) == (text, text[:1])
     (tmp_path / "labels.csv").write_text('filename,text\na.png,"{}"\n'.format(text.replace('"', '""')))
-    assert read_truth(tmp_path / "labels.csv").rows["text"].tolist() == [text]
+    assert read_labels(tmp_path / "labels.csv").rows["text"].tolist() == [text]
     done = audit(path, tmp_path / "labels.csv", tmp_path / "out")
     assert done.total.strict.right == (1 if text else 0)
 
@@ -70,15 +71,17 @@ def test_any_code_survives_the_table(tmp_path_factory: pytest.TempPathFactory, t
 )
 def test_truth_tables_come_in_many_forms(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "labels.csv").write_bytes(data)
-    rows = read_truth(tmp_path / "labels.csv").rows
+    rows = read_labels(tmp_path / "labels.csv").rows
     assert rows[["filename", "text"]].to_numpy().tolist() == [["a.png", "007"], ["b.png", "X;1"]]
 
 
 def test_a_truth_table_that_is_not_utf8_is_read_and_said(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes("filename;text\nGehäuse.png;12\n".encode("cp1252"))
-    truth = read_truth(tmp_path / "labels.csv")
+    truth = read_labels(tmp_path / "labels.csv")
     assert truth.rows["filename"].tolist() == ["Gehäuse.png"]
-    assert [finding.text for finding in truth.findings] == ["labels.csv: not UTF-8, read as Windows-1252."]
+    assert truth.warnings == (
+        "labels.csv: not UTF-8, read as Windows-1252. Save it as UTF-8 if names look wrong.",
+    )
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out_and_said(tmp_path: Path) -> None:
@@ -87,24 +90,24 @@ def test_a_line_cut_off_by_a_kill_is_left_out_and_said(tmp_path: Path) -> None:
     path.write_text(whole[: whole.index("b.png") + 7])
     read = read_readings(path)
     assert read.rows["image"].tolist() == ["a.png"]
-    assert [finding.text for finding in read.findings] == [
-        "readings.csv: 1 line without a decision left out. Resume the run if it was killed."
-    ]
+    assert read.warnings == (
+        "readings.csv: 1 line without a decision left out. Resume the run if it was killed.",
+    )
 
 
 HEADER = ",".join(READING_COLUMNS) + "\n"
 RUN_OUT = "Give the folder that serialread read --out wrote."
 WROTE = "Give the readings.csv that serialread read wrote."
 FIRST_LINE = "Its first line must name the columns filename,text."
-ADD = "no truth in it. Add a line an image: filename,text."
-QUOTES = "Put quotes around a text that holds a separator."
+ADD = "no labels in it. Add one line per image: filename,text."
+QUOTES = 'Put double quotes around a text that holds a separator, and write a quote in it as "".'
 MISSING = "cannot be read: No such file or directory."
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (None, f"{MISSING} {RUN_OUT}"),
+        (None, f"no such file. {RUN_OUT}"),
         (HEADER, "no readings in it. Run serialread read again."),
         ("", f"no column {', '.join(READING_COLUMNS)}. {WROTE}"),
         (HEADER.replace(",model_id", ""), f"no column model_id. {WROTE}"),
@@ -132,8 +135,9 @@ def test_readings_that_cannot_be_audited_are_one_clear_line(
         ("filename,text\n", ADD),
         ("filename,text\n,1\n", ADD),
         ("filename,text\nb.png,2\na.png,1,2\n", f"line 3: 3 columns where the header has 2. {QUOTES}"),
-        ('filename,text\na.png,"1\nb.png,2\n', "a.png: a quote is opened and not closed. Write it twice."),
-        ("filename,text\na," + "1" * 131_073, f"line 2: field larger than field limit (131072). {QUOTES}"),
+        ('filename,text\na.png,"1\nb.png,2\n', f"line 2: a quote is opened and not closed. {QUOTES}"),
+        ('filename,text\na.png,"1\nb.png,"2\n', f"line 2: a quote is opened and not closed. {QUOTES}"),
+        ("filename,text,Text\na.png,1,2\n", "two columns text. Give every column a name of its own."),
     ],
 )
 def test_truths_without_use_are_one_clear_line(tmp_path: Path, table: str | None, message: str) -> None:

@@ -29,7 +29,8 @@ from serialread import auditing
 from serialread.auditing.failures import Cases, FailureCase
 from serialread.auditing.page import page
 from serialread.auditing.report_tables import tables
-from serialread.auditing.tables import read_readings, read_truth
+from serialread.auditing.tables import read_readings
+from serialread.label_tables import read_labels
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data" / "audit"
@@ -110,7 +111,7 @@ def application() -> QApplication:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hand-worked audit, with thirty failures to look at."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    done = auditing.examine(read_readings(DATA), read_truth(DATA / "labels.csv"))
+    done = auditing.examine(read_readings(DATA), read_labels(DATA / "labels.csv"))
     chars = (("X", 0.9, "Y", 0.08), ("<", 0.6, "", 0.4))
     cases = [FailureCase(f"{i}.png", "XY", "X<", "ACCEPT", "0.9", chars, DOT) for i in range(30)]
     path.write_text(page(done, tables(done), Cases(tuple(cases))), encoding="utf-8")

@@ -14,10 +14,11 @@ from serialread.auditing.reader_comparison import FILES as COMPARE_FILES
 from serialread.auditing.reader_comparison import compare
 from serialread.auditing.rerunning import rerun
 from serialread.auditing.sampling import SAMPLE
-from serialread.auditing.tables import read_batches, read_readings, read_truth, readings_path
+from serialread.auditing.tables import read_batches, read_readings, readings_path
 from serialread.auditing.trending import freeze, read_frozen
 from serialread.auditing.workbook import require_excel
 from serialread.auditing.writing import FILES, WORKBOOK, require_free, write_audit
+from serialread.label_tables import read_labels
 
 __all__ = [
     "AGREEMENT_FILES",
@@ -73,7 +74,7 @@ def audit(
     if excel:
         require_excel()
     readings = read_readings(results)
-    truths = None if truth is None else read_truth(truth)
+    truths = None if truth is None else read_labels(truth)
     table = None if batches is None else read_batches(batches)
     question = Question(table, by, None if baseline is None else read_frozen(baseline), sample)
     inputs = [readings.path, truth, batches, baseline]

@@ -14,9 +14,10 @@ from serialread.auditing.markdown import findings_lines, table_lines
 from serialread.auditing.matching import located, partners
 from serialread.auditing.rates import rate_columns
 from serialread.auditing.sheets import ReportSection, study_page, table_sheet
-from serialread.auditing.tables import ReadingsSource, read_columns, read_readings, read_truth
+from serialread.auditing.tables import read_readings
 from serialread.auditing.wording import percent
 from serialread.errors import RecordsError
+from serialread.label_tables import TextTable, read_labels, read_table
 from serialread.metrics import strict
 from serialread.metrics.agreement import Appraisal, fleiss_kappa
 from serialread.records import Decision
@@ -61,7 +62,7 @@ def agree(calls: Path, truth: Path, out: Path, results: Path | None = None) -> s
         RecordsError: inputs that are missing or broken, or a folder that cannot be written.
     """
     readings = None if results is None else read_readings(results)
-    done = examine_calls(read_columns(calls, COLUMNS), read_truth(truth), readings)
+    done = examine_calls(read_calls(calls), read_labels(truth), readings)
     figures = {
         "appraisers": [
             {str(k): None if isinstance(v, float) and math.isnan(v) else v for k, v in line.items()}
@@ -86,9 +87,19 @@ def agree(calls: Path, truth: Path, out: Path, results: Path | None = None) -> s
     return "\n".join([*said, *(f"{finding.severity}: {finding.text}" for finding in done.findings)])
 
 
-def examine_calls(
-    calls: ReadingsSource, truth: ReadingsSource, readings: ReadingsSource | None = None
-) -> Agreement:
+def read_calls(path: Path) -> TextTable:
+    """Read the appraisers' calls: a table with ``COLUMNS``.
+
+    Raises:
+        RecordsError: no such table, columns missing, a damaged line, or no line in it.
+    """
+    table = read_table(path, COLUMNS, wanted=COLUMNS)
+    if table.rows.empty:
+        raise RecordsError(f"{path}: no line in it. Add one: {','.join(COLUMNS)}.")
+    return table
+
+
+def examine_calls(calls: TextTable, truth: TextTable, readings: TextTable | None = None) -> Agreement:
     """Hold every call against the truth of its part.
 
     Raises:

@@ -9,12 +9,13 @@ from serialread.auditing.certainty import Certainty, weigh_confidence
 from serialread.auditing.characters import Characters, count_characters
 from serialread.auditing.code_sequences import serial_findings
 from serialread.auditing.counting import BatchScore, count, count_by, judge, oddities
-from serialread.auditing.findings import Finding, by_severity
+from serialread.auditing.findings import Finding, by_severity, warning
 from serialread.auditing.grouping import group
 from serialread.auditing.matching import pair, without_truth
 from serialread.auditing.sampling import SAMPLE, sampling_list
-from serialread.auditing.tables import POINTS, ReadingsSource
+from serialread.auditing.tables import POINTS
 from serialread.auditing.trending import Trend, follow, trend_findings
+from serialread.label_tables import TextTable
 from serialread.metrics.control_charts import ControlLimits
 
 _ERROR_COLUMNS = {
@@ -97,15 +98,13 @@ class Question:
         sample: images to draw for labelling.
     """
 
-    batches: ReadingsSource | None = None
+    batches: TextTable | None = None
     by: str | None = None
     frozen: dict[str, ControlLimits] | None = None
     sample: int = SAMPLE
 
 
-def examine(
-    readings: ReadingsSource, truth: ReadingsSource | None, question: Question | None = None
-) -> Audit:
+def examine(readings: TextTable, truth: TextTable | None, question: Question | None = None) -> Audit:
     """Match readings with the truth, judge each, count them per batch and follow the batches.
 
     Raises:
@@ -118,7 +117,7 @@ def examine(
     trends = follow(judged, grouping.order, asked.frozen)
     characters = count_characters(judged)
     sources = [source for source in (readings, truth, asked.batches) if source is not None]
-    findings = [finding for source in sources for finding in source.findings]
+    findings = [warning(text) for source in sources for text in source.warnings]
     return Audit(
         inputs=tuple(Input(source.path.name, source.sha256, len(source.rows)) for source in sources),
         judged=truth is not None,

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from serialread.auditing.findings import Finding, counted, error, some, warning
 from serialread.auditing.matching import located, partners
-from serialread.auditing.tables import READING_COLUMNS, ReadingsSource
+from serialread.auditing.tables import READING_COLUMNS
 from serialread.errors import RecordsError
+from serialread.label_tables import TextTable
 
 Places = NDArray[np.int64]
 
@@ -35,7 +36,7 @@ class Grouping:
     findings: tuple[Finding, ...] = ()
 
 
-def group(readings: pd.DataFrame, batches: ReadingsSource | None, by: str | None = None) -> Grouping:
+def group(readings: pd.DataFrame, batches: TextTable | None, by: str | None = None) -> Grouping:
     """Look each reading up in the batch table, and take the column ``by`` for its batch.
 
     Args:
@@ -69,7 +70,7 @@ def _in_order(rows: pd.DataFrame, about: pd.DataFrame) -> tuple[str, ...]:
     return tuple(first.reindex(names).fillna("").sort_values(kind="stable").index)
 
 
-def _about(readings: pd.DataFrame, batches: ReadingsSource) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+def _about(readings: pd.DataFrame, batches: TextTable) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     key = batches.rows.columns[0]
     stated = batches.rows.apply(lambda cells: cells.str.strip())
     if key == "filename":

@@ -12,9 +12,10 @@ from serialread.auditing.findings import Finding, by_severity, counted, some, wa
 from serialread.auditing.markdown import findings_lines, table_lines
 from serialread.auditing.matching import located, pair
 from serialread.auditing.sheets import ReportSection, study_page, table_sheet
-from serialread.auditing.tables import ReadingsSource, read_readings, read_truth
+from serialread.auditing.tables import read_readings
 from serialread.auditing.wording import rate_words
 from serialread.errors import RecordsError
+from serialread.label_tables import TextTable, read_labels
 from serialread.metrics import mcnemar, paired_difference
 
 FILES = ("compare.csv", "compare.json", "compare.md", "compare.html")
@@ -77,7 +78,7 @@ def compare(a: Path, b: Path, truth: Path, out: Path) -> str:
     Raises:
         RecordsError: inputs missing or broken, no picture in common, or a folder that cannot be written.
     """
-    done = examine_two(read_readings(a), read_readings(b), read_truth(truth))
+    done = examine_two(read_readings(a), read_readings(b), read_labels(truth))
     lines = "\n".join(_markdown(done, a, b)) + "\n"
     share, low, high = done.difference
     figures = {
@@ -112,7 +113,7 @@ def compare(a: Path, b: Path, truth: Path, out: Path) -> str:
     )
 
 
-def examine_two(a: ReadingsSource, b: ReadingsSource, truth: ReadingsSource) -> ReaderComparison:
+def examine_two(a: TextTable, b: TextTable, truth: TextTable) -> ReaderComparison:
     """Judge both and lay them side by side, picture by picture.
 
     Raises:
@@ -148,7 +149,7 @@ def examine_two(a: ReadingsSource, b: ReadingsSource, truth: ReadingsSource) -> 
     )
 
 
-def _judged(source: ReadingsSource, truth: ReadingsSource) -> pd.DataFrame:
+def _judged(source: TextTable, truth: TextTable) -> pd.DataFrame:
     judged = judge(pair(source.rows, truth.rows).rows)
     judged["path"] = located(judged["image"])["path"].to_numpy()
     return judged[judged["known"]].drop_duplicates("path")

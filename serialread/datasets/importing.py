@@ -1,6 +1,5 @@
 """Labelled pictures of others as samples: from a table, an LMDB of the field or boxes in photographs."""
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
 from serialread.datasets import schema
 from serialread.errors import ImageError, StoreError
 from serialread.imaging.loading import decode_image, load_image
+from serialread.label_tables import read_labels
 from serialread.records import Pixels, Sample
 
 ILLEGIBLE = frozenset(("", "#", "##", "###", "*"))
@@ -46,6 +46,7 @@ class ImportSource:
 
         Raises:
             StoreError: nothing here looks like labelled pictures.
+            RecordsError: its labels.csv cannot be used.
         """
         if (self.path / "data.mdb").is_file():
             return self._from_lmdb()
@@ -59,7 +60,7 @@ class ImportSource:
         )
 
     def _from_table(self, table: Path) -> Iterator[Sample]:
-        for name, text in _rows(table):
+        for name, text in read_labels(table).pairs():
             places = (self.path / name, self.path / "images" / name)
             picture = next((p for p in places if p.is_file()), places[0])
             yield from self._kept(text, partial(_opened, picture))
@@ -140,19 +141,6 @@ def _unfit(label: str) -> str:
     if len(label) > MAX_LENGTH:
         return f"longer than {MAX_LENGTH} characters"
     return "" if set(label) <= set(PRINTABLE) else "characters outside printable ASCII"
-
-
-def _rows(table: Path) -> list[tuple[str, str]]:
-    """File names and texts of a labels.csv."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"filename", "text"} <= set(reader.fieldnames or ()):
-                have = ", ".join(reader.fieldnames or ()) or "nothing"
-                raise StoreError(f"{table}: its columns are {have}. Name two of them filename and text.")
-            return [(row["filename"], row["text"] or "") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoreError(f"{table}: cannot be read: {error}. Save it as CSV in UTF-8.") from None
 
 
 def _with_boxes(folder: Path) -> list[tuple[Path, Path]]:

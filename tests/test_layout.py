@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from serialread.config import DataRecipe, load
 from serialread.config.data_recipe import Layout
 from serialread.errors import RecipeError
-from serialread.synth import distractors, make_sample, shapes
+from serialread.synth import distractors, fonts, make_sample
 from serialread.synth.alphabets import dot_faces, stroke_faces
 from serialread.synth.layout import Setting, TypesetLine, set_line
 from serialread.synth.strokes import Tool, draw
@@ -40,7 +40,7 @@ def set_out(seed: int, text: str = "7H0-35", *, rows: int = 64, **knobs: object)
 
 def lengths_of_sides(line: TypesetLine) -> np.ndarray:
     """Top, right, bottom and left side of every character's box, px."""
-    corners = shapes.placed(line.runs[0].face, line.runs[0].chars, line.runs[0].matrices)
+    corners = fonts.placed(line.runs[0].face, line.runs[0].chars, line.runs[0].matrices)
     return np.hypot(*(np.roll(corners, -1, axis=1) - corners).transpose(2, 0, 1))
 
 
@@ -171,7 +171,7 @@ def test_lines_above_and_below_have_a_typeface_and_size_of_their_own_and_no_labe
         assert int(mark.owners.max()) <= line.length == 6
         for run in line.runs[1:]:
             assert run.face is DOTS
-            sizes.append(float(np.median(shapes.scales(run.matrices))) / line.cap_px)
+            sizes.append(float(np.median(fonts.scales(run.matrices))) / line.cap_px)
     assert len(sizes) > 20
     assert min(sizes) < 0.8
     assert max(sizes) > 1.3
@@ -181,7 +181,7 @@ def test_a_cut_off_neighbour_reaches_over_the_edge_and_stands_apart_from_the_cod
     for seed in range(30):
         line = set_out(seed, cut_off_share=1.0)
         (beside_it,) = line.runs[1:]
-        x = shapes.placed(beside_it.face, beside_it.chars, beside_it.matrices)[0, :, 0]
+        x = fonts.placed(beside_it.face, beside_it.chars, beside_it.matrices)[0, :, 0]
         wide = line.size[1]
         assert x.min() < -1 or x.max() > wide + 1
         assert x.min() < wide - 1

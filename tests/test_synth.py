@@ -11,11 +11,9 @@ from serialread.config import DataRecipe, load
 from serialread.config.data_recipe import Camera
 from serialread.errors import RecipeError
 from serialread.synth import make_sample, typeface_names
-from serialread.synth.camera import photograph
-from serialread.synth.exposure import Shaded
-from serialread.synth.segments import Segments, segment_faces
+from serialread.synth.alphabets import Segments, segment_faces
+from serialread.synth.photography import Shaded, photograph, visibility
 from serialread.synth.strokes import Mark
-from serialread.synth.visibility import visibility
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "data"
 MARKS = load(RECIPES / "marks.toml", DataRecipe)

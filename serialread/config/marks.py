@@ -33,6 +33,15 @@ class Relief(Section):
     """Share with a light so low that flanks throw shadows."""
 
 
+class Tone(Section):
+    """A mark of tone: ink, paint, oxide or light make it visible."""
+
+    weight: Weight = 1.0
+    """Share against the other processes."""
+    contrast: Span = (0.15, 0.8)
+    """Grey difference to the surface."""
+
+
 class Engraved(Relief):
     """Cut with a tool: single strokes or the outline of a typeface."""
 
@@ -149,12 +158,10 @@ class DotPeen(Relief):
     """Sway of the line as the head vibrates, in pitches."""
 
 
-class Laser(Section):
+class Laser(Tone):
     """Annealed dark or ablated bright, with the grain of the hatch lines."""
 
     kind: Literal["laser"]
-    weight: Weight = 1.0
-    """Share against the other processes."""
     contrast: Span = (0.05, 0.5)
     """Grey difference to the surface."""
     stroke: Span = (0.06, 0.16)
@@ -171,12 +178,10 @@ class Laser(Section):
     """Share in which reflections turn the contrast over along the line, as on etched plates."""
 
 
-class Ink(Section):
+class Ink(Tone):
     """Printed, painted or on a label."""
 
     kind: Literal["ink"]
-    weight: Weight = 1.0
-    """Share against the other processes."""
     contrast: Span = (0.12, 0.9)
     """Grey difference to the surface."""
     worn: Span = (0.0, 0.35)
@@ -185,12 +190,10 @@ class Ink(Section):
     """Share with a shadow or an outline."""
 
 
-class InkJet(Section):
+class InkJet(Tone):
     """Drops in a dot matrix."""
 
     kind: Literal["ink_jet"]
-    weight: Weight = 1.0
-    """Share against the other processes."""
     contrast: Span = (0.15, 0.8)
     """Grey difference to the surface."""
     dot: Span = (0.6, 1.3)
@@ -205,12 +208,10 @@ class InkJet(Section):
     """Sway of the line as the part moves unevenly, in pitches."""
 
 
-class Thermal(Section):
+class Thermal(Tone):
     """Printed by a heated comb on a label: crisp, with gaps where an element of the comb is dead."""
 
     kind: Literal["thermal"]
-    weight: Weight = 1.0
-    """Share against the other processes."""
     contrast: Span = (0.35, 0.95)
     """Grey difference to the label."""
     dead_share: Share = 0.3
@@ -219,12 +220,10 @@ class Thermal(Section):
     """Part of the print that is gone."""
 
 
-class Stencil(Section):
+class Stencil(Tone):
     """Sprayed through a stencil: bridges through closed shapes, soft and bleeding edges."""
 
     kind: Literal["stencil"]
-    weight: Weight = 1.0
-    """Share against the other processes."""
     contrast: Span = (0.15, 0.85)
     """Grey difference to the surface."""
     bridge: Span = (0.05, 0.12)
@@ -235,12 +234,10 @@ class Stencil(Section):
     """Part of the paint that is gone."""
 
 
-class Pen(Section):
+class Pen(Tone):
     """Written along single strokes with a paint pen: thick, uneven, set by hand."""
 
     kind: Literal["pen"]
-    weight: Weight = 1.0
-    """Share against the other processes."""
     contrast: Span = (0.2, 0.85)
     """Grey difference to the surface."""
     stroke: Span = (0.08, 0.2)
@@ -249,15 +246,13 @@ class Pen(Section):
     """Part of the paint that is gone."""
 
 
-class Display(Section):
+class Display(Tone):
     """A seven-segment display: liquid crystal, dark on bright, or light-emitting, bright on dark.
 
     Characters that it does not show are replaced by digits.
     """
 
     kind: Literal["display"]
-    weight: Weight = 1.0
-    """Share against the other processes."""
     contrast: Span = (0.08, 0.8)
     """Grey difference to the pane; old liquid crystals are faint."""
     stroke: Span = (0.07, 0.17)

@@ -1,15 +1,19 @@
-"""What stands beside a code and is no part of it: frames, logos, strokes of a tool, other lines.
+"""What a crop shows besides the code: frames, logos, tool marks, other lines, edges, holes, printed parts.
 
-Lengths are in cap heights, y down.
+Lengths are in cap heights, y down, unless a name says px.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serialread.records import Floats, Pixels
+from serialread.synth.fields import blurred
+from serialread.synth.fonts import Face, advance
+from serialread.synth.photography import Shaded, within_range
 from serialread.synth.rng import below, one_of, within
-from serialread.synth.shapes import Face, advance
 
 Points = NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -124,3 +128,61 @@ def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
 
 def _line(x0: float, y0: float, x1: float, y1: float, width: float, strength: float = 1.0) -> Extra:
     return Extra(np.array([[x0, y0], [x1, y1]]), False, width, strength)
+
+
+def overprinted(shaded: Shaded, printed: Floats, rng: np.random.Generator) -> Shaded:
+    """Print a part of the code beside the part that is already marked."""
+    coverage = blurred(printed, within((0.4, 0.9), rng))
+    contrast = within((0.12, 0.7), rng)
+    tone = contrast if rng.random() < 0.3 else -contrast
+    print_ = np.float32(tone) * coverage
+    parameters = {**shaded.parameters, "printed": round(tone, 3)}
+    both = replace(
+        shaded, pixels=shaded.pixels + print_, signal=shaded.signal + print_, parameters=parameters
+    )
+    return within_range(both)
+
+
+def ended(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
+    """Let the part end beside, over or under the code: what lies beyond has another, even tone."""
+    free = _free(owners)
+    side = below(4, rng)
+    reach = int(free[side] * within((0.2, 0.8), rng))
+    if reach < 2:
+        return shaded
+    beyond = np.zeros(owners.shape, np.float32)
+    beyond[(np.s_[:, :reach], np.s_[:, -reach:], np.s_[:reach], np.s_[-reach:])[side]] = 1
+    beyond = blurred(beyond, within((0.5, 2.5), rng))
+    tone = np.float32(within((0.0, 0.35), rng) if rng.random() < 0.75 else within((0.6, 1.0), rng))
+    pixels = shaded.pixels + beyond * (tone - shaded.pixels)
+    return replace(shaded, pixels=pixels, parameters={**shaded.parameters, "edge": side})
+
+
+def drilled(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
+    """Put a hole or a screw's head beside the code, as far as the margin shows it."""
+    free = _free(owners)
+    rows, columns = owners.shape
+    side = below(4, rng)
+    shown = free[side] * within((0.4, 0.95), rng)
+    if shown < 4:
+        return shaded
+    radius = max(within((0.15, 0.5), rng) * rows, 0.6 * shown)
+    x, y = within((0, columns), rng), within((0.2, 0.8), rng) * rows
+    x = (shown - radius, columns - shown + radius, x, x)[side]
+    y = (y, y, shown - radius, rows - shown + radius)[side]
+    inside, ring = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    place = (round(x * 16), round(y * 16))
+    cv2.circle(inside, place, round(radius * 16), 1.0, cv2.FILLED, cv2.LINE_AA, 4)
+    cv2.circle(ring, place, round(radius * 16), within((-0.4, 0.5), rng), 2, cv2.LINE_AA, 4)
+    tone = np.float32(within((0.0, 0.2), rng) if rng.random() < 0.7 else within((0.4, 0.9), rng))
+    pixels = shaded.pixels + blurred(inside, 0.8) * (tone - shaded.pixels) + blurred(ring, 0.8)
+    return replace(shaded, pixels=pixels, parameters={**shaded.parameters, "hole": side})
+
+
+def _free(owners: Pixels) -> tuple[int, int, int, int]:
+    """Px without a character left, right, above and below the code."""
+    height, width = owners.shape
+    x, y, wide, high = cv2.boundingRect(owners)
+    if wide == 0:
+        return (0, 0, 0, 0)
+    return (x, width - x - wide, y, height - y - high)

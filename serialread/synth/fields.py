@@ -7,6 +7,10 @@ import cv2
 import numpy as np
 
 from serialread.records import Floats
+from serialread.synth.rng import below
+
+_GRAINS = 1 << 20
+"""Normal values that are drawn once; a picture takes a run of them from a random place."""
 
 
 def blurred(field: Floats, spread_px: float) -> Floats:
@@ -47,3 +51,17 @@ def ramp(count: int) -> Floats:
     steps = np.linspace(-0.5, 0.5, count, dtype=np.float32)
     steps.setflags(write=False)
     return steps
+
+
+def grain(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Normal noise, float32 ``size``, spread 1, not to be written to: a cut of noise that was drawn once."""
+    count = size[0] * size[1]
+    start = below(max(_GRAINS - count, 1), rng)
+    return np.resize(_grains(), size) if count > _GRAINS else _grains()[start : start + count].reshape(size)
+
+
+@lru_cache(maxsize=1)
+def _grains() -> Floats:
+    drawn = np.random.default_rng(_GRAINS).standard_normal(_GRAINS, np.float32)
+    drawn.setflags(write=False)
+    return drawn

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from serialread.codes import without_blanks
 from serialread.config.data_recipe import Layout
-from serialread.synth import distractors, shapes
+from serialread.synth import distractors, fonts
 from serialread.synth.distractors import Box, Extra
-from serialread.synth.fonts import Dots, Segments
+from serialread.synth.fonts import Dots, Face, Points, Segments, advance
 from serialread.synth.rng import within
-from serialread.synth.shapes import Face, Points, advance
 
 Matrices = NDArray[np.float64]
 
@@ -112,7 +111,7 @@ def set_line(
     first, last = float(flat[0, 0, 2]), float(flat[-1, 0, 2])
     pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
     run = GlyphRun(face, code, pose.of(flat))
-    corners = shapes.placed(face, code, run.matrices)
+    corners = fonts.placed(face, code, run.matrices)
     extras, crop, others = _surrounded(replace(run, matrices=flat), corners, pose, other, layout, rng)
     to_canvas, size = _canvas(crop, rows, widest)
     runs = tuple(GlyphRun(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
@@ -123,7 +122,7 @@ def set_line(
         boxes=np.concatenate([points.min(1), points.max(1)], axis=1),
         extras=tuple(_moved(e, to_canvas, scale) for e in extras),
         size=size,
-        cap_px=sorted(shapes.scales(runs[0].matrices).tolist())[len(code) // 2],
+        cap_px=sorted(fonts.scales(runs[0].matrices).tolist())[len(code) // 2],
         around=around,
         parameters={
             "around_deg": round(float(np.degrees(2 * around)), 1),
@@ -176,7 +175,7 @@ def _separators(text: str, face: Face, layout: Layout, rng: np.random.Generator)
     if "-" in code and rng.random() < layout.long_dash_share:
         wide[chars == "-"] = within((1.3, 3.0), rng)
     if "/" in code and rng.random() < layout.slim_slash_share:
-        x0, _, x1, _ = shapes.extent(face, "/")
+        x0, _, x1, _ = fonts.extent(face, "/")
         wide[chars == "/"] = min(within((0.28, 0.55), rng) / (x1 - x0), 1.0)
     return wide
 
@@ -340,7 +339,7 @@ def _row(
     """A line over (-1) or under (1) the code, of which ``shown`` ch can be seen; without a label."""
     size = 1.0 if other is code.face else within((0.5, 1.7), rng)
     chars = distractors.other_chars(other, round(len(code.chars) / size) + 1, rng)
-    flat = shapes.placed(code.face, code.chars, code.matrices)[:, :, 1]
+    flat = fonts.placed(code.face, code.chars, code.matrices)[:, :, 1]
     away = max(shown - 0.45, 0.08) + within((0.0, 0.3), rng)
     y = flat.min() - away if sign < 0 else flat.max() + away + size
     return _set_beside(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
@@ -354,12 +353,12 @@ def _cut_off(
     char = distractors.other_chars(other, 1, rng)
     if not char:
         return GlyphRun(other, "", code.matrices[:0]), crop
-    flat = shapes.placed(code.face, code.chars, code.matrices)[:, :, 0]
-    x0, _, x1, _ = shapes.extent(other, char)
+    flat = fonts.placed(code.face, code.chars, code.matrices)[:, :, 0]
+    x0, _, x1, _ = fonts.extent(other, char)
     stretch, gap, right = float(code.matrices[0, 0, 0]), within((0.45, 0.9), rng), rng.random() < 0.5
     x = flat.max() + gap - x0 * stretch * size if right else flat.min() - gap - x1 * stretch * size
     run = _set_beside(code, other, char, size, float(x), 0.0, pose)
-    seen = shapes.placed(other, char, run.matrices)[0, :, 0]
+    seen = fonts.placed(other, char, run.matrices)[0, :, 0]
     part = within((0.15, 0.6), rng)
     edge = float(seen.min() + part * np.ptp(seen)) if right else float(seen.max() - part * np.ptp(seen))
     return run, (crop[0], crop[1], edge, crop[3]) if right else (edge, crop[1], crop[2], crop[3])

@@ -1,19 +1,26 @@
-"""How light falls on a surface: slopes in, grey out.
+"""How a mark on a surface looks: relief by its slopes in the light, print and displays by their tone.
 
 Slopes are height over width; light directions are unit vectors, x right, y down, z towards the camera, which
-looks straight down. Fields are float32 [H, W].
+looks straight down. Fields are float32 [H, W], 0 black .. 1 white; lengths in canvas px.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serialread.config.data_recipe import SurfaceKind, Surfaces
+from serialread.config.marks import Relief, Tone
 from serialread.records import Floats
-from serialread.synth.fields import ramp
+from serialread.synth.fields import blurred, enlarged, halved, ramp
+from serialread.synth.photography import Parameters, Shaded, Wanted, expose
 from serialread.synth.rng import below, within
+from serialread.synth.strokes import Mark
+from serialread.synth.surfaces import Surface, draw_surface
 
 _AMBIENT = 0.25
 _SHINY = 0.3  # spread of slopes, around the mirroring one, that a matt-finished metal still reflects
@@ -107,25 +114,6 @@ def slopes(height: Floats, steepness: float = 1.0) -> tuple[Floats, Floats]:
     )
 
 
-def falloff(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """Slow change of light across the crop, as a factor around 1."""
-    x, y = ramp(size[1]), ramp(size[0])
-    sx, sy, bow = (spread * rng.standard_normal() for spread in (0.22, 0.12, 0.25))
-    along = 1 + np.float32(sx) * x + np.float32(bow) * x * x
-    return np.asarray(along[None] + np.float32(sy) * y[:, None], np.float32)
-
-
-def glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """A soft bright patch or band, to be added; exposure keeps it from burning out the mark."""
-    x = np.arange(size[1], dtype=np.float32)
-    y = np.arange(size[0], dtype=np.float32)
-    cx, cy = within((0, size[1]), rng), within((0, size[0]), rng)
-    wx, wy = within((0.15, 1.5), rng) * size[0], within((0.3, 3), rng) * size[0]
-    across = np.exp(-(((x - np.float32(cx)) / np.float32(wx)) ** 2)) * np.float32(within((0.05, 0.3), rng))
-    down = np.exp(-(((y - np.float32(cy)) / np.float32(wy)) ** 2))
-    return np.asarray(across[None] * down[:, None], np.float32)
-
-
 def _facets(slope_x: Floats, slope_y: Floats, finish: Finish) -> tuple[Floats, Floats, NDArray[np.float64]]:
     """Slopes along and across the grain in units of what still shines, and the matrix that makes them so."""
     if finish.grain is None:
@@ -135,3 +123,218 @@ def _facets(slope_x: Floats, slope_y: Floats, finish: Finish) -> tuple[Floats, F
     along = cv2.addWeighted(slope_x, turn[0, 0], slope_y, turn[0, 1], 0)
     across = cv2.addWeighted(slope_x, turn[1, 0], slope_y, turn[1, 1], 0)
     return np.asarray(along, np.float32), np.asarray(across, np.float32), turn
+
+
+D = TypeVar("D", bound=Relief)
+T = TypeVar("T", bound=Tone)
+
+
+def _sunk(process: Relief, rng: np.random.Generator) -> bool:
+    return False
+
+
+def _whole(coverage: Floats, surface: Surface, process: Relief, rng: np.random.Generator) -> Floats:
+    return coverage
+
+
+def _clean_depth(depth: Floats, stroke_px: float, process: Relief, rng: np.random.Generator) -> Floats:
+    return depth
+
+
+def floor_tone(body: Floats, process: Relief, rng: np.random.Generator) -> Floats:
+    """Tone of a mark against its background, as a part of the background's: oxide, fresh metal."""
+    return np.float32(within(process.floor_tone, rng)) * body
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReliefAppearance(Generic[D]):
+    """How marks with depth look: by their slopes in the light. Every function draws from ``rng``.
+
+    Attributes:
+        raised: whether the mark stands above the surface.
+        coverage: what is left of the tool's coverage, for marks that wear.
+        depth: the depth with what else the process leaves.
+        floor_tone: tone of the mark where it is not filled.
+    """
+
+    raised: Callable[[D, np.random.Generator], bool] = _sunk
+    coverage: Callable[[Floats, Surface, D, np.random.Generator], Floats] = _whole
+    depth: Callable[[Floats, float, D, np.random.Generator], Floats] = _clean_depth
+    floor_tone: Callable[[Floats, D, np.random.Generator], Floats] = floor_tone
+
+    def shade(
+        self,
+        mark: Mark,
+        process: D,
+        around: float,
+        weights: Mapping[SurfaceKind, float],
+        surfaces: Surfaces,
+        rng: np.random.Generator,
+    ) -> Shaded:
+        """Put a mark on a surface and light both.
+
+        The surface alone and the surface with the mark are lit alike; their difference is the mark's signal.
+
+        Args:
+            mark: what was cut, struck or raised.
+            process: its section of the recipe.
+            around: half the angle that the code takes around a shaft, rad; 0 on a plane.
+            weights: of the surfaces that carry the process.
+            surfaces: the recipe's section on surfaces.
+            rng: source of every draw.
+        """
+        surface = draw_surface(weights, surfaces, mark.owners.shape, rng)
+        depth, body = self._depth(mark, surface, process, rng)
+        filled = rng.random() < process.filled_share
+        slope = within(process.slope, rng) * (0.35 if filled else 1.0)
+        mark_x, mark_y = slopes(depth)
+        steepest = float(np.sqrt(cv2.minMaxLoc(mark_x * mark_x + mark_y * mark_y)[1])) + 1e-6
+        factor = (1.0 if self.raised(process, rng) else -1.0) * slope / steepest
+        plain = surface.grain is None
+        rough = within(surfaces.roughness, rng) * within((0.2, 1.0) if plain else (0.5, 3.0), rng)
+        own_x, own_y = slopes(surface.relief, rough)
+        bow = around != 0 or rng.random() < surfaces.bow_share
+        if bow:
+            more_x, more_y = _bow(mark.coverage.shape, around, rng)
+            own_x, own_y = own_x + more_x, own_y + more_y
+        grazing = rng.random() < process.shadow_share
+        above, finish = lights(rng, low=grazing), Finish(surface.gloss, surface.grain)
+        bare = surface.tone * lit(own_x, own_y, above, finish)
+        both_x, both_y = (cv2.scaleAdd(m, factor, own) for m, own in ((mark_x, own_x), (mark_y, own_y)))
+        marked = surface.tone * lit(
+            np.asarray(both_x, np.float32), np.asarray(both_y, np.float32), above, finish
+        )
+        marked *= 1 + (_filling(body, rng) if filled else self.floor_tone(body, process, rng))
+        if grazing:
+            marked *= 1 - np.float32(within((0.3, 0.7), rng)) * shadow(np.float32(factor) * depth, above[0])
+        wanted = Wanted(
+            strength=within(process.strength, rng),
+            level=within((0.2, 0.8), rng),
+            legible=within(surfaces.legibility if plain else surfaces.legibility_grain, rng),
+            evenness=within((0.3, 0.9) if bow else (0.0, 0.35), rng),
+        )
+        shaded = expose(bare, marked - bare, body, wanted, surfaces, rng)
+        drawn: Parameters = {
+            "surface": surface.kind,
+            "slope": round(float(slope), 2),
+            "rough": round(float(rough), 3),
+            "filled": bool(filled),
+            "grazing": bool(grazing),
+        }
+        return replace(shaded, parameters=drawn)
+
+    def _depth(
+        self, mark: Mark, surface: Surface, process: D, rng: np.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """Depth (or height) of the mark, and how much of a px belongs to it, 0..1."""
+        coverage = self.coverage(mark.coverage, surface, process, rng)
+        flank = within(process.flank, rng) * mark.stroke_px
+        body = _flanked(coverage, flank, round_bottom=rng.random() < 0.4)
+        depth = body
+        rim = within(process.rim, rng)
+        if rim > 0.05:
+            thrown = blurred(coverage, max(1.3 * flank, 1.5))
+            depth = body - np.float32(rim) * np.maximum(thrown - body, 0)
+        return np.asarray(self.depth(depth, mark.stroke_px, process, rng), np.float32), body
+
+
+def _dark_or_bright(process: Tone, rng: np.random.Generator) -> bool:
+    return rng.random() < 0.5
+
+
+def _even_tone(
+    coverage: Floats, mark: Mark, surface: Surface, process: Tone, bright: bool, rng: np.random.Generator
+) -> Floats:
+    return coverage
+
+
+def _same_signal(signal: Floats, process: Tone, rng: np.random.Generator) -> Floats:
+    return signal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToneAppearance(Generic[T]):
+    """How marks without depth look: by their tone. Every function draws from ``rng``.
+
+    Attributes:
+        bright: whether the mark is brighter than its background.
+        tone: how much of the tone each px takes, mostly 0..1, from its softened coverage.
+        signal: the signed tone with what else the process changes.
+    """
+
+    bright: Callable[[T, np.random.Generator], bool] = _dark_or_bright
+    tone: Callable[[Floats, Mark, Surface, T, bool, np.random.Generator], Floats] = _even_tone
+    signal: Callable[[Floats, T, np.random.Generator], Floats] = _same_signal
+
+    def shade(
+        self,
+        mark: Mark,
+        process: T,
+        around: float,
+        weights: Mapping[SurfaceKind, float],
+        surfaces: Surfaces,
+        rng: np.random.Generator,
+    ) -> Shaded:
+        """Put a mark on a surface and light both; arguments as for ``ReliefAppearance.shade``."""
+        # under print the crop's own px are fine enough; the light on flanks needs smaller ones
+        rows, columns = mark.owners.shape
+        surface = draw_surface(weights, surfaces, (rows // 2, columns // 2), rng, step=2)
+        contrast, bright = within(process.contrast, rng), self.bright(process, rng)
+        softened = blurred(mark.coverage, within((0.4, 0.9), rng))
+        coverage = self.tone(softened, mark, surface, process, bright, rng)
+        rough = within(surfaces.roughness, rng) * within((0.05, 0.5), rng)
+        own_x, own_y = slopes(surface.relief, rough)
+        if around:
+            more_x, more_y = _bow(surface.relief.shape, around, rng)
+            own_x, own_y = own_x + more_x, own_y + more_y
+        bare = surface.tone * lit(own_x, own_y, lights(rng), Finish(surface.gloss, surface.grain))
+        signal = self.signal(coverage if bright else -coverage, process, rng)
+        low, high = (0.05, max(0.95 - contrast, 0.08)) if bright else (min(contrast + 0.05, 0.92), 0.97)
+        wanted = Wanted(
+            strength=0.8 * contrast,
+            level=within((low, high), rng),
+            legible=within(surfaces.legibility_print, rng),
+            evenness=within((0.0, 0.6 if around else 0.35), rng),
+        )
+        shaded = expose(bare, np.asarray(signal, np.float32), mark.coverage, wanted, surfaces, rng)
+        drawn: Parameters = {"contrast": round(contrast, 3), "bright": bool(bright), "surface": surface.kind}
+        return replace(shaded, parameters=drawn)
+
+
+def _filling(body: Floats, rng: np.random.Generator) -> Floats:
+    """Tone of dirt or paint kept in the depth: wiped off around it, but not clean."""
+    tone, smear = within((0.35, 0.9), rng) * (-1 if rng.random() < 0.8 else 1), within((0, 0.35), rng)
+    return np.float32(tone) * (body + np.float32(smear) * (blurred(body, 4.0) - body))
+
+
+def _flanked(coverage: Floats, flank_px: float, *, round_bottom: bool) -> Floats:
+    """Give the tool's print its flanks: even ones for a V or a flat floor, soft ones for a round tool."""
+    if round_bottom:
+        return blurred(coverage, max(0.4 * flank_px, 0.6))
+    size = 2 * round((flank_px - 1) / 2) + 1
+    if size < 3:
+        return blurred(coverage, 0.6)
+    return blurred(np.asarray(cv2.blur(coverage, (size, size)), np.float32), 0.6)
+
+
+def _bow(size: tuple[int, ...], around: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Slopes of a surface that is not flat: a shaft's, or those of a part that is bowed or held askew."""
+    middle_x, middle_y = (0.12 * rng.standard_normal(2)).tolist()
+    if around:
+        return bowed((size[0], size[1]), (-np.tan(around), np.tan(around)), (middle_y, middle_y))
+    along, down = 0.3 * rng.standard_normal(), 0.15 * rng.standard_normal()
+    return bowed((size[0], size[1]), (middle_x - along, middle_x + along), (middle_y - down, middle_y + down))
+
+
+def worn(coverage: Floats, surface: Surface, amount: float, rng: np.random.Generator) -> Floats:
+    """Take away part of the mark where a rough field is high; what is left stays connected enough to read."""
+    if amount < 0.05:
+        return coverage
+    field = surface.relief if rng.random() < 0.4 else surface.tone[:, ::-1]
+    field = field if len(field) < len(coverage) else halved(field)  # so soft that half the size will do
+    field = blurred(field, within((0.4, 1.25), rng))
+    middle, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(field))
+    steep = 3 / (deviation + 1e-6)
+    left = cv2.exp(np.clip((middle - field) * np.float32(steep) + np.float32(6.6 - 9.6 * amount), -20, 20))
+    kept = 1 - np.float32(min(0.9, 0.4 + amount)) / (1 + left)
+    return coverage * enlarged(np.asarray(kept, np.float32), coverage.shape)

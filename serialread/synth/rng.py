@@ -8,12 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from serialread.records import Floats
-
 T = TypeVar("T")
-
-_GRAINS = 1 << 20
-"""Normal values that are drawn once; a picture takes a run of them from a random place."""
 
 
 def within(span: tuple[float, float], rng: np.random.Generator) -> float:
@@ -35,20 +30,6 @@ def one_of(things: Sequence[T], rng: np.random.Generator) -> T:
 def weighted(weights: Sequence[float], rng: np.random.Generator) -> int:
     """Draw an index by weights of 0 or more, of which one at least is above 0."""
     return bisect_right(_ends(tuple(weights)), rng.random())
-
-
-def grain(size: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Normal noise, float32 ``size``, spread 1, not to be written to: a cut of noise that was drawn once."""
-    count = size[0] * size[1]
-    start = below(max(_GRAINS - count, 1), rng)
-    return np.resize(_grains(), size) if count > _GRAINS else _grains()[start : start + count].reshape(size)
-
-
-@lru_cache(maxsize=1)
-def _grains() -> Floats:
-    drawn = np.random.default_rng(_GRAINS).standard_normal(_GRAINS, np.float32)
-    drawn.setflags(write=False)
-    return drawn
 
 
 @lru_cache(maxsize=1024)

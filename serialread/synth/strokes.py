@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serialread.records import Floats, Pixels
-from serialread.synth import shapes
+from serialread.synth import fonts
+from serialread.synth.alphabets import ALL_ON
 from serialread.synth.fields import ramp, towards_one_end
-from serialread.synth.fonts import Dots, Outline, Segments, Strokes
+from serialread.synth.fonts import Dots, Face, Outline, Points, Segments, Strokes
 from serialread.synth.layout import GlyphRun, TypesetLine
 from serialread.synth.rng import within
-from serialread.synth.segments import ALL_ON
-from serialread.synth.shapes import Face, Points
 
 _SHIFT = 4  # OpenCV draws with 1/16 px
 _OWNED = 90  # coverage (of 255) from which a pixel belongs to its character
@@ -159,8 +158,8 @@ def _glyphs(
     run: GlyphRun, size: tuple[int, int], sway: tuple[float, float, float], *, labelled: bool
 ) -> Iterator[_Glyph]:
     """A run's characters that the canvas shows; ``sway``: its wave's height and period, px, and phase."""
-    corners = shapes.placed(run.face, run.chars, run.matrices)
-    scales = shapes.scales(run.matrices)
+    corners = fonts.placed(run.face, run.chars, run.matrices)
+    scales = fonts.scales(run.matrices)
     reach = (2 + 0.2 * scales).astype(int)[:, None]
     low = np.maximum(np.floor(corners.min(1)).astype(int) - reach, 0)
     high = np.minimum(np.ceil(corners.max(1)).astype(int) + reach, size[::-1])
@@ -214,7 +213,7 @@ def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels,
     face, char, scale = glyph.face, glyph.char, glyph.scale
     match face:
         case Outline():
-            alpha, to_caps = shapes.outline(face, char)
+            alpha, to_caps = fonts.outline(face, char)
             patch = _warped(alpha, glyph.matrix @ to_caps, glyph.size)
             if tool.bridge:
                 patch = _bridged(patch, face, glyph, tool.bridge)
@@ -225,26 +224,26 @@ def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels,
                 patch = (
                     _by_hand(face, glyph, width_px, tool, rng)
                     if tool.wander
-                    else _polylines(shapes.joined(face, char), glyph, width_px)
+                    else _polylines(fonts.joined(face, char), glyph, width_px)
                 )
                 return patch, patch
-            patch = _dots(shapes.along(face, char, tool.pitch), tool.pitch, glyph, tool, rng)
+            patch = _dots(fonts.along(face, char, tool.pitch), tool.pitch, glyph, tool, rng)
             return patch, _polylines(
-                shapes.joined(face, char), glyph, 0.8 * tool.pitch * scale
+                fonts.joined(face, char), glyph, 0.8 * tool.pitch * scale
             ) if glyph.number else patch
         case Dots():
             pitch = 1 / (face.rows - 1)
-            points = shapes.dots(face, char)
+            points = fonts.dots(face, char)
             patch, radii = (
                 _dots(points, pitch, glyph, tool, rng),
-                np.full(len(points), shapes.BODY * pitch * scale),
+                np.full(len(points), fonts.BODY * pitch * scale),
             )
             return patch, _circles(points, radii, glyph) if glyph.number else patch
         case Segments():
-            body = _polygons(shapes.segments(face, char, tool.width, tool.gap), glyph, 255)
+            body = _polygons(fonts.segments(face, char, tool.width, tool.gap), glyph, 255)
             if tool.ghost < 0.01 or char in ".:":
                 return body, body
-            every = shapes.segments(face, ALL_ON, tool.width, tool.gap)
+            every = fonts.segments(face, ALL_ON, tool.width, tool.gap)
             return np.maximum(body, _polygons(every, glyph, round(255 * tool.ghost))), body
         case _:
             assert_never(face)
@@ -272,7 +271,7 @@ def _bridged(patch: Pixels, face: Outline, glyph: _Glyph, width: float) -> Pixel
     """Keep the bridge that holds a stencil's island: an upright bar through the middle."""
     if glyph.char not in _ISLANDS:
         return patch
-    x0, y0, x1, y1 = shapes.extent(face, glyph.char)
+    x0, y0, x1, y1 = fonts.extent(face, glyph.char)
     middle = (x0 + x1) / 2
     bar = np.array([[middle - width / 2, y0 - 1], [middle + width / 2, y0 - 1]])
     bar = np.concatenate([bar, bar[::-1] + np.array([0, y1 - y0 + 2])])
@@ -290,7 +289,7 @@ def _polylines(strokes: tuple[Points, tuple[slice, ...]], glyph: _Glyph, width_p
 
 def _by_hand(face: Strokes, glyph: _Glyph, width_px: float, tool: Tool, rng: np.random.Generator) -> Pixels:
     """Strokes as a hand draws them: bent, each a little off its place, now and then gone over again."""
-    points, parts = shapes.bendable(face, glyph.char)
+    points, parts = fonts.bendable(face, glyph.char)
     patch = np.zeros(glyph.size, np.uint8)
     for _ in range(1 + (rng.random() < tool.again)):
         turns = points @ (5 * rng.standard_normal((2, 2))) + 2 * np.pi * rng.random(2)

@@ -1,6 +1,7 @@
 """What is marked: the surface's own relief and tone, cut from tiles that are made once."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,8 +46,8 @@ class Surface:
 
 
 def draw_surface(
-    weights: dict[SurfaceKind, float],
-    knobs: Surfaces,
+    weights: Mapping[SurfaceKind, float],
+    surfaces: Surfaces,
     size: tuple[int, int],
     rng: np.random.Generator,
     step: int = 1,
@@ -58,13 +59,13 @@ def draw_surface(
     turn = _turn(kind, rng)
     patch = _cut(relief, size, _scale(kind, rng), turn, rng)
     if kind == "photograph":
-        return Surface(kind, patch, _photographed(knobs.photographs, size, rng), gloss)
+        return Surface(kind, patch, _photographed(surfaces.photographs, size, rng), gloss)
     tone = 1 + np.float32(within((0.0, 0.12), rng)) * _coarse(_tones("cast", 0), size, 0.4 * step, rng)
     if kind in _PATCHY:
         tone = tone + np.float32(within(_PATCHY[kind], rng)) * _cut(_tones(kind, 1), size, step, 0.0, rng)
-    if rng.random() < knobs.stain_share:
+    if rng.random() < surfaces.stain_share:
         tone = tone * _stains(size, step, rng)
-    if rng.random() < knobs.scratch_share:
+    if rng.random() < surfaces.scratch_share:
         patch = patch + _scratches(size, rng)
     return Surface(kind, patch, tone.astype(np.float32), gloss, -turn if kind in _GRAINED else None)
 

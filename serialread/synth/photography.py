@@ -1,0 +1,262 @@
+"""From a lit mark to a picture: exposure, camera, and how visible the mark is.
+
+Grey values are float32, 0 black .. 1 white.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.config.data_recipe import Camera, Surfaces
+from serialread.records import Floats, Pixels
+from serialread.synth.fields import blurred, enlarged, grain, halved, ramp, shrunk, towards_one_end
+from serialread.synth.rng import below, within
+
+Parameters = dict[str, float | str | bool]
+"""What was drawn, for the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shaded:
+    """A lit mark.
+
+    Attributes:
+        pixels: float32 [H, W].
+        signal: what the mark adds to the bare surface, float32 [H, W].
+        strength: spread of grey that the mark adds where it stands, 0..1.
+        parameters: what was drawn, for the record.
+    """
+
+    pixels: Floats
+    signal: Floats
+    strength: float
+    parameters: Parameters
+
+    @property
+    def bare(self) -> "Shaded":
+        """The surface as it is without the mark, in the same light."""
+        return replace(self, pixels=self.pixels - self.signal, signal=np.zeros_like(self.signal))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How the mark shall come out.
+
+    Attributes:
+        strength: its spread of grey, 0..1.
+        level: grey of the bare surface, 0..1.
+        legible: least strength of the mark against the surface's own pattern.
+        evenness: how much of the surface's large-scale light is kept, 0..1.
+    """
+
+    strength: float
+    level: float
+    legible: float
+    evenness: float
+
+
+def expose(
+    bare: Floats, signal: Floats, body: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random.Generator
+) -> Shaded:
+    """Put surface and signal together: the signal as strong as wanted, the pattern only as legible.
+
+    Args:
+        bare: the lit surface without the mark, at the size of the signal or half of it.
+        signal: what the mark adds to it, in the same unit.
+        body: where the mark is, 0..1.
+        wanted: how it shall come out.
+        surfaces: the recipe's section on surfaces.
+        rng: source of every draw.
+    """
+    soft = blurred(_quartered(bare, len(signal)), 4.0)
+    pattern = bare - enlarged(soft, bare.shape)
+    around = (body > 0.15).astype(np.uint8)
+    inside = np.ascontiguousarray(around[1::2, 1::2])
+    power = spread(signal, around)
+    # a pattern as coarse as a stroke disturbs; a signal that outlives the network's scale helps
+    half = halved(pattern) if len(pattern) == len(signal) else pattern
+    noise = 0.5 * (_coarse(half, inside) + spread(half, inside)) + 1e-6
+    lasting = _coarse(halved(signal), inside) / max(power, 1e-6)
+    gain = wanted.strength / max(power, 1e-4)
+    own = min(gain, wanted.strength * lasting / (wanted.legible * noise))
+    signal = signal * np.float32(gain)
+    ground = cv2.scaleAdd(pattern, own, enlarged(_ground(soft, wanted, surfaces, rng), pattern.shape))
+    pixels = signal + enlarged(np.asarray(ground, np.float32), signal.shape)
+    return within_range(Shaded(pixels, signal, wanted.strength, {}))
+
+
+def _ground(soft: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random.Generator) -> Floats:
+    """The even light under pattern and mark, at the size of ``soft``."""
+    kept = np.float32(wanted.evenness / max(cv2.mean(soft)[0], 1e-3))
+    uneven = np.clip(soft * kept, 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
+    uneven *= _falloff(soft.shape, rng) * np.float32(wanted.level)
+    if rng.random() < surfaces.glare_share:
+        uneven += _glare(soft.shape, rng)
+    return np.asarray(uneven, np.float32)
+
+
+def _falloff(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """Slow change of light across the crop, as a factor around 1."""
+    x, y = ramp(size[1]), ramp(size[0])
+    sx, sy, bow = (spread * rng.standard_normal() for spread in (0.22, 0.12, 0.25))
+    along = 1 + np.float32(sx) * x + np.float32(bow) * x * x
+    return np.asarray(along[None] + np.float32(sy) * y[:, None], np.float32)
+
+
+def _glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """A soft bright patch or band, to be added; exposure keeps it from burning out the mark."""
+    x = np.arange(size[1], dtype=np.float32)
+    y = np.arange(size[0], dtype=np.float32)
+    cx, cy = within((0, size[1]), rng), within((0, size[0]), rng)
+    wx, wy = within((0.15, 1.5), rng) * size[0], within((0.3, 3), rng) * size[0]
+    across = np.exp(-(((x - np.float32(cx)) / np.float32(wx)) ** 2)) * np.float32(within((0.05, 0.3), rng))
+    down = np.exp(-(((y - np.float32(cy)) / np.float32(wy)) ** 2))
+    return np.asarray(across[None] * down[:, None], np.float32)
+
+
+def within_range(shaded: Shaded) -> Shaded:
+    """Expose so that hardly anything is burnt out or drowned: two in a hundred px at either end."""
+    sparse = shaded.pixels[1::3, ::3].ravel()
+    rank = len(sparse) // 50
+    ranked = np.partition(sparse, (rank, len(sparse) - 1 - rank))
+    low, high = float(ranked[rank]), float(ranked[-1 - rank])
+    if low >= 0.0 and high <= 1.0:
+        return shaded
+    low, high = min(low, 0.0), max(high, 1.0)
+    scale = np.float32(1 / (high - low))
+    pixels = (shaded.pixels - np.float32(low)) * scale
+    return Shaded(pixels, shaded.signal * scale, shaded.strength * float(scale), shaded.parameters)
+
+
+def spread(field: Floats, where: Pixels) -> float:
+    """Root mean square of a field over a region; of all of it if the region is empty."""
+    count = cv2.countNonZero(where)
+    if count == 0:
+        return float(cv2.norm(field, cv2.NORM_L2) / field.size**0.5)
+    return float(cv2.norm(field, cv2.NORM_L2, where) / count**0.5)
+
+
+def _coarse(field: Floats, where: Pixels) -> float:
+    """Spread of what is left of a field of the crop's size at the network's scale."""
+    return spread(blurred(field, 0.7), where)
+
+
+def _quartered(field: Floats, rows: int) -> Floats:
+    """A field at a quarter of ``rows``: so soft a blur as follows loses nothing by it."""
+    while len(field) > rows // 4:
+        field = halved(field)
+    return field
+
+
+def photograph(
+    scene: Floats, strength: float, cap_px: float, camera: Camera, rows: int, rng: np.random.Generator
+) -> tuple[Pixels, dict[str, float]]:
+    """Take a picture of a scene.
+
+    Args:
+        scene: float32 [H, W], 0 black .. 1 white, larger than the crop.
+        strength: the mark's own grey spread; noise stays below it.
+        cap_px: height of a capital in the scene.
+        camera: surfaces.
+        rows: height of the crop, px.
+        rng: source of every draw.
+
+    Returns:
+        uint8 [rows, W * rows / H], and what was drawn.
+    """
+    columns = max(round(scene.shape[1] * rows / scene.shape[0]), 1)
+    blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
+    if blur > 0.3:
+        scene = blurred(scene, blur)
+    is_askew = camera.askew_share > 0 and rng.random() < camera.askew_share
+    askew = within(camera.askew_blur, rng) if is_askew else 0.0
+    if askew:
+        far = blurred(scene, askew * scene.shape[0] / rows)
+        scene = scene + (far - scene) * towards_one_end(scene.shape[1], rng)
+    if rng.random() < camera.motion_share:
+        scene = _moved(scene, rng)
+    seen = rows if rng.random() < 0.5 else scene.shape[0]
+    if rng.random() < camera.low_share:
+        seen = min(seen, max(round(within(camera.low_text_px, rng) * scene.shape[0] / cap_px), 8))
+    size = (seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4))
+    picture = shrunk(halved(scene) if seen <= rows else scene, size)
+    if rng.random() < camera.sharpen_share:
+        picture = picture + np.float32(within((0.3, 1.2), rng)) * (picture - blurred(picture, 1.0))
+    noise = min(within(camera.noise, rng) * within((0, 1), rng), 0.55 * strength)
+    if noise > 0.002:  # photon noise grows with the root of the light
+        bright = np.sqrt(np.clip(picture, 0.1, 1)) * np.float32(noise * 1.4)
+        bright *= grain(size, rng)
+        picture = picture + bright
+    stored = np.asarray(cv2.convertScaleAbs(np.maximum(picture, 0), alpha=255), np.uint8)
+    quality = 0
+    if rng.random() < camera.jpeg_share:
+        quality = int(within(camera.jpeg_quality, rng))
+        stored = _through_jpeg(stored, quality)
+    if stored.shape != (rows, columns):
+        smooth = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
+        way = cv2.INTER_AREA if stored.shape[0] > rows else smooth
+        stored = np.asarray(cv2.resize(stored, (columns, rows), interpolation=way), np.uint8)
+    drawn = {"seen_rows": seen, "blur_px": round(blur, 2), "noise": round(noise, 4), "jpeg": quality}
+    return stored, {**drawn, "askew_blur_px": round(askew, 2)} if askew else drawn
+
+
+def _moved(scene: Floats, rng: np.random.Generator) -> Floats:
+    """Motion blur: a short line as kernel."""
+    size = 2 * below(3, rng) + 5
+    angle = within((0, np.pi), rng)
+    kernel = np.zeros((size, size), np.float32)
+    middle = size // 2
+    dx, dy = np.cos(angle) * middle, np.sin(angle) * middle
+    start, stop = (round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy))
+    cv2.line(kernel, start, stop, 1.0)
+    return np.asarray(
+        cv2.filter2D(scene, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+def _through_jpeg(pixels: Pixels, quality: int) -> Pixels:
+    _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+_EYE = 0.008  # grey below which nothing is seen, whatever the ground
+
+
+def visibility(shaded: Shaded, boxes: NDArray[np.float64], rows: int, noise: float) -> float:
+    """Visibility of the weakest character.
+
+    The spread of grey that the mark adds inside a character's box, over the spread of ground and noise there,
+    both at the resolution at which the camera saw them. 1 is a mark as strong as its ground.
+
+    Args:
+        shaded: the lit mark, float32 [H, W].
+        boxes: [n, 4], x0, y0, x1, y1 in its px.
+        rows: rows at which the camera saw it.
+        noise: of the sensor, 0..1.
+    """
+    scale = rows / shaded.pixels.shape[0]
+    size = (max(round(shaded.pixels.shape[1] * scale), 4), rows)
+    signal = _seen(shaded.signal, size[::-1])
+    ground = _seen(shaded.pixels, size[::-1]) - signal
+    ground -= cv2.blur(ground, (rows // 3, rows // 3))
+    across = size[0] / shaded.pixels.shape[1]
+    places = boxes * np.array([across, scale, across, scale])
+    low = np.minimum(np.maximum(places[:, :2], 0).astype(int), np.array(size) - 1)
+    high = np.minimum(np.maximum(np.ceil(places[:, 2:]).astype(int), low + 1), size)
+    area = (high - low).prod(1)
+    added, left = (_sums(field * field, low, high) / area for field in (signal, ground))
+    return float(np.sqrt((added / (left + noise * noise + _EYE * _EYE)).min()))
+
+
+def _seen(field: Floats, size: tuple[int, int]) -> Floats:
+    """As a camera no sharper than the crop saw it: halved first, which is the same and sooner done."""
+    return shrunk(halved(field), size)
+
+
+def _sums(field: Floats, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Sums [n] of a field within n boxes."""
+    table = cv2.integral(field, sdepth=cv2.CV_64F)
+    (x0, y0), (x1, y1) = low.T, high.T
+    return np.asarray(table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0], np.float64)

@@ -1,0 +1,435 @@
+"""Every marking process: its letter shapes, its tool, its surfaces and how its marks look.
+
+A new process needs its section in ``serialread.config.marks`` and its ``ProcessSpec`` here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+import cv2
+import numpy as np
+
+from serialread.config.data_recipe import SurfaceKind, Surfaces
+from serialread.config.marks import (
+    Display,
+    DotPeen,
+    Embossed,
+    Engraved,
+    Ink,
+    InkJet,
+    Laser,
+    Moulded,
+    Pen,
+    Scribed,
+    Stamped,
+    Stencil,
+    Thermal,
+)
+from serialread.config.section import Section
+from serialread.records import Floats
+from serialread.synth import alphabets
+from serialread.synth.fields import blurred, enlarged, grain
+from serialread.synth.layout import Setting
+from serialread.synth.lighting import ReliefAppearance, ToneAppearance, floor_tone, worn
+from serialread.synth.photography import Shaded
+from serialread.synth.rng import below, one_of, within
+from serialread.synth.strokes import Mark, Tool
+from serialread.synth.surfaces import Surface
+
+FaceKind = Literal["outline", "strokes", "dots", "segments"]
+P = TypeVar("P", bound=Section)
+
+
+def _any_text(text: str, process: Section, rng: np.random.Generator) -> str:
+    return text
+
+
+def _mostly_even(process: Section, rng: np.random.Generator) -> Setting:
+    return Setting(hand_set=rng.random() < 0.08)
+
+
+def _by_hand(process: Section, rng: np.random.Generator) -> Setting:
+    return Setting(hand_set=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSpec(Generic[P]):
+    """How one kind of marking process is rendered. Every function draws from ``rng``.
+
+    Attributes:
+        section: its section of the recipe.
+        face_kind: which letter shapes a mark is made of.
+        tool: the tool that makes one mark.
+        surface_weights: weights of the surfaces that carry it.
+        appearance: how its marks look: by relief or by tone.
+        setting: how it places characters.
+        writable: the text as the process can write it, of the same length.
+    """
+
+    section: type[P]
+    face_kind: Callable[[P, np.random.Generator], FaceKind]
+    tool: Callable[[P, np.random.Generator], Tool]
+    surface_weights: Callable[[Surfaces], Mapping[SurfaceKind, float]]
+    appearance: ReliefAppearance[Any] | ToneAppearance[Any]
+    setting: Callable[[P, np.random.Generator], Setting] = _mostly_even
+    writable: Callable[[str, P, np.random.Generator], str] = _any_text
+
+    @property
+    def kind(self) -> str:
+        """The ``kind`` of its section."""
+        return str(get_args(self.section.model_fields["kind"].annotation)[0])
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether light and shade make the mark visible, not its tone."""
+        return isinstance(self.appearance, ReliefAppearance)
+
+    def shade(
+        self, mark: Mark, process: P, around: float, surfaces: Surfaces, rng: np.random.Generator
+    ) -> Shaded:
+        """Put the mark on a surface and light it; ``around`` is half its angle around a shaft, rad."""
+        weights = self.surface_weights(surfaces)
+        return self.appearance.shade(mark, process, around, weights, surfaces, rng)
+
+
+def spec_of(process: Section) -> ProcessSpec[Any]:
+    """The spec of a recipe's process."""
+    return SPECS[process.kind]  # type: ignore[attr-defined]
+
+
+# Letter shapes and surfaces that several processes share
+
+
+def _always(kind: FaceKind) -> Callable[[Section, np.random.Generator], FaceKind]:
+    return lambda process, rng: kind
+
+
+def _outline_or_strokes(process: Engraved | Stamped | Laser, rng: np.random.Generator) -> FaceKind:
+    return "outline" if rng.random() < process.outline_share else "strokes"
+
+
+def _outline_tool(process: Section, rng: np.random.Generator) -> Tool:
+    return Tool(width=0.12)
+
+
+def _single_stroke(process: Laser | Pen, rng: np.random.Generator) -> Tool:
+    return Tool(width=within(process.stroke, rng))
+
+
+def _metal(surfaces: Surfaces) -> Mapping[SurfaceKind, float]:
+    return surfaces.metal
+
+
+def _printed(surfaces: Surfaces) -> Mapping[SurfaceKind, float]:
+    return surfaces.printed
+
+
+# Marks with depth
+
+
+def _cutter(process: Engraved, rng: np.random.Generator) -> Tool:
+    width = within(process.stroke, rng)
+    if rng.random() >= process.double_share:
+        return Tool(width=width)
+    aside, direction = within((0.6, 1.3), rng) * width, within((0, 2 * np.pi), rng)
+    return Tool(width=width, second=(aside * float(np.cos(direction)), aside * float(np.sin(direction))))
+
+
+def _scriber(process: Scribed, rng: np.random.Generator) -> Tool:
+    pressure = within(process.pressure, rng)
+    return Tool(
+        width=within(process.stroke, rng),
+        wander=within(process.wander, rng),
+        again=within(process.retraced, rng),
+        uneven=pressure,
+        depths=pressure,
+    )
+
+
+def _punch(process: Stamped, rng: np.random.Generator) -> Tool:
+    return Tool(
+        width=within(process.stroke, rng),
+        uneven=within(process.tilt, rng),
+        depths=within(process.depth_spread, rng),
+        doubled=within((0.2, 0.6), rng) if rng.random() < process.doubled_share else 0.0,
+        partial=within((0.15, 0.5), rng) if rng.random() < process.partial_share else 0.0,
+        unstruck=process.partial,
+    )
+
+
+def _stylus(process: DotPeen, rng: np.random.Generator) -> Tool:
+    pitch = round(within(process.pitch, rng) * 200) / 200  # few pitches: the dots of each are kept
+    return Tool(
+        width=pitch,
+        pitch=pitch,
+        dot=within(process.dot, rng),
+        scatter=within(process.scatter, rng),
+        missing=within(process.missing, rng),
+        again=within(process.doubled, rng),
+        sway=pitch * within(process.drift, rng) if rng.random() < 0.4 else 0.0,
+    )
+
+
+def _flash(depth: Floats, stroke_px: float, process: Embossed, rng: np.random.Generator) -> Floats:
+    """Pimples and flash, as a worn mould leaves them."""
+    if rng.random() >= process.flash_share:
+        return depth
+    field = np.zeros(depth.shape, np.float32)
+    for _ in range(3 + below(13, rng)):
+        place = (below(depth.shape[1], rng), below(depth.shape[0], rng))
+        radius = max(round(stroke_px * within((0.1, 0.4), rng)), 1)
+        cv2.circle(field, place, radius, within((0.2, 0.8), rng), cv2.FILLED)
+    return depth + blurred(field, 1.0)
+
+
+def _rubbed_tops(body: Floats, process: Embossed, rng: np.random.Generator) -> Floats:
+    if rng.random() < process.rubbed_share:
+        return np.float32(within((-0.4, 0.6), rng)) * body * body
+    return floor_tone(body, process, rng)
+
+
+_RELIEF = (
+    ProcessSpec(
+        section=Engraved,
+        face_kind=_outline_or_strokes,
+        tool=_cutter,
+        surface_weights=_metal,
+        appearance=ReliefAppearance[Engraved](),
+    ),
+    ProcessSpec(
+        section=Scribed,
+        face_kind=_always("strokes"),
+        tool=_scriber,
+        surface_weights=_metal,
+        appearance=ReliefAppearance[Scribed](),
+        setting=_by_hand,
+    ),
+    ProcessSpec(
+        section=Stamped,
+        face_kind=_outline_or_strokes,
+        tool=_punch,
+        surface_weights=_metal,
+        appearance=ReliefAppearance[Stamped](
+            coverage=lambda coverage, surface, process, rng: worn(
+                coverage, surface, within(process.wear, rng), rng
+            )
+        ),
+        setting=_by_hand,
+    ),
+    ProcessSpec(
+        section=Embossed,
+        face_kind=_always("outline"),
+        tool=_outline_tool,
+        surface_weights=_metal,
+        appearance=ReliefAppearance[Embossed](
+            raised=lambda process, rng: True, depth=_flash, floor_tone=_rubbed_tops
+        ),
+    ),
+    ProcessSpec(
+        section=Moulded,
+        face_kind=_always("outline"),
+        tool=_outline_tool,
+        surface_weights=lambda surfaces: {"plastic": 3, "painted": 1},
+        appearance=ReliefAppearance[Moulded](raised=lambda process, rng: rng.random() >= process.sunk_share),
+    ),
+    ProcessSpec(
+        section=DotPeen,
+        face_kind=lambda process, rng: "dots" if rng.random() < process.matrix_share else "strokes",
+        tool=_stylus,
+        surface_weights=_metal,
+        appearance=ReliefAppearance[DotPeen](),
+    ),
+)
+
+
+# Marks of tone
+
+
+def _drops(process: InkJet, rng: np.random.Generator) -> Tool:
+    return Tool(
+        width=0.12,
+        dot=within(process.dot, rng),
+        scatter=within(process.scatter, rng),
+        missing=within(process.missing, rng),
+        again=within(process.satellites, rng),
+        sway=within(process.drift, rng) / 7 if rng.random() < 0.5 else 0.0,
+    )
+
+
+def _display_segments(process: Display, rng: np.random.Generator) -> Tool:
+    return Tool(
+        width=round(within(process.stroke, rng), 2),
+        gap=round(within(process.gap, rng), 2),
+        ghost=within(process.ghost, rng) if rng.random() < 0.5 else 0.0,
+    )
+
+
+def _display_setting(process: Display, rng: np.random.Generator) -> Setting:
+    slant = within(process.slant_deg, rng) if rng.random() < 0.5 else 0.0
+    return Setting(straight=True, slant_deg=slant)
+
+
+def _displayable(text: str, process: Display, rng: np.random.Generator) -> str:
+    """A display shows few letters, and often a decimal point."""
+    text = alphabets.displayable(text, rng, letters=rng.random() < process.letter_share)
+    if len(text) > 2 and text.isdigit() and rng.random() < process.point_share:
+        at = len(text) - 1 - below(min(len(text), 4) - 1, rng)
+        text = f"{text[: at - 1]}.{text[at:]}"  # in the place of a digit: the length stays
+    return text
+
+
+def _lasered(
+    coverage: Floats, mark: Mark, surface: Surface, process: Laser, bright: bool, rng: np.random.Generator
+) -> Floats:
+    """The laser's hatch lines, its grain and its discoloured edge."""
+    toned = coverage
+    if rng.random() < process.hatch_share:
+        rows, columns = coverage.shape
+        angle, step = one_of((0.0, np.pi / 2, np.pi / 4), rng), within((2.2, 5), rng)
+        y = np.arange(rows, dtype=np.float32)[:, None] * np.float32(2 * np.pi * np.cos(angle) / step)
+        x = np.arange(columns, dtype=np.float32)[None] * np.float32(2 * np.pi * np.sin(angle) / step)
+        low = np.float32(within((0.1, 0.4), rng))
+        toned = toned * (1 - low + low * np.sin(x + y))
+    speckles = grain((coverage.shape[0], coverage.shape[1]), rng)
+    if rng.random() < 0.5:  # grains as large as the powder of a moulding compound
+        speckles = blurred(speckles, 0.8) * np.float32(2.2)
+    toned = toned * (1 + speckles * np.float32(within(process.grain, rng)))
+    if rng.random() < process.halo_share:
+        toned = toned + np.float32(within((0.1, 0.35), rng) * one_of((-1, 1), rng)) * blurred(coverage, 3.0)
+    return np.asarray(toned, np.float32)
+
+
+def _reversed_contrast(signal: Floats, process: Laser, rng: np.random.Generator) -> Floats:
+    """Contrast that reverses somewhere along the line, quickly, so that few characters are lost."""
+    if rng.random() >= process.flip_share:
+        return signal
+    x = np.arange(signal.shape[1], dtype=np.float32)
+    where, width = within((0, signal.shape[1]), rng), within((2, 12), rng)
+    line = np.tanh((x - np.float32(where)) / np.float32(width)) * np.float32(one_of((-1, 1), rng))
+    weak = np.where(line < 0, np.float32(within((0.4, 1.0), rng)), np.float32(1.0))
+    return np.asarray(signal * (line * weak).astype(np.float32)[None], np.float32)
+
+
+def _inked(
+    coverage: Floats, mark: Mark, surface: Surface, process: Ink, bright: bool, rng: np.random.Generator
+) -> Floats:
+    """Worn ink, now and then with a shadow of the other tone or as an outline alone."""
+    coverage = worn(coverage, surface, within(process.worn, rng), rng)
+    if rng.random() >= process.effects_share:
+        return coverage
+    if rng.random() < 0.5:
+        shift = [below(9, rng) - 4 for _ in range(2)]
+        shadowed = np.roll(coverage, tuple(shift), (0, 1)) * (1 - coverage)
+        return np.asarray(coverage - np.float32(within((0.3, 0.7), rng)) * shadowed, np.float32)
+    edge = cv2.morphologyEx((coverage * 255).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return np.asarray(edge, np.float32) / np.float32(255)
+
+
+def _thermal_print(
+    coverage: Floats, mark: Mark, surface: Surface, process: Thermal, bright: bool, rng: np.random.Generator
+) -> Floats:
+    """Faded print; dead elements of the comb leave lines along the feed of the label."""
+    coverage = worn(coverage, surface, within(process.faded, rng), rng)
+    if rng.random() >= process.dead_share:
+        return coverage
+    coverage = coverage.copy()
+    down = rng.random() < 0.5
+    for _ in range(1 + below(3, rng)):
+        place = below(coverage.shape[1 if down else 0], rng)
+        where = np.s_[:, place : place + 2] if down else np.s_[place : place + 2]
+        coverage[where] *= np.float32(within((0, 0.5), rng))
+    return coverage
+
+
+def _sprayed(
+    coverage: Floats, mark: Mark, surface: Surface, process: Stencil, bright: bool, rng: np.random.Generator
+) -> Floats:
+    soft = blurred(coverage, max(within(process.overspray, rng) * mark.stroke_px * 4, 0.5))
+    return worn(soft, surface, within(process.worn, rng), rng)
+
+
+def _penned(
+    coverage: Floats, mark: Mark, surface: Surface, process: Pen, bright: bool, rng: np.random.Generator
+) -> Floats:
+    rows, columns = coverage.shape
+    uneven = enlarged(blurred(grain((rows // 2, columns // 2), rng), 3.0), (rows, columns))
+    coverage = coverage * np.clip(0.85 + uneven * np.float32(1.25), 0.4, 1)
+    return worn(np.asarray(coverage, np.float32), surface, within(process.worn, rng), rng)
+
+
+def _displayed(
+    coverage: Floats, mark: Mark, surface: Surface, process: Display, bright: bool, rng: np.random.Generator
+) -> Floats:
+    """A glow around what shines; a shadow on the reflector behind what darkens."""
+    if bright:
+        return coverage + np.float32(within((0.1, 0.5), rng)) * blurred(coverage, within((2, 6), rng))
+    if rng.random() < 0.5:
+        shift = np.array([[1, 0, within((-3, 3), rng)], [0, 1, within((0.5, 4), rng)]])
+        behind = cv2.warpAffine(blurred(coverage, 1.0), shift, (coverage.shape[1], coverage.shape[0]))
+        weak = np.asarray(behind, np.float32) * np.float32(within((0.1, 0.35), rng))
+        return np.asarray(np.maximum(coverage, weak), np.float32)
+    return coverage
+
+
+_TONE = (
+    ProcessSpec(
+        section=Laser,
+        face_kind=_outline_or_strokes,
+        tool=_single_stroke,
+        surface_weights=_printed,
+        appearance=ToneAppearance[Laser](tone=_lasered, signal=_reversed_contrast),
+    ),
+    ProcessSpec(
+        section=Ink,
+        face_kind=_always("outline"),
+        tool=_outline_tool,
+        surface_weights=_printed,
+        appearance=ToneAppearance[Ink](tone=_inked),
+    ),
+    ProcessSpec(
+        section=InkJet,
+        face_kind=_always("dots"),
+        tool=_drops,
+        surface_weights=_printed,
+        appearance=ToneAppearance[InkJet](),
+    ),
+    ProcessSpec(
+        section=Thermal,
+        face_kind=_always("outline"),
+        tool=_outline_tool,
+        surface_weights=lambda surfaces: {"label": 3, "paper": 1},
+        appearance=ToneAppearance[Thermal](
+            tone=_thermal_print, bright=lambda process, rng: rng.random() < 0.03
+        ),
+    ),
+    ProcessSpec(
+        section=Stencil,
+        face_kind=_always("outline"),
+        tool=lambda process, rng: Tool(width=0.12, bridge=within(process.bridge, rng)),
+        surface_weights=_printed,
+        appearance=ToneAppearance[Stencil](tone=_sprayed),
+    ),
+    ProcessSpec(
+        section=Pen,
+        face_kind=_always("strokes"),
+        tool=_single_stroke,
+        surface_weights=_printed,
+        appearance=ToneAppearance[Pen](tone=_penned),
+        setting=_by_hand,
+    ),
+    ProcessSpec(
+        section=Display,
+        face_kind=_always("segments"),
+        tool=_display_segments,
+        surface_weights=lambda surfaces: {"label": 3, "painted": 1},
+        appearance=ToneAppearance[Display](
+            tone=_displayed, bright=lambda process, rng: rng.random() < process.lit_share
+        ),
+        setting=_display_setting,
+        writable=_displayable,
+    ),
+)
+
+SPECS: dict[str, ProcessSpec[Any]] = {spec.kind: spec for spec in (*_RELIEF, *_TONE)}
+"""Every marking process by the ``kind`` of its config section."""

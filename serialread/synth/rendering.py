@@ -1,0 +1,239 @@
+"""Rendering one labelled sample, or a stream of them.
+
+A sample is a function of (recipe, seed, index), of the typefaces that the recipe names and, where it names
+some, of its surface photographs; nothing else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import count as counting
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import numpy as np
+
+from serialread.codes import without_blanks
+from serialread.config.data_recipe import DataRecipe, Typefaces
+from serialread.config.marks import Process
+from serialread.config.section import load
+from serialread.records import Origin, Pixels, Sample
+from serialread.synth import distractors, fonts
+from serialread.synth.code_texts import random_text
+from serialread.synth.fonts import Face
+from serialread.synth.layout import TypesetLine, set_line
+from serialread.synth.photography import Parameters, Shaded, photograph, visibility
+from serialread.synth.processes import FaceKind, spec_of
+from serialread.synth.rng import one_of, weighted, within
+from serialread.synth.strokes import Mark, draw
+
+_OVERSAMPLING = 2  # rendered at twice the crop's height, then photographed
+_PLAIN = 0.5  # coverage of what stands beside a code from which it is the mark that is lit
+_LIGHTINGS = 4  # most that a mark is lit anew until it can be seen
+
+
+def render(recipe: DataRecipe | Path | str, seed: int = 0, *, count: int | None = None) -> Iterator[Sample]:
+    """Render samples one by one.
+
+    Example:
+        >>> for sample in render("recipes/data/marks.toml", seed=1, count=3):
+        ...     print(sample.text, sample.pixels.shape)
+
+    Args:
+        recipe: a data recipe, or the path of its TOML file.
+        seed: another seed gives other samples.
+        count: how many; None for no end.
+
+    Yields:
+        What ``make_sample`` returns for the indices 0, 1, 2, ...
+
+    Raises:
+        RecipeError: the file is no data recipe, or a folder of surface photographs holds none.
+    """
+    loaded = recipe if isinstance(recipe, DataRecipe) else load(Path(recipe), DataRecipe)
+    indices = counting() if count is None else range(count)
+    return (make_sample(loaded, seed, index) for index in indices)
+
+
+def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
+    """Render one labelled crop: grey uint8 [height, W], its text without blanks, its masks and its origin.
+
+    Raises:
+        RecipeError: a folder of surface photographs holds none.
+    """
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng([seed, index])
+    process = _process(recipe, rng)
+    text = spec_of(process).writable(random_text(recipe.texts, recipe.longest, rng), process, rng)
+    face, text = _face(text, process, recipe.typefaces, rng)
+    line = set_line(
+        text,
+        face,
+        _other_face(face, process, recipe, rng),
+        recipe.layout,
+        spec_of(process).setting(process, rng),
+        rows=recipe.height * _OVERSAMPLING,
+        widest=recipe.widest * _OVERSAMPLING,
+        rng=rng,
+    )
+    if recipe.bare_share > 0 and rng.random() < recipe.bare_share:  # without it, marks as before it
+        return _bare(line, process, recipe, rng)
+    mark = draw(line, spec_of(process).tool(process, rng), rng)
+    fades = recipe.fading_share > 0 and rng.random() < recipe.fading_share  # without it, marks as before it
+    lost = within(recipe.fading, rng) if fades else 0.0
+    if lost:
+        mark = mark.fading(lost, rng)
+    pixels, parameters = _best_picture(mark, line, process, recipe, rng)
+    if lost:
+        parameters["fading"] = round(lost, 2)
+    if mark.partial:
+        parameters["partial"] = " ".join(str(number) for number in mark.partial)
+    parameters = {**line.parameters, **parameters}
+    boxes = (line.boxes / _OVERSAMPLING).round(1).tolist()
+    origin = Origin(process.kind, face.name, tuple(tuple(b) for b in boxes), parameters)
+    sample = Sample(pixels, without_blanks(text), _halved(mark.owners), origin)
+    return _flipped(sample) if rng.random() < recipe.layout.flipped_share else sample
+
+
+def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
+    """Every typeface that the recipe may use, sorted."""
+    return tuple(sorted({f.name for kind in get_args(FaceKind) for f in _faces(kind, recipe.typefaces)}))
+
+
+def _process(recipe: DataRecipe, rng: np.random.Generator) -> Process:
+    return recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
+
+
+@lru_cache(maxsize=8)
+def _faces(kind: FaceKind, typefaces: Typefaces) -> tuple[Face, ...]:
+    found: tuple[Face, ...]
+    match kind:
+        case "outline":
+            found = fonts.outline_faces(typefaces.folders)
+        case "strokes":
+            found = fonts.stroke_faces()
+        case "segments":
+            found = fonts.segment_faces()
+        case _:
+            found = fonts.dot_faces()
+    if typefaces.held_out == "all":
+        return found
+    only = typefaces.held_out == "only"
+    return tuple(f for f in found if fonts.held_out(f.name) == only)
+
+
+@lru_cache(maxsize=8)
+def _families(kind: FaceKind, typefaces: Typefaces) -> tuple[tuple[Face, ...], ...]:
+    """Typefaces by family, so that a family of thirty weights is drawn no more often than one of two."""
+    groups: dict[str, list[Face]] = {}
+    for face in _faces(kind, typefaces):
+        groups.setdefault(face.family if isinstance(face, fonts.Outline) else face.name, []).append(face)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def _face(text: str, process: Process, typefaces: Typefaces, rng: np.random.Generator) -> tuple[Face, str]:
+    """A typeface that has every character of the text; unicase faces get capitals."""
+    families = _families(spec_of(process).face_kind(process, rng), typefaces)
+    code = without_blanks(text)
+    for _ in range(30):
+        family = one_of(families, rng)
+        face = one_of(family, rng)
+        wanted, shown = (code.upper(), text.upper()) if face.caps_only else (code, text)
+        if fonts.covers(face, wanted):
+            return face, shown
+    face = next(f for f in _faces("outline", typefaces) if fonts.covers(f, code) and not f.caps_only)
+    return face, text
+
+
+def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Face:
+    """The typeface of what stands beside a code: the code's own, or any that the process may use."""
+    if rng.random() >= recipe.layout.neighbour_other_share:
+        return face
+    return one_of(one_of(_families(spec_of(process).face_kind(process, rng), recipe.typefaces), rng), rng)
+
+
+def _best_picture(
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
+) -> tuple[Pixels, Parameters]:
+    """Light and photograph the mark until it can be seen as the recipe asks; the best of a few tries."""
+    pictures = []
+    for _ in range(_LIGHTINGS):
+        pictures.append(_picture(mark, line, process, recipe, rng))
+        if pictures[-1][0] >= recipe.visibility:
+            break
+    seen, pixels, parameters = max(pictures, key=lambda picture: picture[0])
+    return pixels, {**parameters, "visibility": round(seen, 2), "lightings": len(pictures)}
+
+
+def _bare(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
+    """The surface in the light that the code would have, with all that stands beside it, but without it."""
+    tool = spec_of(process).tool(process, rng)
+    mark = draw(replace(line, runs=line.runs[1:]), tool, rng)
+    if mark.coverage.max() >= _PLAIN:
+        shaded = _marked(mark, line, process, recipe, rng)
+    else:
+        mark = draw(line, tool, rng)
+        shaded = _marked(mark, line, process, recipe, rng).bare
+    shaded, pixels, taken = _photographed(shaded, mark, line, recipe, rng)
+    parameters = {"bare": True, **line.parameters, **shaded.parameters, **taken}
+    return Sample(pixels, "", np.zeros_like(pixels), Origin(process.kind, "", (), parameters))
+
+
+def _picture(
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
+) -> tuple[float, Pixels, Parameters]:
+    """One picture of the mark: its visibility, its pixels, and what was drawn."""
+    shaded = _marked(mark, line, process, recipe, rng)
+    shaded, pixels, taken = _photographed(shaded, mark, line, recipe, rng)
+    rows = min(int(taken["seen_rows"]), recipe.height)
+    seen = visibility(shaded, line.boxes, rows, taken["noise"])
+    return seen, pixels, {"contrast": round(shaded.strength, 4), **shaded.parameters, **taken}
+
+
+def _photographed(
+    shaded: Shaded, mark: Mark, line: TypesetLine, recipe: DataRecipe, rng: np.random.Generator
+) -> tuple[Shaded, Pixels, dict[str, float]]:
+    """What is lit, with what else the crop shows; its picture; and what was drawn for that."""
+    if rng.random() < recipe.layout.edge_share:
+        shaded = distractors.ended(shaded, mark.owners, rng)
+    if rng.random() < recipe.layout.hole_share:
+        shaded = distractors.drilled(shaded, mark.owners, rng)
+    pixels, taken = photograph(shaded.pixels, shaded.strength, line.cap_px, recipe.camera, recipe.height, rng)
+    return shaded, pixels, taken
+
+
+def _marked(
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
+) -> Shaded:
+    """The lit mark; now and then one end of it is printed and only the other has depth."""
+    part = rng.random() < recipe.overprint_share and line.length > 2
+    if not part or not spec_of(process).has_depth:
+        return spec_of(process).shade(mark, process, line.around, recipe.surfaces, rng)
+    gaps = line.boxes[1:, 0] - line.boxes[:-1, 2]
+    after = weighted((np.maximum(gaps, 1) ** 3).tolist(), rng)  # at a gap, if there is one
+    cut = round((line.boxes[after, 2] + line.boxes[after + 1, 0]) / 2)
+    deep, printed = mark.divided(cut)
+    if rng.random() < 0.7:  # what is printed mostly comes first
+        deep, printed = printed, deep
+    shaded = spec_of(process).shade(deep, process, line.around, recipe.surfaces, rng)
+    return distractors.overprinted(shaded, printed.coverage, rng)
+
+
+def _flipped(sample: Sample) -> Sample:
+    """The sample upside down, with its masks and boxes; its label stays the upright text."""
+    if sample.glyphs is None or sample.origin is None:
+        return sample
+    rows, columns = sample.pixels.shape
+    boxes = tuple(
+        (columns - x1, rows - y1, columns - x0, rows - y0) for x0, y0, x1, y1 in sample.origin.boxes
+    )
+    origin = replace(sample.origin, boxes=boxes, parameters={**sample.origin.parameters, "flipped": True})
+    pixels, glyphs = (np.ascontiguousarray(p[::-1, ::-1]) for p in (sample.pixels, sample.glyphs))
+    return Sample(pixels, sample.text, glyphs, origin)
+
+
+def _halved(owners: Pixels) -> Pixels:
+    """Owners at the crop's resolution; the largest of each 2 x 2 keeps thin strokes."""
+    upper = np.maximum(owners[::2], owners[1::2])
+    return np.maximum(upper[:, ::2], upper[:, 1::2])

@@ -19,7 +19,8 @@ import cv2
 
 from serialread import synth
 from serialread.config import DataRecipe, load, recipe_id
-from serialread.datasets import grow, schema
+from serialread.datasets import grow
+from serialread.datasets.sample_store import encode_sample
 from serialread.records import Sample
 
 SEED = 99
@@ -50,7 +51,7 @@ def alone(recipe: DataRecipe, count: int) -> Iterator[str]:
         samples = [synth.make_sample(recipe, SEED, index) for index in range(count)]
         yield f"make_sample, {caches} | {count / (time.process_time() - start):.0f} crops/s of a core"
     start = time.process_time()
-    size = sum(len(value) for sample in samples for _, value in schema.entries(sample, 0))
+    size = sum(len(value) for sample in samples for _, value in encode_sample(sample, 0))
     yield f"spelling as PNG and JSON | {count / (time.process_time() - start):.0f} crops/s of a core"
     yield f"size in the store | {size / count:.0f} bytes a crop"
 

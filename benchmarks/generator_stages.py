@@ -18,31 +18,30 @@ from typing import Any
 
 import cv2
 
-from serialread import synth
 from serialread.config import DataRecipe, load, recipe_id
-from serialread.datasets import schema, writing
-from serialread.synth import camera, markings, process_specs, surroundings
+from serialread.datasets import sample_store, store_writing
+from serialread.synth import distractors, lighting, photography, rendering
 
 SEED = 99
 STAGES: tuple[tuple[str, ModuleType, str], ...] = (
-    ("text", synth, "random_text"),
-    ("typeface", synth, "_face"),
-    ("layout", synth, "set_line"),
-    ("drawing: coverage and masks", synth, "draw"),
-    ("surface: relief and tone cut from tiles", process_specs, "draw_surface"),
-    ("relief: flanks, slopes, light, shadow", markings, "relief"),
-    ("tone: wear, grain, light", markings, "flat"),
-    ("exposure", markings, "expose"),
-    ("surroundings", surroundings, "ended"),
-    ("surroundings", surroundings, "drilled"),
-    ("surroundings", surroundings, "overprinted"),
-    ("camera", synth, "photograph"),
-    ("camera: JPEG", camera, "_through_jpeg"),
-    ("visibility", synth, "visibility"),
-    ("masks to the crop's size", synth, "_halved"),
-    ("spelling as PNG and JSON", schema, "entries"),
-    ("writing into LMDB", writing._Writer, "_append"),  # type: ignore[list-item]
-    ("the rest of a sample", synth, "make_sample"),
+    ("text", rendering, "random_text"),
+    ("typeface", rendering, "_face"),
+    ("layout", rendering, "set_line"),
+    ("drawing: coverage and masks", rendering, "draw"),
+    ("surface: relief and tone cut from tiles", lighting, "draw_surface"),
+    ("relief: flanks, slopes, light, shadow", lighting.ReliefAppearance, "shade"),  # type: ignore[arg-type]
+    ("tone: wear, grain, light", lighting.ToneAppearance, "shade"),  # type: ignore[arg-type]
+    ("exposure", lighting, "expose"),
+    ("distractors on the surface", distractors, "ended"),
+    ("distractors on the surface", distractors, "drilled"),
+    ("distractors on the surface", distractors, "overprinted"),
+    ("camera", rendering, "photograph"),
+    ("camera: JPEG", photography, "_through_jpeg"),
+    ("visibility", rendering, "visibility"),
+    ("masks to the crop's size", rendering, "_halved"),
+    ("encoding as PNG and JSON", sample_store, "encode_sample"),
+    ("writing into LMDB", store_writing._Writer, "_append"),  # type: ignore[arg-type]
+    ("the rest of a sample", rendering, "make_sample"),
 )
 
 
@@ -99,13 +98,13 @@ def spent(recipe: DataRecipe, count: int, rounds: int, clock: Clock) -> Counter[
         samples = []
         for index in range(count):
             clock.spent = Counter()
-            samples.append(synth.make_sample(recipe, SEED, index))
-            schema.entries(samples[-1], index)
+            samples.append(rendering.make_sample(recipe, SEED, index))
+            sample_store.encode_sample(samples[-1], index)
             for stage, seconds in clock.spent.items():
                 least[index, stage] = min(least.get((index, stage), seconds), seconds)
     clock.spent = Counter()
     with TemporaryDirectory() as folder:
-        writing.write_store(Path(folder) / "store", samples, about={})
+        store_writing.write_store(Path(folder) / "store", samples, about={})
     total = Counter({"writing into LMDB": clock.spent["writing into LMDB"]})
     for (_, stage), seconds in least.items():
         total[stage] += seconds

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from serialread import cli
-from serialread.datasets import Census, SampleStore, schema, write_store
+from serialread.datasets import Census, SampleStore, write_store
+from serialread.datasets.sample_store import key
 from serialread.records import Origin, Sample
 
 
@@ -98,7 +99,7 @@ def test_a_broken_picture_is_a_problem_and_the_rest_is_looked_at(tmp_path: Path)
         lmdb.open(str(tmp_path / "store"), map_size=1 << 24) as store,
         store.begin(write=True) as transaction,
     ):
-        transaction.put(schema.key("image", 1), b"no picture")
+        transaction.put(key("image", 1), b"no picture")
     done = CliRunner().invoke(cli.app, ["data", "check", str(tmp_path / "store")])
     assert done.exit_code == 3
     assert "sample 1: its picture cannot be decoded" in done.stdout

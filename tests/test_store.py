@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread.datasets import SampleStore, grow, schema, write_store
+from serialread.datasets import SampleStore, grow, write_store
+from serialread.datasets.sample_store import decode_sample, encode_sample
 from serialread.errors import StoreError
 from serialread.records import Origin, Sample
 
@@ -117,7 +118,7 @@ def test_any_sample_survives_its_spelling(
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (rows, columns), dtype=np.uint8)
     sample = Sample(pixels, text, rng.integers(0, 26, (rows, columns), dtype=np.uint8) if masked else None)
-    assert_same(schema.sample(dict(schema.entries(sample, 3)).get, 3), sample)
+    assert_same(decode_sample(dict(encode_sample(sample, 3)).get, 3), sample)
 
 
 def test_any_reader_of_the_field_opens_a_store(forty: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_stopped_run_keeps_its_samples_and_resumes_to_the_same_store(forty: Pa
         list(grow(tmp_path / "s", failing, 40, about=ABOUT))
     assert str(caught.value) == (
         f"{tmp_path / 's'}: sample 20 could not be made: ValueError: no such glyph. "
-        "What came before it is kept; mend the cause and add --resume."
+        "What came before it is kept; correct the cause and add --resume."
     )
     assert len(SampleStore(tmp_path / "s")) == 20
     assert not SampleStore(tmp_path / "s").about["complete"]
@@ -206,7 +207,7 @@ def _written(path: Path) -> int:
 
 
 def test_a_store_outgrows_its_first_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serialread.datasets.writing.FIRST_MAP", 1 << 16)
+    monkeypatch.setattr("serialread.datasets.store_writing.FIRST_MAP", 1 << 16)
     store = SampleStore(grown(tmp_path / "s", 100, make=noisy))
     assert_same(store[99], noisy(99))
 
@@ -238,13 +239,13 @@ def test_resuming_a_complete_store_changes_nothing(forty: Path) -> None:
             40,
             {**ABOUT, "seed": 8},
             True,
-            "was begun with another seed (7, now 8). Resume with the same, or name a new folder.",
+            "was made with another seed (7, now 8). Resume with the same, or name a new folder.",
         ),
         (
             40,
             {**ABOUT, "recipe": {"height": 48}},
             True,
-            "was begun with another recipe. Resume with the same, or name a new folder.",
+            "was made with another recipe. Resume with the same, or name a new folder.",
         ),
         (
             30,
@@ -282,7 +283,7 @@ def test_a_foreign_store_is_not_continued(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_dies_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="a worker process died, perhaps for want of memory"):
+    with pytest.raises(StoreError, match="a worker process died, perhaps because memory ran out"):
         list(grow(tmp_path / "s", dying, 40, about=ABOUT, workers=2))
 
 

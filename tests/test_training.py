@@ -22,7 +22,7 @@ from serialread.codes import Alphabet, either_way
 from serialread.config import CropGeometry, TrainingRecipe, load
 from serialread.config.networks import RectifierConfig
 from serialread.config.training_recipe import Augmentation
-from serialread.datasets import Joined, write_store
+from serialread.datasets import ConcatenatedSamples, write_store
 from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
 from serialread.imaging import to_array
 from serialread.imaging.masks import owners
@@ -100,7 +100,7 @@ def test_no_augmentation_is_no_change() -> None:
 
 
 def test_several_stores_are_one_sequence() -> None:
-    joined = Joined([["a", "b"], [], ["c"]])  # type: ignore[list-item]
+    joined = ConcatenatedSamples([["a", "b"], [], ["c"]])  # type: ignore[list-item]
 
     assert [*joined] == ["a", "b", "c"]
     assert joined[-1] == "c"

@@ -19,7 +19,7 @@ from serialread.config.training_recipe import (
     RandomAugmentation,
     TwoMeans,
 )
-from serialread.datasets import folded
+from serialread.datasets import to_lowercase
 from serialread.models import TrainingOutputs
 from serialread.models.existence import existence, pooled
 from serialread.models.losses import (
@@ -258,7 +258,7 @@ def test_a_blank_map_has_a_finite_loss() -> None:
 
 def test_folded_labels_lose_what_the_alphabet_lacks_and_masks_follow() -> None:
     whole = Sample(sample(1, 4).pixels, "A-7b", sample(1, 4).glyphs)
-    plain = folded(whole, Alphabet("ab7"))
+    plain = to_lowercase(whole, Alphabet("ab7"))
 
     assert plain.text == "a7b"
     assert plain.glyphs is not None

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from serialread import evaluation
 from serialread.config import TrainingRecipe, load, recipe_id
-from serialread.datasets import Samples, SampleStore
+from serialread.datasets import SampleSequence, SampleStore
 from serialread.models import describe
 from serialread.records import Sample
 from serialread.training import Seeing, card_of, checkpoint, train
@@ -148,7 +148,7 @@ def without(store: SampleStore, made_by: Sequence[str], left_out: Iterable[str])
     return Some(store, [i for i, process in enumerate(made_by) if process in others])
 
 
-class Some(Samples):
+class Some(SampleSequence):
     """Some of a sequence's samples, by number."""
 
     def __init__(self, samples: Sequence[Sample], numbers: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ import cv2
 
 from serialread import synth
 from serialread.config import DataRecipe, load
-from serialread.datasets import schema
+from serialread.datasets.sample_store import encode_sample
 
 SEED = 99  # of compare.py: the same codes
 
@@ -22,7 +22,7 @@ def main(task: Path, *how: str) -> None:
         for index in range(count):
             sample = synth.make_sample(recipe, SEED, index)
             if how:
-                schema.entries(sample, index)
+                encode_sample(sample, index)
         print(time.process_time() - start, flush=True)
 
 

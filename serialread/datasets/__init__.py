@@ -1,26 +1,26 @@
-"""Samples on disk: an LMDB that the field's readers open as it is, with masks and origins beside.
-
-Keys count from 1: ``num-samples``, and per sample ``image-%09d`` (PGM, grey), ``label-%09d`` (UTF-8),
-``glyphs-%09d`` (PNG of the character mask), ``meta-%09d`` (JSON of the origin). ``about`` says how the store
-came about.
-"""
+"""Sample stores: write, generate, read, import and check LMDBs of labelled crops."""
 
 from serialread.datasets.checking import Census, Problem
-from serialread.datasets.folding import Folded, folded
 from serialread.datasets.importing import ImportSource
-from serialread.datasets.sample_store import SampleStore
-from serialread.datasets.sequences import Joined, Samples
-from serialread.datasets.writing import grow, write_store
+from serialread.datasets.sample_store import (
+    ConcatenatedSamples,
+    LowercaseSamples,
+    SampleSequence,
+    SampleStore,
+    to_lowercase,
+)
+from serialread.datasets.store_writing import generate, grow, write_store
 
 __all__ = [
     "Census",
-    "Folded",
+    "ConcatenatedSamples",
     "ImportSource",
-    "Joined",
+    "LowercaseSamples",
     "Problem",
+    "SampleSequence",
     "SampleStore",
-    "Samples",
-    "folded",
+    "generate",
     "grow",
+    "to_lowercase",
     "write_store",
 ]

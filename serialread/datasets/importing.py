@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
-from serialread.datasets import schema
+from serialread.datasets.sample_store import COUNT_KEY, key
 from serialread.errors import ImageError, StoreError
 from serialread.imaging.loading import decode_image, load_image
 from serialread.label_tables import read_labels
@@ -71,7 +71,7 @@ class ImportSource:
                 lmdb.open(str(self.path), readonly=True, lock=False, readahead=False) as environment,
                 environment.begin() as transaction,
             ):
-                for index in range(int(transaction.get(schema.COUNT_KEY) or b"0")):
+                for index in range(int(transaction.get(COUNT_KEY) or b"0")):
                     yield from self._of_key(transaction.get, index)
         except (lmdb.Error, ValueError) as error:
             raise StoreError(
@@ -79,7 +79,7 @@ class ImportSource:
             ) from None
 
     def _of_key(self, get: Callable[[bytes], Any], index: int) -> Iterator[Sample]:
-        image, label = get(schema.key("image", index)), get(schema.key("label", index))
+        image, label = get(key("image", index)), get(key("label", index))
         if image is None or label is None:
             self.left_out["picture or label missing"] += 1
             return

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry
-from serialread.datasets import folded
+from serialread.datasets import to_lowercase
 from serialread.imaging import content_width, to_array
 from serialread.imaging.masks import owners, placed
 from serialread.inference import decode
@@ -133,7 +133,7 @@ def _case(
 ) -> EvaluatedCrop:
     scores, alpha, *further = found
     reading = decode(scores, card.alphabet)
-    known = sample if set(sample.text) <= set(card.alphabet.chars) else folded(sample, card.alphabet)
+    known = sample if set(sample.text) <= set(card.alphabet.chars) else to_lowercase(sample, card.alphabet)
     return EvaluatedCrop(
         place=place,
         truth=sample.text,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from serialread.config import CropGeometry
-from serialread.datasets import Joined
+from serialread.datasets import ConcatenatedSamples
 from serialread.errors import StoreError
 from serialread.evaluation.measures import Measures
 from serialread.evaluation.sources import labelled, measures
@@ -69,7 +69,7 @@ def try_eight_bits(path: Path, places: Sequence[Path], count: int) -> Trial:
 
 def _arrays(places: Sequence[Path], count: int, geometry: CropGeometry) -> Iterator[Floats]:
     """So many crops, evenly spread over all places, as the network takes them."""
-    samples = Joined([labelled(place)[0] for place in places])
+    samples = ConcatenatedSamples([labelled(place)[0] for place in places])
     if not samples:
         raise StoreError(
             f"{', '.join(map(str, places))}: nothing labelled here. Name a store or a labelled folder."

@@ -22,7 +22,7 @@ from torch import nn
 from serialread.codes import Alphabet
 from serialread.config import recipe_id
 from serialread.config.training_recipe import Adadelta, Adam, AdamW, Optimisation, TrainingRecipe
-from serialread.datasets import Folded, Joined
+from serialread.datasets import ConcatenatedSamples, LowercaseSamples
 from serialread.errors import CheckpointError, RecipeError, StoreError
 from serialread.models import build
 from serialread.records import Sample
@@ -90,7 +90,7 @@ def train(
     """
     knobs, alphabet = recipe.optimisation, Alphabet(recipe.alphabet)
     if recipe.fold_case:
-        stores, valid = ([Folded(store, alphabet) for store in kept] for kept in (stores, valid))
+        stores, valid = ([LowercaseSamples(store, alphabet) for store in kept] for kept in (stores, valid))
     samples, held_out = _split(stores, valid, knobs.validation_limit)
     buckets = _surveyed(samples, recipe, alphabet, out)
     torch.manual_seed(recipe.seed)
@@ -242,15 +242,15 @@ def _split(
     stores: Sequence[Sequence[Sample]], valid: Sequence[Sequence[Sample]], limit: int
 ) -> tuple[Sequence[Sample], list[Sample]]:
     """Samples to learn from, and at most ``limit`` to validate on, evenly drawn."""
-    data = Joined(stores)
+    data = ConcatenatedSamples(stores)
     if len(data) < 2:
         raise StoreError(f"training data: {len(data)} sample(s), at least 2 are needed. Name more stores.")
     if valid:
-        held: Sequence[Sample] = Joined(valid)
+        held: Sequence[Sample] = ConcatenatedSamples(valid)
         learned: Sequence[Sample] = data
     else:
         cut = len(data) - max(1, len(data) // 50)
-        learned, held = Joined([_Part(data, 0, cut)]), _Part(data, cut, len(data))
+        learned, held = ConcatenatedSamples([_Part(data, 0, cut)]), _Part(data, cut, len(data))
     numbers = np.unique(np.linspace(0, len(held) - 1, min(limit, len(held))).round().astype(int))
     return learned, [held[int(i)] for i in numbers]
 

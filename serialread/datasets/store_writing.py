@@ -1,0 +1,339 @@
+"""Writing a store: in order, in transactions, so that it can be read and resumed whenever it was stopped."""
+
+import json
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import chain, islice
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import cv2
+import lmdb
+
+from serialread import __version__
+from serialread.config import DataRecipe, load, recipe_id
+from serialread.datasets.sample_store import ABOUT_KEY, COUNT_KEY, Entries, encode_sample
+from serialread.errors import StoreError
+from serialread.records import Sample
+
+TRANSACTION = 500
+"""Samples written at once; at most so many are lost by a kill."""
+FIRST_MAP = 1 << 24
+"""Bytes of address space at first; doubled whenever they are full."""
+PIECE = 16
+"""Samples that a worker makes per task."""
+AHEAD = 8
+"""Tasks per worker that may be unfinished or waiting to be written; bounds the memory."""
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+Encoded = tuple[Entries, str]
+"""A sample's keys and values, and its typeface."""
+
+
+class _WorkError(Exception):
+    """The work cannot go on; the message says at which index, and why."""
+
+
+def generate(
+    recipe: DataRecipe | Path | str,
+    out: Path,
+    count: int,
+    *,
+    seed: int = 0,
+    workers: int = 1,
+    resume: bool = False,
+) -> Iterator[int]:
+    """Render a recipe's samples into a store.
+
+    Example:
+        >>> for written in generate("recipes/data/marks.toml", Path("stores/marks"), 3000, seed=1, workers=4):
+        ...     print(written)
+
+    Args:
+        recipe: a data recipe, or the path of its TOML file.
+        out: the store's folder; new or empty, or with ``resume`` a part of this very store.
+        count: samples that the store shall hold.
+        seed: another seed gives other samples.
+        workers: processes that render; the store is the same for any number.
+        resume: continue a stopped store, or grow a complete one.
+
+    Yields:
+        The number of samples written so far.
+
+    Raises:
+        RecipeError: the file is no data recipe.
+        StoreError: as ``grow`` raises it.
+    """
+    from serialread import synth  # typefaces load only when something is rendered
+
+    loaded = recipe if isinstance(recipe, DataRecipe) else load(Path(recipe), DataRecipe)
+    about = {
+        "recipe": loaded.model_dump(mode="json"),
+        "recipe_id": recipe_id(loaded),
+        "seed": seed,
+        "typefaces_offered": synth.typeface_names(loaded),
+    }
+    make = partial(synth.make_sample, loaded, seed)
+    yield from grow(out, make, count, about=about, workers=workers, resume=resume)
+
+
+def grow(
+    path: Path,
+    make: Callable[[int], Sample],
+    count: int,
+    *,
+    about: Mapping[str, Any],
+    workers: int = 1,
+    resume: bool = False,
+) -> Iterator[int]:
+    """Make the samples 0 to ``count - 1`` and write them; yield how many are written, first what was there.
+
+    Args:
+        path: a folder that is new or empty; with ``resume`` it may also hold a part of this very store.
+        make: a function of the index alone, so that the store's values are the same for any number of
+            workers and any number of stops; picklable if there are several workers.
+        count: samples that the store shall hold; resuming with a greater one grows a complete store.
+        about: what decides the samples (recipe, seed), JSON; to resume, it must be unchanged.
+        workers: processes that call ``make`` while this one writes; 1 calls it in this process.
+        resume: continue where a store was stopped.
+
+    Raises:
+        StoreError: refused before anything is written; or no more room, or a sample that cannot be made, with
+            what was written before it kept.
+    """
+    _refuse_occupied(path, resume)
+    with _as_store_errors(path), closing(_Writer(path, about, count)) as writer:
+        yield writer.written
+        samples = _in_order(partial(_make_encoded, make), range(writer.written, count), workers)
+        with closing(samples):
+            yield from writer.append_all(samples)
+
+
+def write_store(path: Path, samples: Iterable[Sample], *, about: Mapping[str, Any]) -> int:
+    """Write samples that exist already, or come one by one, into a new store; return how many.
+
+    Raises:
+        StoreError: refused before anything is written; or no sample came; or no more room.
+    """
+    _refuse_occupied(path, resume=False)
+    encoded = (_encoded(sample, index) for index, sample in enumerate(samples))
+    first = next(encoded, None)
+    if first is None:
+        raise StoreError(f"{path}: no sample to write. Give at least one.")
+    with _as_store_errors(path), closing(_Writer(path, about, None)) as writer:
+        for _ in writer.append_all(chain([first], encoded)):
+            pass
+        writer.finish()
+        return writer.written
+
+
+class _Writer:
+    """The one process that writes. Every transaction leaves a store that can be read and resumed."""
+
+    def __init__(self, path: Path, about: Mapping[str, Any], count: int | None) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._environment = lmdb.open(str(path), map_size=FIRST_MAP)
+        try:
+            self._begin(json.loads(json.dumps({"serialread": __version__, **about})), count)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, about: dict[str, Any], count: int | None) -> None:
+        with self._environment.begin() as transaction:
+            self.written, before = _state(transaction, self._path)
+        _refuse_other(self._path, before, about)
+        if count is not None and self.written > count:
+            raise StoreError(
+                f"{self._path}: holds {self.written} samples, more than the {count} asked for. "
+                f"Ask for at least {self.written}, or name another folder."
+            )
+        self._about = {**about, "count": count}
+        self._typefaces: set[str] = set(before.get("typefaces", ()))
+        self._append([])
+
+    def append_all(self, samples: Iterable[Encoded]) -> Iterator[int]:
+        """Write the samples as they come; yield the number stored; whatever stops it, none are lost."""
+        batch: list[Encoded] = []
+        try:
+            for sample in samples:
+                batch.append(sample)
+                if len(batch) == TRANSACTION:
+                    full, batch = batch, []
+                    yield self._append(full)
+        finally:
+            if batch:
+                self._append(batch)
+        yield self.written
+
+    def finish(self) -> None:
+        """Say that the samples written are all."""
+        self._about["count"] = self.written
+        self._append([])
+
+    def _append(self, batch: list[Encoded]) -> int:
+        written = self.written + len(batch)
+        typefaces = self._typefaces | {typeface for _, typeface in batch if typeface}
+        about = {**self._about, "complete": written == self._about["count"], "typefaces": sorted(typefaces)}
+        encoded = [entry for entries, _ in batch for entry in entries]
+        encoded.append((COUNT_KEY, str(written).encode()))
+        encoded.append((ABOUT_KEY, json.dumps(about, ensure_ascii=False).encode()))
+        while not self._committed(encoded):
+            self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+        self.written, self._typefaces = written, typefaces
+        return written
+
+    def _committed(self, encoded: Entries) -> bool:
+        """Write all or nothing; False if the map is full."""
+        try:
+            with self._environment.begin(write=True) as transaction:
+                if int(transaction.get(COUNT_KEY, b"0")) != self.written:
+                    raise StoreError(f"{self._path}: another run is writing here. Wait for it, or stop it.")
+                for key, value in encoded:
+                    transaction.put(key, value)
+        except lmdb.MapFullError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._environment.close()
+
+
+def _in_order(call: Callable[[int], Encoded], indices: range, workers: int) -> Generator[Encoded, None, None]:
+    """Yield ``call(index)`` for every index, in order, computed by ``workers`` processes.
+
+    Raises:
+        _WorkError: the call raised (results before that index were yielded), or a worker died.
+    """
+    pieces = [indices[start : start + PIECE] for start in range(0, len(indices), PIECE)]
+    here = (_piece(call, piece) for piece in pieces)
+    with closing(here if workers == 1 else _pooled(call, pieces, workers)) as results:
+        for samples, failure in results:
+            yield from samples
+            if failure:
+                raise _WorkError(failure)
+
+
+def _pooled(
+    call: Callable[[int], Encoded], pieces: list[range], workers: int
+) -> Generator[tuple[list[Encoded], str], None, None]:
+    """Results of every piece, in order; at most ``AHEAD`` times ``workers`` pieces are under way."""
+    # Spawned, not forked: a lock held by a thread of the parent would stay locked in a fork, and numpy reads
+    # the number of threads once, when it loads.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+    left, window = iter(pieces), deque[Future[tuple[list[Encoded], str]]]()
+    try:
+        with _set_environment(_ONE_THREAD):
+            window.extend(pool.submit(_piece, call, piece) for piece in islice(left, AHEAD * workers))
+        while window:
+            yield window.popleft().result()
+            window.extend(pool.submit(_piece, call, piece) for piece in islice(left, 1))
+    except BrokenProcessPool:
+        raise _WorkError("a worker process died, perhaps because memory ran out") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Prepare a worker process: one thread, no Ctrl-C of its own, and an end when the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
+    cv2.setNumThreads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _piece(call: Callable[[int], Encoded], indices: range) -> tuple[list[Encoded], str]:
+    """The results of some indices up to the first that fails, and why it does."""
+    results = []
+    for index in indices:
+        try:
+            results.append(call(index))
+        except Exception as error:  # any error must reach the parent with its index
+            return results, f"sample {index} could not be made: {type(error).__name__}: {error}"
+    return results, ""
+
+
+@contextmanager
+def _set_environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _make_encoded(make: Callable[[int], Sample], index: int) -> Encoded:
+    return _encoded(make(index), index)
+
+
+def _encoded(sample: Sample, index: int) -> Encoded:
+    return encode_sample(sample, index), sample.origin.typeface if sample.origin else ""
+
+
+def _state(transaction: Any, path: Path) -> tuple[int, dict[str, Any]]:
+    """Samples written so far and their ``about``; (0, {}) for a new store."""
+    count, about = transaction.get(COUNT_KEY), transaction.get(ABOUT_KEY)
+    if count is not None and about is not None:
+        return int(count), json.loads(about)
+    if transaction.stat()["entries"]:
+        raise StoreError(f"{path}: an LMDB that serialread did not write. Name another folder.")
+    return 0, {}
+
+
+def _refuse_occupied(path: Path, resume: bool) -> None:
+    if not path.exists() or (resume and (path / "data.mdb").exists()):
+        return
+    if not path.is_dir():
+        raise StoreError(f"{path}: a file is in the way. Name a new folder.")
+    if (path / "data.mdb").exists():
+        raise StoreError(
+            f"{path}: a sample store is here already. Add --resume to go on with it, or name a new folder."
+        )
+    if any(path.iterdir()):
+        raise StoreError(f"{path}: a folder with other files in it. Name a new folder.")
+
+
+def _refuse_other(path: Path, before: dict[str, Any], wanted: dict[str, Any]) -> None:
+    if not before:
+        return
+    for name, value in wanted.items():
+        if before.get(name) != value:
+            detail = f" ({before.get(name)}, now {value})" if isinstance(value, str | int) else ""
+            raise StoreError(
+                f"{path}: was made with another {name}{detail}. Resume with the same, or name a new folder."
+            )
+
+
+@contextmanager
+def _as_store_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _WorkError as error:
+        raise StoreError(
+            f"{path}: {error}. What came before it is kept; correct the cause and add --resume."
+        ) from error
+    except (lmdb.Error, OSError) as error:
+        raise StoreError(
+            f"{path}: cannot be written: {error}. What is in it can be read; make room and add --resume."
+        ) from error

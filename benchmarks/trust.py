@@ -20,7 +20,7 @@ from time import process_time
 import cv2
 import numpy as np
 
-from serialread.calibration import Labelled, ProtocolName, calibrate_confidence, load_labelled
+from serialread.calibration import LabelledPictures, ProtocolName, fit_acceptance, load_labelled
 from serialread.codes import format_of
 from serialread.config import Code, DataRecipe, Station, StationView, load
 from serialread.errors import CalibrationError
@@ -74,7 +74,7 @@ def formats_table(model: Path, folder: Path) -> None:
         )
 
 
-def scores_of(engine: Engine, known: Labelled) -> tuple[list[tuple[Floats, Floats]], float]:
+def scores_of(engine: Engine, known: LabelledPictures) -> tuple[list[tuple[Floats, Floats]], float]:
     """Scores and attention of each crop as it is, and the network's ms a crop, one at a time."""
     found, seconds = [], 0.0
     for picture in known.pictures:
@@ -130,9 +130,9 @@ class Trial:
     errors: tuple[float, float]
 
 
-def part(known: Labelled, chosen: Sequence[int]) -> Labelled:
+def part(known: LabelledPictures, chosen: Sequence[int]) -> LabelledPictures:
     pictures = tuple(known.pictures[i] for i in chosen)
-    return Labelled(known.folder, pictures, tuple(known.truths[i] for i in chosen), 0)
+    return LabelledPictures(known.folder, pictures, tuple(known.truths[i] for i in chosen), 0)
 
 
 def tried(records: Sequence[Record], right: Sequence[bool], station: Station) -> Trial:
@@ -151,14 +151,14 @@ def tried(records: Sequence[Record], right: Sequence[bool], station: Station) ->
     return Trial(len(records), accepted, wrong, errors)
 
 
-def pooled(folder: Path) -> Labelled:
+def pooled(folder: Path) -> LabelledPictures:
     """All real marks on parts."""
     sets = [load_labelled(folder / name) for name in MARKS]
     pictures, truths = (tuple(x for s in sets for x in getattr(s, part)) for part in ("pictures", "truths"))
-    return Labelled(folder, pictures, truths, 0)
+    return LabelledPictures(folder, pictures, truths, 0)
 
 
-def rendered(recipe: DataRecipe, count: int, folder: Path) -> Labelled:
+def rendered(recipe: DataRecipe, count: int, folder: Path) -> LabelledPictures:
     """As many pictures as a recipe renders from one seed."""
     pictures, truths = [], []
     for number in range(count):
@@ -167,11 +167,11 @@ def rendered(recipe: DataRecipe, count: int, folder: Path) -> Labelled:
         cv2.imwrite(str(path), sample.pixels)
         pictures.append(Picture(path, path.name))
         truths.append(sample.text)
-    return Labelled(folder, tuple(pictures), tuple(truths), 0)
+    return LabelledPictures(folder, tuple(pictures), tuple(truths), 0)
 
 
 def promise_table(
-    model: Path, known: Labelled, misread: float, halves: int, protocol: ProtocolName, code: Code
+    model: Path, known: LabelledPictures, misread: float, halves: int, protocol: ProtocolName, code: Code
 ) -> None:
     station = Station(code=code)
     records, truths = list(Reader(model, station).read(known.pictures)), known.truths
@@ -195,7 +195,7 @@ def promise_table(
         order = rng.permutation(len(records)).tolist()
         one, other = order[: len(order) // 2], order[len(order) // 2 :]
         try:
-            made = calibrate_confidence(
+            made = fit_acceptance(
                 [records[i] for i in one], part(known, one), station, misread, protocol=protocol
             )
         except CalibrationError:

@@ -20,14 +20,9 @@ def normalize(
     model: Model = None,
 ) -> None:
     """Draw what happens to a picture before it is read, step by step."""
-    from serialread import imaging
-    from serialread.config import Station, load
-    from serialread.reader import line_finder
-    from serialread.weights import shipped_model
+    from serialread import calibration, imaging
 
-    view = (load(station, Station) if station else Station()).view
-    sheet = imaging.show_steps(imaging.load_image(image), view, line_finder(model or shipped_model()))
-    imaging.save_png(sheet, out, "a sheet of steps")
+    imaging.save_png(calibration.draw_normalization(image, station, model), out, "a sheet of steps")
     typer.echo(f"{out}: the steps of {image.name}")
 
 
@@ -44,15 +39,11 @@ def calibrate_lens(
 ) -> None:
     """Measure how the lens bends straight lines, from pictures of a board at several tilts."""
     from serialread import calibration
-    from serialread.config import Station, load
-    from serialread.reader import find_images
 
     calibration.refuse_to_replace(out, station)
-    place = load(station, Station) if station else Station()
-    paths = [picture.path for picture in find_images(pictures).pictures]
-    lens = calibration.calibrate_lens(paths, board, columns, rows)
-    calibration.save_station(place.with_view(lens=lens), out)
-    typer.echo(f"{out}: lens of {lens.pictures} of {len(paths)} pictures, off by {lens.error_px:.2f} px")
+    done = calibration.calibrate_lens(pictures, board, columns, rows, station)
+    calibration.save_station(done.station, out)
+    typer.echo(f"{out}: {done.summary}")
 
 
 @calibrate.command("fixture")
@@ -71,15 +62,12 @@ def calibrate_fixture(
     station: From = None,
 ) -> None:
     """Teach a mark by which every picture is laid as this one lies."""
-    from serialread import calibration, imaging
-    from serialread.config import Station, load
+    from serialread import calibration
 
     calibration.refuse_to_replace(out, station)
-    place = load(station, Station) if station else Station()
-    fixture = imaging.teach_fixture(imaging.load_image(image), place.view, box, by)
-    moving = fixture.model_copy(update={"turn_deg": turn, "reach": reach})
-    calibration.save_station(place.with_view(fixture=moving), out)
-    typer.echo(f"{out}: fixture taught from {image.name}, known by its {by}")
+    done = calibration.calibrate_fixture(image, box, station, by=by, turn_deg=turn, reach=reach)
+    calibration.save_station(done.station, out)
+    typer.echo(f"{out}: {done.summary}")
 
 
 @calibrate.command("geometry")
@@ -92,19 +80,11 @@ def calibrate_geometry(
 ) -> None:
     """Find the settings of the view that read some labelled pictures best; show the gain on the others."""
     from serialread import calibration
-    from serialread.config import Station, load
-    from serialread.reader import Reader
-    from serialread.weights import shipped_model
 
     calibration.refuse_to_replace(out, station)
-    known = calibration.load_labelled(labelled)
-    place = load(station, Station) if station else Station()
-    reader = Reader(model or shipped_model(), place.uncalibrated())
-    fitted = calibration.calibrate_geometry(
-        known, reader.station, reader.model_id, lambda at, pictures: list(reader.at(at).read(pictures)), learn
-    )
-    calibration.save_station(fitted.station, out)
-    typer.echo(f"{out}: {fitted.summary()}")
+    done = calibration.calibrate_geometry(labelled, station, model, learn)
+    calibration.save_station(done.station, out)
+    typer.echo(f"{out}: {done.summary}")
 
 
 @calibrate.command("confidence")
@@ -122,23 +102,24 @@ def calibrate_confidence(
     model: Model = None,
 ) -> None:
     """Find the confidence from which a promised share of readings is right; read --station then accepts."""
+    from functools import partial
+
     from tqdm import tqdm
 
     from serialread import calibration
-    from serialread.config import Station, load
-    from serialread.reader import Reader
-    from serialread.weights import shipped_model
 
     calibration.refuse_to_replace(out, station)
-    known = calibration.load_labelled(labelled)
-    place = load(station, Station) if station else Station()
-    reader = Reader(model or shipped_model(), place.uncalibrated())
-    records = tqdm(reader.read(known.pictures), total=len(known.pictures), unit=" images")
-    fitted = calibration.calibrate_confidence(
-        records, known, reader.station, misread, protocol=protocol, certainty=certainty
+    done = calibration.calibrate_confidence(
+        labelled,
+        misread,
+        station,
+        model,
+        protocol=protocol,
+        certainty=certainty,
+        track=partial(tqdm, unit=" images"),
     )
-    calibration.save_station(fitted, out)
-    typer.echo(f"{out}: {calibration.summary(fitted)}")
+    calibration.save_station(done.station, out)
+    typer.echo(f"{out}: {done.summary}")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""Labelled pictures become a promise that is kept, or that is refused."""
+"""LabelledPictures pictures become a promise that is kept, or that is refused."""
 
 import csv
 import math
@@ -19,16 +19,16 @@ from typer.testing import CliRunner, Result
 
 from serialread import cli
 from serialread.calibration import (
-    Labelled,
-    calibrate_confidence,
-    find_limit,
-    fit_odds,
+    LabelledPictures,
+    find_threshold,
+    fit_acceptance,
+    fit_platt,
+    guarantee_of,
     load_labelled,
     pictures_needed,
-    promise_carried,
     refuse_to_replace,
     save_station,
-    summary,
+    smallest_misread_rate,
 )
 from serialread.calibration.risk_control import FIRST, STEPS
 from serialread.config import Code, Station, StationLimits, load, to_toml
@@ -45,7 +45,7 @@ from serialread.records import CharReading, Decision, FreeReading, Reading, Reco
 )
 def test_a_promise_needs_so_many_pictures_read_right(misread: float, certainty: float, needed: int) -> None:
     assert pictures_needed(misread, certainty) == needed
-    assert promise_carried(needed, certainty) <= misread < promise_carried(needed - 1, certainty)
+    assert smallest_misread_rate(needed, certainty) <= misread < smallest_misread_rate(needed - 1, certainty)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_limit_is_the_laxest_that_passes(
     right: int, wrong_last: int, misread: float, expected: tuple[int, int, bool] | None
 ) -> None:
     outcomes = [True] * right + [False] * wrong_last
-    found = find_limit(np.linspace(1, 0, len(outcomes)).tolist(), outcomes, misread, 0.95)
+    found = find_threshold(np.linspace(1, 0, len(outcomes)).tolist(), outcomes, misread, 0.95)
     if expected is None or found is None:
         assert found is expected
     elif expected[2]:
@@ -80,7 +80,7 @@ def test_a_limit_that_passed_passes_the_binomial_test(seed: int, sharpness: floa
     rng = np.random.default_rng(seed)
     odds = rng.normal(1.5, 1, 300) * sharpness
     right = rng.random(300) < 1 / (1 + np.exp(-odds))
-    found = find_limit(odds.tolist(), right.tolist(), misread, 0.95)
+    found = find_threshold(odds.tolist(), right.tolist(), misread, 0.95)
     assert found is not None
     kept = odds >= found.at
     assert (found.accepted, found.wrong) == (kept.sum(), (kept & ~right).sum())
@@ -94,7 +94,7 @@ def test_the_limit_is_the_one_of_mapie(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sure = expit(rng.normal(2.5, 2, 400))
     right = rng.random(400) < sure
-    found = find_limit(sure.tolist(), right.tolist(), 0.1, 0.95)
+    found = find_threshold(sure.tolist(), right.tolist(), 0.1, 0.95)
     ranks = np.unique(np.linspace(FIRST * len(sure), len(sure), STEPS).astype(int))
     controller = risk_control.BinaryClassificationController(
         lambda x: np.column_stack((1 - x[:, 0], x[:, 0])),
@@ -117,14 +117,14 @@ def test_no_single_error_decides_where_half_the_pictures_carry_the_promise(
 ) -> None:
     """5 % is carried by 93 accepted readings with one wrong among them."""
     outcomes = [number != 10 for number in range(pictures)]
-    found = find_limit(np.linspace(1, 0, pictures).tolist(), outcomes, 0.05, 0.95)
+    found = find_threshold(np.linspace(1, 0, pictures).tolist(), outcomes, 0.05, 0.95)
     assert found is not None
     assert (found.passed, found.wrong) == (passes, 1)
     assert found.accepted == (pictures if passes else 59)
 
 
 def test_readings_that_are_equally_sure_are_accepted_together() -> None:
-    found = find_limit([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 0.05, 0.95)
+    found = find_threshold([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 0.05, 0.95)
     assert found is not None
     assert (found.at, found.accepted, found.wrong, found.passed) == (0.9, 100, 0, True)
 
@@ -141,7 +141,7 @@ def test_a_promise_is_broken_by_at_most_one_calibration_in_twenty(
     for _ in range(400):
         odds = rng.normal(accuracy_offset, 2.5, pictures)
         right = rng.random(pictures) < 1 / (1 + np.exp(-odds))
-        found = find_limit(odds.tolist(), right.tolist(), 0.05, 0.95)
+        found = find_threshold(odds.tolist(), right.tolist(), 0.05, 0.95)
         if found and found.passed:
             broken += risk[np.searchsorted(-many, -found.at)] > 0.05
     assert broken <= binom.ppf(0.999, 400, 0.05)
@@ -164,7 +164,7 @@ def test_the_fit_is_the_one_of_scikit_learn(slope: float, offset: float, seed: i
     targets = np.where(right, sure, unsure)  # a soft target is both outcomes, weighted
     model = linear_model.LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
     model.fit(np.tile(odds, 2)[:, None], np.repeat([1, 0], 500), np.concatenate([targets, 1 - targets]))
-    assert fit_odds(odds.tolist(), right.tolist()) == (
+    assert fit_platt(odds.tolist(), right.tolist()) == (
         pytest.approx(model.coef_[0, 0], abs=2e-3),
         pytest.approx(model.intercept_[0], abs=2e-3),
     )
@@ -172,7 +172,7 @@ def test_the_fit_is_the_one_of_scikit_learn(slope: float, offset: float, seed: i
 
 @pytest.mark.parametrize("right", [True, False])
 def test_pictures_that_are_all_right_or_all_wrong_give_a_sober_fit(right: bool) -> None:
-    slope, offset = fit_odds([1.0, 2.0, 5.0] * 20, [right] * 60)
+    slope, offset = fit_platt([1.0, 2.0, 5.0] * 20, [right] * 60)
     assert slope > 0
     assert 0.5 < calibrated(3.0, slope, offset) < 1 if right else calibrated(3.0, slope, offset) < 0.5
 
@@ -230,16 +230,16 @@ def record_of(number: int, text: str, confidence: float, **changes: object) -> R
     return replace(known, **changes)
 
 
-def labelled_of(truths: list[str]) -> Labelled:
+def labelled_of(truths: list[str]) -> LabelledPictures:
     pictures = tuple(Picture(Path(f"{i}.png"), f"{i}.png") for i in range(len(truths)))
-    return Labelled(Path("marks"), pictures, tuple(truths), 0)
+    return LabelledPictures(Path("marks"), pictures, tuple(truths), 0)
 
 
 def test_a_calibrated_station_accepts_what_is_sure_enough(tmp_path: Path) -> None:
     confidences = np.linspace(0.999, 0.2, 200)
     records = [record_of(i, "A1", float(p)) for i, p in enumerate(confidences)]
     truths = ["A1"] * 120 + ["B1"] * 80
-    made = calibrate_confidence(records, labelled_of(truths), Station(name="s1"), 0.05)
+    made = fit_acceptance(records, labelled_of(truths), Station(name="s1"), 0.05)
     assert made.calibration is not None
     assert (made.model_id, made.calibration.pictures) == (MODEL_ID, 200)
     save_station(made, tmp_path / "s1.toml")
@@ -252,23 +252,23 @@ def test_a_calibrated_station_accepts_what_is_sure_enough(tmp_path: Path) -> Non
         decision, _ = decide(record.reading, confidence, Verdict.NONE, 30.0, again.limits)
         accepted += decision is Decision.ACCEPT
     assert accepted == made.calibration.accepted
-    assert summary(made) == (
-        f"accepts from confidence {made.limits.accept_at:.4f} on; of 200 labelled pictures "
-        f"{accepted} ({accepted / 2:.3g} %), {made.calibration.wrong} of them wrong; at most 5 % of accepted "
+    assert guarantee_of(made) == (
+        f"accepts readings of confidence {made.limits.accept_at:.4f} or more: {accepted} of 200 labelled "
+        f"pictures ({accepted / 2:.3g} %), {made.calibration.wrong} of them wrong; at most 5 % of accepted "
         "readings are wrong with 95 % certainty, on pictures like these (strict)"
     )
 
 
 def test_the_protocol_says_what_is_wrong() -> None:
     records = [record_of(i, "a-1", 0.9) for i in range(60)]
-    made = calibrate_confidence(records, labelled_of(["A1"] * 60), Station(), 0.05, protocol="mpsc")
+    made = fit_acceptance(records, labelled_of(["A1"] * 60), Station(), 0.05, protocol="mpsc")
     assert made.calibration is not None
     assert (made.calibration.accepted, made.calibration.wrong) == (60, 0)
     with pytest.raises(CalibrationError) as caught:
-        calibrate_confidence(records, labelled_of(["A1"] * 60), Station(), 0.05)
+        fit_acceptance(records, labelled_of(["A1"] * 60), Station(), 0.05)
     assert str(caught.value) == (
-        "marks: at most 5 % misread with 95 % certainty cannot be promised: of the 60 surest readings 60 are "
-        "wrong. Correct the labels if they are to blame, label more pictures, or promise less."
+        "marks: at most 5 % misread with 95 % certainty cannot be guaranteed: of the 60 readings of highest "
+        "confidence 60 are wrong. Check the labels, label more pictures, or allow more misread."
     )
 
 
@@ -285,11 +285,11 @@ def test_the_protocol_says_what_is_wrong() -> None:
 def test_too_few_pictures_are_refused_with_their_number(changes: dict[str, object]) -> None:
     records = [record_of(i, "A1", 0.9, **(changes if i >= 50 else {})) for i in range(80)]
     with pytest.raises(CalibrationError) as caught:
-        calibrate_confidence(records, labelled_of(["A1"] * 80), Station(), 0.05)
+        fit_acceptance(records, labelled_of(["A1"] * 80), Station(), 0.05)
     left = 51 if "image_sha256" in changes else 50
     assert str(caught.value).startswith(
         "marks: at most 5 % misread with 95 % certainty needs 59 labelled pictures that are all read right, "
-        f"got {left} that may be accepted. Label more, or promise no less than 5."
+        f"got {left} that may be accepted. Label more, or allow 5."
     )
 
 
@@ -326,7 +326,7 @@ def test_a_station_file_is_not_lost(tmp_path: Path) -> None:
     with pytest.raises(CalibrationError) as caught:
         refuse_to_replace(out, None)
     assert str(caught.value) == (
-        f"{out}: exists already. Name another file, or give it as --station to calibrate it anew."
+        f"{out}: exists already. Name another file, or give it as --station to recalibrate it."
     )
 
 
@@ -405,7 +405,7 @@ def test_labels_name_pictures_in_images_or_beside_the_table(tmp_path: Path) -> N
     [
         (None, "cannot be read: No such file or directory. Give a table with the columns filename,text."),
         ("file,text\n", "no column filename. Its first line must name the columns filename,text."),
-        ("filename,text\nx.png,1\n", "no picture x.png in images/ or beside it. Correct its name."),
+        ("filename,text\nx.png,1\n", "no picture x.png in images/ or the folder. Correct its name."),
         ("filename,text\nx.png,1\nx.png,2\n", "x.png is both 1 and 2. Keep the right line."),
     ],
 )
@@ -438,7 +438,7 @@ def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Pa
     assert not out.exists()
     done = invoke(*arguments, "--misread", "0.05")
     assert done.exit_code == 0, done.output
-    assert "70 (100 %), 0 of them wrong" in done.output
+    assert "70 of 70 labelled pictures (100 %), 0 of them wrong" in done.output
     again = ("read", folder / "images", "--out", tmp_path / "second", "--model", model, "--station", out)
     assert invoke(*again, "--strict").exit_code == 0
     other = invoke("read", folder / "images", "--out", tmp_path / "third", "--station", out)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread.calibration import calibrate_lens, save_station
+from serialread.calibration import fit_lens, save_station
 from serialread.config import Arc, Fixture, Lens, Station, StationView, load
 from serialread.errors import CalibrationError, ImageError, RecipeError
 from serialread.imaging import propose, show_steps, teach_fixture
@@ -119,7 +119,7 @@ def bow(points: Floats) -> float:
 @pytest.mark.parametrize("kind", ["checkerboard", "charuco"])
 def test_a_lens_is_measured_from_pictures_of_a_board(tmp_path: Path, kind: str) -> None:
     flat = board(9, 7) if kind == "checkerboard" else charuco(9, 7)
-    lens = calibrate_lens(photographed(flat, tmp_path), kind, 9, 7)  # type: ignore[arg-type]
+    lens = fit_lens(photographed(flat, tmp_path), kind, 9, 7)  # type: ignore[arg-type]
     assert lens.error_px < 0.5
     assert lens.size_px == (640, 480)
     # what counts is that straight lines become straight: focal length and distortion make up for each other
@@ -137,7 +137,7 @@ def test_a_lens_is_measured_from_pictures_of_a_board(tmp_path: Path, kind: str) 
 def test_too_few_pictures_of_the_board_are_one_clear_error(tmp_path: Path) -> None:
     paths = photographed(board(9, 7), tmp_path, count=2)
     with pytest.raises(CalibrationError) as caught:
-        calibrate_lens(paths, "checkerboard", 9, 7)
+        fit_lens(paths, "checkerboard", 9, 7)
     assert str(caught.value) == (
         "lens: 2 pictures show a checkerboard of 9 x 7 squares, 3 are needed. "
         "Take more, the board at several tilts and near the borders, or correct --columns and --rows."

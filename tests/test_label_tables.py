@@ -9,7 +9,7 @@ import pytest
 from audit_cases import line, write_readings
 
 from serialread.auditing import audit
-from serialread.calibration.labelled import load_labelled
+from serialread.calibration import load_labelled
 from serialread.datasets import ImportSource
 from serialread.evaluation.sources import labelled
 from serialread.label_tables import read_labels, read_table

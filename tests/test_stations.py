@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from serialread.calibration import calibrate_geometry, load_labelled
+from serialread.calibration import load_labelled, tune_view
 from serialread.cli import app
 from serialread.config import Station, StationView, load
 from serialread.errors import CalibrationError
@@ -185,8 +185,8 @@ def test_geometry_is_calibrated_from_a_few_labelled_pictures(tmp_path: Path) -> 
 def test_too_few_labelled_pictures_are_one_clear_error(tmp_path: Path) -> None:
     known = load_labelled(labelled(tmp_path, 4))
     with pytest.raises(CalibrationError) as caught:
-        calibrate_geometry(known, Station(), "m", lambda station, pictures: [], 10)
-    assert str(caught.value) == f"{tmp_path}: 5 labelled pictures are needed at least, got 4. Label more."
+        tune_view(known, Station(), "m", lambda station, pictures: [], 10)
+    assert str(caught.value) == f"{tmp_path}: at least 5 labelled pictures are needed, got 4. Label more."
 
 
 def test_a_picture_is_normalized_before_ones_eyes(tmp_path: Path) -> None:

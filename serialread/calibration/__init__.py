@@ -1,27 +1,55 @@
-"""Fitting a station: its lens, where its codes lie, and how sure is sure enough."""
+"""Fit a station to its pictures: lens, fixture, geometry and acceptance threshold."""
 
-from serialread.calibration.confidence import ProtocolName, calibrate_confidence, summary
-from serialread.calibration.geometry import Fitted, calibrate_geometry
-from serialread.calibration.labelled import Labelled, load_labelled
-from serialread.calibration.lens import calibrate_lens
-from serialread.calibration.platt import fit_odds
-from serialread.calibration.risk_control import Limit, find_limit, pictures_needed, promise_carried
-from serialread.calibration.stations import refuse_to_replace, save_station
+from serialread.calibration.confidence import (
+    ProtocolName,
+    calibrate_confidence,
+    fit_acceptance,
+    fit_platt,
+    guarantee_of,
+)
+from serialread.calibration.geometry import (
+    TunedView,
+    calibrate_fixture,
+    calibrate_geometry,
+    draw_normalization,
+    tune_view,
+)
+from serialread.calibration.lens import Board, calibrate_lens, fit_lens
+from serialread.calibration.risk_control import (
+    AcceptanceThreshold,
+    find_threshold,
+    pictures_needed,
+    smallest_misread_rate,
+)
+from serialread.calibration.station_files import (
+    CalibratedStation,
+    LabelledPictures,
+    load_labelled,
+    refuse_to_replace,
+    save_station,
+)
 
 __all__ = [
-    "Fitted",
-    "Labelled",
-    "Limit",
+    "AcceptanceThreshold",
+    "Board",
+    "CalibratedStation",
+    "LabelledPictures",
     "ProtocolName",
+    "TunedView",
     "calibrate_confidence",
+    "calibrate_fixture",
     "calibrate_geometry",
     "calibrate_lens",
-    "find_limit",
-    "fit_odds",
+    "draw_normalization",
+    "find_threshold",
+    "fit_acceptance",
+    "fit_lens",
+    "fit_platt",
+    "guarantee_of",
     "load_labelled",
     "pictures_needed",
-    "promise_carried",
     "refuse_to_replace",
     "save_station",
-    "summary",
+    "smallest_misread_rate",
+    "tune_view",
 ]

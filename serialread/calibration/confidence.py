@@ -1,44 +1,107 @@
-"""How sure is sure enough at a station: the confidence calibrated, and a limit that keeps a promise."""
+"""Calibrate the confidence at a station, and find the acceptance threshold that keeps a misread guarantee."""
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
 
-from serialread.calibration.labelled import Labelled
-from serialread.calibration.platt import fit_odds
-from serialread.calibration.risk_control import Limit, find_limit, pictures_needed, promise_carried
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from serialread.calibration.risk_control import (
+    AcceptanceThreshold,
+    find_threshold,
+    pictures_needed,
+    smallest_misread_rate,
+)
+from serialread.calibration.station_files import (
+    CalibratedStation,
+    LabelledPictures,
+    StationSource,
+    load_labelled,
+    load_station,
+)
 from serialread.config import Calibration, Station
 from serialread.errors import CalibrationError
 from serialread.metrics import mpsc, strict
-from serialread.reader import calibrated, log_odds, objection_to
+from serialread.reader import Reader, calibrated, log_odds, objection_to
 from serialread.records import Record
+from serialread.weights import shipped_model
 
 ProtocolName = Literal["strict", "mpsc"]
 
+_MIN_SLOPE = 1e-9
+"""Keeps the order of the readings where the labels say that confidence means nothing, or the contrary."""
+
+
+class Track(Protocol):
+    """Passes records on and shows the progress, such as ``tqdm.tqdm``."""
+
+    def __call__(self, records: Iterable[Record], /, *, total: int) -> Iterable[Record]:
+        """Pass on ``total`` records."""
+
 
 def calibrate_confidence(
+    labelled: Path,
+    misread: float,
+    station: StationSource = None,
+    model: Path | None = None,
+    *,
+    protocol: ProtocolName = "strict",
+    certainty: float = 0.95,
+    track: Track | None = None,
+) -> CalibratedStation:
+    """Read labelled pictures, and calibrate the confidence of the readings.
+
+    Args:
+        labelled: a folder with ``labels.csv`` and the pictures.
+        misread: the share of accepted readings that may be wrong, 0..1.
+        station: where the pictures come from; its limits and calibration are replaced.
+        model: a model file; the shipped one by default.
+        protocol: what counts as wrong: any character, or letters and digits in any case only.
+        certainty: the probability that the guarantee holds, 0..1.
+        track: shows the progress.
+
+    Returns:
+        The station with calibrated confidence and acceptance threshold.
+
+    Raises:
+        CalibrationError: the pictures cannot support the guarantee, or the labels are unusable.
+    """
+    known = load_labelled(labelled)
+    reader = Reader(model or shipped_model(), load_station(station).uncalibrated())
+    records: Iterable[Record] = reader.read(known.pictures)
+    if track:
+        records = track(records, total=len(known.pictures))
+    fitted = fit_acceptance(records, known, reader.station, misread, protocol=protocol, certainty=certainty)
+    return CalibratedStation(fitted, guarantee_of(fitted))
+
+
+def fit_acceptance(
     records: Iterable[Record],
-    labelled: Labelled,
+    labelled: LabelledPictures,
     station: Station,
     misread: float,
     *,
     protocol: ProtocolName = "strict",
     certainty: float = 0.95,
 ) -> Station:
-    """The station with a calibrated confidence and an acceptance limit.
+    """The station with calibrated confidence and acceptance threshold.
 
-    A picture that is there twice counts once. Readings that no confidence gets accepted, for their height or
-    as likely misprints, take no part in the promise.
+    Identical pictures count once. Readings that are never accepted, whatever their confidence, do not count:
+    those of unexpected text height and likely misprints.
 
     Args:
-        records: one of each labelled picture, in their order, read at this station.
+        records: one per labelled picture, in their order, read at this station.
         labelled: the pictures and their codes.
-        station: where the pictures were read; limits and calibration that it has are replaced.
+        station: where the pictures were read; its limits and calibration are replaced.
         misread: the share of accepted readings that may be wrong, 0..1.
         protocol: what counts as wrong.
-        certainty: how sure the promise has to be, 0..1.
+        certainty: the probability that the guarantee holds, 0..1.
 
     Raises:
-        CalibrationError: the pictures cannot carry the promise.
+        CalibrationError: the pictures cannot support the guarantee.
     """
     same = {"strict": strict, "mpsc": mpsc}[protocol]
     read = list(_distinct(zip(records, labelled.truths, strict=True)))
@@ -47,11 +110,12 @@ def calibrate_confidence(
         if _may_be_accepted(record, station) and record.reading:
             odds.append(log_odds(record.reading))
             right.append(same(record.reading.text) == same(truth))
-    _require_enough(labelled, len(odds), misread, certainty)
-    slope, offset = fit_odds(odds, right)
-    limit = find_limit([calibrated(x, slope, offset) for x in odds], right, misread, certainty)
-    if limit is None or not limit.passed:
-        raise _refused(labelled, limit, misread, certainty)
+    goal = f"{labelled.folder}: at most {_percent(misread)} misread with {_percent(certainty)} certainty"
+    _require_enough(goal, len(odds), misread, certainty)
+    slope, offset = fit_platt(odds, right)
+    threshold = find_threshold([calibrated(x, slope, offset) for x in odds], right, misread, certainty)
+    if threshold is None or not threshold.passed:
+        raise _refused(goal, threshold)
     calibration = Calibration(
         slope=slope,
         offset=offset,
@@ -59,29 +123,62 @@ def calibrate_confidence(
         certainty=certainty,
         protocol=protocol,
         pictures=len(read),
-        accepted=limit.accepted,
-        wrong=limit.wrong,
+        accepted=threshold.accepted,
+        wrong=threshold.wrong,
     )
-    limits = station.limits.model_copy(update={"accept_at": limit.at, "review_at": None})
+    limits = station.limits.model_copy(update={"accept_at": threshold.at, "review_at": None})
     changes = {"model_id": read[0][0].model_id, "limits": limits, "calibration": calibration}
     return station.model_copy(update=changes)
 
 
-def summary(station: Station) -> str:
-    """What a calibrated station promises, in one line; "" for another."""
+def guarantee_of(station: Station) -> str:
+    """The misread guarantee of a calibrated station, in one line; "" of another station."""
     made = station.calibration
     if made is None:
         return ""
     certainty, coverage = _percent(made.certainty), _percent(made.accepted / made.pictures)
     return (
-        f"accepts from confidence {station.limits.accept_at:.4f} on; of {made.pictures:,} labelled pictures "
-        f"{made.accepted:,} ({coverage}), {made.wrong:,} of them wrong; at most {_percent(made.misread)} "
-        f"of accepted readings are wrong with {certainty} certainty, on pictures like these ({made.protocol})"
+        f"accepts readings of confidence {station.limits.accept_at:.4f} or more: {made.accepted:,} of "
+        f"{made.pictures:,} labelled pictures ({coverage}), {made.wrong:,} of them wrong; at most "
+        f"{_percent(made.misread)} of accepted readings are wrong with {certainty} certainty, on pictures "
+        f"like these ({made.protocol})"
     )
 
 
-def _distinct(read: Iterable[tuple[Record, str]]) -> Iterable[tuple[Record, str]]:
-    """The first of every picture: one that was counted twice would seem two."""
+def fit_platt(odds: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
+    """Slope (above 0, so that the order stays) and offset of the most likely logistic curve (Platt 1999).
+
+    With Platt's targets, which take no finite number of pictures as proof: (right + 1) / (right + 2) and
+    1 / (wrong + 2) in place of 1 and 0.
+
+    Args:
+        odds: the network's log-odds of each reading.
+        right: whether each is right.
+    """
+    x, y = np.asarray(odds, np.float64), np.asarray(right, bool)
+    targets = np.where(y, (y.sum() + 1) / (y.sum() + 2), 1 / ((~y).sum() + 2))
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        z = weights[0] * x + weights[1]
+        return float(np.sum(np.logaddexp(0, z) - targets * z))
+
+    def gradient(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        off = expit(weights[0] * x + weights[1]) - targets
+        return np.array([off @ x, off.sum()])
+
+    def hessian(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        p = expit(weights[0] * x + weights[1])
+        w = p * (1 - p)
+        return np.array([[w @ (x * x), w @ x], [w @ x, w.sum()]])
+
+    # convex in slope and offset, so that there is one minimum; it is not in the logarithm of the slope
+    found = minimize(loss, np.zeros(2), jac=gradient, hess=hessian, method="trust-exact", tol=1e-8)
+    slope, offset = (float(value) for value in found.x)
+    return (slope, offset) if slope > _MIN_SLOPE else (_MIN_SLOPE, float(logit(targets.mean())))
+
+
+def _distinct(read: Iterable[tuple[Record, str]]) -> Iterator[tuple[Record, str]]:
+    """The first of identical pictures: counted twice, one would seem to be two independent ones."""
     seen: set[str] = set()
     for record, truth in read:
         if record.image_sha256 not in seen:
@@ -97,26 +194,26 @@ def _may_be_accepted(record: Record, station: Station) -> bool:
     )
 
 
-def _require_enough(labelled: Labelled, readings: int, misread: float, certainty: float) -> None:
+def _require_enough(goal: str, readings: int, misread: float, certainty: float) -> None:
     needed = pictures_needed(misread, certainty)
     if readings < needed:
-        least = _percent(promise_carried(readings, certainty))
+        least = _percent(smallest_misread_rate(readings, certainty))
         raise CalibrationError(
-            f"{_asked(labelled, misread, certainty)} needs {needed:,} labelled pictures that are all read "
-            f"right, got {readings:,} that may be accepted. Label more, or promise no less than {least}."
+            f"{goal} needs {needed:,} labelled pictures that are all read right, got {readings:,} that may "
+            f"be accepted. Label more, or allow {least} misread."
         )
 
 
-def _refused(labelled: Labelled, limit: Limit | None, misread: float, certainty: float) -> CalibrationError:
-    counts = f"of the {limit.accepted:,} surest readings {limit.wrong:,} are wrong" if limit else "too few"
-    return CalibrationError(
-        f"{_asked(labelled, misread, certainty)} cannot be promised: {counts}. "
-        "Correct the labels if they are to blame, label more pictures, or promise less."
+def _refused(goal: str, threshold: AcceptanceThreshold | None) -> CalibrationError:
+    counts = (
+        f"of the {threshold.accepted:,} readings of highest confidence {threshold.wrong:,} are wrong"
+        if threshold
+        else "too few readings"
     )
-
-
-def _asked(labelled: Labelled, misread: float, certainty: float) -> str:
-    return f"{labelled.folder}: at most {_percent(misread)} misread with {_percent(certainty)} certainty"
+    return CalibrationError(
+        f"{goal} cannot be guaranteed: {counts}. "
+        "Check the labels, label more pictures, or allow more misread."
+    )
 
 
 def _percent(share: float) -> str:

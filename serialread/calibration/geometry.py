@@ -1,86 +1,158 @@
-"""How a station's pictures are best brought before the network: settings tried on a few labelled ones."""
+"""Set up a station's view: teach a fixture, or choose settings by labelled pictures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from serialread.calibration.labelled import Labelled
+from serialread.calibration.station_files import (
+    CalibratedStation,
+    LabelledPictures,
+    StationSource,
+    load_labelled,
+    load_station,
+)
 from serialread.config import Station, StationView
 from serialread.errors import CalibrationError
-from serialread.imaging import load_image
+from serialread.imaging import load_image, show_steps, teach_fixture
 from serialread.metrics import mpsc, one_minus_ned
-from serialread.reader import Picture
-from serialread.records import Record
+from serialread.reader import Picture, Reader, line_finder
+from serialread.records import Pixels, Record
+from serialread.weights import shipped_model
 
-FEWEST = 5
-"""Labelled pictures: of fewer, one that is read by chance decides."""
-WELL = 0.75
-"""1 - NED from which a reading tells where the code was and how high."""
-GAINS = 0.02
-"""A setting is kept that reads the pictures so much better, in 1 - NED, and loses no code that was held: to
-read less is no gain where labels name one line of several. Of two alike the earlier stays."""
-HEIGHTS = (0.6, 1.6)
-"""Expected heights, as factors of the least and greatest that were read well."""
-ROOM = 2.0
-"""Left round all codes in the region, in heights of the code: a few pictures do not show how far it moves."""
+MIN_PICTURES = 5
+"""Labelled pictures to learn from: with fewer, one that is read by chance decides."""
+WELL_READ = 0.75
+"""1 - NED from which a reading shows where the code is and how high."""
+MIN_GAIN = 0.02
+"""A setting is kept if it improves the mean 1 - NED by this much and no fewer readings contain their code: to
+read less is no gain where labels name one line of several. Of two equal settings the earlier one stays."""
+HEIGHT_FACTORS = (0.6, 1.6)
+"""Expected text height, as factors of the smallest and largest that were read well."""
+REGION_MARGIN = 2.0
+"""Margin around all codes in the region, in heights of the code: a few pictures do not show all positions."""
 
 Read = Callable[[Station, Sequence[Picture]], Sequence[Record]]
-"""Records of pictures read at a station, one each, in their order."""
+"""Reads pictures at a station: one record each, in their order."""
+
+
+def calibrate_fixture(
+    picture: Path,
+    box: tuple[float, float, float, float],
+    station: StationSource = None,
+    *,
+    by: Literal["print", "edge"] = "print",
+    turn_deg: float = 0.0,
+    reach: float = 0.25,
+) -> CalibratedStation:
+    """Add a fixture to a station: a mark by which every part is brought to the pose of this picture.
+
+    Args:
+        picture: a part in the right pose.
+        box: left, top, right and bottom of a mark that all parts have, as fractions of the picture's sides.
+        station: the station to extend; an empty one by default.
+        by: compare greys, or their edges.
+        turn_deg: how far parts may be rotated either way, degrees.
+        reach: how far parts may be displaced, as a fraction of the picture's width.
+
+    Raises:
+        CalibrationError: the box contains nothing that can be recognized again.
+        ImageError: the picture cannot be read.
+    """
+    start = load_station(station)
+    fixture = teach_fixture(load_image(picture), start.view, box, by)
+    moving = fixture.model_copy(update={"turn_deg": turn_deg, "reach": reach})
+    return CalibratedStation(
+        start.with_view(fixture=moving), f"fixture taught from {picture.name}, recognized by its {by}"
+    )
+
+
+def calibrate_geometry(
+    labelled: Path, station: StationSource = None, model: Path | None = None, learn: int = 10
+) -> CalibratedStation:
+    """Find the settings of a station's view that read some labelled pictures best.
+
+    Args:
+        labelled: a folder with ``labels.csv`` and the pictures.
+        station: the station to start from; an empty one by default.
+        model: a model file; the shipped one by default.
+        learn: how many pictures to learn from; the others show the gain.
+
+    Raises:
+        CalibrationError: there are too few pictures, or the labels are unusable.
+    """
+    known = load_labelled(labelled)
+    reader = Reader(model or shipped_model(), load_station(station).uncalibrated())
+    tuned = tune_view(
+        known, reader.station, reader.model_id, lambda at, some: list(reader.at(at).read(some)), learn
+    )
+    return CalibratedStation(tuned.station, tuned.summary())
+
+
+def draw_normalization(picture: Path, station: StationSource = None, model: Path | None = None) -> Pixels:
+    """A sheet, BGR [H, W, 3], of what happens to a picture before it is read, step by step.
+
+    Raises:
+        ImageError: the picture cannot be read, or does not show the station's fixture or circle.
+    """
+    find = line_finder(model or shipped_model())
+    return show_steps(load_image(picture), load_station(station).view, find)
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """How some labelled pictures are read, by letters and digits in any case.
+class ViewScore:
+    """How some labelled pictures are read; letters and digits count, in any case.
 
     Attributes:
         pictures: how many.
-        right: read exactly.
-        held: whose reading holds the code, perhaps beside other lines.
-        likeness: 1 - NED, the mean.
+        exact: read exactly.
+        containing: whose reading contains the code, perhaps among other lines.
+        similarity: the mean of 1 - NED.
     """
 
     pictures: int
-    right: int
-    held: int
-    likeness: float
+    exact: int
+    containing: int
+    similarity: float
 
     def __str__(self) -> str:
-        return f"{self.right} right, {self.held} held, 1-NED {self.likeness:.3f}"
+        return f"{self.exact} exact, {self.containing} containing the code, 1-NED {self.similarity:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class TunedView:
     """A station and what its settings gained.
 
     Attributes:
         station: with the settings that read best.
-        tried: how many were tried.
-        learned: scores before and after of the pictures that were learned from.
-        others: the same of all others; None where there are none.
+        tried: how many settings were tried.
+        learned: scores before and after, of the pictures that were learned from.
+        others: the same of all other pictures; None if there are none.
     """
 
     station: Station
     tried: int
-    learned: tuple[Score, Score]
-    others: tuple[Score, Score] | None
+    learned: tuple[ViewScore, ViewScore]
+    others: tuple[ViewScore, ViewScore] | None
 
     def summary(self) -> str:
         """Both gains, in one line."""
-        parts = [f"{self.tried} settings tried on {self.learned[0].pictures} pictures"]
-        parts.append(f"these: {self.learned[0]} -> {self.learned[1]}")
+        count, (before, after) = self.learned[0].pictures, self.learned
+        gain = "no others to show the gain: label more than --learn"
         if self.others:
-            parts.append(f"the other {self.others[0].pictures}: {self.others[0]} -> {self.others[1]}")
-        else:
-            parts.append("no others to show what it gains: label more than --learn")
-        return "; ".join(parts)
+            gain = f"the other {self.others[0].pictures}: {self.others[0]} -> {self.others[1]}"
+        return f"{self.tried} settings tried on {count} pictures; these: {before} -> {after}; {gain}"
 
 
-def calibrate_geometry(labelled: Labelled, station: Station, model_id: str, read: Read, learn: int) -> Fitted:
+def tune_view(
+    labelled: LabelledPictures, station: Station, model_id: str, read: Read, learn: int
+) -> TunedView:
     """The station with the settings of its view that read some labelled pictures best.
 
-    One setting after the other is tried in the order in which pictures are prepared, each with what was found
-    best before; so few pictures tell no more.
+    Settings are tried one by one, in the order in which pictures are processed, each together with the best
+    found before; a few pictures do not support more.
 
     Args:
         labelled: the pictures and their codes.
@@ -93,9 +165,10 @@ def calibrate_geometry(labelled: Labelled, station: Station, model_id: str, read
         CalibrationError: fewer than five pictures to learn from.
     """
     count = min(learn, len(labelled.pictures))
-    if count < FEWEST:
+    if count < MIN_PICTURES:
         raise CalibrationError(
-            f"{labelled.folder}: {FEWEST} labelled pictures are needed at least, got {count}. Label more."
+            f"{labelled.folder}: at least {MIN_PICTURES} labelled pictures are needed, got {count}. "
+            "Label more."
         )
     chosen = {int(n) for n in np.linspace(0, len(labelled.pictures) - 1, count).round()}
     pairs = list(zip(labelled.pictures, labelled.truths, strict=True))
@@ -103,98 +176,99 @@ def calibrate_geometry(labelled: Labelled, station: Station, model_id: str, read
     rest = [pair for n, pair in enumerate(pairs) if n not in chosen]
     start = station.model_copy(update={"model_id": model_id})
     best, tried, learned = _searched(start, known, read)
-    others = (score(start, rest, read)[0], score(best, rest, read)[0]) if rest else None
-    return Fitted(best, tried, learned, others)
+    others = (_scored(start, rest, read)[0], _scored(best, rest, read)[0]) if rest else None
+    return TunedView(best, tried, learned, others)
 
 
-def _searched(
-    start: Station, known: Sequence[tuple[Picture, str]], read: Read
-) -> tuple[Station, int, tuple[Score, Score]]:
+_Known = Sequence[tuple[Picture, str]]
+"""Pictures and their codes."""
+_Candidates = Iterator[dict[str, object]]
+"""Views to try, as values to be validated."""
+
+
+def _searched(start: Station, known: _Known, read: Read) -> tuple[Station, int, tuple[ViewScore, ViewScore]]:
     best, tried = start, 0
-    before, records = score(start, known, read)
+    before, records = _scored(start, known, read)
     top = before
-    for changes in CHANGES:
-        for changed in changes(best.view, known, records):
+    for candidates in CANDIDATES:
+        for changed in candidates(best.view, known, records):
             tried += 1
             candidate = best.model_copy(update={"view": StationView.model_validate(changed)})
-            scored, seen = score(candidate, known, read)
-            if scored.likeness >= top.likeness + GAINS and scored.held >= top.held:
-                best, top, records = candidate, scored, seen
+            score, its_records = _scored(candidate, known, read)
+            if score.similarity >= top.similarity + MIN_GAIN and score.containing >= top.containing:
+                best, top, records = candidate, score, its_records
     return best, tried, (before, top)
 
 
-def score(
-    station: Station, known: Sequence[tuple[Picture, str]], read: Read
-) -> tuple[Score, Sequence[Record]]:
+def _scored(station: Station, known: _Known, read: Read) -> tuple[ViewScore, Sequence[Record]]:
     """How labelled pictures are read at a station, and their records."""
     records = read(station, [picture for picture, _ in known])
     pairs = [(_text(r), mpsc(truth)) for r, (_, truth) in zip(records, known, strict=True)]
-    likeness = sum(one_minus_ned(text, truth) for text, truth in pairs) / len(pairs)
-    right, held = sum(text == truth for text, truth in pairs), sum(truth in text for text, truth in pairs)
-    return Score(len(pairs), right, held, likeness), records
+    similarity = sum(one_minus_ned(text, truth) for text, truth in pairs) / len(pairs)
+    exact, containing = (
+        sum(text == truth for text, truth in pairs),
+        sum(truth in text for text, truth in pairs),
+    )
+    return ViewScore(len(pairs), exact, containing, similarity), records
 
 
 def _text(record: Record) -> str:
     return mpsc(record.reading.text) if record.reading else ""
 
 
-_Known = Sequence[tuple[Picture, str]]
-_Change = Callable[[StationView, _Known, Sequence[Record]], Iterator[dict[str, object]]]
-"""Views to try instead of one, as values to be checked."""
+def _text_heights(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
+    """The heights of what was read well, as fractions of the pictures' longer sides."""
+    heights = [
+        (record.text_height_px or 0) / max(load_image(picture.path).pixels.shape[:2])
+        for picture, record in _well_read(known, records)
+    ]
+    if heights:
+        span = (HEIGHT_FACTORS[0] * min(heights), min(HEIGHT_FACTORS[1] * max(heights), 1.0))
+        yield view.model_dump() | {"text_height": span}
 
 
-def _orders(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _orientations(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
     for rotation in (90, 180, 270):
         turned = (view.rotation + rotation) % 360
         yield view.model_dump() | {"rotation": turned, "vertical_text": "never", "upside_down": "never"}
     yield view.model_dump() | {"vertical_text": "never", "upside_down": "never"}
 
 
-def _heights(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
-    """The heights of what was read well, of the pictures' longer sides."""
-    heights = [
-        (record.text_height_px or 0) / max(load_image(picture.path).pixels.shape[:2])
-        for picture, record in _well(known, records)
-    ]
-    if heights:
-        span = (HEIGHTS[0] * min(heights), min(HEIGHTS[1] * max(heights), 1.0))
-        yield view.model_dump() | {"text_height": span}
-
-
-def _regions(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
-    """The upright box round all codes that were read well, where pictures are neither bent nor turned."""
-    well = _well(known, records)
+def _regions(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
+    """The upright box around all codes that were read well, if pictures are neither remapped nor rotated."""
+    well = _well_read(known, records)
     if view.region or view.lens or view.arc or view.fixture or view.rotation or len(well) < 3:
         return
     corners = []
     for picture, record in well:
         height, width = load_image(picture.path).pixels.shape[:2]
         quad = np.array(record.quad, np.float64)
-        room = ROOM * float(np.linalg.norm(quad[3] - quad[0]))
-        corners += [(quad.min(axis=0) - room) / (width, height), (quad.max(axis=0) + room) / (width, height)]
+        margin = REGION_MARGIN * float(np.linalg.norm(quad[3] - quad[0]))
+        corners += [(quad.min(axis=0) - margin) / (width, height)]
+        corners += [(quad.max(axis=0) + margin) / (width, height)]
     ends = np.clip((np.min(corners, axis=0), np.max(corners, axis=0)), 0, 1).round(3)
     (left, top), (right, bottom) = ends.tolist()
     yield view.model_dump() | {"region": ((left, top), (right, top), (right, bottom), (left, bottom))}
 
 
-def _rows(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _rows(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
     yield view.model_dump() | {"rows": "surest" if view.rows == "joined" else "joined"}
 
 
-def _ways(view: StationView, known: _Known, records: Sequence[Record]) -> Iterator[dict[str, object]]:
+def _switches(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
     for name in ("find_lines", "deskew"):
         yield view.model_dump() | {name: not getattr(view, name)}
 
 
-CHANGES: tuple[_Change, ...] = (_heights, _orders, _regions, _rows, _ways)
-"""What is tried, in this order: where codes are found well, their heights and places are known well."""
+CANDIDATES = (_text_heights, _orientations, _regions, _rows, _switches)
+"""What is tried, in this order: heights and positions are known well where codes are found well."""
 
 
-def _well(known: _Known, records: Sequence[Record]) -> list[tuple[Picture, Record]]:
-    """Pictures whose reading holds the truth or is like it, so that it was the code that was found."""
+def _well_read(known: _Known, records: Sequence[Record]) -> list[tuple[Picture, Record]]:
+    """Pictures whose reading contains the truth or is similar to it, so that the code itself was found."""
     read = [(picture, mpsc(truth), record) for (picture, truth), record in zip(known, records, strict=True)]
     return [
         (picture, record)
         for picture, truth, record in read
-        if record.quad and (truth in _text(record) or one_minus_ned(_text(record), truth) >= WELL)
+        if record.quad and (truth in _text(record) or one_minus_ned(_text(record), truth) >= WELL_READ)
     ]

@@ -1,6 +1,8 @@
 # make demo   set up, read sample_images/, audit the readings
 # make test   set up with everything, run the tests
-# make browser-test  the audit's page in a real browser engine
+# make browser-test  test the audit report in a real browser engine
+# make docs   build the documentation as a site in site/, offline
+# make wheel  build the wheel, install it into a fresh environment, read sample_images/
 # make check  what a change has to pass: lint, format, types, tests
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test browser-test check lint types
+.PHONY: demo test browser-test docs wheel check lint types
 
 demo: $(VENV)/.installed
 	$(BIN)/serialread read sample_images --out report --overwrite
@@ -18,11 +20,19 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# the audit's page in Chromium (Qt WebEngine, 290 MB): light, then dark
+# The audit report in Chromium (Qt WebEngine, 290 MB): light, then dark
 browser-test: $(VENV)/.installed-dev
 	$(PIP) --editable '.[browser]'
 	$(BIN)/python -m pytest tests_browser
 	PAPER=dark $(BIN)/python -m pytest tests_browser
+
+docs: $(VENV)/.installed
+	$(PIP) --editable '.[docs]'
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "The documentation: $(CURDIR)/site/index.html"
+
+wheel:
+	PYTHON=$(PYTHON) .ci/wheel
 
 check: lint types test
 
@@ -33,7 +43,7 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-# Reading, auditing, calibrating and generating need no torch, so the demo does without.
+# Reading, auditing, calibrating and rendering need no torch, so the demo installs without it.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@

@@ -1,3 +1,3 @@
 """Reading industrial serial numbers, from pictures of marked parts to an audited table."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

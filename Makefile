@@ -28,7 +28,7 @@ browser-test: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	$(PIP) --editable '.[docs]'
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation: $(CURDIR)/site/index.html"
 
 wheel:

@@ -20,8 +20,8 @@ PAGES: dict[str, tuple[str, type[BaseModel]]] = {
     "settings-training.md": ("Training recipe settings", TrainingRecipe),
 }
 INTRODUCTION = """\
-One section for every table of the TOML file. A key that the file does not set has its default. An unknown key is
-an error. The names in the column "type" lead to the tables that the key accepts.
+One section for every table of the TOML file. A key that the file does not set has its default. An unknown key
+is an error. The names in the column "type" lead to the tables that the key accepts.
 """
 UNITS = {
     "_px": "px",

@@ -1,33 +1,52 @@
 #!/usr/bin/env bash
-# Lay the typefaces named in typefaces.md into a folder: fetch_typefaces.sh [FOLDER] (runs/typefaces unless told).
-# What was downloaded stays in FOLDER/packages, so that a second run only fetches what is missing.
+# Download the typefaces named in typefaces.md: recipes/fetch_typefaces.sh [FOLDER] (default: runs/typefaces of this
+# repository). Downloads stay in FOLDER/packages, so that a second run only fetches what is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-folder=${1:-runs/typefaces}
-python=${PYTHON:-.venv/bin/python}
+folder=${1:-$here/../runs/typefaces}
+python=${PYTHON:-$here/../.venv/bin/python}
+[ -n "${PYTHON:-}" ] || [ -x "$python" ] || python=python3
+
+missing=()
+command -v "$python" >/dev/null || missing+=("Python ($python): install Python 3.11 or later, or name one in PYTHON")
+for module in fontTools brotli; do
+    "$python" -c "import $module" 2>/dev/null || missing+=("$module for $python: $python -m pip install '.[typefaces]'")
+done
+for command in apt-get dpkg; do
+    command -v $command >/dev/null || missing+=("$command: run this on Debian or Ubuntu")
+done
+command -v npm >/dev/null || missing+=("npm: sudo apt-get install npm")
+if [ ${#missing[@]} -gt 0 ]; then
+    printf 'missing: %s\n' "${missing[@]}" >&2
+    exit 1
+fi
 
 named() { # the words of one fenced list of typefaces.md
     awk -v list="\`\`\`$1" '$0 == list {on = 1; next} /^```/ {on = 0} on' "$here/typefaces.md" | tr -s ' ' '\n' | grep .
 }
 
-"$python" -c 'import brotli, fontTools' || { echo "$python lacks fontTools or brotli: install both." >&2; exit 1; }
 mkdir -p "$folder/packages" "$folder/debian" "$folder/npm"
-packages=$(cd "$folder/packages" && pwd)
+folder=$(cd "$folder" && pwd)
+packages=$folder/packages
+failed=0
 
 cd "$packages"
 for name in $(named debian); do
-    compgen -G "${name}_*.deb" >/dev/null || apt-get download -q "$name" || echo "$name: not to be had" >&2
+    compgen -G "${name}_*.deb" >/dev/null && continue
+    apt-get download -q "$name" || { echo "not downloaded: $name" >&2; failed=$((failed + 1)); }
 done
 for name in $(named npm); do
     [ -e "fontsource-${name/@/-}.tgz" ] && continue
-    npm pack --silent --ignore-scripts "@fontsource/$name" >/dev/null || echo "$name: not to be had" >&2
+    npm pack --silent --ignore-scripts "@fontsource/$name" >/dev/null ||
+        { echo "not downloaded: $name" >&2; failed=$((failed + 1)); }
     sleep 0.2
 done
 cd - >/dev/null
 
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
+shopt -s nullglob
 for file in "$packages"/*.deb; do
     dpkg -x "$file" "$unpacked/$(basename "$file" | cut -d_ -f1)"
 done
@@ -58,3 +77,7 @@ for package in sorted(packages.glob("*.tgz")):
                 font.save(folder / "npm" / name.replace(".woff2", ".ttf"))
 PY
 echo "$folder: $(find "$folder/debian" "$folder/npm" -type f | wc -l) files"
+if [ "$failed" -gt 0 ]; then
+    echo "$failed packages not downloaded: check the network, run sudo apt-get update, then run this again" >&2
+    exit 1
+fi

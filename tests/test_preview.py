@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from serialread.config import DataRecipe
 from serialread.errors import RecordsError
 from serialread.records import Origin, Sample
-from serialread.synth.preview import BOX, PAPER, SCALE, contact_sheet, save
+from serialread.synth import make_sample
+from serialread.synth.preview import BOX, PAPER, SCALE, contact_sheet, save, write_preview
 
 
 def sample(text: str = "A1", width: int = 90, *, masked: bool = True) -> Sample:
@@ -59,6 +61,18 @@ def test_a_sheet_is_saved_where_asked(tmp_path: Path) -> None:
     save(sheet, tmp_path / "täg" / "sheet.png")
     stored = np.frombuffer((tmp_path / "täg" / "sheet.png").read_bytes(), np.uint8)
     np.testing.assert_array_equal(cv2.imdecode(stored, cv2.IMREAD_COLOR), sheet)
+
+
+def test_a_preview_shows_the_first_samples_of_a_recipe(tmp_path: Path) -> None:
+    recipe = DataRecipe.model_validate({"processes": [{"kind": "ink"}, {"kind": "pen"}]})
+    write_preview(recipe, tmp_path / "sheet.png", count=3, seed=2, columns=2, masks=True)
+    samples = [make_sample(recipe, 2, index) for index in range(3)]
+    np.testing.assert_array_equal(
+        cv2.imread(str(tmp_path / "sheet.png")), contact_sheet(samples, 2, masks=True)
+    )
+    write_preview(recipe, tmp_path / "each.png", count=4, by_process=True)
+    parts = [make_sample(part, 0, index) for part in recipe.by_process() for index in range(2)]
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "each.png")), contact_sheet(parts))
 
 
 def test_a_sheet_that_cannot_be_saved_says_why(tmp_path: Path) -> None:

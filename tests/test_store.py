@@ -148,6 +148,29 @@ def test_two_sequences_read_one_store_and_a_pickled_one_too(forty: Path) -> None
     assert one[5].text == other[5].text == pickle.loads(pickle.dumps(one))[5].text
 
 
+def test_a_store_closes_with_its_block_and_opens_again_at_the_next_access(tmp_path: Path) -> None:
+    grown(tmp_path / "s", 4)
+    with SampleStore(tmp_path / "s") as store:
+        assert (len(store), store[3].text) == (4, "SN0003")
+        with SampleStore(tmp_path / "s") as other:
+            assert other[0].text == "SN0000"
+        assert store[1].text == "SN0001"
+        assert opened(tmp_path / "s")
+    assert not opened(tmp_path / "s")
+    assert store[2].text == "SN0002"
+    assert opened(tmp_path / "s")
+    del store, other
+    assert not opened(tmp_path / "s")
+    with pytest.raises(StoreError), SampleStore(tmp_path / "none"):
+        pass
+
+
+def opened(path: Path) -> bool:
+    """Whether this process has the store's file open."""
+    files = list(Path("/proc/self/fd").iterdir())
+    return path / "data.mdb" in [file.readlink() for file in files if file.is_symlink()]
+
+
 def test_a_forked_process_reads_a_store_that_its_parent_opened(forty: Path) -> None:
     store = SampleStore(forty)
     assert store[0].text == "SN0000"

@@ -1,4 +1,6 @@
+from itertools import islice
 from pathlib import Path
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -7,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serialread.codes import without_blanks
-from serialread.config import DataRecipe, load
+from serialread.config import DataRecipe, load, marks
 from serialread.config.data_recipe import Camera
+from serialread.config.spans import Span
 from serialread.errors import RecipeError
-from serialread.synth import make_sample, typeface_names
+from serialread.synth import make_sample, processes, render, typeface_names
 from serialread.synth.alphabets import Segments, segment_faces
+from serialread.synth.lighting import ToneAppearance
 from serialread.synth.photography import Shaded, photograph, visibility
-from serialread.synth.strokes import Mark
+from serialread.synth.strokes import Mark, Tool
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "data"
 MARKS = load(RECIPES / "marks.toml", DataRecipe)
@@ -104,6 +108,50 @@ def test_no_hand_writes_a_character_twice_alike_and_a_machine_always_does() -> N
         return float(np.median(found))
 
     assert spread("scribed") > 1.3 * spread("engraved")
+
+
+def test_every_process_of_the_configuration_has_exactly_one_spec() -> None:
+    sections = get_args(get_args(marks.Process)[0])
+    assert {spec.section for spec in processes.SPECS.values()} == set(sections)
+    assert list(processes.SPECS) == [spec.kind for spec in processes.SPECS.values()]
+    assert {spec.kind for spec in processes.SPECS.values()} == set(KINDS)
+
+
+class Etched(marks.Tone):
+    """A process that only this test knows."""
+
+    kind: Literal["etched"]
+    contrast: Span = (0.6, 0.6)
+
+
+def test_one_spec_adds_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = processes.ProcessSpec(
+        section=Etched,
+        face_kind=lambda process, rng: "strokes",
+        tool=lambda process, rng: Tool(width=0.12),
+        surface_weights=lambda surfaces: {"anodised": 1},
+        appearance=ToneAppearance[Etched](bright=lambda process, rng: True),
+        writable=lambda text, process, rng: "7" * len(text),
+    )
+    monkeypatch.setitem(processes.SPECS, spec.kind, spec)
+    recipe = MARKS.model_copy(update={"processes": (Etched(kind="etched"),)})
+    for sample in render(recipe, seed=4, count=5):
+        assert sample.origin is not None
+        assert sample.glyphs is not None
+        assert (sample.origin.process, set(sample.text)) == ("etched", {"7"})
+        assert sample.origin.parameters["surface"] == "anodised"
+        assert set(np.unique(sample.glyphs)) == set(range(len(sample.text) + 1))
+
+
+def test_a_stream_of_samples_follows_the_index_and_needs_no_end() -> None:
+    path = RECIPES / "flat-print.toml"
+    recipe = load(path, DataRecipe)
+    wanted = [make_sample(recipe, 6, index).pixels for index in range(3)]
+    for stream in (render(path, 6, count=3), islice(render(recipe, 6), 3), render(str(path), 6, count=3)):
+        for sample, pixels in zip(stream, wanted, strict=True):
+            np.testing.assert_array_equal(sample.pixels, pixels)
+    with pytest.raises(RecipeError):
+        render(RECIPES / "none.toml")
 
 
 def test_held_out_typefaces_never_train() -> None:

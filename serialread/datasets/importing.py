@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
 from serialread.datasets.sample_store import COUNT_KEY, key
 from serialread.errors import ImageError, StoreError
-from serialread.imaging.loading import decode_image, load_image
+from serialread.imaging.loading import PICTURE_SUFFIXES, decode_image, load_image
 from serialread.label_tables import read_labels
 from serialread.records import Pixels, Sample
 
 ILLEGIBLE = frozenset(("", "#", "##", "###", "*"))
 """Transcriptions that say that nobody can read the text."""
-_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"))
 _TALL = 1.5  # height over width from which a text of several characters stands on its side
 
 Quad = NDArray[np.float32]
@@ -146,7 +145,7 @@ def _unfit(label: str) -> str:
 def _with_boxes(folder: Path) -> list[tuple[Path, Path]]:
     """Pictures and their files of boxes, by name, anywhere below the folder."""
     texts = {path.stem.removeprefix("gt_"): path for path in sorted(folder.rglob("*.txt"))}
-    pictures = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _PICTURES)
+    pictures = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES)
     return [(path, texts[path.stem]) for path in pictures if path.stem in texts]
 
 

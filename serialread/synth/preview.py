@@ -1,4 +1,4 @@
-"""Samples side by side, to be looked at: what cannot be read there shall not be trained on."""
+"""Contact sheets of samples, for a visual check of a recipe before a store is generated."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from serialread import synth
+from serialread.config import DataRecipe, load
 from serialread.imaging import save_png, tinted
 from serialread.records import Pixels, Sample
 
 SCALE = 2
-"""Crops are enlarged, so that an eye sees in 32 rows what the network sees."""
+"""Enlargement of the crops."""
 CAPTION = 34
 """Height of the two lines below a crop, px."""
 GAP = 10
@@ -21,8 +23,43 @@ PAPER = 245
 """Grey of the sheet."""
 
 
+def write_preview(
+    recipe: DataRecipe | Path | str,
+    out: Path,
+    *,
+    count: int = 60,
+    seed: int = 0,
+    columns: int = 4,
+    masks: bool = False,
+    by_process: bool = False,
+) -> None:
+    """Draw a recipe's first samples as a contact sheet.
+
+    Example:
+        >>> write_preview("recipes/data/marks.toml", Path("sheet.png"), by_process=True)
+
+    Args:
+        recipe: a data recipe, or the path of its TOML file.
+        out: the PNG to write.
+        count: samples on the sheet, at least 1.
+        seed: another seed gives other samples.
+        columns: samples in a row, at least 1.
+        masks: tint every character and draw its box.
+        by_process: the same number of samples of each of the recipe's processes.
+
+    Raises:
+        RecipeError: the file is no data recipe, or a folder of surface photographs holds none.
+        RecordsError: the sheet cannot be written.
+    """
+    loaded = recipe if isinstance(recipe, DataRecipe) else load(Path(recipe), DataRecipe)
+    parts = loaded.by_process() if by_process else (loaded,)
+    each = -(-count // len(parts))
+    samples = [synth.make_sample(part, seed, index) for part in parts for index in range(each)]
+    save(contact_sheet(samples[:count], columns, masks=masks), out)
+
+
 def contact_sheet(samples: Sequence[Sample], columns: int = 4, *, masks: bool = False) -> Pixels:
-    """Lay samples out in rows, each with its number and label, its process and its typeface below.
+    """Arrange samples in rows, each with its number and label, its process and its typeface below.
 
     Args:
         samples: any number; they keep their order.

@@ -11,7 +11,7 @@ import numpy as np
 
 from serialread.config.data_recipe import SurfaceKind, Surfaces
 from serialread.errors import ImageError, RecipeError
-from serialread.imaging.loading import load_image
+from serialread.imaging.loading import PICTURE_SUFFIXES, load_image
 from serialread.records import Floats
 from serialread.synth.fields import blurred, shrunk
 from serialread.synth.rng import below, one_of, weighted, within
@@ -23,7 +23,6 @@ _TILES = 4  # per kind
 _GRAINED = frozenset(("brushed", "milled", "turned", "ground"))
 _PATCHY = {"scale": (0.05, 0.3), "scene": (0.1, 0.6)}
 """Surfaces whose tone varies by itself, and by how much."""
-_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"))
 _MOST_PHOTOGRAPHS = 200  # of a recipe: they stay in the memory of every worker
 
 
@@ -242,7 +241,7 @@ def _photographed(folders: tuple[Path, ...], size: tuple[int, int], rng: np.rand
 @lru_cache(maxsize=4)
 def _photographs(folders: tuple[Path, ...]) -> tuple[Floats, ...]:
     """Grey pictures of mean 1, sorted by name; large ones are halved until they are of use for crops."""
-    found = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix.lower() in _PICTURES]
+    found = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES]
     if not found:
         where = ", ".join(str(f) for f in folders) or "surfaces.photographs"
         raise RecipeError(

@@ -273,16 +273,10 @@ def quantize(
 ) -> None:
     """Let a model multiply in eight bits, faster, if it then reads as well; writes MODEL.ranges.json."""
     from serialread import evaluation
-    from serialread.errors import CheckpointError
     from serialread.inference import quantization
 
-    place = quantization.beside(model)
-    quantization.remove(model)  # what lies there may be of another model
-    trial = evaluation.try_eight_bits(model, stores, crops)
-    if not trial.is_as_good:
-        raise CheckpointError(f"{model}: {trial.to_text()}. That is too much: it stays in sixteen bits.")
-    quantization.keep(trial.ranges, model)
-    typer.echo(f"{place}: {trial.to_text()}")
+    trial = evaluation.quantize(model, stores, crops)
+    typer.echo(f"{quantization.beside(model)}: {trial.to_text()}")
 
 
 @model_app.command()
@@ -297,32 +291,24 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled crops: shares read by each protocol, tables, where it looks, McNemar."""
     import json
-    from dataclasses import asdict
 
     from serialread import evaluation
 
-    found, more_text, more = _measured(model, stores)
-    compared = [] if against is None else found.against(_measured(against, stores)[0])
-    table = {**found.to_json(), **more, "against": [asdict(one) for one in compared]}
-    lines = [evaluation.told(found, compared, str(against)), *more_text]
-    typer.echo(json.dumps(table) if as_json else "\n".join(lines))
+    report = evaluation.evaluate(_opened(model), stores, None if against is None else _opened(against))
+    typer.echo(json.dumps(report.to_json()) if as_json else report.to_text())
     if out is not None:
-        evaluation.save(found, table, out)
+        report.write(out)
         typer.echo(f"{out}: {', '.join(evaluation.FILES)}", err=True)
 
 
-def _measured(model: Path, stores: list[Path]) -> tuple["evaluation.Measures", list[str], dict[str, object]]:
-    """A model's measures; of a run also what its glyph features are worth, as lines and as JSON."""
-    from serialread import evaluation
-    from serialread.inference.session import Engine
-
+def _opened(model: Path) -> "Path | evaluation.Model":
+    """A model file as it is; the network of a run."""
     if model.suffix == ".onnx":
-        return evaluation.measures(Engine(model, precision="exact", outputs=None), stores), [], {}
+        return model
     _require_torch()
     from serialread import training
 
-    found = training.examine(model, stores)
-    return found.whole, [found.to_text()], found.to_json()
+    return training.open_run(model)
 
 
 def _require_torch() -> None:

@@ -11,7 +11,7 @@ from audit_cases import line, write_readings
 from serialread.auditing import audit
 from serialread.calibration import load_labelled
 from serialread.datasets import ImportSource
-from serialread.evaluation.sources import labelled
+from serialread.evaluation import labelled_samples
 from serialread.label_tables import read_labels, read_table
 
 FORMS = {
@@ -38,7 +38,7 @@ def truth_of_import(folder: Path) -> str:
 
 
 def truth_of_evaluation(folder: Path) -> str:
-    return "".join(sample.text for sample in labelled(folder)[0])
+    return "".join(sample.text for sample in labelled_samples(folder)[0])
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -19,8 +19,15 @@ from serialread.config import CropGeometry
 from serialread.config.training_recipe import ReliefClusters
 from serialread.datasets import write_store
 from serialread.errors import RecordsError, StoreError
-from serialread.evaluation import AttentionMaps, EvaluatedCrop, Looking, Measures, measure
-from serialread.evaluation.crops_read import looked
+from serialread.evaluation import (
+    AttentionMatch,
+    AttentionQuality,
+    EvaluatedCrop,
+    EvaluationReport,
+    ModelEvaluation,
+    evaluate_crops,
+)
+from serialread.evaluation.evaluated_crops import match_attention
 from serialread.imaging.masks import owners, placed, relief_clusters, two_means, voted
 from serialread.inference.session import ModelCard
 from serialread.records import Floats, Origin, Sample
@@ -66,7 +73,7 @@ def case(truth: str, text: str, folded: str = "", place: str = "s:0") -> Evaluat
     ],
 )
 def test_protocols_ask_for_case_and_symbols_or_not(truth: str, text: str, right: tuple[bool, ...]) -> None:
-    assert tuple(case(truth, text).right(p) for p in ("strict", "mpsc", "36")) == right
+    assert tuple(case(truth, text).is_right(p) for p in ("strict", "mpsc", "36")) == right
 
 
 def test_two_cases_that_share_their_certainty_beat_a_third_character_once_they_are_folded() -> None:
@@ -80,10 +87,10 @@ def test_two_cases_that_share_their_certainty_beat_a_third_character_once_they_a
             return scores, alpha
 
     data = [Sample(sample(1, 1).pixels, "S")]
-    (found,) = measure(Undecided(oracle(data, ["S"]).texts), data)
+    (found,) = evaluate_crops(Undecided(oracle(data, ["S"]).texts), data)
 
-    assert (found.text, found.folded) == ("5", "s")
-    assert (found.right("mpsc"), found.right("36")) == (False, True)
+    assert (found.text, found.caseless) == ("5", "s")
+    assert (found.is_right("mpsc"), found.is_right("36")) == (False, True)
 
 
 def test_every_sample_gives_one_case_with_its_place_and_origin() -> None:
@@ -91,12 +98,12 @@ def test_every_sample_gives_one_case_with_its_place_and_origin() -> None:
         Sample(s.pixels, s.text, s.glyphs, Origin("ink" if i % 2 else "laser", "face", ()))
         for i, s in enumerate(samples(20))
     ]
-    found = list(measure(oracle(data, [s.text for s in data]), data, "store", size=3))
+    found = list(evaluate_crops(oracle(data, [s.text for s in data]), data, "store", batch_size=3))
 
-    assert sorted(c.place for c in found) == sorted(f"store:{i}" for i in range(20))
-    assert all(c.right("strict") for c in found)
+    assert sorted(c.crop_id for c in found) == sorted(f"store:{i}" for i in range(20))
+    assert all(c.is_right("strict") for c in found)
     assert {c.process for c in found} == {"ink", "laser"}
-    lines = Measures("m", tuple(found), Counter()).lines
+    lines = ModelEvaluation("m", tuple(found), Counter()).rows
     assert sum(line.crops for line in lines if line.table == "process") == 20
     assert [line.right["strict"] for line in lines if line.table == "all"] == [20]
 
@@ -108,55 +115,58 @@ def test_attention_inside_its_character_is_found_there() -> None:
     right = np.stack([(own == slot) / max((own == slot).sum(), 1) for slot in (1, 2, 3)]).astype(np.float32)
     wrong = right[[1, 2, 0]]
     cells = (own[None, None] == np.arange(1, 4)[:, None, None]).repeat(8, 1).astype(np.float32)
-    inside, outside = (looked(alpha, cells, whole, GEOMETRY) for alpha in (right, wrong))
+    inside, outside = (match_attention(alpha, cells, whole, GEOMETRY) for alpha in (right, wrong))
 
     assert inside is not None
     assert outside is not None
-    assert (inside.chars, inside.inside, inside.drifted, inside.neighbours) == (3, pytest.approx(3), 0, 0)
+    assert (inside.chars, inside.inside, inside.drifted, inside.shared) == (3, pytest.approx(3), 0, 0)
     assert (outside.inside, outside.drifted) == (0, 3)
     assert 0 < inside.overlap < 3
-    assert looked(right, None, Sample(whole.pixels, whole.text), GEOMETRY) is None
+    assert match_attention(right, None, Sample(whole.pixels, whole.text), GEOMETRY) is None
 
 
 def test_attention_is_averaged_over_characters_not_over_crops() -> None:
-    one = EvaluatedCrop("s:0", "A", "A", "A", 1, "", "", AttentionMaps(1, 1.0, 0, 0.0, 0.5))
-    four = EvaluatedCrop("s:1", "ABCD", "", "", 1, "", "", AttentionMaps(4, 0.0, 4, 1.5, 0.5))
-    looking = Looking.of([one, four, case("X", "X")])
+    one = EvaluatedCrop("s:0", "A", "A", "A", 1, "", "", AttentionMatch(1, 1.0, 0, 0.0, 0.5))
+    four = EvaluatedCrop("s:1", "ABCD", "", "", 1, "", "", AttentionMatch(4, 0.0, 4, 1.5, 0.5))
+    attention = AttentionQuality.of([one, four, case("X", "X")])
 
-    assert (looking.chars, looking.inside, looking.drift) == (5, 0.2, 0.8)
-    assert looking.neighbours == 0.5
+    assert (attention.chars, attention.inside, attention.drift) == (5, 0.2, 0.8)
+    assert attention.shared == 0.5
 
 
 def test_two_models_are_compared_on_the_same_crops_alone() -> None:
-    mine = Measures("a", tuple(case("A", "A", place=f"s:{i}") for i in range(8)), Counter())
-    theirs = Measures("b", tuple(case("A", "AB"[i > 2], place=f"s:{7 - i}") for i in range(8)), Counter())
-    strict = mine.against(theirs)[0]
+    mine = ModelEvaluation("a", tuple(case("A", "A", place=f"s:{i}") for i in range(8)), Counter())
+    theirs = ModelEvaluation(
+        "b", tuple(case("A", "AB"[i > 2], place=f"s:{7 - i}") for i in range(8)), Counter()
+    )
+    strict = mine.compare(theirs)[0]
 
     assert (strict.only_first, strict.only_second, strict.crops) == (5, 0, 8)
     assert strict.p == pytest.approx(2 / 2**5)
     assert strict.difference[0] > 0
     with pytest.raises(RecordsError) as caught:
-        mine.against(Measures("b", theirs.cases[1:], Counter()))
+        mine.compare(ModelEvaluation("b", theirs.crops[1:], Counter()))
     assert str(caught.value) == (
         "comparison: the two models read different crops. Evaluate both on the same stores."
     )
 
 
-def test_measures_are_told_and_saved_with_every_crop(tmp_path: Path) -> None:
-    cases = tuple(case("A" * n, "A" * min(n, 13), place=f"s:{n}") for n in range(1, 16))
-    found = Measures("model", cases, Counter({"illegible": 2}))
-    text = evaluation.told(found, found.against(found), "itself")
-    evaluation.save(found, found.to_json(), tmp_path)
+def test_a_report_has_tables_and_is_saved_with_every_crop(tmp_path: Path) -> None:
+    crops = tuple(case("A" * n, "A" * min(n, 13), place=f"s:{n}") for n in range(1, 16))
+    found = ModelEvaluation("model", crops, Counter({"illegible": 2}))
+    report = EvaluationReport(found, tuple(found.compare(found)), "itself")
+    text = report.to_text()
+    report.write(tmp_path)
 
-    assert "model on 15 samples" in text
+    assert "model on 15 crops" in text
     assert "13+" in text
-    assert "left out: 2, illegible" in text
+    assert "skipped: 2, illegible" in text
     assert "against itself, strict: 0 only here, 0 only there" in text
-    with (tmp_path / "cases.csv").open(encoding="utf-8") as file:
+    with (tmp_path / "crops.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 15
-    assert json.loads((tmp_path / "evaluation.json").read_text())["lines"][0]["crops"] == 15
+    assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"][0]["crops"] == 15
     with pytest.raises(RecordsError, match="cannot be written"):
-        evaluation.save(found, {}, tmp_path / "cases.csv")
+        report.write(tmp_path / "crops.csv")
 
 
 def test_the_shipped_model_is_evaluated_on_a_store_and_on_a_folder(tmp_path: Path) -> None:
@@ -180,12 +190,12 @@ def test_the_shipped_model_is_evaluated_on_a_store_and_on_a_folder(tmp_path: Pat
     told = json.loads(done.stdout.splitlines()[0])
 
     assert done.exit_code == 0
-    assert told["left_out"] == {"illegible": 1}
-    assert [line["crops"] for line in told["lines"] if line["table"] == "store"] == [1, 4]
+    assert told["skipped"] == {"illegible": 1}
+    assert [line["crops"] for line in told["accuracy"] if line["table"] == "store"] == [1, 4]
     assert [one["p"] for one in told["against"]] == [1, 1, 1]
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(evaluation.FILES)
     with pytest.raises(StoreError, match=r"no labels\.csv, no LMDB"):
-        evaluation.labelled(tmp_path / "out")
+        evaluation.labelled_samples(tmp_path / "out")
 
 
 # -------------------------------------------------------------------------------------- self-supervised masks

@@ -100,12 +100,12 @@ def test_quantize_measures_compares_and_keeps_the_ranges(model: Path, store: Pat
 def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
     model: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(quantization_gate, "MOST_LOST", -1.0)
+    monkeypatch.setattr(quantization_gate, "MAX_NET_LOSS", -1.0)
     shutil.copy(quantization.beside(shipped_model()), quantization.beside(model))
     monkeypatch.setattr("sys.argv", ["serialread", "model", "quantize", str(model), str(store)])
     with pytest.raises(SystemExit):
         main()
-    assert "That is too much: it stays in sixteen bits." in capsys.readouterr().err
+    assert "The loss is too large: the model stays in 16 bits." in capsys.readouterr().err
     assert not quantization.beside(model).exists()
     assert not Engine(model).card.model_id.endswith(quantization.EIGHT_BITS)
 
@@ -113,7 +113,7 @@ def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
 def test_a_model_without_wide_convolutions_is_left_as_it_is(tmp_path: Path, store: Path) -> None:
     stub = write_stub(tmp_path / "stub.onnx")
     with pytest.raises(CheckpointError, match="no convolution of 32 channels or more"):
-        quantization_gate.try_eight_bits(stub, [store], 5)
+        quantization_gate.try_int8(stub, [store], 5)
 
 
 def test_every_model_of_a_folder_has_ranges_of_its_own(tmp_path: Path) -> None:

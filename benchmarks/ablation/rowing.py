@@ -87,14 +87,14 @@ def measured(saved: checkpoint.Checkpoint, grounds: Grounds) -> dict[str, Any]:
     seeing = Seeing(saved.network(), card_of(saved.recipe, saved.model_id, saved.steps))
     found: dict[str, Any] = {}
     for name, places in grounds.places.items():
-        measures = evaluation.measures(seeing, places)
+        measures = evaluation.evaluate_model(seeing, places)
         found[name] = {
-            "crops": len(measures.cases),
-            "right": measures.lines[0].right,
-            "looking": asdict(measures.looking),
-            "by_process": [asdict(line) for line in measures.lines if line.table == "process"],
+            "crops": len(measures.crops),
+            "right": measures.rows[0].right,
+            "looking": asdict(measures.attention),
+            "by_process": [asdict(line) for line in measures.rows if line.table == "process"],
             "outcomes": {
-                p: "".join(str(int(c.right(p))) for c in measures.cases) for p in evaluation.PROTOCOLS
+                p: "".join(str(int(c.is_right(p))) for c in measures.crops) for p in evaluation.PROTOCOLS
             },
         }
     return found

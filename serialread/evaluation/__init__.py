@@ -1,26 +1,45 @@
-"""How well a network reads labelled crops, and where it looks: protocols, tables, two models compared."""
+"""How accurately a model reads labelled crops: protocols, tables, attention, and two models compared."""
 
-from serialread.evaluation.crops_read import PROTOCOLS, AttentionMaps, EvaluatedCrop, Model, measure
-from serialread.evaluation.measures import FILES, AccuracyRow, Looking, Measures, ModelComparison, save
-from serialread.evaluation.quantization_gate import Trial, try_eight_bits
-from serialread.evaluation.sources import labelled, measures
-from serialread.evaluation.text import told
+from serialread.evaluation.evaluated_crops import (
+    PROTOCOLS,
+    AttentionMatch,
+    EvaluatedCrop,
+    Model,
+    evaluate_crops,
+    labelled_samples,
+)
+from serialread.evaluation.model_evaluation import (
+    FILES,
+    AccuracyRow,
+    AttentionQuality,
+    EvaluationReport,
+    Extras,
+    ModelComparison,
+    ModelEvaluation,
+    ModelWithExtras,
+    evaluate,
+    evaluate_model,
+)
+from serialread.evaluation.quantization_gate import Int8Trial, quantize, try_int8
 
 __all__ = [
     "FILES",
     "PROTOCOLS",
     "AccuracyRow",
-    "AttentionMaps",
+    "AttentionMatch",
+    "AttentionQuality",
     "EvaluatedCrop",
-    "Looking",
-    "Measures",
+    "EvaluationReport",
+    "Extras",
+    "Int8Trial",
     "Model",
     "ModelComparison",
-    "Trial",
-    "labelled",
-    "measure",
-    "measures",
-    "save",
-    "told",
-    "try_eight_bits",
+    "ModelEvaluation",
+    "ModelWithExtras",
+    "evaluate",
+    "evaluate_crops",
+    "evaluate_model",
+    "labelled_samples",
+    "quantize",
+    "try_int8",
 ]

@@ -1,4 +1,4 @@
-"""Eight bits only where a model reads as well with them."""
+"""Quantize a model to int8 if it then reads labelled crops as well."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,75 +8,97 @@ import numpy as np
 
 from serialread.config import CropGeometry
 from serialread.datasets import ConcatenatedSamples
-from serialread.errors import StoreError
-from serialread.evaluation.measures import Measures
-from serialread.evaluation.sources import labelled, measures
+from serialread.errors import CheckpointError, StoreError
+from serialread.evaluation.evaluated_crops import labelled_samples
+from serialread.evaluation.model_evaluation import ModelEvaluation, evaluate_model
 from serialread.imaging import to_array
-from serialread.inference.quantization import Ranges, measure
+from serialread.inference import quantization
 from serialread.inference.session import Engine
 from serialread.records import Floats
 
-MOST_LOST = 0.005
-"""Share of the crops that may be read wrong for the speed, those that are won counted against them."""
+MAX_NET_LOSS = 0.005
+"""Share of the crops that only 16 bits may read right, less those that only int8 reads right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A model's ranges, and what came of them.
+class Int8Trial:
+    """A model's activation ranges, and its accuracy with and without int8.
 
     Attributes:
         ranges: measured.
         crops: read both ways.
-        sixteen: of these, read exactly in sixteen bits.
-        eight: read exactly in eight.
-        lost: read exactly in sixteen bits alone.
-        won: read exactly in eight alone.
+        half: how many were read exactly in 16 bits.
+        int8: how many were read exactly in int8.
+        lost: read exactly in 16 bits only.
+        won: read exactly in int8 only.
     """
 
-    ranges: Ranges
+    ranges: quantization.Ranges
     crops: int
-    sixteen: int
-    eight: int
+    half: int
+    int8: int
     lost: int
     won: int
 
     @property
     def is_as_good(self) -> bool:
-        """Whether eight bits lose no more than ``MOST_LOST`` of the crops."""
-        return self.lost - self.won <= MOST_LOST * self.crops
+        """Whether int8 loses no more than ``MAX_NET_LOSS`` of the crops."""
+        return self.lost - self.won <= MAX_NET_LOSS * self.crops
 
     def to_text(self) -> str:
         """In a line."""
         return (
-            f"eight bits read {self.eight} of {self.crops} crops, sixteen {self.sixteen} "
+            f"int8 reads {self.int8} of {self.crops} crops, 16 bits {self.half} "
             f"({self.lost} lost, {self.won} won)"
         )
 
 
-def try_eight_bits(path: Path, places: Sequence[Path], count: int) -> Trial:
-    """Measure a model's ranges by ``count`` labelled crops, and read all of them with and without.
+def quantize(model: Path, stores: Sequence[Path], count: int) -> Int8Trial:
+    """Try int8 with labelled crops; if it reads as well, keep the ranges next to the model file.
+
+    Args:
+        model: a model file.
+        stores: sample stores, public LMDBs, or folders with labels.csv.
+        count: crops to measure the ranges by.
 
     Raises:
-        CheckpointError: no such model, or one without wide convolutions.
-        StoreError: nothing labelled is there.
+        CheckpointError: the file is not a model or has no convolutions to quantize, or int8 reads worse.
+        StoreError: there is nothing labelled.
+    """
+    quantization.remove(model)  # it may belong to another model
+    trial = try_int8(model, stores, count)
+    if not trial.is_as_good:
+        raise CheckpointError(
+            f"{model}: {trial.to_text()}. The loss is too large: the model stays in 16 bits."
+        )
+    quantization.keep(trial.ranges, model)
+    return trial
+
+
+def try_int8(path: Path, stores: Sequence[Path], count: int) -> Int8Trial:
+    """Measure a model's ranges by ``count`` labelled crops, and read all crops with and without int8.
+
+    Raises:
+        CheckpointError: the file is not a model or has no convolutions to quantize.
+        StoreError: there is nothing labelled.
     """
     plain = Engine(path, precision="half")
-    ranges = measure(path, plain.card.model_id, _arrays(places, count, plain.card.geometry))
-    sixteen, eight = measures(plain, places), measures(Engine(path, ranges=ranges), places)
-    strict = next(c for c in eight.against(sixteen) if c.protocol == "strict")
-    return Trial(ranges, strict.crops, _right(sixteen), _right(eight), strict.only_second, strict.only_first)
+    ranges = quantization.measure(path, plain.card.model_id, _arrays(stores, count, plain.card.geometry))
+    half, int8 = evaluate_model(plain, stores), evaluate_model(Engine(path, ranges=ranges), stores)
+    strict = next(c for c in int8.compare(half) if c.protocol == "strict")
+    return Int8Trial(ranges, strict.crops, _exact(half), _exact(int8), strict.only_second, strict.only_first)
 
 
-def _arrays(places: Sequence[Path], count: int, geometry: CropGeometry) -> Iterator[Floats]:
-    """So many crops, evenly spread over all places, as the network takes them."""
-    samples = ConcatenatedSamples([labelled(place)[0] for place in places])
+def _arrays(stores: Sequence[Path], count: int, geometry: CropGeometry) -> Iterator[Floats]:
+    """``count`` crops as network input, evenly spread over all stores."""
+    samples = ConcatenatedSamples([labelled_samples(store)[0] for store in stores])
     if not samples:
         raise StoreError(
-            f"{', '.join(map(str, places))}: nothing labelled here. Name a store or a labelled folder."
+            f"{', '.join(map(str, stores))}: nothing labelled here. Name a store or a labelled folder."
         )
     for number in np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int).tolist():
         yield to_array(samples[number].pixels, geometry)
 
 
-def _right(measures: Measures) -> int:
-    return measures.lines[0].right["strict"]
+def _exact(evaluation: ModelEvaluation) -> int:
+    return evaluation.rows[0].right["strict"]

@@ -1,7 +1,7 @@
 """Training: batches and augmentation, the loop, and how well a network reads."""
 
 from serialread.training.loop import Progress, stop_by_signal, train
-from serialread.training.validation import Evaluation, Examination, Seeing, card_of, evaluate, examine
+from serialread.training.validation import Evaluation, Examination, Seeing, card_of, evaluate, open_run
 
 __all__ = [
     "Evaluation",
@@ -10,7 +10,7 @@ __all__ = [
     "Seeing",
     "card_of",
     "evaluate",
-    "examine",
+    "open_run",
     "stop_by_signal",
     "train",
 ]

@@ -22,7 +22,7 @@ BATCH = 128
 
 
 class Seeing:
-    """A network as ``measuring`` sees a model; notes how its gates stand.
+    """A network as ``serialread.evaluation`` sees a model; notes how its gates stand.
 
     Attributes:
         card: its alphabet and geometry.
@@ -46,6 +46,11 @@ class Seeing:
         maps = () if view.maps is None else (view.maps.softmax(1)[:, 1:].numpy(),)
         return scores, view.alpha.float().numpy(), *maps
 
+    def extras(self, found: evaluation.ModelEvaluation, stores: Sequence[Path]) -> "Examination":
+        """What the glyph features are worth, after the network was evaluated on some stores."""
+        blind = evaluation.evaluate_model(Seeing(self.model, self.card, zero_glyphs=True), stores)
+        return Examination(blind.rows[0], _gates(self, found.crops))
+
 
 def card_of(recipe: TrainingRecipe, model_id: str = "", steps: int = 0) -> ModelCard:
     """What the model file of a recipe would say of itself."""
@@ -58,9 +63,9 @@ class Evaluation:
 
     samples: int
     strict: float
-    """Share read exactly: case and symbols count, blanks do not."""
+    """Share read exactly: crop and symbols count, blanks do not."""
     mpsc: float
-    """Share read by the MPSC protocol: lower case, letters and digits only."""
+    """Share read by the MPSC protocol: lower crop, letters and digits only."""
     gates: tuple[float, float]
     """Mean gate z of each level over the characters: 1 is glimpse alone, 0 is glyph alone."""
     glyph_iou: float
@@ -89,22 +94,22 @@ def evaluate(
         bf16: the faster arithmetic of training.
     """
     seeing = Seeing(model, card_of(recipe), zero_glyphs=zero_glyphs, bf16=bf16)
-    cases = list(evaluation.measure(seeing, samples, size=BATCH))
-    looking = evaluation.Looking.of(cases)
+    crops = list(evaluation.evaluate_crops(seeing, samples, batch_size=BATCH))
+    attention = evaluation.AttentionQuality.of(crops)
     return Evaluation(
-        samples=len(cases),
-        strict=metrics.ratio(sum(case.right("strict") for case in cases), len(cases)),
-        mpsc=metrics.ratio(sum(case.right("mpsc") for case in cases), len(cases)),
-        gates=_gates(seeing, cases),
-        glyph_iou=looking.glyph_iou,
-        attention_inside=looking.inside,
-        drift=looking.drift,
+        samples=len(crops),
+        strict=metrics.ratio(sum(crop.is_right("strict") for crop in crops), len(crops)),
+        mpsc=metrics.ratio(sum(crop.is_right("mpsc") for crop in crops), len(crops)),
+        gates=_gates(seeing, crops),
+        glyph_iou=attention.glyph_iou,
+        attention_inside=attention.inside,
+        drift=attention.drift,
     )
 
 
-def _gates(seeing: Seeing, cases: Sequence[evaluation.EvaluatedCrop]) -> tuple[float, float]:
-    """Mean gate of each level over the characters of all cases; 1 of networks without gates."""
-    written = [z[: len(case.truth)] for z, case in zip(seeing.gates, cases, strict=False)]
+def _gates(seeing: Seeing, crops: Sequence[evaluation.EvaluatedCrop]) -> tuple[float, float]:
+    """Mean gate of each level over the characters of all crops; 1 of networks without gates."""
+    written = [z[: len(crop.truth)] for z, crop in zip(seeing.gates, crops, strict=False)]
     if not sum(map(len, written)):
         return 1.0, 1.0
     fine, coarse = np.concatenate(written).mean(0).tolist()
@@ -113,38 +118,32 @@ def _gates(seeing: Seeing, cases: Sequence[evaluation.EvaluatedCrop]) -> tuple[f
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A trained network's measures, with and without its glyph features.
+    """What a trained network's glyph features are worth.
 
     Attributes:
-        whole: as it is.
-        blind: with the glyph features zeroed: what the attention reads alone, after learning with both.
+        blind: accuracy with the glyph features zeroed: what the attention reads alone.
         gates: mean gate z of each level, the finer first; 1 is glimpse alone.
     """
 
-    whole: evaluation.Measures
-    blind: evaluation.Measures
+    blind: evaluation.AccuracyRow
     gates: tuple[float, float]
 
     def to_json(self) -> dict[str, object]:
-        """What is known beyond the whole's own measures, JSON by construction."""
-        return {"gates": self.gates, "glyphs_zeroed": asdict(self.blind.lines[0])}
+        """As entries of the evaluation's JSON."""
+        return {"gates": self.gates, "glyphs_zeroed": asdict(self.blind)}
 
     def to_text(self) -> str:
-        """The same as lines for people."""
+        """As lines of the evaluation's text."""
         fine, coarse = self.gates
-        blind = self.blind.lines[0]
-        zeroed = ", ".join(f"{name} {metrics.ratio(n, blind.crops):.2%}" for name, n in blind.right.items())
+        accuracy = {name: metrics.ratio(n, self.blind.crops) for name, n in self.blind.right.items()}
+        zeroed = ", ".join(f"{name} {share:.2%}" for name, share in accuracy.items())
         return (
             f"mean gate z             {fine:.3f} (fine) {coarse:.3f} (coarse); 1 is glimpse alone\n"
             f"glyph features zeroed   {zeroed}"
         )
 
 
-def examine(run: Path, stores: Sequence[Path]) -> Examination:
-    """Measure the best network of a run, or one checkpoint, in 32-bit arithmetic."""
+def open_run(run: Path) -> Seeing:
+    """The best network of a run, or one checkpoint, as ``serialread.evaluation.evaluate`` takes it."""
     saved = checkpoint.load(run)
-    model, card = saved.network(), card_of(saved.recipe, saved.model_id, saved.steps)
-    seeing = Seeing(model, card)
-    whole = evaluation.measures(seeing, stores)
-    blind = evaluation.measures(Seeing(model, card, zero_glyphs=True), stores)
-    return Examination(whole, blind, _gates(seeing, whole.cases))
+    return Seeing(saved.network(), card_of(saved.recipe, saved.model_id, saved.steps))

@@ -29,7 +29,7 @@ WITHOUT_TORCH = (
     "evaluation",
     "auditing",
 )
-WITH_TORCH = ("models", "training", "audit_desk", "data_desk", "station_desk", "cli")
+WITH_TORCH = ("models", "training", "cli")
 LAYERS = (*WITHOUT_TORCH, *WITH_TORCH)
 TRAINING_ONLY = {"torch", "onnx", "onnxscript", "torchvision"}
 
@@ -122,7 +122,7 @@ def test_the_command_line_imports_torch_only_when_asked() -> None:
 
 
 def test_every_layer_without_torch_imports_where_torch_is_missing() -> None:
-    names = [name for name in MODULES if layer(name) in (*WITHOUT_TORCH, "audit_desk", "cli")]
+    names = [name for name in MODULES if layer(name) in (*WITHOUT_TORCH, "cli")]
     script = BLOCKED.format(blocked=TRAINING_ONLY)
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

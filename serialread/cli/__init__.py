@@ -1,0 +1,77 @@
+"""The command line: every command parses its options, calls the library, prints and sets the exit code.
+
+Exit codes: 0 done, 1 an error (one line on standard error), 2 wrong usage, 3 a check that failed
+(``read --strict``, ``data check``).
+"""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from serialread import __version__
+from serialread.cli import (
+    audit_command,
+    data_commands,
+    log_commands,
+    model_commands,
+    read_command,
+    station_commands,
+    study_commands,
+    terminal,
+)
+from serialread.errors import SerialreadError
+
+_ORDER = ("read", "log", "audit", "study", "station", "generate-synth", "data", "train", "model")
+
+
+class _OrderedGroup(TyperGroup):
+    """Lists commands and groups in one order, so that the help panels keep theirs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+
+app = typer.Typer(
+    name="serialread",
+    cls=_OrderedGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command(rich_help_panel="Read")(read_command.read)
+app.add_typer(log_commands.app, name="log", rich_help_panel="Read")
+app.command(rich_help_panel="Audit")(audit_command.audit)
+app.add_typer(study_commands.app, name="study", rich_help_panel="Audit")
+app.add_typer(station_commands.app, name="station", rich_help_panel="Stations")
+app.command("generate-synth", rich_help_panel="Data")(data_commands.generate_synth)
+app.add_typer(data_commands.app, name="data", rich_help_panel="Data")
+app.command(rich_help_panel="Models")(model_commands.train)
+app.add_typer(model_commands.app, name="model", rich_help_panel="Models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"serialread {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _serialread(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Read industrial serial numbers from pictures of marked parts."""
+
+
+def main() -> None:
+    """Run the command line; a SerialreadError becomes one line on standard error and exit code 1."""
+    terminal.prepare_streams()
+    try:
+        app()
+    except SerialreadError as error:
+        typer.echo(f"error: {terminal.printable(str(error))}", err=True)
+        sys.exit(1)

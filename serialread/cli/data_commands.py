@@ -1,0 +1,116 @@
+"""The command ``generate-synth`` and the group ``data``: sample stores and data recipes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serialread.cli import options, terminal
+from serialread.cli.options import Quiet
+
+DataRecipeFile = Annotated[
+    Path, typer.Argument(help="Data recipe (TOML), such as recipes/data/marks.toml.", metavar="RECIPE")
+]
+NewStore = Annotated[Path, options.out("Folder of the new sample store.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed; another seed gives other samples.")]
+
+app = typer.Typer(no_args_is_help=True, help="Check, import and preview training data.")
+
+
+def generate_synth(
+    recipe: DataRecipeFile,
+    out: NewStore,
+    count: Annotated[int, typer.Option(min=1, help="Number of samples in the store.")],
+    seed: Seed = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes. Without it, one per processor core.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped or smaller store.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Render labelled crops into a sample store.
+
+    A store is an LMDB with the keys that deep-text-recognition-benchmark and PARSeq read.
+    """
+    import os
+
+    from serialread.config import DataRecipe, load, recipe_id
+    from serialread.datasets import generate
+
+    loaded = load(recipe, DataRecipe)
+    processes = workers or os.cpu_count() or 1
+    with terminal.progress_bar(count, "crops", quiet=quiet) as bar:
+        for written in generate(loaded, out, count, seed=seed, workers=processes, resume=resume):
+            bar.update(written - bar.n)
+    terminal.summary(f"{out}: {count} samples of recipe {recipe_id(loaded)}, seed {seed}", quiet=quiet)
+
+
+@app.command()
+def check(
+    store: Annotated[Path, typer.Argument(help="Folder of a sample store.")],
+    quiet: Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List every problem, not only the first 20.")
+    ] = False,
+) -> None:
+    """Check a sample store before training.
+
+    Prints what the store contains and lists the samples with problems. Exit code 3 if there are any.
+    """
+    from serialread.datasets import Census, SampleStore
+
+    samples, census = SampleStore(store), Census()
+    for _ in terminal.track(census.walk(samples), len(samples), "samples", quiet=quiet):
+        pass
+    terminal.summary(census.to_text(), quiet=quiet)
+    if verbose:
+        for problem in census.problems:
+            typer.echo(f"sample {problem.index}: {problem.what}", err=True)
+    if census.problems:
+        raise typer.Exit(3)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="Folder with labels.csv, an LMDB of crops, or photographs with boxes.")
+    ],
+    out: NewStore,
+    quiet: Quiet = False,
+) -> None:
+    """Import labelled pictures into a sample store.
+
+    Pictures that cannot be used are counted, with the reason.
+    """
+    from serialread.datasets import ImportSource, write_store
+
+    found = ImportSource(source)
+    written = write_store(out, found.samples(), about={"imported": str(source)})
+    terminal.summary(f"{out}: {written} samples of {source}", quiet=quiet)
+    for reason, count in found.left_out.most_common():
+        terminal.summary(f"left out: {count}, {reason}", quiet=quiet)
+
+
+@app.command()
+def preview(
+    recipe: DataRecipeFile,
+    out: Annotated[Path, options.out("Picture to write (.png).")],
+    count: Annotated[int, typer.Option(min=1, help="Number of samples on the sheet.")] = 60,
+    seed: Seed = 0,
+    columns: Annotated[int, typer.Option(min=1, help="Samples per row.")] = 4,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Show the mask and the box of every character.")
+    ] = False,
+    by_process: Annotated[
+        bool, typer.Option("--by-process", help="Draw equally many samples of every marking process.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a contact sheet of a data recipe.
+
+    Shows the first samples of the recipe before many are rendered.
+    """
+    from serialread.synth.preview import write_preview
+
+    write_preview(recipe, out, count=count, seed=seed, columns=columns, masks=masks, by_process=by_process)
+    terminal.summary(f"{out}: {count} samples", quiet=quiet)

@@ -1,0 +1,198 @@
+"""The command ``train`` and the group ``model``: networks and model files."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serialread.cli import options, terminal
+from serialread.cli.options import Json, ModelFile, Quiet, StationFile
+from serialread.errors import SerialreadError
+
+if TYPE_CHECKING:
+    from serialread import evaluation
+
+TrainingRecipeFile = Annotated[
+    Path,
+    typer.Argument(help="Training recipe (TOML), such as recipes/train/siga-compact.toml.", metavar="RECIPE"),
+]
+Labelled = Annotated[
+    list[Path], typer.Argument(help="Sample stores, LMDBs of crops, or folders with labels.csv.")
+]
+
+app = typer.Typer(no_args_is_help=True, help="Describe, export, quantize and evaluate models.")
+
+
+def train(
+    recipe: TrainingRecipeFile,
+    data: Annotated[list[Path], typer.Option("--data", help="Sample store for training; may be repeated.")],
+    out: Annotated[Path, options.out("Folder of the run: best.pt, last.pt, log.jsonl.")],
+    valid: Annotated[
+        list[Path] | None, typer.Option(help="Sample store for validation; chooses the best checkpoint.")
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Checkpoint or model file (.onnx) to start from.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder --out.")] = False,
+    quiet: Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print a line for every validation.")
+    ] = False,
+) -> None:
+    """Train a model on sample stores.
+
+    Ctrl-C or SIGTERM stops after the current step and keeps last.pt; --resume continues. Needs torch.
+    """
+    _require_torch()
+    from serialread import training
+    from serialread.config import TrainingRecipe, load
+    from serialread.datasets import SampleStore
+
+    asked = load(recipe, TrainingRecipe)
+    stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
+    step, steps = 0, asked.optimisation.steps
+    with training.stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
+        for progress in training.train(
+            asked, stores, out, valid=held_out, resume=resume, start_from=start_from, stop=stop
+        ):
+            step = progress.step
+            state = f"loss {progress.loss:.2f}, best {progress.best:.1%}, {progress.crops_per_s:.0f} crops/s"
+            bar.set_postfix_str(state, refresh=False)
+            bar.update(step - bar.n)
+            if verbose and progress.validation:
+                bar.write(f"step {step}: {state}", file=sys.stderr)
+    terminal.summary(f"{out}: {step} of {steps} steps taken", quiet=quiet)
+
+
+@app.command()
+def info(
+    recipe: TrainingRecipeFile,
+    width: Annotated[int | None, typer.Option(help="Width of the crop, px.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Describe the network of a training recipe.
+
+    Prints its parts and shapes, parameters, multiply-accumulates (MACs) and speed. Needs torch.
+    """
+    _require_torch()
+    import json
+    from dataclasses import asdict
+
+    from serialread.codes import Alphabet
+    from serialread.config import TrainingRecipe, load
+    from serialread.models import describe
+
+    asked = load(recipe, TrainingRecipe)
+    description = describe(asked.name, asked.network, asked.geometry, Alphabet(), width)
+    typer.echo(json.dumps(asdict(description)) if as_json else description.to_text())
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run, or one of its checkpoints.")],
+    out: Annotated[Path, options.out("Model file to write (.onnx).")] = Path("model.onnx"),
+    quiet: Quiet = False,
+) -> None:
+    """Export a trained network as a model file.
+
+    The model file needs no torch. Export needs torch.
+    """
+    _require_torch()
+    from serialread.training import checkpoint
+
+    checkpoint.export(run, out)
+    size = f"{out.stat().st_size / 1e6:.1f} MB"
+    terminal.summary(f"{out}: {checkpoint.load(run).model_id}, {size}", quiet=quiet)
+
+
+@app.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(help="Model file (.onnx).")],
+    stores: Labelled,
+    crops: Annotated[int, typer.Option(min=1, help="Number of crops that calibrate the quantization.")] = 200,
+    quiet: Quiet = False,
+) -> None:
+    """Quantize a model to int8.
+
+    Writes MODEL.ranges.json next to the model file if the quantized model reads the labelled crops as well;
+    otherwise it is an error.
+    """
+    from serialread import evaluation
+    from serialread.inference import quantization
+
+    trial = evaluation.quantize(model, stores, crops)
+    terminal.summary(f"{quantization.beside(model)}: {trial.to_text()}", quiet=quiet)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(help="Model file (.onnx), folder of a training run, or checkpoint.")
+    ],
+    stores: Labelled,
+    against: Annotated[
+        Path | None, typer.Option(help="Second model, compared on the same crops by McNemar's test.")
+    ] = None,
+    out: Annotated[
+        Path | None, options.out("Folder for the tables and a CSV with one line per crop.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate a model on labelled crops.
+
+    Prints the accuracy by three protocols, tables by kind of crop, and how well the attention fits the
+    characters.
+    """
+    import json
+
+    from serialread import evaluation
+
+    report = evaluation.evaluate(_opened(model), stores, None if against is None else _opened(against))
+    if as_json:
+        typer.echo(json.dumps(report.to_json()))
+    else:
+        terminal.summary(report.to_text(), quiet=quiet)
+    if out is not None:
+        report.write(out)
+        terminal.summary(f"{out}: {', '.join(evaluation.FILES)}", quiet=quiet or as_json)
+
+
+@app.command()
+def explain(
+    image: Annotated[Path, typer.Argument(help="Picture to explain.")],
+    out: Annotated[Path, options.out("Picture to write (.png).")],
+    station: StationFile = None,
+    model: ModelFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Show what the model saw in a picture.
+
+    Draws the glyph maps over the crop, and the attention of every character.
+    """
+    from serialread.config import Station, load
+    from serialread.reader import explanation
+    from serialread.weights import shipped_model
+
+    place = load(station, Station) if station else None
+    found = explanation.Explainer(model or shipped_model(), place).explain(image)
+    explanation.save(found.drawn(), out)
+    terminal.summary(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}", quiet=quiet)
+
+
+def _opened(model: Path) -> "Path | evaluation.Model":
+    """A model file as it is; the network of a training run or checkpoint."""
+    if model.suffix == ".onnx":
+        return model
+    _require_torch()
+    from serialread import training
+
+    return training.open_run(model)
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise SerialreadError("training: torch is not installed. Install it: pip install 'serialread[train]'")

@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def out(text: str) -> Any:
+    """The option ``-o/--out``, with its help text."""
+    return typer.Option("--out", "-o", help=text)
+
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print no progress bar and no summary; errors are still shown.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ModelFile = Annotated[
+    Path | None, typer.Option("--model", help="Model file (.onnx). Without it, the model that is shipped.")
+]
+StationFile = Annotated[
+    Path | None, typer.Option("--station", help="Station file (TOML), such as calib/bench-camera.toml.")
+]
+Log = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="SERIALREAD_LOG", help="Hash-chained log of runs. Without it, runs.log in the folder --out."
+    ),
+]
+Operator = Annotated[
+    str, typer.Option(envvar="SERIALREAD_OPERATOR", help="Who runs this command; kept in the log.")
+]
+Truth = Annotated[Path, typer.Option(help="Table with the columns filename,text: the right codes.")]

@@ -371,7 +371,7 @@ def test_limits_hold_for_the_format_that_they_were_measured_with() -> None:
         "station s: its limits hold for format vin, got imei. "
         "Calibrate a station with that format, or leave --format out."
     )
-    with pytest.raises(RecipeError, match="no such name"):
+    with pytest.raises(RecipeError, match="no such format"):
         station.with_format("vni")
 
 

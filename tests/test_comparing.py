@@ -42,11 +42,11 @@ def odd(codes: list[str]) -> dict[int, str]:
         ([*TEN[:5], "SN-195", *TEN[6:]], {5: "90 missing after SN-104"}),  # misread: no second finding
         ([*TEN[:5], TEN[6], TEN[5], *TEN[7:]], {5: "1 missing after SN-104", 6: "out of order after SN-106"}),
         ([*TEN[:5], TEN[4], *TEN[5:]], {5: "same code as 4.jpg"}),
-        ([*TEN[:5], "XX12", *TEN[5:]], {5: "is AA99 among AA-999"}),
+        ([*TEN[:5], "XX12", *TEN[5:]], {5: "has the form AA99, most have AA-999"}),
         ([*TEN[:5], "", *TEN[5:]], {}),
         (["LOT7"] * 9, {}),  # a lot, not a part
         (["17", "92", "40", "61", "23"], {}),  # numbers that do not count on
-        ([*TEN, "SN-900123"], {10: "is AA-999999 among AA-999"}),
+        ([*TEN, "SN-900123"], {10: "has the form AA-999999, most have AA-999"}),
         ([], {}),
     ],
 )

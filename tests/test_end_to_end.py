@@ -100,7 +100,7 @@ def test_a_station_names_itself_in_every_record(model: Path, folder: Path, tmp_p
         (
             ["read", "FOLDER", "--out", "OUT", "--format", "vni"],
             1,
-            "error: format 'vni': no such name. There ",
+            "error: format 'vni': no such format. Choose ",
         ),
         (["station", "confidence", "FOLDER", "--misread", "1", "--out", "OUT"], 2, "--misread"),
     ],

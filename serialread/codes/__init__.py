@@ -1,9 +1,9 @@
-"""What a code is: its alphabet, the format that it obeys, its check characters, the codes before it."""
+"""Codes: alphabets, formats, check characters, and checks of a sequence of codes."""
 
 from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE, Alphabet, either_way, without_blanks
-from serialread.codes.checks import CHECKS, Check
+from serialread.codes.automaton import Lattice
+from serialread.codes.check_characters import CHECKS, Check
 from serialread.codes.formats import FORMATS, Format, format_of
-from serialread.codes.lattice import Lattice
 from serialread.codes.sequence_checks import Serials
 
 __all__ = [

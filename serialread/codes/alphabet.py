@@ -1,18 +1,18 @@
-"""Which characters a code is made of."""
+"""The characters of a code."""
 
 from dataclasses import dataclass
 
 from serialread.errors import RecipeError
 
 PRINTABLE = "".join(chr(c) for c in range(33, 127))
-"""The 94 printable ASCII characters, blank excluded: a blank is a gap, never a character."""
+"""The 94 printable ASCII characters without the blank: a blank is a gap, not a character."""
 
 MAX_LENGTH = 25
 """Longest code, in characters (method: SIGA section 1)."""
 
 
 def without_blanks(text: str) -> str:
-    """Drop every blank: they are drawn as gaps and take part in no comparison."""
+    """Remove every blank: blanks are drawn as gaps, and no comparison counts them."""
     return "".join(text.split())
 
 
@@ -26,14 +26,14 @@ def either_way(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Alphabet:
-    """Characters and their class numbers; class 0 is "the code has ended"."""
+    """Characters and their class numbers; class 0 is the end of the code."""
 
     chars: str = PRINTABLE
 
     def __post_init__(self) -> None:
         if len(set(self.chars)) != len(self.chars) or not self.chars:
             raise RecipeError(
-                f"alphabet {self.chars!r}: characters must be distinct and at least one. Remove repeats."
+                f"alphabet {self.chars!r}: it needs at least one character, and no repeated ones. Correct it."
             )
 
     @property

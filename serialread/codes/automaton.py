@@ -1,23 +1,25 @@
-"""A pattern as a machine that reads one character after the other, running check values included.
+"""A pattern as an automaton, with running check values, and all of its codes as a lattice.
 
-A configuration is a place in the pattern and, inside a checked part, the check's running value. Thompson's
-construction (Communications of the ACM 1968), with jumps that open and close checked parts.
+A configuration is a state of the pattern and, inside a checked part, the check's running value. Thompson's
+construction (Communications of the ACM 1968), with empty transitions that open and close checked parts.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from serialread.codes.checks import CHECKS
+from serialread.codes.check_characters import CHECKS
 from serialread.codes.patterns import Chars, Checked, Choice, Node, Repeat, Sequence
 from serialread.errors import RecipeError
 
 SEPARATORS = "-./"
-"""Passed over by a check that gives them no value: they are printed for the eye."""
+"""Ignored by a check that gives them no value: they are printed for readability."""
 
-MOST_PLACES = 20_000
-"""Of a pattern; counts within counts multiply, and no mark needs so many."""
+MAX_STATES = 20_000
+"""Of a pattern; nested repetitions multiply, and no mark needs this many."""
+MAX_TRANSITIONS = 1_000_000
+"""Of a lattice; it takes half a minute to build, and 300 MB."""
 
 Running = tuple[str, Hashable]
 """A check's name and its running value."""
@@ -28,7 +30,7 @@ Step = tuple[str, Configuration]
 
 @dataclass(frozen=True, slots=True)
 class _Jump:
-    """A way from place to place that reads nothing."""
+    """An empty transition."""
 
     target: int
     opens: str = ""
@@ -36,8 +38,8 @@ class _Jump:
 
 
 @dataclass(slots=True)
-class _Places:
-    """Places of a pattern, and the ways between them."""
+class _States:
+    """States of a pattern, and the transitions between them."""
 
     arcs: dict[int, tuple[str, int]] = field(default_factory=dict)
     jumps: dict[int, list[_Jump]] = field(default_factory=lambda: defaultdict(list))
@@ -45,12 +47,12 @@ class _Places:
 
     def new(self) -> int:
         self.count += 1
-        if self.count > MOST_PLACES:
-            raise RecipeError("too large, for counts within counts multiply. Write it with fewer of them.")
+        if self.count > MAX_STATES:
+            raise RecipeError("too large: nested repetitions multiply. Use fewer of them.")
         return self.count - 1
 
     def build(self, node: Node, start: int) -> int:
-        """Lay a part from a place on; the place where it ends."""
+        """Add a part from a state on; the state where it ends."""
         match node:
             case Chars(chars):
                 return self._chars(chars, start)
@@ -97,17 +99,17 @@ class _Places:
 
 
 class Automaton:
-    """The machine of one pattern.
+    """The automaton of one pattern.
 
     Attributes:
         begin: configurations before the first character.
     """
 
     def __init__(self, node: Node) -> None:
-        self._places = _Places()
-        start = self._places.new()
-        self._final = self._places.build(node, start)
-        self._beginnings: dict[Running, str] = {}  # a shortest text of every running value that was met
+        self._states = _States()
+        start = self._states.new()
+        self._final = self._states.build(node, start)
+        self._prefixes: dict[Running, str] = {}  # a shortest text of every running value seen so far
         self._after: dict[tuple[Running, str], Running] = {}
         self._steps: dict[Configuration, tuple[Step, ...]] = {}
         self.begin = self._reached(start, None)
@@ -117,21 +119,21 @@ class Automaton:
         return configuration == (self._final, None)
 
     def steps(self, configuration: Configuration) -> tuple[Step, ...]:
-        """What may follow; a configuration may be reached by several steps."""
+        """The next characters and configurations; several steps may lead to one configuration."""
         if configuration not in self._steps:
             self._steps[configuration] = tuple(self._stepped(*configuration))
         return self._steps[configuration]
 
-    def _stepped(self, place: int, running: Running | None) -> Iterator[Step]:
-        if place not in self._places.arcs:
+    def _stepped(self, state: int, running: Running | None) -> Iterator[Step]:
+        if state not in self._states.arcs:
             return
-        chars, target = self._places.arcs[place]
+        chars, target = self._states.arcs[state]
         for some, after in self._run(chars, running):
             for reached in self._reached(target, after):
                 yield some, reached
 
     def _run(self, chars: str, running: Running | None) -> Iterator[tuple[str, Running | None]]:
-        """Running values after each of the characters, those of one value together."""
+        """Running values after each of the characters, grouped by value."""
         if running is None:
             yield chars, None
             return
@@ -151,30 +153,131 @@ class Automaton:
     def _advanced(self, running: Running, char: str) -> Running:
         key = (running, char)
         if key not in self._after:
-            text = self._beginnings[running] + char
+            text = self._prefixes[running] + char
             self._after[key] = self._valued(running[0], text)
         return self._after[key]
 
     def _valued(self, check: str, text: str) -> Running:
         running = (check, CHECKS[check].value(text))
-        self._beginnings.setdefault(running, text)
+        self._prefixes.setdefault(running, text)
         return running
 
-    def _reached(self, place: int, running: Running | None) -> tuple[Configuration, ...]:
-        """Configurations that jumps lead to and that matter: they read on, or end."""
+    def _reached(self, state: int, running: Running | None) -> tuple[Configuration, ...]:
+        """Configurations that empty transitions lead to and that read a character or end."""
         found: dict[Configuration, None] = {}
-        pending: list[Configuration] = [(place, running)]
+        pending: list[Configuration] = [(state, running)]
         while pending:
             here = pending.pop()
             if here in found:
                 continue
             found[here] = None
-            place, running = here
-            for jump in self._places.jumps.get(place, ()):
+            state, running = here
+            for jump in self._states.jumps.get(state, ()):
                 if jump.opens:
                     pending.append((jump.target, self._valued(jump.opens, "")))
                 elif not jump.closes:
                     pending.append((jump.target, running))
                 elif running is not None and CHECKS[running[0]].holds(running[1]):
                     pending.append((jump.target, None))
-        return tuple(c for c in found if c[0] in self._places.arcs or self.ends(c))
+        return tuple(c for c in found if c[0] in self._states.arcs or self.ends(c))
+
+
+Transition = tuple[str, int]
+"""Characters at a position, and the node that any of them leads to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """All codes of a format up to some length, position by position; every transition is part of a code.
+
+    Attributes:
+        layers: the transitions of each position, by the node that they start from; position 0 starts from
+            node 0.
+        ends: after each position, the nodes where a code may end.
+    """
+
+    layers: tuple[Mapping[int, tuple[Transition, ...]], ...]
+    ends: tuple[frozenset[int], ...]
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is one of the codes."""
+        if not 0 < len(text) <= len(self.layers):
+            return False
+        nodes = {0}
+        for char, layer in zip(text, self.layers, strict=False):
+            nodes = {target for node in nodes for chars, target in layer.get(node, ()) if char in chars}
+            if not nodes:
+                return False
+        return not nodes.isdisjoint(self.ends[len(text) - 1])
+
+
+_Steps = dict[tuple[int, int], str]
+"""Characters from one node to another, of one position."""
+
+
+def unroll(automaton: Automaton, chars: str, length: int) -> Lattice:
+    """The codes of a format that have 1 to ``length`` characters, all of them among ``chars``.
+
+    Raises:
+        RecipeError: there is no such code, or there are too many transitions.
+    """
+    steps, ends = _forward(automaton, frozenset(chars), length)
+    depth = max((at + 1 for at, nodes in enumerate(ends) if nodes), default=0)
+    if not depth:
+        raise RecipeError(f"no code of 1 to {length} characters matches it. Correct it.")
+    return _backward(steps[:depth], ends[:depth])
+
+
+def _backward(steps: list[_Steps], ends: list[frozenset[int]]) -> Lattice:
+    """Keep what leads to an end; merge nodes with the same future, from the last position on."""
+    layers: list[Mapping[int, tuple[Transition, ...]]] = []
+    stops: list[frozenset[int]] = []
+    outgoing: dict[int, tuple[Transition, ...]] = {}
+    for found, last in zip(reversed(steps), reversed(ends), strict=True):
+        futures: dict[tuple[bool, tuple[Transition, ...]], int] = {}
+        merged: dict[int, int] = {}
+        for node in sorted({*outgoing, *last}):
+            future = (node in last, outgoing.get(node, ()))
+            merged[node] = futures.setdefault(future, len(futures))
+        layers.append({node: transitions for (_, transitions), node in futures.items() if transitions})
+        stops.append(frozenset(node for (ends_here, _), node in futures.items() if ends_here))
+        outgoing = _outgoing(found, merged)
+    layers.append({0: outgoing[0]})
+    return Lattice(tuple(layers[:0:-1]), tuple(reversed(stops)))
+
+
+def _outgoing(steps: _Steps, merged: Mapping[int, int]) -> dict[int, tuple[Transition, ...]]:
+    """Transitions from each node to merged nodes; those to one node become one."""
+    transitions: dict[int, dict[int, set[str]]] = {}
+    for (source, target), some in steps.items():
+        if target in merged:
+            transitions.setdefault(source, {}).setdefault(merged[target], set()).update(some)
+    return {
+        source: tuple(("".join(sorted(some)), target) for target, some in sorted(there.items()))
+        for source, there in transitions.items()
+    }
+
+
+def _forward(
+    automaton: Automaton, allowed: frozenset[str], length: int
+) -> tuple[list[_Steps], list[frozenset[int]]]:
+    """Steps and ends of each position, including those that lead to no end."""
+    total = 0
+    layer: list[tuple[Configuration, ...]] = [automaton.begin]
+    steps: list[_Steps] = []
+    ends: list[frozenset[int]] = []
+    for _ in range(length):
+        numbers: dict[Configuration, int] = {}
+        found: dict[tuple[int, int], set[str]] = {}
+        for source, configurations in enumerate(layer):
+            for some, target in (step for c in configurations for step in automaton.steps(c)):
+                if usable := allowed.intersection(some):
+                    number = numbers.setdefault(target, len(numbers))
+                    found.setdefault((source, number), set()).update(usable)
+        total += len(found)
+        if total > MAX_TRANSITIONS:
+            raise RecipeError("too many codes match it. Make it shorter or more specific.")
+        steps.append({step: "".join(sorted(some)) for step, some in found.items()})
+        ends.append(frozenset(number for target, number in numbers.items() if automaton.ends(target)))
+        layer = [(configuration,) for configuration in numbers]
+    return steps, ends

@@ -1,17 +1,16 @@
-"""What a code has to look like: ready-made formats by name, and patterns of one's own."""
+"""Formats of codes: predefined ones by name, and custom patterns."""
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE
-from serialread.codes.automaton import Automaton
-from serialread.codes.lattice import Lattice, unroll
+from serialread.codes.automaton import Automaton, Lattice, unroll
 from serialread.codes.patterns import parse
 from serialread.errors import RecipeError
 
 _DATE = r"\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])"
-_WORD = r"[A-Za-z0-9!-'*-/:-?_]"  # brackets are left to the (AI)
+_WORD = r"[A-Za-z0-9!-'*-/:-?_]"  # brackets belong to the (AI)
 _GS1_KEY = r"(\(00\)(?gs1:\d{18})|\((01|02)\)(?gs1:\d{14})|\(41[0-7]\)(?gs1:\d{13}))"
 _GS1_ATTRIBUTE = "|".join(
     (
@@ -35,12 +34,12 @@ FORMATS = MappingProxyType(
         ),
         "vin-checked": (
             rf"(?vin:{_VIN}{{8}}[0-9X]{_VIN}{{4}}\d{{4}})",
-            "the same with the check character of North America and China",
+            "with the check character of North America and China",
         ),
         "iso6346": (r"(?iso6346:[A-Z]{3}[UJZ]-?\d{6}-?\d)", "freight container, check digit last"),
         "iso6346-type": (
             r"(?iso6346:[A-Z]{3}[UJZ]-?\d{6}-?\d)[0-9A-Z]{2}[0-9A-Z]{2}",
-            "the same with the size and type code behind it",
+            "with the size and type code after it",
         ),
         "imei": (r"(?luhn:\d{15})", "mobile equipment, 15 digits"),
         "gs1-128": (
@@ -57,15 +56,15 @@ FORMATS = MappingProxyType(
         "part-vag": (r"[0-9A-Z]{3}[.]?\d{3}[.]?\d{3}[.]?[A-Z]{0,2}", "as 06A.905.115D"),
     }
 )
-"""Ready-made formats: pattern, and what it is."""
+"""Predefined formats: pattern and description."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """What a code has to look like.
+    """The set of valid codes.
 
     Attributes:
-        name: as it was asked for: a ready-made format's name, or the pattern itself.
+        name: of a predefined format, or the pattern itself.
         pattern: the pattern, see ``serialread.codes.patterns``.
     """
 
@@ -85,7 +84,7 @@ class Format:
         """All codes of up to ``length`` characters, each among ``chars``.
 
         Raises:
-            RecipeError: there are none, or too many ways to write them down.
+            RecipeError: there are none, or too many.
         """
         if (chars, length) == (PRINTABLE, MAX_LENGTH):
             return self._printable
@@ -99,21 +98,21 @@ class Format:
 
 
 @lru_cache(maxsize=32)
-def format_of(asked: str) -> Format:
-    """A ready-made format by its name, or a pattern of one's own.
+def format_of(name: str) -> Format:
+    """A predefined format by its name, or the format of a pattern.
 
     Raises:
-        RecipeError: neither; what is wrong with it as a pattern.
+        RecipeError: neither; the message says what is wrong with the pattern.
     """
-    pattern = FORMATS[asked][0] if asked in FORMATS else asked
-    if asked not in FORMATS and asked.replace("-", "").isalnum():  # no code but this text: surely a name
+    if name not in FORMATS and name.replace("-", "").isalnum():  # as a pattern it would match only itself
         raise RecipeError(
-            f"format {asked!r}: no such name. There are {', '.join(FORMATS)}; or give a pattern."
+            f"format {name!r}: no such format. Choose from {', '.join(FORMATS)}, or give a pattern."
         )
+    pattern, _ = FORMATS.get(name, (name, ""))
     tree = parse(pattern)
     try:
-        made = Format(asked, pattern, Automaton(tree))
+        made = Format(name, pattern, Automaton(tree))
     except RecipeError as error:
-        raise RecipeError(f"format {asked!r}: {error}") from None
+        raise RecipeError(f"format {name!r}: {error}") from None
     made.obeys("")
     return made

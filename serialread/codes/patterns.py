@@ -1,8 +1,9 @@
-r"""Patterns of codes: a small part of regular expressions, and check characters.
+r"""Patterns of codes: a subset of regular expressions, with check characters.
 
-``A`` itself, ``\d`` a digit, ``[A-Z0-9]`` one of a set, ``[^O]`` any printable but these, ``.`` any
-printable, ``\.`` a dot; ``?`` ``*`` ``+`` ``{3}`` ``{2,5}`` ``{2,}`` how often; ``(A|B)`` one or the other;
-``(?luhn:\d{15})`` what is inside obeys a check. Blanks in a pattern mean nothing: codes have none.
+``A`` itself, ``\d`` a digit, ``[A-Z0-9]`` one of a set, ``[^O]`` any printable except these, ``.`` any
+printable, ``\.`` a dot; ``?`` ``*`` ``+`` ``{3}`` ``{2,5}`` ``{2,}`` repetition; ``(A|B)`` alternatives;
+``(?luhn:\d{15})`` the enclosed part has a valid check character. Blanks in a pattern are ignored: codes have
+none.
 """
 
 import re
@@ -10,7 +11,7 @@ import string
 from dataclasses import dataclass
 
 from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE
-from serialread.codes.checks import CHECKS
+from serialread.codes.check_characters import CHECKS
 from serialread.errors import RecipeError
 
 
@@ -37,7 +38,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A part, several times; ``most`` None is without end."""
+    """A part, several times; without limit if ``most`` is None."""
 
     part: "Node"
     least: int
@@ -46,7 +47,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A part that obeys a check."""
+    """A part with a check character."""
 
     part: "Node"
     check: str
@@ -64,13 +65,13 @@ def parse(pattern: str) -> Node:
     """The tree of a pattern.
 
     Raises:
-        RecipeError: what is wrong, and at which place of the pattern, counted from 1.
+        RecipeError: what is wrong, and at which position of the pattern, counted from 1.
     """
     return _Parser(pattern).whole()
 
 
 class _Parser:
-    """Goes through a pattern once, from left to right."""
+    """Recursive descent from left to right."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
@@ -80,12 +81,12 @@ class _Parser:
     def whole(self) -> Node:
         node = self._choice()
         if self._at < len(self._pattern):
-            raise self._wrong("a ) without its (. Remove it, or write \\)")
+            raise self._wrong("a ) without a (. Remove it, or write \\)")
         return node
 
     def _wrong(self, what: str, at: int | None = None) -> RecipeError:
         place = (self._at if at is None else at) + 1
-        return RecipeError(f"format {self._pattern!r}, place {place}: {what}.")
+        return RecipeError(f"format {self._pattern!r}, position {place}: {what}.")
 
     def _next(self) -> str:
         """The next character that is no blank; "" at the end."""
@@ -125,7 +126,9 @@ class _Parser:
                 return part
             if least > MAX_LENGTH or (most is not None and not max(least, 1) <= most <= MAX_LENGTH):
                 count = self._pattern[at : self._at]
-                raise self._wrong(f"{count} is no count. Give {{least,most}} within 0 to {MAX_LENGTH}", at)
+                raise self._wrong(
+                    f"{count} is no valid count. Give {{least,most}} within 0 to {MAX_LENGTH}", at
+                )
             part = Repeat(part, least, most)
 
     def _one(self) -> Node:
@@ -141,13 +144,13 @@ class _Parser:
             case "\\":
                 return Chars(self._escaped())
         if char in _SPECIAL:
-            raise self._wrong(f"{char} has nothing to stand for here. To mean the character, write \\{char}")
+            raise self._wrong(f"{char} has nothing to repeat or open. For the character, write \\{char}")
         return Chars(self._literal())
 
     def _literal(self) -> str:
         char = self._pattern[self._at]
         if char not in PRINTABLE:
-            raise self._wrong(f"{char!r} is no printable ASCII character. Leave it out")
+            raise self._wrong(f"{char!r} is not a printable ASCII character. Remove it")
         self._at += 1
         return char
 
@@ -158,14 +161,16 @@ class _Parser:
             self._at += 1
             return string.digits
         if not following or following.isalnum():
-            raise self._wrong(f"\\{following} is unknown. Known are \\d and \\ before a symbol", self._at - 1)
+            raise self._wrong(
+                f"\\{following} is unknown. There are \\d, and \\ before a symbol", self._at - 1
+            )
         return self._literal()
 
     def _group(self) -> Node:
         opened, outer = self._at, self._check
         if found := self._taken(_CHECK):
             if found[1] not in CHECKS:
-                raise self._wrong(f"no check {found[1]}. There are {', '.join(sorted(CHECKS))}", opened)
+                raise self._wrong(f"no check {found[1]}. Choose from {', '.join(sorted(CHECKS))}", opened)
             if outer:
                 raise self._wrong(f"check {found[1]} within check {outer}. Write one after the other", opened)
             self._check = found[1]
@@ -191,7 +196,7 @@ class _Parser:
         self._at += 1
         chars = "".join(c for c in PRINTABLE if (c in found) != negated)
         if not chars:
-            raise self._wrong("an empty set. Name its characters", opened)
+            raise self._wrong("an empty set. Add its characters", opened)
         return chars
 
     def _range(self) -> set[str]:
@@ -204,5 +209,5 @@ class _Parser:
         self._at += 1
         last = self._escaped() if rest[1] == "\\" else self._literal()
         if len(last) > 1 or last < first:
-            raise self._wrong(f"{self._pattern[at : self._at]} runs backwards. Write the lower one first", at)
+            raise self._wrong(f"{self._pattern[at : self._at]} is reversed. Write the lower one first", at)
         return {c for c in PRINTABLE if first <= c <= last}

@@ -1,7 +1,7 @@
-"""What codes say of one another: the same twice, one missing, out of order, of another form than the rest.
+"""Check the sequence of a batch's codes: duplicates, gaps, codes out of order, codes of an unusual form.
 
-A station sees parts in the order in which they were numbered, or nearly. Nothing is known beforehand: that
-numbers count on, by how much, and what a code looks like is learnt from those that came before.
+A station sees parts in the order of their numbers, or nearly. Nothing is configured: whether numbers
+increase, by which step, and what codes look like is learned from the codes before.
 """
 
 import re
@@ -10,16 +10,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 KNOWN_AFTER = 3
-"""So many codes in one form, or steps of one width, and more than half of all, make a rule."""
+"""A form or a step becomes the rule after this many occurrences, if these are more than half of all."""
 LARGEST_GAP = 1000
-"""Numbers that lie further apart belong to two series."""
+"""Numbers further apart belong to different series."""
 
 _FORMS = str.maketrans(dict.fromkeys(string.digits, "9") | dict.fromkeys(string.ascii_letters, "A"))
 _SERIAL = re.compile(r"(.*?)([0-9]{2,15})([^0-9]*)$", re.ASCII | re.DOTALL)
 
 
 def form_of(code: str) -> str:
-    """A code with 9 for every digit and A for every letter: what codes of one format have in common."""
+    """A code with 9 for every digit and A for every letter."""
     if code.isascii():
         return code.translate(_FORMS)
     return "".join("9" if c.isdigit() else "A" if c.isalpha() else c for c in code)
@@ -27,14 +27,14 @@ def form_of(code: str) -> str:
 
 @dataclass(slots=True)
 class _Series:
-    """Numbers between the same beginning and end.
+    """The numbers of codes with the same prefix and suffix.
 
     Attributes:
         newest: the last number.
         code: its code.
-        last: the last number that followed from those before.
-        since: how many codes came since.
-        steps: how often each step between two neighbours was seen.
+        last: the last number that was in sequence.
+        since: how many codes came after it.
+        steps: how often each step between two successive numbers occurred.
     """
 
     newest: int
@@ -44,25 +44,25 @@ class _Series:
     steps: Counter[int] = field(default_factory=Counter)
 
     def take(self, number: int, code: str) -> str:
-        """What is odd about the next number.
+        """Check the next number; "" if it is in sequence.
 
-        A number follows if it is a step from its neighbour, or as many steps from the last that followed as
-        codes came since: one that was misread makes no second one odd.
+        A number is in sequence if it is one step from its predecessor, or as many steps from the last number
+        in sequence as codes came after that: a misread number causes no second finding.
         """
         step, ahead, since = self._step(), number - self.newest, self.since + 1
-        follows = not step or ahead == step or number - self.last == step * since
-        odd = "" if follows else self._told(ahead, step)
+        in_sequence = not step or ahead == step or number - self.last == step * since
+        finding = "" if in_sequence else self._finding(ahead, step)
         self.steps[ahead] += 1
         self.newest, self.code = number, code
-        self.last, self.since = (number, 0) if follows else (self.last, since)
-        return odd
+        self.last, self.since = (number, 0) if in_sequence else (self.last, since)
+        return finding
 
     def _step(self) -> int:
-        """By how much the numbers count on; 0 while that is not known."""
+        """The usual step; 0 while it is unknown."""
         step, times = self.steps.most_common(1)[0] if self.steps else (0, 0)
         return step if times >= KNOWN_AFTER and 2 * times > self.steps.total() else 0
 
-    def _told(self, ahead: int, step: int) -> str:
+    def _finding(self, ahead: int, step: int) -> str:
         count, rest = divmod(ahead, step)
         if ahead == 0 or abs(count) > LARGEST_GAP:
             return ""
@@ -73,7 +73,7 @@ class _Series:
 
 @dataclass(slots=True)
 class Serials:
-    """The codes of one batch, in the order of its pictures."""
+    """Checks the codes of one batch, in the order of its pictures."""
 
     _first: dict[str, str] = field(default_factory=dict)
     _taken: int = 0
@@ -82,29 +82,29 @@ class Serials:
     _series: dict[tuple[str, int, str], _Series] = field(default_factory=dict)
 
     def take(self, code: str, image: str) -> tuple[str, ...]:
-        """What is odd about the next code beside those before it, in plain words; nothing of an empty one."""
+        """Check the next code against those before it; one sentence per finding, none for an empty code."""
         if not code:
             return ()
-        odd = (self._twice(code, image), self._other_form(code), self._out_of_line(code))
+        findings = (self._duplicate(code, image), self._unusual_form(code), self._gap(code))
         self._taken += 1
-        return tuple(filter(None, odd))
+        return tuple(filter(None, findings))
 
-    def _twice(self, code: str, image: str) -> str:
-        """Codes that are mostly the same number lots, not parts; they may come twice."""
+    def _duplicate(self, code: str, image: str) -> str:
+        """Codes that are mostly equal number lots, not parts, and may repeat."""
         first = self._first.setdefault(code, image)
         numbered = 2 * len(self._first) > self._taken + 1
         return f"same code as {first}" if first != image and numbered else ""
 
-    def _other_form(self, code: str) -> str:
+    def _unusual_form(self, code: str) -> str:
         form, usual = form_of(code), self._usual
         times = self._forms[usual]
         ruled = times >= KNOWN_AFTER and 2 * times > self._taken
         self._forms[form] += 1
         if self._forms[form] > times:
             self._usual = form
-        return f"is {form} among {usual}" if ruled and form != usual else ""
+        return f"has the form {form}, most have {usual}" if ruled and form != usual else ""
 
-    def _out_of_line(self, code: str) -> str:
+    def _gap(self, code: str) -> str:
         found = _SERIAL.match(code)
         if not found:
             return ""

@@ -1,7 +1,7 @@
-"""Check characters, as running values: what of a code's beginning still matters for what may follow.
+"""Check characters, as running values: what a check needs to know about the beginning of a code.
 
-Two beginnings with one running value are interchangeable, so a search over all codes needs to keep but one of
-them. Arithmetic is python-stdnum's where it has the scheme. Sources: ISO/IEC 7064, ISO/IEC 7812 (Luhn), GS1
+Beginnings with the same running value are interchangeable, so a search over all codes keeps one of them.
+python-stdnum computes the schemes that it has. Sources: ISO/IEC 7064, ISO/IEC 7812 (Luhn), GS1
 General Specifications 7.9, ISO 6346 annex A, 49 CFR 565.15 (VIN), Damm (Marburg 2004).
 """
 
@@ -22,10 +22,10 @@ class Check(Generic[V]):
 
     Attributes:
         name: as in a pattern, ``(?name:...)``.
-        chars: the characters that have a value; what is not among them cannot be checked.
-        value: running value of a code's beginning.
-        holds: whether a code of this running value may end here.
-        about: the scheme in a few words.
+        chars: the characters that have a value; others cannot be checked.
+        value: running value of the beginning of a code.
+        holds: whether a code with this running value is valid.
+        about: a short description.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Check(Generic[V]):
     about: str
 
     def accepts(self, text: str) -> bool:
-        """Whether a text's check character is right; one without value makes it wrong."""
+        """Whether a text's check character is right; a character without value makes it wrong."""
         return all(char in self.chars for char in text) and self.holds(self.value(text))
 
 
@@ -90,7 +90,7 @@ def _mod37_36(text: str) -> int:
 _CONTAINER = {d: int(d) for d in string.digits} | dict(
     zip(string.ascii_uppercase, (v for v in range(10, 39) if v % 11), strict=True)
 )
-"""ISO 6346: letters count on from 10, multiples of 11 left out."""
+"""ISO 6346: letters have the values from 10 on, without multiples of 11."""
 
 
 def _iso6346(text: str) -> tuple[int, int | bool]:

@@ -25,11 +25,11 @@ patterns = ["@@##-####", "####-##", "@###@##"]
 [layout]
 tilt_deg = 1.0
 cylinder_share = 0.0
-view_share = 0.0
-cut_off_share = 0.0
-feed_share = 0.0
+perspective_share = 0.0
+partial_neighbour_share = 0.0
+tool_mark_share = 0.0
 [camera]
-low_share = 0.0
+low_resolution_share = 0.0
 """
 LEVELS = 32  # of grey: half the bytes of 256, and hardly to be told from them
 

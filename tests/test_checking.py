@@ -1,4 +1,4 @@
-"""Looking through a store: counts of what it holds, and every sample that is not as it should be."""
+"""Checking a store: statistics of its samples, and every defective sample."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -46,10 +46,10 @@ def bare(index: int, text: str = "") -> Sample:
     return Sample(pixels, text, np.zeros_like(pixels), Origin("ink", "", (), {"bare": True}))
 
 
-def test_a_bare_surface_may_have_an_empty_label_and_no_other(tmp_path: Path) -> None:
+def test_a_crop_without_a_code_may_have_an_empty_label_and_no_other(tmp_path: Path) -> None:
     found = census(tmp_path, [sample(0), bare(1), bare(2, text="A1")])
     assert found.lengths == {0: 1, 2: 2}
-    assert [(p.index, p.what) for p in found.problems] == [(2, "its surface is bare, its label is not empty")]
+    assert [(p.index, p.what) for p in found.problems] == [(2, "it shows no code, its label is not empty")]
 
 
 def spoilt(what: str) -> Sample:
@@ -87,13 +87,13 @@ def spoilt(what: str) -> Sample:
         "it has 1 boxes for 2 characters",
     ],
 )
-def test_every_problem_is_told_with_its_sample(tmp_path: Path, what: str) -> None:
+def test_every_problem_names_its_sample(tmp_path: Path, what: str) -> None:
     found = census(tmp_path, [sample(0), sample(1), spoilt(what)])
     assert [(p.index, p.what) for p in found.problems] == [(2, what)]
     assert f"  sample 2: {what}" in found.to_text()
 
 
-def test_a_broken_picture_is_a_problem_and_the_rest_is_looked_at(tmp_path: Path) -> None:
+def test_a_broken_picture_is_a_problem_and_the_rest_is_checked(tmp_path: Path) -> None:
     write_store(tmp_path / "store", [sample(i) for i in range(3)], about={})
     with (
         lmdb.open(str(tmp_path / "store"), map_size=1 << 24) as store,

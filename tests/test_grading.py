@@ -21,7 +21,7 @@ EACH = 10
 
 CALM_LAYOUT = {
     "jitter": (0, 0),
-    "turn_deg": (0, 0),
+    "rotation_deg": (0, 0),
     "tilt_deg": 0,
     "slant_deg": (0, 0),
     "stretch": (0.95, 1.0),
@@ -29,11 +29,11 @@ CALM_LAYOUT = {
     "margin": (0.15, 0.3),
 } | dict.fromkeys(
     (
-        "view_share",
-        "feed_share",
+        "perspective_share",
+        "tool_mark_share",
         "arc_share",
-        "cut_share",
-        "cut_off_share",
+        "cropped_share",
+        "partial_neighbour_share",
         "neighbour_share",
         "frame_share",
         "logo_share",
@@ -47,9 +47,9 @@ CALM_SURFACES = {
     "legibility": (7, 7),
     "legibility_grain": (5, 5),
     "legibility_print": (20, 20),
-} | dict.fromkeys(("scratch_share", "stain_share", "glare_share", "bow_share"), 0)
+} | dict.fromkeys(("scratch_share", "stain_share", "glare_share", "curved_share"), 0)
 CALM_CAMERA = {"blur": (0, 0.3), "noise": (0, 0)} | dict.fromkeys(
-    ("low_share", "askew_share", "motion_share", "jpeg_share", "sharpen_share"), 0
+    ("low_resolution_share", "uneven_focus_share", "motion_share", "jpeg_share", "sharpen_share"), 0
 )
 RELIEF = {"strength": (0.2, 0.2), "floor_tone": (0, 0), "filled_share": 0, "shadow_share": 0, "rim": (0, 0.2)}
 INK = {"kind": "ink", "contrast": (0.6, 0.6), "worn": (0, 0), "effects_share": 0}
@@ -70,10 +70,10 @@ def recipe(process: dict[str, Any], **sections: dict[str, Any]) -> DataRecipe:
     return DataRecipe.model_validate(
         {
             "height": 48,
-            "widest": 576,
+            "max_width": 576,
             "overprint_share": 0,
             "fading_share": 0,
-            "visibility": 0,
+            "min_visibility": 0,
             "texts": texts | {"templates": 1, "patterns": ("######", "@@####", "@#@##@#")},
             "processes": [process],
             "layout": CALM_LAYOUT | sections.get("layout", {}) | {"cylinder_share": 0},

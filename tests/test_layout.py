@@ -18,13 +18,13 @@ from serialread.synth.strokes import Tool, draw
 MARKS = load(Path(__file__).parent.parent / "recipes" / "data" / "marks.toml", DataRecipe)
 STROKES, DOTS = stroke_faces()[0], dot_faces()[0]
 ALONE = Layout(
-    view_share=0,
+    perspective_share=0,
     neighbour_share=0,
-    cut_off_share=0,
-    feed_share=0,
+    partial_neighbour_share=0,
+    tool_mark_share=0,
     frame_share=0,
     logo_share=0,
-    cut_share=0,
+    cropped_share=0,
     arc_share=0,
     cylinder_share=0,
     tilt_deg=0,
@@ -61,7 +61,7 @@ def test_parts_of_a_code_stand_as_far_apart_as_the_recipe_says(
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
 def test_a_long_dash_keeps_its_thickness_and_moves_what_follows(seed: int) -> None:
-    even = {"stretch": (1, 1), "turn_deg": (0, 0), "jitter": (0, 0)}
+    even = {"stretch": (1, 1), "rotation_deg": (0, 0), "jitter": (0, 0)}
     short, long = (set_out(seed, "A-H", long_dash_share=share, **even) for share in (0.0, 1.0))
     (width, height), (wide, high) = (lengths_of_sides(line)[1, :2] / line.cap_px for line in (short, long))
     assert 1.29 * width < wide < 3.01 * width
@@ -72,14 +72,14 @@ def test_a_long_dash_keeps_its_thickness_and_moves_what_follows(seed: int) -> No
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
 def test_a_slim_slash_keeps_its_height_and_is_never_wider_than_its_typeface_s(seed: int) -> None:
-    even = {"stretch": (1, 1), "turn_deg": (0, 0), "jitter": (0, 0)}
-    wide, slim = (set_out(seed, "A/H", slim_slash_share=share, **even) for share in (0.0, 1.0))
+    even = {"stretch": (1, 1), "rotation_deg": (0, 0), "jitter": (0, 0)}
+    wide, slim = (set_out(seed, "A/H", narrow_slash_share=share, **even) for share in (0.0, 1.0))
     (width, height), (narrow, high) = (lengths_of_sides(line)[1, :2] / line.cap_px for line in (wide, slim))
     assert min(width, 0.27) <= narrow <= min(width, 0.56) + 0.01
     assert high == pytest.approx(height, rel=0.01)
 
 
-@pytest.mark.parametrize(("text", "knob"), [("1-1", "long_dash_share"), ("1/1", "slim_slash_share")])
+@pytest.mark.parametrize(("text", "knob"), [("1-1", "long_dash_share"), ("1/1", "narrow_slash_share")])
 def test_a_dot_matrix_has_the_dash_and_the_slash_that_it_has(text: str, knob: str) -> None:
     layouts = [ALONE.model_copy(update={knob: share}) for share in (0.0, 1.0)]
     own, asked = (
@@ -99,9 +99,11 @@ def test_seen_straight_on_a_character_keeps_parallel_sides(seed: int) -> None:
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
 def test_seen_askew_a_line_is_a_keystone_and_so_is_every_character(seed: int) -> None:
-    line = set_out(seed, "HHHHHHHH", view_share=1.0, view_deg=(30, 30), view_distance=(3, 3))
+    line = set_out(
+        seed, "HHHHHHHH", perspective_share=1.0, perspective_deg=(30, 30), perspective_distance=(3, 3)
+    )
     top, right, bottom, left = lengths_of_sides(line).T
-    assert line.parameters["view_deg"] == 30
+    assert line.parameters["perspective_deg"] == 30
     across = np.ptp(np.concatenate([left, right[-1:]])) / left.mean()
     down = np.abs(top - bottom).max() / top.mean()
     assert max(across, down) > 0.02
@@ -112,7 +114,7 @@ def test_seen_askew_a_line_is_a_keystone_and_so_is_every_character(seed: int) ->
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
 def test_masks_and_boxes_follow_the_view(seed: int) -> None:
-    line = set_out(seed, view_share=1.0, view_deg=(25, 35), view_distance=(3, 5))
+    line = set_out(seed, perspective_share=1.0, perspective_deg=(25, 35), perspective_distance=(3, 5))
     mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
     for number, (x0, y0, x1, y1) in enumerate(line.boxes, start=1):
         rows, columns = np.nonzero(mark.owners == number)
@@ -122,12 +124,12 @@ def test_masks_and_boxes_follow_the_view(seed: int) -> None:
 
 def test_a_camera_inside_the_line_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "near.toml"
-    path.write_text('[layout]\nview_distance = [1, 3]\n[[processes]]\nkind = "ink"\n')
+    path.write_text('[layout]\nperspective_distance = [1, 3]\n[[processes]]\nkind = "ink"\n')
     with pytest.raises(RecipeError) as caught:
         load(path, DataRecipe)
     assert str(caught.value) == (
-        f"{path}: 1 problem(s): layout.view_distance: a camera nearer than 2 has parts of the "
-        "line behind it, got [1, 3]. Correct the recipe."
+        f"{path}: 1 problem(s): layout.perspective_distance: below 2 parts of the line are behind "
+        "the camera, got [1, 3]. Correct the recipe."
     )
 
 
@@ -179,7 +181,7 @@ def test_lines_above_and_below_have_a_typeface_and_size_of_their_own_and_no_labe
 
 def test_a_cut_off_neighbour_reaches_over_the_edge_and_stands_apart_from_the_code() -> None:
     for seed in range(30):
-        line = set_out(seed, cut_off_share=1.0)
+        line = set_out(seed, partial_neighbour_share=1.0)
         (beside_it,) = line.runs[1:]
         x = fonts.placed(beside_it.face, beside_it.chars, beside_it.matrices)[0, :, 0]
         wide = line.size[1]
@@ -203,7 +205,7 @@ def test_strokes_beside_a_code_are_no_character_of_it(seed: int) -> None:
 
 def test_strokes_have_room_in_the_crop_and_no_mask() -> None:
     for seed in range(30):
-        line = set_out(seed, feed_share=1.0)
+        line = set_out(seed, tool_mark_share=1.0)
         mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
         assert line.extras
         middles = [float(extra.points[:, 0].mean()) for extra in line.extras]

@@ -47,9 +47,9 @@ def test_pixels_masks_and_boxes_agree(seed: int, index: int) -> None:
     assert sample.pixels.dtype == sample.glyphs.dtype == np.uint8
     assert sample.pixels.shape == sample.glyphs.shape
     assert sample.pixels.shape[0] == MARKS.height
-    assert sample.pixels.shape[1] <= MARKS.widest
+    assert sample.pixels.shape[1] <= MARKS.max_width
     assert sample.text == without_blanks(sample.text) != ""
-    assert len(sample.origin.boxes) == len(sample.text) <= MARKS.longest
+    assert len(sample.origin.boxes) == len(sample.text) <= MARKS.max_length
     assert int(sample.glyphs.max()) <= len(sample.text)
     room = MARKS.height // 8
     for number, (x0, y0, x1, y1) in enumerate(sample.origin.boxes, start=1):
@@ -94,7 +94,9 @@ def test_no_hand_writes_a_character_twice_alike_and_a_machine_always_does() -> N
     """Spread of one character's mask over a code of it alone, set by each without any other chance."""
 
     def spread(kind: str) -> float:
-        layout = MARKS.layout.model_copy(update={"view_share": 0.0, "arc_share": 0.0, "cylinder_share": 0.0})
+        layout = MARKS.layout.model_copy(
+            update={"perspective_share": 0.0, "arc_share": 0.0, "cylinder_share": 0.0}
+        )
         texts = MARKS.texts.model_copy(
             update={"digits": 0.0, "mixed": 0.0, "arbitrary": 0.0, "patterns": ("33333333",)}
         )
@@ -190,7 +192,7 @@ def test_every_shipped_data_recipe_loads(path: Path) -> None:
 @given(seed=st.integers(0, 2**31))
 @settings(max_examples=15, deadline=None)
 def test_a_flipped_crop_is_the_upright_one_turned_by_half(seed: int) -> None:
-    turned = MARKS.model_copy(update={"layout": MARKS.layout.model_copy(update={"flipped_share": 1.0})})
+    turned = MARKS.model_copy(update={"layout": MARKS.layout.model_copy(update={"upside_down_share": 1.0})})
     upright, flipped = make_sample(MARKS, seed, 0), make_sample(turned, seed, 0)
     assert flipped.text == upright.text
     assert upright.glyphs is not None
@@ -206,7 +208,7 @@ def test_a_flipped_crop_is_the_upright_one_turned_by_half(seed: int) -> None:
 
 
 def test_nothing_is_flipped_unless_the_recipe_asks() -> None:
-    assert MARKS.layout.flipped_share == 0
+    assert MARKS.layout.upside_down_share == 0
 
 
 def test_every_sample_says_how_visible_it_is_and_few_are_below_the_floor() -> None:
@@ -217,12 +219,12 @@ def test_every_sample_says_how_visible_it_is_and_few_are_below_the_floor() -> No
         seen.append(float(origin.parameters["visibility"]))
         tries.append(int(origin.parameters["lightings"]))
     assert 1 < max(tries) <= 4  # some were lit anew
-    assert np.mean(np.array(seen) < MARKS.visibility) < 0.03
+    assert np.mean(np.array(seen) < MARKS.min_visibility) < 0.03
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bare_surface_has_no_text_no_mask_and_still_a_surface(kind: str) -> None:
-    recipe = only(kind).model_copy(update={"bare_share": 1.0})
+    recipe = only(kind).model_copy(update={"background_share": 1.0})
     for index in range(12):
         sample = make_sample(recipe, 3, index)
         assert sample.glyphs is not None
@@ -258,13 +260,15 @@ def test_a_fading_mark_loses_more_and_more_towards_one_end_and_keeps_its_masks(s
 
 def test_a_camera_that_looks_askew_has_one_end_of_the_line_out_of_focus() -> None:
     stripes = np.tile(np.repeat([0.2, 0.8], 6), 40).astype(np.float32)[None].repeat(96, 0)
-    plain = Camera(blur=(0, 0), noise=(0, 0), low_share=0, motion_share=0, jpeg_share=0, sharpen_share=0)
-    askew = plain.model_copy(update={"askew_share": 1.0, "askew_blur": (2.0, 2.0)})
+    plain = Camera(
+        blur=(0, 0), noise=(0, 0), low_resolution_share=0, motion_share=0, jpeg_share=0, sharpen_share=0
+    )
+    askew = plain.model_copy(update={"uneven_focus_share": 1.0, "uneven_focus_blur": (2.0, 2.0)})
     pixels, drawn = photograph(stripes, 0.3, 66, askew, 48, np.random.default_rng(0))
 
     ends = sorted(float(end.std()) for end in (pixels[:, :30], pixels[:, -30:]))
     assert ends[0] < 0.5 * ends[1]
-    assert drawn["askew_blur_px"] == 2.0
+    assert drawn["uneven_focus_px"] == 2.0
 
 
 def test_visibility_falls_when_the_mark_gets_weaker() -> None:
@@ -300,7 +304,7 @@ def test_no_two_characters_of_a_display_look_alike(face: Segments) -> None:
 
 def test_a_code_around_a_shaft_narrows_towards_its_ends() -> None:
     layout = MARKS.layout.model_copy(
-        update={"cylinder_share": 1.0, "view_share": 0.0, "tilt_deg": 0.0, "spacing": (0.1, 0.1)}
+        update={"cylinder_share": 1.0, "perspective_share": 0.0, "tilt_deg": 0.0, "spacing": (0.1, 0.1)}
     )
     texts = MARKS.texts.model_copy(
         update={"digits": 0, "mixed": 0, "arbitrary": 0, "patterns": ("88888888888",)}
@@ -341,13 +345,13 @@ def test_a_folder_without_surface_photographs_is_refused(tmp_path: Path) -> None
     with pytest.raises(RecipeError) as caught:
         make_sample(recipe, 3, 0)
     assert str(caught.value) == (
-        f"{tmp_path}: no surface photographs here. Name folders of pictures in surfaces.photographs, or take "
-        "the kind photograph out of the recipe."
+        f"{tmp_path}: no surface photographs here. Name folders of pictures in surfaces.photographs, or "
+        "remove the kind photograph from the recipe."
     )
 
 
 def test_surfaces_need_a_weight(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text('[surfaces]\nmetal = { brushed = 0 }\n[[processes]]\nkind = "engraved"\n')
-    with pytest.raises(RecipeError, match="weights are 0 or more, and one is above 0"):
+    with pytest.raises(RecipeError, match="weights must be 0 or more, and one above 0"):
         load(path, DataRecipe)

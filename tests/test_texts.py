@@ -70,8 +70,8 @@ def test_characters_come_as_often_as_the_recipe_says() -> None:
     assert 0.7 < chars.count("0") / len(chars) < 0.8
 
 
-def test_a_frequency_of_no_printable_character_is_refused() -> None:
-    with pytest.raises(ValueError, match="'é' is no printable character"):
+def test_a_frequency_of_an_unprintable_character_is_refused() -> None:
+    with pytest.raises(ValueError, match="'é' is not a printable ASCII character"):
         Texts(frequencies={"é": 1, "a": 1})
 
 

@@ -1,4 +1,4 @@
-"""How a mark is made: one section a process.
+"""Marking processes: one section of a data recipe per process.
 
 Lengths are in cap heights ("ch", the height of a capital letter) unless a name or its docstring carries
 another unit: a recipe then means the same at every resolution. Grey values are 0..1.
@@ -16,28 +16,28 @@ class Relief(Section):
     """A mark with depth: light makes it visible."""
 
     weight: Weight = 1.0
-    """Share against the other processes."""
+    """Relative weight among the recipe's processes."""
     slope: Span = (0.25, 1.4)
     """Steepest flank, height over width: a cutter of 70 to 150 degrees, or a shallow strike."""
     flank: Span = (0.25, 1.0)
-    """Width of one flank in widths of the stroke: 1 is a V, 0.3 steep walls beside a flat floor."""
+    """Width of one flank in stroke widths: 1 is a V, 0.3 steep walls and a flat floor."""
     rim: Span = (0.0, 0.5)
-    """Metal thrown up beside the mark, as a part of the depth."""
+    """Height of the burr around the mark, as a part of the depth."""
     strength: Span = (0.045, 0.26)
     """Spread of grey that light and shade of the flanks add."""
     floor_tone: Span = (-0.45, 0.35)
-    """How much darker (-) or brighter (+) the floor is: fresh metal, oxide."""
+    """Tone of the floor, darker (-) or brighter (+) than the surface: fresh metal, oxide."""
     filled_share: Share = 0.12
-    """Share with dirt or paint kept in the depth of the mark: its tone then outweighs the light."""
+    """Share filled with dirt or paint, whose tone then dominates."""
     shadow_share: Share = 0.3
-    """Share with a light so low that flanks throw shadows."""
+    """Share lit at a grazing angle, so that flanks cast shadows."""
 
 
 class Tone(Section):
     """A mark of tone: ink, paint, oxide or light make it visible."""
 
     weight: Weight = 1.0
-    """Share against the other processes."""
+    """Relative weight among the recipe's processes."""
     contrast: Span = (0.15, 0.8)
     """Grey difference to the surface."""
 
@@ -47,17 +47,17 @@ class Engraved(Relief):
 
     kind: Literal["engraved"]
     stroke: Span = (0.05, 0.17)
-    """Width of the cut; V cutters of a machine start at a twentieth."""
+    """Width of the cut; the finest V cutters make 0.05."""
     outline_share: Share = 0.22
-    """Share cut after an outline typeface instead of single strokes."""
+    """Share in an outline typeface instead of single strokes."""
     flank: Span = (0.5, 1.1)
-    """V and round cutters leave hardly a flat floor."""
+    """V and round cutters leave almost no flat floor."""
     double_share: Share = 0.15
-    """Share cut in two passes that do not quite meet."""
+    """Share cut in two slightly offset passes."""
 
 
 class Scribed(Relief):
-    """Written by hand into the metal, with a scriber or an electric pencil: thin strokes that wander."""
+    """Written by hand into the metal, with a scriber or an electric pencil: thin, unsteady strokes."""
 
     kind: Literal["scribed"]
     stroke: Span = (0.03, 0.11)
@@ -65,17 +65,17 @@ class Scribed(Relief):
     flank: Span = (0.6, 1.2)
     """A point leaves a V."""
     rim: Span = (0.0, 0.8)
-    """Burr, which a scratch throws up more than a cut."""
+    """Burr, higher than a cut's."""
     strength: Span = (0.045, 0.24)
     """Scratches are shallow."""
     floor_tone: Span = (-0.35, 0.5)
-    """Fresh metal, brighter than its ground more often than not."""
+    """Fresh metal, mostly brighter than the surface."""
     wander: Span = (0.008, 0.05)
-    """How far a stroke strays from the shape that was meant."""
+    """Deviation of a stroke from the intended shape."""
     retraced: Span = (0.0, 0.35)
-    """Part of the characters that were gone over a second time."""
+    """Part of the characters that were written twice."""
     pressure: Span = (0.0, 0.5)
-    """Most that a character is shallower than the deepest, or falls off across itself."""
+    """Maximum loss of depth from one character to another, or across one character."""
 
 
 class Stamped(Relief):
@@ -85,17 +85,17 @@ class Stamped(Relief):
     stroke: Span = (0.07, 0.18)
     """Width of the punch's edge."""
     outline_share: Share = 0.5
-    """Share of punches after an outline typeface."""
+    """Share of punches in an outline typeface."""
     depth_spread: Span = (0.0, 0.45)
-    """Most that one character is shallower than the deepest, as a part of its depth."""
+    """Maximum loss of depth from one character to another, as a part of the depth."""
     tilt: Span = (0.0, 0.9)
-    """Most that a strike loses towards one side: the punch was not held upright."""
+    """Maximum loss of depth towards one side, from a tilted punch."""
     doubled_share: Share = 0.07
-    """Share of codes in which single punches bounced and struck twice."""
+    """Share of codes in which single punches struck twice."""
     partial_share: Share = 0.12
-    """Share of codes in which single punches left a side unstruck: held askew, or over an edge."""
+    """Share of codes in which single punches left one side unmarked: tilted, or over an edge."""
     partial: Span = (0.1, 0.45)
-    """Part of such a character that is missing; more would be no character any more."""
+    """Part of such a character that is missing; beyond the default it becomes illegible."""
     wear: Span = (0.0, 0.5)
     """Part of the strokes that is faint."""
 
@@ -105,19 +105,19 @@ class Embossed(Relief):
 
     kind: Literal["embossed"]
     strength: Span = (0.05, 0.26)
-    """Raised characters are large and mostly plain to see."""
+    """Raised characters are large and mostly easy to see."""
     flank: Span = (0.3, 1.3)
     """Draft of the mould, in widths of a stroke; old moulds are rounded."""
     rim: Span = (0.0, 0.15)
-    """A moat beside the character: pressed sheet, poor filling."""
+    """A groove around the character: pressed sheet, poor filling."""
     rubbed_share: Share = 0.35
-    """Share whose tops are rubbed to another tone than the ground."""
+    """Share whose tops are worn to another tone than the surface."""
     flash_share: Share = 0.12
-    """Share with pimples and flash, as a worn mould leaves."""
+    """Share with pimples and flash from a worn mould."""
 
 
 class Moulded(Relief):
-    """Raised or sunk in plastic: smooth, even, of the same tone as its ground."""
+    """Raised or sunk in plastic: smooth, even, of the same tone as the surface."""
 
     kind: Literal["moulded"]
     sunk_share: Share = 0.3
@@ -125,13 +125,13 @@ class Moulded(Relief):
     flank: Span = (0.2, 0.8)
     """Draft of a steel mould."""
     rim: Span = (0.0, 0.0)
-    """Plastic flows; nothing is thrown up."""
+    """Plastic flows: there is no burr."""
     strength: Span = (0.04, 0.2)
-    """The same tone on the same tone: light alone shows it."""
+    """The mark has the surface's tone: only the light shows it."""
     floor_tone: Span = (-0.08, 0.08)
-    """Matt on gloss, at most."""
+    """At most the difference of matt and glossy."""
     filled_share: Share = 0.04
-    """Dust, now and then."""
+    """Rarely filled with dust."""
 
 
 class DotPeen(Relief):
@@ -147,15 +147,15 @@ class DotPeen(Relief):
     flank: Span = (0.5, 1.0)
     """A crater is a cone or a bowl."""
     rim: Span = (0.0, 0.8)
-    """Fresh craters throw up a rim nearly as steep as they are."""
+    """Fresh craters have a rim nearly as steep as they are."""
     missing: Span = (0.0, 0.05)
-    """Part of the dots that never struck."""
+    """Part of the dots that are missing."""
     doubled: Span = (0.0, 0.08)
-    """Part of the dots that struck twice."""
+    """Part of the dots that were struck twice."""
     scatter: Span = (0.0, 0.12)
-    """Spread of a dot's place, in pitches."""
+    """Spread of a dot's position, in pitches."""
     drift: Span = (0.0, 0.35)
-    """Sway of the line as the head vibrates, in pitches."""
+    """Amplitude of the line's wave from a vibrating head, in pitches."""
 
 
 class Laser(Tone):
@@ -173,9 +173,9 @@ class Laser(Tone):
     grain: Span = (0.0, 0.6)
     """Unevenness of the strokes, as a part of the contrast; chips are speckled."""
     halo_share: Share = 0.2
-    """Share with a discoloured edge around the strokes."""
-    flip_share: Share = 0.12
-    """Share in which reflections turn the contrast over along the line, as on etched plates."""
+    """Share with discoloured edges of the strokes."""
+    reversed_share: Share = 0.12
+    """Share whose contrast reverses along the line by reflections, as on etched plates."""
 
 
 class Ink(Tone):
@@ -191,7 +191,7 @@ class Ink(Tone):
 
 
 class InkJet(Tone):
-    """Drops in a dot matrix."""
+    """Printed by ink drops in a dot matrix."""
 
     kind: Literal["ink_jet"]
     contrast: Span = (0.15, 0.8)
@@ -199,23 +199,23 @@ class InkJet(Tone):
     dot: Span = (0.6, 1.3)
     """Drop diameter in pitches."""
     scatter: Span = (0.0, 0.15)
-    """Spread of a drop's place, in pitches."""
+    """Spread of a drop's position, in pitches."""
     missing: Span = (0.0, 0.03)
     """Part of the drops that is missing."""
     satellites: Span = (0.0, 0.12)
-    """Part of the drops that a smaller one follows."""
+    """Part of the drops with a smaller one next to them."""
     drift: Span = (0.0, 0.6)
-    """Sway of the line as the part moves unevenly, in pitches."""
+    """Amplitude of the line's wave from uneven motion of the part, in pitches."""
 
 
 class Thermal(Tone):
-    """Printed by a heated comb on a label: crisp, with gaps where an element of the comb is dead."""
+    """Printed on a label by a thermal head: sharp, with gaps where an element of the head is dead."""
 
     kind: Literal["thermal"]
     contrast: Span = (0.35, 0.95)
     """Grey difference to the label."""
-    dead_share: Share = 0.3
-    """Share with dead elements: thin lines through every character, along or across the text."""
+    dead_element_share: Share = 0.3
+    """Share with dead elements: thin lines through all characters, along or across the text."""
     faded: Span = (0.0, 0.3)
     """Part of the print that is gone."""
 
@@ -229,13 +229,13 @@ class Stencil(Tone):
     bridge: Span = (0.05, 0.12)
     """Width of the bridges."""
     overspray: Span = (0.0, 0.1)
-    """Spread of paint over the edge."""
+    """Spread of paint beyond the edge."""
     worn: Span = (0.0, 0.45)
     """Part of the paint that is gone."""
 
 
 class Pen(Tone):
-    """Written along single strokes with a paint pen: thick, uneven, set by hand."""
+    """Written by hand with a paint pen: thick, uneven single strokes."""
 
     kind: Literal["pen"]
     contrast: Span = (0.2, 0.85)
@@ -254,20 +254,20 @@ class Display(Tone):
 
     kind: Literal["display"]
     contrast: Span = (0.08, 0.8)
-    """Grey difference to the pane; old liquid crystals are faint."""
+    """Grey difference to the panel; old liquid crystals are faint."""
     stroke: Span = (0.07, 0.17)
     """Thickness of a segment."""
     gap: Span = (0.0, 0.05)
     """Gap between segments."""
     slant_deg: Span = (0.0, 12.0)
-    """Slant of the digits; every second display stands upright."""
+    """Slant of the digits; half of the displays are upright."""
     ghost: Span = (0.0, 0.22)
     """Contrast of segments that are off, as a part of the contrast of those that are on."""
     letter_share: Share = 0.15
-    """Share of codes that keep the letters that seven segments can show; meters and scales show none."""
+    """Share of codes that keep letters that seven segments can show; meters and scales show none."""
     point_share: Share = 0.4
-    """Share of codes of digits alone that get a decimal point."""
-    lit_share: Share = 0.2
+    """Share of all-digit codes with a decimal point."""
+    led_share: Share = 0.2
     """Share of light-emitting displays: bright, with a glow."""
 
 

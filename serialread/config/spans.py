@@ -1,4 +1,4 @@
-"""Numbers that a recipe draws from: spans and shares."""
+"""Types of recipe values: spans, shares and weights."""
 
 from typing import Annotated
 
@@ -16,4 +16,4 @@ Span = Annotated[tuple[float, float], AfterValidator(_rising)]
 Share = Annotated[float, Field(ge=0, le=1)]
 """Part of all samples, 0..1."""
 Weight = Annotated[float, Field(ge=0)]
-"""Share against the others, which need not add up to 1."""
+"""Relative weight; weights need not add up to 1."""

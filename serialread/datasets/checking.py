@@ -1,4 +1,4 @@
-"""Looking through a store before training: what it holds, and every sample that is not as it should be."""
+"""Checking a store before training: statistics of its samples, and every defective sample."""
 
 import hashlib
 from collections import Counter
@@ -12,14 +12,14 @@ from serialread.datasets.sample_store import SampleStore
 from serialread.errors import StoreError
 from serialread.records import Pixels, Sample
 
-FAINTEST = 3 / 255
-"""Least spread of grey of a picture with something on it."""
+BLANK_RANGE = 3 / 255
+"""Range of grey below which a picture is blank."""
 _SHOWN = 20  # problems that the text names; all are in ``problems``
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with one sample, counted from 0."""
+    """One defect of one sample, counted from 0."""
 
     index: int
     what: str
@@ -27,11 +27,11 @@ class Problem:
 
 @dataclass(slots=True)
 class Census:
-    """What a store holds, counted while it is walked through.
+    """Statistics and defects of a store, counted sample by sample.
 
     Attributes:
-        samples: how many were looked at.
-        problems: what is wrong, in the order of the samples.
+        samples: number of samples checked so far.
+        problems: defects, in the order of the samples.
         lengths, chars, processes, typefaces: how often each occurs.
         masked: samples with masks.
         contrasts: spread of grey of every picture, 5th to 95th percentile, 0..1.
@@ -50,7 +50,7 @@ class Census:
     _pictures: dict[bytes, int] = field(default_factory=dict, repr=False)
 
     def walk(self, store: SampleStore) -> Iterator[int]:
-        """Look at every sample; yield how many were."""
+        """Check every sample; yield how many have been checked."""
         for index in range(len(store)):
             try:
                 self._count(index, store[index])
@@ -61,7 +61,7 @@ class Census:
             yield self.samples
 
     def to_text(self) -> str:
-        """A few lines for people: counts, the spread of contrast, and the first problems by index."""
+        """A summary: counts, quantiles of contrast and visibility, and the first problems by index."""
         lines = [
             f"samples      {self.samples}, {self.masked} with masks",
             f"lengths      {_spans(self.lengths)}",
@@ -94,10 +94,10 @@ class Census:
     def _wrong(self, index: int, sample: Sample) -> Iterator[str]:
         if sample.origin is not None and sample.origin.parameters.get("bare"):
             if sample.text:
-                yield "its surface is bare, its label is not empty"
+                yield "it shows no code, its label is not empty"
         else:
             yield from _wrong_label(sample.text)
-        if int(np.ptp(sample.pixels)) / 255 < FAINTEST:
+        if int(np.ptp(sample.pixels)) / 255 < BLANK_RANGE:
             yield "its picture is blank"
         first = self._pictures.setdefault(_hash(sample.pixels), index)
         if first != index:

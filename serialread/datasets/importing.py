@@ -1,4 +1,4 @@
-"""Labelled pictures of others as samples: from a table, an LMDB of the field or boxes in photographs."""
+"""Importing labelled pictures: from a table, an LMDB or boxes in photographs."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,19 +20,19 @@ from serialread.label_tables import read_labels
 from serialread.records import Pixels, Sample
 
 ILLEGIBLE = frozenset(("", "#", "##", "###", "*"))
-"""Transcriptions that say that nobody can read the text."""
-_TALL = 1.5  # height over width from which a text of several characters stands on its side
+"""Transcriptions of illegible text."""
+_VERTICAL = 1.5  # height over width from which a text of several characters is vertical
 
 Quad = NDArray[np.float32]
 
 
 @dataclass(slots=True)
 class ImportSource:
-    """A labelled collection, walked through once; ``left_out`` counts why some of it gave no sample.
+    """A labelled collection, read once; ``left_out`` counts the reasons why items gave no sample.
 
     Attributes:
-        path: a folder with a labels.csv (columns filename, text; pictures beside it or in images/), an
-            LMDB of the field's schema, or a folder of photographs, each with a text file of four-point boxes
+        path: a folder with a labels.csv (columns filename, text; pictures next to it or in images/), an
+            LMDB of samples, or a folder of photographs, each with a text file of four-point boxes
             (``x1,y1,..,x4,y4,transcription``, named as the picture or with a leading ``gt_``).
         left_out: reasons and their counts.
     """
@@ -41,10 +41,10 @@ class ImportSource:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def samples(self) -> Iterator[Sample]:
-        """Every sample that is whole and legible, in the source's order.
+        """Every readable, legible sample, in the source's order.
 
         Raises:
-            StoreError: nothing here looks like labelled pictures.
+            StoreError: the folder holds no labelled pictures.
             RecordsError: its labels.csv cannot be used.
         """
         if (self.path / "data.mdb").is_file():
@@ -86,7 +86,7 @@ class ImportSource:
         yield from self._kept(text, partial(_decoded, bytes(image)))
 
     def _from_boxes(self, boxed: list[tuple[Path, Path]]) -> Iterator[Sample]:
-        # every file of boxes is read before the first sample is made: a wrong one stops in time
+        # all files of boxes are read first, so that an error in one stops before anything is written
         for picture, found in [(picture, list(_boxes(boxes))) for picture, boxes in boxed]:
             try:
                 whole = _opened(picture)
@@ -97,7 +97,7 @@ class ImportSource:
                 yield from self._kept(text, partial(cut, whole, quad, len(without_blanks(text))))
 
     def _kept(self, text: str, picture: Callable[[], Pixels]) -> Iterator[Sample]:
-        """The sample, unless its label cannot be learnt from or its picture cannot be opened."""
+        """The sample, unless its label is unfit for training or its picture cannot be opened."""
         label = without_blanks(text)
         if reason := _unfit(label):
             self.left_out[reason] += 1
@@ -109,7 +109,7 @@ class ImportSource:
 
 
 def cut(whole: Pixels, quad: Quad, length: int) -> Pixels:
-    """Cut a four-cornered region out by perspective; stand tall ones of several characters upright.
+    """Cut out and rectify a quadrilateral; rotate vertical text of several characters.
 
     Args:
         whole: grey, uint8 [rows, columns].
@@ -128,7 +128,7 @@ def cut(whole: Pixels, quad: Quad, length: int) -> Pixels:
     crop = cv2.warpPerspective(
         whole, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    if height > _TALL * width and length > 1:
+    if height > _VERTICAL * width and length > 1:
         crop = cv2.rotate(crop, cv2.ROTATE_90_COUNTERCLOCKWISE)
     return np.asarray(crop, np.uint8)
 
@@ -143,7 +143,7 @@ def _unfit(label: str) -> str:
 
 
 def _with_boxes(folder: Path) -> list[tuple[Path, Path]]:
-    """Pictures and their files of boxes, by name, anywhere below the folder."""
+    """Pictures and their files of boxes, by name, in the folder and below."""
     texts = {path.stem.removeprefix("gt_"): path for path in sorted(folder.rglob("*.txt"))}
     pictures = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES)
     return [(path, texts[path.stem]) for path in pictures if path.stem in texts]

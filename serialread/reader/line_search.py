@@ -1,7 +1,7 @@
 """Where in a picture text lines lie: the network reads it strip by strip, and text is where it reads some.
 
 Good enough to propose, not to decide: the proposals are read as any crop is. A network that has learned to
-read nothing in bare surfaces (``bare_share`` of the generator) is what makes this work.
+read nothing in bare surfaces (``background_share`` of the generator) is what makes this work.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

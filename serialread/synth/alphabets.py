@@ -1,4 +1,4 @@
-"""Letter shapes of our own: single strokes, dot matrices and seven-segment displays.
+"""Alphabets drawn for this package: single strokes, dot matrices and seven-segment displays.
 
 Lengths are in cap heights, y down, baseline at 0. Segments are named a to g clockwise from the top, the bar
 in the middle last, as data sheets name them.
@@ -102,7 +102,7 @@ _SET = (
     (9, 13, _Cut("dots-9x13-open", "s/short 0/gap 4/high I/serif Z/bar", rounding=2)),
 )
 _VARIED = 60
-"""Alphabets put together by chance: makers of markers cut shapes of their own, and no list has them all."""
+"""Randomly composed alphabets: each manufacturer of markers has its own shapes, more than a list can hold."""
 _VARIED_SETS = ((7, 9), (9, 13), (7, 9), (8, 11), (9, 13), (6, 9), (7, 11), (8, 11), (10, 15), (7, 9))
 
 
@@ -128,12 +128,12 @@ def dot_faces() -> tuple[Dots, ...]:
 
 
 def _varied(kind: str, number: int, *more: str) -> _Cut:
-    """A cut put together by chance, always the same for its number; ``more`` swaps are given."""
+    """A randomly composed variant, the same for the same number; ``more`` swaps are fixed."""
     rng = np.random.default_rng([len(kind), number])
     table = _skeleton()
     shapes = {char: [name for name in table if name[0] == char] for char in table if len(char) == 1}
     drawn = {char: one_of(names, rng) for char, names in shapes.items() if len(names) > 1}
-    if drawn["1"] == "1/plain":  # else 1, I and l were one shape
+    if drawn["1"] == "1/plain":  # else 1, I and l have one shape
         drawn |= {"I": "I/serif", "l": "l/tail"}
     return _Cut(
         f"{kind}-varied-{number:02}",
@@ -226,7 +226,7 @@ Points = NDArray[np.float64]
 Ends = Literal["pointed", "mitred", "blunt"]
 
 ALL_ON = "8"
-"""The character of which every other is a part."""
+"""The character with all segments on."""
 
 _ON = {
     "0": "abcdef",
@@ -259,11 +259,11 @@ _ON = {
     "u": "cde",
     "y": "bcdfg",
 }
-"""Characters that nobody takes for another; S, O and B would be 5, 0 and 8."""
+"""Characters that are unique; S, O and B would be 5, 0 and 8."""
 _TAILLESS = {"6": "cdefg", "9": "abcfg"}
 _HOOKED = {"7": "abcf"}
 _POINT = 0.16
-"""Advance of a decimal point, which stands in the gap between two digits."""
+"""Advance of a decimal point, which lies in the gap between two digits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,7 +299,7 @@ def segment_faces() -> tuple[Segments, ...]:
 
 
 def displayable(text: str, rng: np.random.Generator, *, letters: bool) -> str:
-    """The text as a display can show it: letters in the case it has or not at all, digits for the rest."""
+    """The text as a display can show it: letters in a case that it has, digits for what it cannot show."""
     out = []
     for char in text:
         able = next((c for c in (char, char.swapcase()) if c in _ON or c in ".:" or c.isspace()), None)

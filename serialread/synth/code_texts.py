@@ -1,4 +1,4 @@
-"""Which code is written: arbitrary sequences and part-number patterns; a blank is a gap that labels omit."""
+"""Random codes: arbitrary sequences and part-number patterns; a blank is a gap that labels omit."""
 
 import itertools
 import string
@@ -12,18 +12,18 @@ _SEPARATORS = "--.//"
 _SYMBOLS = "-./()+:,#&*<>=_\"'%"
 _RARE = string.punctuation
 _ALIKE = ("0ODQ", "1Il7", "2Z", "5S", "8B3", "6Gb", "UV", "4A", "nh", "ceo", "rn", "CG", "EF", "MN", "9gq")
-"""Characters that marks and cameras make alike."""
+"""Groups of characters that are confused on marks."""
 _UNAMBIGUOUS = "".join(c for c in string.ascii_lowercase if c not in "iloq")
-"""Letters that no digit looks like, in capitals or in small."""
+"""Letters that resemble no digit in either case."""
 
 
-def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
-    """Draw a code with its gaps; without blanks it has 1..``longest`` characters."""
+def random_text(texts: Texts, max_length: int, rng: np.random.Generator) -> str:
+    """Draw a code with its gaps; without blanks it has 1..``max_length`` characters."""
     kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
     letters = _UNAMBIGUOUS if rng.random() < texts.unambiguous_share else string.ascii_lowercase
     if kind == 2:
-        return _fit(from_pattern(one_of(texts.patterns, rng), rng, letters), longest)
-    length = _length(texts, longest, rng)
+        return _fit(from_pattern(one_of(texts.patterns, rng), rng, letters), max_length)
+    length = _length(texts, max_length, rng)
     match kind:
         case 0:
             text = _drawn(string.digits, length, texts, rng)
@@ -41,9 +41,9 @@ def random_text(texts: Texts, longest: int, rng: np.random.Generator) -> str:
 
 
 def from_pattern(pattern: str, rng: np.random.Generator, letters: str = string.ascii_lowercase) -> str:
-    """Fill a pattern: ``#`` digit, ``@`` capital, ``*`` either, ``_`` small letter, ``{a|b}`` one of them.
+    """Fill a pattern: ``#`` digit, ``@`` capital, ``*`` either, ``_`` lower case, ``{a|b}`` one of them.
 
-    ``letters`` are those that may be drawn, in small.
+    ``letters`` are those that may be drawn, in lower case.
     """
     out = []
     rest = iter(pattern)
@@ -68,14 +68,14 @@ def _fill(char: str, letters: str, rng: np.random.Generator) -> str:
     return one_of(pool, rng) if pool else char
 
 
-def _length(texts: Texts, longest: int, rng: np.random.Generator) -> int:
+def _length(texts: Texts, max_length: int, rng: np.random.Generator) -> int:
     if rng.random() < texts.long_share:
-        return 1 + below(longest, rng)
-    return weighted(texts.lengths[:longest], rng) + 1
+        return 1 + below(max_length, rng)
+    return weighted(texts.lengths[:max_length], rng) + 1
 
 
 def _arbitrary(length: int, letters: str, texts: Texts, rng: np.random.Generator) -> str:
-    """Letters and digits in one style: small, Capitalised, CAPITALS, MixedCase."""
+    """Letters and digits in one style: lower case, Capitalised, CAPITALS, MixedCase."""
     style = weighted(texts.styles, rng)
     digits = one_of(texts.digit_shares, rng)
     text = _letters_and_digits(length, digits, letters, texts, rng)
@@ -92,7 +92,7 @@ def _letters_and_digits(
 
 
 def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> str:
-    """Characters of a pool, evenly or by the recipe's weights."""
+    """Characters of a pool, uniformly or by the recipe's weights."""
     if not texts.frequencies:
         return "".join(one_of(pool, rng) for _ in range(length))
     weights = tuple(texts.frequencies.get(c, 0.0) for c in pool)
@@ -102,7 +102,7 @@ def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> st
 
 
 def _confused(text: str, rng: np.random.Generator) -> str:
-    """Put characters that look like others in the place of a third of those that do."""
+    """Replace a third of the confusable characters by others of their group."""
     return "".join(_lookalike(c, rng) if rng.random() < 0.35 else c for c in text)
 
 
@@ -112,7 +112,7 @@ def _lookalike(char: str, rng: np.random.Generator) -> str:
 
 
 def _with_symbol(text: str, rng: np.random.Generator) -> str:
-    """Separators between groups, or a symbol anywhere, in the place of a character."""
+    """Replace characters by separators or symbols."""
     chars = list(text)
     pool = (_SEPARATORS, _SYMBOLS, _RARE)[weighted((0.6, 0.3, 0.1), rng)]
     symbol = one_of(pool, rng)
@@ -129,11 +129,11 @@ def _with_gaps(text: str, rng: np.random.Generator) -> str:
     return " ".join(text[a:b] for a, b in itertools.pairwise(bounds))
 
 
-def _fit(text: str, longest: int) -> str:
+def _fit(text: str, max_length: int) -> str:
     """Cut after the last character that a label may hold."""
     kept = 0
     for position, char in enumerate(text):
         kept += not char.isspace()
-        if kept > longest:
+        if kept > max_length:
             return text[:position].strip()
     return text.strip()

@@ -33,7 +33,7 @@ class Extra:
 
 
 def other_chars(face: Face, count: int, rng: np.random.Generator) -> str:
-    """Characters of another line, as far as the typeface has them."""
+    """Characters of another line, without those that the typeface lacks."""
     return "".join(c for c in (one_of(_OTHER_CHARS, rng) for _ in range(count)) if _drawable(face, c))
 
 
@@ -64,7 +64,7 @@ def logo(bounds: Box, rng: np.random.Generator) -> list[Extra]:
 
 
 def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]:
-    """A box or one with round ends, a bar beside the text or between its parts, a line over or under it.
+    """A box, one with round ends, a bar next to the text or between its parts, or a line above or below it.
 
     ``corners`` [n, 4, 2] are those of the characters, ``bounds`` those of all.
     """
@@ -96,8 +96,8 @@ def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]
 def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
     """One to four upright strokes of a tool left or right of the text: feed marks, a slip, a scratch.
 
-    Readers take them for 1 and I. So that no label lies, each has what no character of the code has: it
-    runs past the line or out of the picture, or is far weaker.
+    Readers confuse them with 1 and I. To keep labels correct, each differs from every character of the code:
+    it is longer than the line, leaves the picture, or is much weaker.
     """
     x0, y0, x1, y1 = bounds
     high, side = y1 - y0, -1 if rng.random() < 0.5 else 1
@@ -118,7 +118,7 @@ def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
             top, bottom = top - reach, bottom + reach
     x += side * within((0.12, 0.5), rng)
     places = x + side * feed * np.arange(1 + below(4, rng) * (rng.random() < 0.6))
-    slope = lean if kind else 0.3 * lean  # what runs out of the picture would else cross the code
+    slope = lean if kind else 0.3 * lean  # else strokes that leave the picture would cross the code
     middle = (y0 + y1) / 2
     return [
         _line(p + slope * (top - middle), top, p + slope * (bottom - middle), bottom, width, strength)
@@ -131,7 +131,7 @@ def _line(x0: float, y0: float, x1: float, y1: float, width: float, strength: fl
 
 
 def overprinted(shaded: Shaded, printed: Floats, rng: np.random.Generator) -> Shaded:
-    """Print a part of the code beside the part that is already marked."""
+    """Print a part of the code next to the part that is already marked."""
     coverage = blurred(printed, within((0.4, 0.9), rng))
     contrast = within((0.12, 0.7), rng)
     tone = contrast if rng.random() < 0.3 else -contrast
@@ -144,7 +144,7 @@ def overprinted(shaded: Shaded, printed: Floats, rng: np.random.Generator) -> Sh
 
 
 def ended(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
-    """Let the part end beside, over or under the code: what lies beyond has another, even tone."""
+    """Let the part end next to the code: beyond its edge the tone is another, even one."""
     free = _free(owners)
     side = below(4, rng)
     reach = int(free[side] * within((0.2, 0.8), rng))
@@ -159,7 +159,7 @@ def ended(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
 
 
 def drilled(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
-    """Put a hole or a screw's head beside the code, as far as the margin shows it."""
+    """Add a hole or a screw head next to the code, as far as the margin shows it."""
     free = _free(owners)
     rows, columns = owners.shape
     side = below(4, rng)
@@ -180,7 +180,7 @@ def drilled(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
 
 
 def _free(owners: Pixels) -> tuple[int, int, int, int]:
-    """Px without a character left, right, above and below the code."""
+    """Free px left, right, above and below the code."""
     height, width = owners.shape
     x, y, wide, high = cv2.boundingRect(owners)
     if wide == 0:

@@ -1,4 +1,4 @@
-"""Fields of grey, depth or light at another size, or softer."""
+"""Two-dimensional fields of grey, depth or light: resizing, blur, ramps and noise."""
 
 import math
 from functools import lru_cache
@@ -10,11 +10,11 @@ from serialread.records import Floats
 from serialread.synth.rng import below
 
 _GRAINS = 1 << 20
-"""Normal values that are drawn once; a picture takes a run of them from a random place."""
+"""Normal values that are drawn once; a picture uses a run of them from a random offset."""
 
 
 def blurred(field: Floats, spread_px: float) -> Floats:
-    """A field after a Gaussian blur, cut off where less than one part in seventy is left."""
+    """A field after a Gaussian blur, truncated at 2.5 sigma."""
     size = 2 * math.ceil(2.5 * spread_px) + 1
     return np.asarray(cv2.GaussianBlur(field, (size, size), spread_px), np.float32)
 
@@ -25,14 +25,14 @@ def halved(field: Floats) -> Floats:
 
 
 def shrunk(field: Floats, size: tuple[int, int]) -> Floats:
-    """A field at a smaller size, by the mean of what falls together."""
+    """A field at a smaller size, by area averaging."""
     if field.shape == size:
         return field
     return np.asarray(cv2.resize(field, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
 def enlarged(field: Floats, size: tuple[int, ...]) -> Floats:
-    """A smooth field at a larger size, or as it is."""
+    """A smooth field at a larger size, or unchanged."""
     if field.shape == size:
         return field
     return np.asarray(cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
@@ -47,14 +47,14 @@ def towards_one_end(count: int, rng: np.random.Generator) -> Floats:
 
 @lru_cache(maxsize=2048)
 def ramp(count: int) -> Floats:
-    """From -0.5 to 0.5 in even steps, float32 [count], not to be written to."""
+    """From -0.5 to 0.5 in even steps, float32 [count], read-only."""
     steps = np.linspace(-0.5, 0.5, count, dtype=np.float32)
     steps.setflags(write=False)
     return steps
 
 
 def grain(size: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Normal noise, float32 ``size``, spread 1, not to be written to: a cut of noise that was drawn once."""
+    """Normal noise, float32 ``size``, spread 1, read-only: a random part of noise that was drawn once."""
     count = size[0] * size[1]
     start = below(max(_GRAINS - count, 1), rng)
     return np.resize(_grains(), size) if count > _GRAINS else _grains()[start : start + count].reshape(size)

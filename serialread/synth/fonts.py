@@ -37,7 +37,7 @@ __all__ = [
     "stroke_faces",
 ]
 
-# fontTools reports harmless oddities of font files; what makes a file unusable is judged below
+# fontTools reports harmless oddities of font files; unusable files are detected below
 logging.getLogger("fontTools").setLevel(logging.ERROR)
 
 _HERE = Path(__file__).parent
@@ -51,9 +51,9 @@ _MISLEADING = frozenset(
         *("Penguin Attack", "It wasn't me", "Wargames", "Monofett", "Major Mono Display", "Unica One"),
     )
 )
-"""Families whose capitals are Greek, small letters, or past reading: their labels would lie."""
+"""Families whose capitals are Greek, small letters, or illegible: their labels would be wrong."""
 
-_OWN = ("strokes-", "dots-", "segments-")
+_DRAWN_HERE = ("strokes-", "dots-", "segments-")
 _HELD_OUT = frozenset(
     (
         *("strokes-draughtsman", "strokes-wide-octagon", "dots-5x7-bar", "dots-7x9-slashed"),
@@ -62,7 +62,7 @@ _HELD_OUT = frozenset(
         "dots-7x9-varied-00",
     )
 )
-_HOUSES = {
+_SHARED_DRAWINGS = {
     "nimbus": "tex c059 p052 z003 urw freesans freemono freeserif tlwg tlwgmono tlwgtypewriter garuda",
     "liberation": "arimo cousine tinos",
     "dejavu": "bitstream verana veranda aerial tymes hack arundina waree",
@@ -75,10 +75,10 @@ _HOUSES = {
     "latin": "cmu",
     "m": "mplus rounded",
 }
-"""First words of families that share drawings with another: twins stay on one side of the split."""
+"""First words of families that share drawings with another: they stay on one side of the split."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: caches ask for its hash all the time
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: caches use its hash often
 class Outline:
     """A typeface in a font file; ``caps_only`` where small letters are missing or look like capitals."""
 
@@ -101,7 +101,7 @@ class Glyph:
 
 
 def outline_faces(folders: tuple[Path, ...] = ()) -> tuple[Outline, ...]:
-    """The bundled typefaces and those of further folders, sorted by name whatever the order on disk."""
+    """The bundled typefaces and those of further folders, sorted by name."""
     return _outline_faces(tuple(Path(f) for f in folders))
 
 
@@ -117,7 +117,7 @@ def _outline_faces(folders: tuple[Path, ...]) -> tuple[Outline, ...]:
 
 
 def _examined(path: Path) -> Iterator[Outline]:
-    """The typeface in a file, if it has what codes need and looks like letters."""
+    """The typeface in a file, if it has the characters that codes need and plausible digits."""
     try:
         with path.open("rb") as stream, TTFont(stream, lazy=True) as font:
             chars = frozenset(chr(c) for c in (font.getBestCmap() or {}) if 33 <= c < 127)
@@ -189,12 +189,12 @@ def _font(path: Path, index: int, cap_px: int) -> ImageFont.FreeTypeFont:
 
 
 def held_out(name: str) -> bool:
-    """Whether a typeface is kept from training: one family in ten, whole and with its twins."""
-    if name.startswith(_OWN):
+    """Whether a typeface is held out of training: one family in ten, with those that share its drawings."""
+    if name.startswith(_DRAWN_HERE):
         return name in _HELD_OUT
     first = name.split()[0].lower()
-    house = next((h for h, twins in _HOUSES.items() if first in twins.split()), first)
-    return hashlib.sha256(house.encode()).digest()[0] % 10 == 0
+    drawing = next((name for name, twins in _SHARED_DRAWINGS.items() if first in twins.split()), first)
+    return hashlib.sha256(drawing.encode()).digest()[0] % 10 == 0
 
 
 Face = Outline | Strokes | Dots | Segments
@@ -204,7 +204,7 @@ _CAP_PX = (
     48  # resolution of cached outlines: near the working resolution, so that warps neither blur nor alias
 )
 
-_UNSEEN = 0.006  # a third of a px at the working resolution
+_TOLERANCE = 0.006  # a third of a px at the working resolution
 
 BODY = 0.72
 """Radius, in pitches, at which the dots of a matrix join into one body."""
@@ -259,20 +259,20 @@ def strokes(face: Strokes, char: str) -> tuple[Points, ...]:
 
 @lru_cache(maxsize=20_000)
 def joined(face: Strokes, char: str) -> tuple[Points, tuple[slice, ...]]:
-    """Points [k, 2] of all strokes in one array, but those that no eye misses; each stroke's part of it."""
+    """Points [k, 2] of all strokes in one array, simplified invisibly; each stroke's part of it."""
     lines = [np.repeat(p, 2, axis=0) if len(p) == 1 else _simplified(p) for p in strokes(face, char)]
     ends = np.cumsum([len(line) for line in lines]).tolist()
     return np.concatenate(lines), tuple(slice(a, b) for a, b in itertools.pairwise([0, *ends]))
 
 
 def _simplified(line: Points) -> Points:
-    kept = cv2.approxPolyDP(line.astype(np.float32), _UNSEEN, closed=False)
+    kept = cv2.approxPolyDP(line.astype(np.float32), _TOLERANCE, closed=False)
     return np.asarray(kept, np.float64).reshape(-1, 2)
 
 
 @lru_cache(maxsize=20_000)
 def bendable(face: Strokes, char: str) -> tuple[Points, tuple[slice, ...]]:
-    """The same with points every eighth of a cap height: what moves each of them bends a straight stroke."""
+    """The same with points every eighth of a cap height, so that moving them bends straight strokes."""
     points, parts = joined(face, char)
     lines = [_divided(points[part], 1 / 8) for part in parts]
     ends = np.cumsum([len(line) for line in lines]).tolist()
@@ -341,7 +341,7 @@ def placed(face: Face, chars: str, matrices: NDArray[np.float64]) -> Points:
 
 
 def scales(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How long a cap height is after each matrix [n, 3, 3], in the mean of both directions."""
+    """Length of a cap height after each matrix [n, 3, 3], the mean of both directions."""
     m = matrices / matrices[:, 2:, 2:]
     along = m[:, :2, 0] - m[:, :2, 2] * m[:, 2:, 0]
     down = m[:, :2, 1] - m[:, :2, 2] * m[:, 2:, 1]

@@ -1,4 +1,4 @@
-"""Where every character stands: from a text to one matrix a character, in crop px."""
+"""The layout of a text: one projective matrix per character, in crop px."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from serialread.synth.rng import within
 
 Matrices = NDArray[np.float64]
 
-_RISE = 1.1  # ch; most that tilt or arc lifts one end of the line over the other
+_RISE = 1.1  # ch; maximum height of one end of the line over the other by tilt or arc
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Setting:
     """How a process places characters.
 
     Attributes:
-        hand_set: each for itself.
-        straight: never on an arc nor around a shaft.
-        slant_deg: of every character; None lets the recipe's layout draw one.
+        hand_set: each with its own offset, rotation and size.
+        straight: neither on an arc nor around a shaft.
+        slant_deg: of every character; None draws one from the recipe's layout.
     """
 
     hand_set: bool = False
@@ -49,16 +49,16 @@ class GlyphRun:
 
 @dataclass(frozen=True, slots=True)
 class TypesetLine:
-    """A text set out on a canvas.
+    """A text laid out on a canvas.
 
     Attributes:
-        runs: the code, then what stands beside it and has no label.
+        runs: the code, then other text without a label.
         boxes: [n, 4], x0, y0, x1, y1 of the code's characters, canvas px.
-        extras: shapes beside the code, canvas px.
+        extras: shapes that are no text, canvas px.
         size: rows and columns of the canvas.
         cap_px: height of a capital on the canvas.
         around: half the angle that the code takes around a shaft, rad; 0 on a plane.
-        parameters: what was drawn, for the record.
+        parameters: drawn parameters, for the record.
     """
 
     runs: tuple[GlyphRun, ...]
@@ -71,13 +71,13 @@ class TypesetLine:
 
     @property
     def length(self) -> int:
-        """How many characters the code has."""
+        """Number of characters of the code."""
         return len(self.runs[0].chars)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pose:
-    """How a whole line stands: bent by an angle (rad) over its length (ch), tilted (rad), and seen [3, 3]."""
+    """Pose of a whole line: bent by an angle (rad) over its length (ch), tilted (rad), homography [3, 3]."""
 
     bend: float
     middle: float
@@ -96,24 +96,24 @@ def set_line(
     layout: Layout,
     setting: Setting,
     rows: int,
-    widest: int,
+    max_width: int,
     rng: np.random.Generator,
 ) -> TypesetLine:
-    """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``widest`` px wide.
+    """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``max_width`` px wide.
 
-    ``other`` is the typeface of what stands beside it.
+    ``other`` is the typeface of other lines.
     """
     code = without_blanks(text)
     around = 0.0 if setting.straight else _around(len(code), layout, rng)
     bend = 0.0 if around or setting.straight else _bend(len(code), layout, rng)
     flat = _wrapped(_along_a_line(text, face, layout, setting, rng), around)
-    degrees, seen = _view(flat, layout, rng)
+    degrees, seen = _perspective(flat, layout, rng)
     first, last = float(flat[0, 0, 2]), float(flat[-1, 0, 2])
     pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
     run = GlyphRun(face, code, pose.of(flat))
     corners = fonts.placed(face, code, run.matrices)
-    extras, crop, others = _surrounded(replace(run, matrices=flat), corners, pose, other, layout, rng)
-    to_canvas, size = _canvas(crop, rows, widest)
+    extras, crop, others = _with_distractors(replace(run, matrices=flat), corners, pose, other, layout, rng)
+    to_canvas, size = _canvas(crop, rows, max_width)
     runs = tuple(GlyphRun(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
     scale = float((to_canvas[0, 0] * to_canvas[1, 1]) ** 0.5)
@@ -128,7 +128,7 @@ def set_line(
             "around_deg": round(float(np.degrees(2 * around)), 1),
             "tilt_deg": round(float(np.degrees(pose.tilt)), 2),
             "bend_deg": round(float(np.degrees(bend)), 1),
-            "view_deg": round(degrees, 1),
+            "perspective_deg": round(degrees, 1),
         },
     )
 
@@ -152,7 +152,7 @@ def _along_a_line(
         return m
     spread = within(layout.jitter, rng)
     aside, drop, grown = spread * rng.standard_normal((3, n))
-    turn = np.radians(within(layout.turn_deg, rng) * rng.standard_normal(n))
+    turn = np.radians(within(layout.rotation_deg, rng) * rng.standard_normal(n))
     size = 1 + 0.4 * grown
     c, s = np.cos(turn) * size, np.sin(turn) * size
     m[:, 0, 0], m[:, 0, 1] = c * across, -s - slant * c
@@ -163,9 +163,9 @@ def _along_a_line(
 
 
 def _separators(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
-    """How many times as wide as it is every character stands: all 1, but for separators of some codes.
+    """Factors on the characters' widths: long dashes and narrow slashes in some codes, else 1.
 
-    Dashes are long, slashes slim; a dot matrix and a display have those that they have.
+    Dot matrices and displays keep their own.
     """
     code = without_blanks(text)
     wide = np.ones(len(code))
@@ -174,7 +174,7 @@ def _separators(text: str, face: Face, layout: Layout, rng: np.random.Generator)
     chars = np.array(list(code))
     if "-" in code and rng.random() < layout.long_dash_share:
         wide[chars == "-"] = within((1.3, 3.0), rng)
-    if "/" in code and rng.random() < layout.slim_slash_share:
+    if "/" in code and rng.random() < layout.narrow_slash_share:
         x0, _, x1, _ = fonts.extent(face, "/")
         wide[chars == "/"] = min(within((0.28, 0.55), rng) / (x1 - x0), 1.0)
     return wide
@@ -185,7 +185,7 @@ def _pens(
 ) -> NDArray[np.float64]:
     """X of every character's origin before stretching; blanks move the pen."""
     spacing = within(layout.spacing, rng)
-    if rng.random() < 0.3:  # wide setting is common on nameplates and chips
+    if rng.random() < 0.3:  # wide spacing is common on nameplates and chips
         spacing *= within((1.0, 2.2), rng)
     gap = within((0.35, 1.1), rng)
     widths = [None if char.isspace() else advance(face, char) for char in text]
@@ -205,7 +205,7 @@ def _pens(
 
 
 def _tilt(length: int, layout: Layout, rng: np.random.Generator) -> float:
-    """Tilt of the line, rad; a long line tilts less, or its crop would be mostly surface."""
+    """Tilt of the line, rad; smaller for long lines, whose crops would else be mostly surface."""
     drawn = within((-15, 15), rng) if rng.random() < 0.1 else layout.tilt_deg * rng.standard_normal()
     most = min(15.0, float(np.degrees(np.arctan2(_RISE, 0.7 * length))))
     return float(np.radians(min(max(drawn, -most), most)))
@@ -220,24 +220,25 @@ def _bend(length: int, layout: Layout, rng: np.random.Generator) -> float:
 
 
 def _around(length: int, layout: Layout, rng: np.random.Generator) -> float:
-    """Half the angle around a shaft, rad; a few characters do not reach far."""
+    """Half the angle around a shaft, rad; smaller for short codes."""
     if length < 3 or rng.random() >= layout.cylinder_share:
         return 0.0
     return within((0.25, min(0.95, 0.3 + 0.06 * length)), rng)
 
 
-def _view(flat: Matrices, layout: Layout, rng: np.random.Generator) -> tuple[float, Matrices]:
-    """The angle at which the camera looks askew, deg, and what it makes of the plane: a homography [3, 3].
+def _perspective(flat: Matrices, layout: Layout, rng: np.random.Generator) -> tuple[float, Matrices]:
+    """The angle of the camera to the surface's normal, deg, and the resulting homography [3, 3].
 
-    The plane is turned about the middle of the line, in any direction, and seen from ``view_distance``.
+    The plane is rotated about the middle of the line, in any direction, and seen from
+    ``perspective_distance``.
     """
-    if rng.random() >= layout.view_share:
+    if rng.random() >= layout.perspective_share:
         return 0.0, np.eye(3)
-    degrees, towards = within(layout.view_deg, rng), within((0, 2 * np.pi), rng)
+    degrees, towards = within(layout.perspective_deg, rng), within((0, 2 * np.pi), rng)
     cosine, sine = float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
     x, y = float(np.cos(towards)), float(np.sin(towards))
     half = max(float(flat[-1, 0, 2] - flat[0, 0, 2]) / 2, 2.0)
-    steep = sine / (half * within(layout.view_distance, rng))
+    steep = sine / (half * within(layout.perspective_distance, rng))
     short = cosine - 1
     turned = [[1 + short * x * x, short * x * y, 0], [short * x * y, 1 + short * y * y, 0]]
     seen = np.array([*turned, [steep * x, steep * y, 1]])
@@ -246,7 +247,7 @@ def _view(flat: Matrices, layout: Layout, rng: np.random.Generator) -> tuple[flo
 
 
 def _wrapped(matrices: Matrices, around: float) -> Matrices:
-    """Wrap a straight line around a shaft that stands across it, seen from afar."""
+    """Wrap a straight line around a shaft whose axis is perpendicular to it, seen from afar."""
     if not around:
         return matrices
     x = matrices[:, 0, 2] + 0.3  # about the middle of a character
@@ -283,7 +284,7 @@ def _move(x: float, y: float) -> Matrices:
 
 
 def _bounds(corners: Points) -> Box:
-    """The text's box, at least as high as half a capital so that "-" does not fill the crop."""
+    """The text's box, at least half a capital high so that "-" does not fill the crop."""
     flat = corners.reshape(-1, 2)
     (x0, y0), (x1, y1) = flat.min(0).tolist(), flat.max(0).tolist()
     if y1 - y0 < 0.9:
@@ -292,16 +293,16 @@ def _bounds(corners: Points) -> Box:
     return x0, y0, x1, y1
 
 
-def _surrounded(
+def _with_distractors(
     code: GlyphRun, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: np.random.Generator
 ) -> tuple[list[Extra], Box, list[GlyphRun]]:
-    """What stands beside the code, and the part of the surface that the picture shows.
+    """Distractors, and the part of the surface that the picture shows.
 
-    ``code`` stands flat, as before its pose; ``corners`` and all that is returned as after it.
+    ``code`` is given before its pose; ``corners`` and the results are after it.
     """
     bounds = x0, y0, x1, y1 = _bounds(corners)
     wide = distractors.logo(bounds, rng) if rng.random() < layout.logo_share else []
-    if rng.random() < layout.feed_share:
+    if rng.random() < layout.tool_mark_share:
         wide = [*wide, *distractors.strokes(bounds, rng)]
     extras = [*wide, *(distractors.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
     left, top, right, bottom = _margins(layout, rng)
@@ -312,21 +313,21 @@ def _surrounded(
     ]
     across = [x for extra in wide for x in extra.points[:, 0].tolist()]
     crop = (min(x0, *across, x0) - left, y0 - top, max(x1, *across, x1) + right, y1 + bottom)
-    if rng.random() < layout.cut_off_share and not wide:
+    if rng.random() < layout.partial_neighbour_share and not wide:
         run, crop = _cut_off(code, other, crop, pose, rng)
         runs.append(run)
     return extras, crop, [run for run in runs if run.chars]
 
 
 def _margins(layout: Layout, rng: np.random.Generator) -> list[float]:
-    """Free surface left, above, right and below the text; a little is cut off where it is below 0."""
+    """Free surface left, above, right and below the text; negative where characters are cut off."""
     low, high = layout.margin
     scale = within((0.3, 1.0), rng)
     left, top, right, bottom = ((low + (high - low) * v) * scale for v in rng.random(4).tolist())
-    if rng.random() < layout.neighbour_share:  # looser crops show more of the lines above and below
+    if rng.random() < layout.neighbour_share:  # looser crops show more of other lines
         more = [within((0.1, 0.5), rng) if rng.random() < 0.6 else 0.0 for _ in range(2)]
         top, bottom = top + more[0], bottom + more[1]
-    if rng.random() < layout.cut_share:
+    if rng.random() < layout.cropped_share:
         cut = -within((0, 0.1), rng)
         top, bottom = (cut, bottom) if rng.random() < 0.5 else (top, cut)
     wide = within((1.0, 1.6), rng)
@@ -336,13 +337,13 @@ def _margins(layout: Layout, rng: np.random.Generator) -> list[float]:
 def _row(
     code: GlyphRun, other: Face, sign: int, shown: float, pose: _Pose, rng: np.random.Generator
 ) -> GlyphRun:
-    """A line over (-1) or under (1) the code, of which ``shown`` ch can be seen; without a label."""
+    """A line above (-1) or below (1) the code, of which ``shown`` ch are visible; without a label."""
     size = 1.0 if other is code.face else within((0.5, 1.7), rng)
     chars = distractors.other_chars(other, round(len(code.chars) / size) + 1, rng)
     flat = fonts.placed(code.face, code.chars, code.matrices)[:, :, 1]
     away = max(shown - 0.45, 0.08) + within((0.0, 0.3), rng)
     y = flat.min() - away if sign < 0 else flat.max() + away + size
-    return _set_beside(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
+    return _other_text(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
 
 
 def _cut_off(
@@ -357,17 +358,17 @@ def _cut_off(
     x0, _, x1, _ = fonts.extent(other, char)
     stretch, gap, right = float(code.matrices[0, 0, 0]), within((0.45, 0.9), rng), rng.random() < 0.5
     x = flat.max() + gap - x0 * stretch * size if right else flat.min() - gap - x1 * stretch * size
-    run = _set_beside(code, other, char, size, float(x), 0.0, pose)
+    run = _other_text(code, other, char, size, float(x), 0.0, pose)
     seen = fonts.placed(other, char, run.matrices)[0, :, 0]
     part = within((0.15, 0.6), rng)
     edge = float(seen.min() + part * np.ptp(seen)) if right else float(seen.max() - part * np.ptp(seen))
     return run, (crop[0], crop[1], edge, crop[3]) if right else (edge, crop[1], crop[2], crop[3])
 
 
-def _set_beside(
+def _other_text(
     code: GlyphRun, face: Face, chars: str, size: float, x: float, y: float, pose: _Pose
 ) -> GlyphRun:
-    """Characters of another text from (x, y) on, in the pose of the code; a typeface's own spacing."""
+    """Characters of another text from (x, y) on, in the pose of the code, with the typeface's own spacing."""
     stretch = abs(float(code.matrices[0, 0, 0])) * size
     widths = np.array([0.0, *(advance(face, c) + 0.08 for c in chars)])
     matrices = np.zeros((len(chars), 3, 3))
@@ -377,14 +378,14 @@ def _set_beside(
     return GlyphRun(face, chars, pose.of(matrices))
 
 
-def _canvas(crop: Box, rows: int, widest: int) -> tuple[Matrices, tuple[int, int]]:
+def _canvas(crop: Box, rows: int, max_width: int) -> tuple[Matrices, tuple[int, int]]:
     x0, y0, x1, y1 = crop
     scale = rows / (y1 - y0)
     columns = max(round(scale * (x1 - x0) / 4) * 4, rows // 2)  # quarters of a canvas are whole
     across = scale
-    if columns > widest:
-        across *= widest / columns
-        columns = widest
+    if columns > max_width:
+        across *= max_width / columns
+        columns = max_width
     spare = (columns - across * (x1 - x0)) / 2
     matrix = np.array([[across, 0, spare - across * x0], [0, scale, -scale * y0], [0, 0, 1]])
     return matrix, (rows, columns)

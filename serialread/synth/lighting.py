@@ -23,9 +23,9 @@ from serialread.synth.strokes import Mark
 from serialread.synth.surfaces import Surface, draw_surface
 
 _AMBIENT = 0.25
-_SHINY = 0.3  # spread of slopes, around the mirroring one, that a matt-finished metal still reflects
+_SHINY = 0.3  # spread of slopes, around the mirroring one, that matt metal still reflects
 _EVEN = np.eye(2) / _SHINY
-_ALONG, _ACROSS = 0.16, 0.55  # the same for metal with a grain: along it nearly a mirror, across it matt
+_ALONG, _ACROSS = 0.16, 0.55  # the same for metal with a grain: nearly a mirror along it, matt across it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def lit(slope_x: Floats, slope_y: Floats, above: tuple[Light, ...], finish: Fini
 
 
 def shadow(height: Floats, light: Light) -> Floats:
-    """What a light leaves dark, 0..1, behind whatever stands ``height`` px over the surface."""
+    """Shadow of a light, 0..1, behind relief of ``height`` px."""
     rise = light.z / max(1 - light.z * light.z, 1e-6) ** 0.5
     flat = (light.x**2 + light.y**2) ** 0.5 or 1.0
     dark = np.zeros_like(height)
@@ -115,7 +115,7 @@ def slopes(height: Floats, steepness: float = 1.0) -> tuple[Floats, Floats]:
 
 
 def _facets(slope_x: Floats, slope_y: Floats, finish: Finish) -> tuple[Floats, Floats, NDArray[np.float64]]:
-    """Slopes along and across the grain in units of what still shines, and the matrix that makes them so."""
+    """Slopes along and across the grain in units of the highlight's width, and their matrix."""
     if finish.grain is None:
         return slope_x * np.float32(1 / _SHINY), slope_y * np.float32(1 / _SHINY), _EVEN
     c, s = float(np.cos(finish.grain)), float(np.sin(finish.grain))
@@ -193,7 +193,7 @@ class ReliefAppearance(Generic[D]):
         plain = surface.grain is None
         rough = within(surfaces.roughness, rng) * within((0.2, 1.0) if plain else (0.5, 3.0), rng)
         own_x, own_y = slopes(surface.relief, rough)
-        bow = around != 0 or rng.random() < surfaces.bow_share
+        bow = around != 0 or rng.random() < surfaces.curved_share
         if bow:
             more_x, more_y = _bow(mark.coverage.shape, around, rng)
             own_x, own_y = own_x + more_x, own_y + more_y
@@ -308,7 +308,7 @@ def _filling(body: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _flanked(coverage: Floats, flank_px: float, *, round_bottom: bool) -> Floats:
-    """Give the tool's print its flanks: even ones for a V or a flat floor, soft ones for a round tool."""
+    """Add flanks: straight ones for a V or a flat floor, rounded ones for a round tool."""
     if round_bottom:
         return blurred(coverage, max(0.4 * flank_px, 0.6))
     size = 2 * round((flank_px - 1) / 2) + 1
@@ -318,7 +318,7 @@ def _flanked(coverage: Floats, flank_px: float, *, round_bottom: bool) -> Floats
 
 
 def _bow(size: tuple[int, ...], around: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Slopes of a surface that is not flat: a shaft's, or those of a part that is bowed or held askew."""
+    """Slopes of a surface that is not flat: a shaft, or a part that is curved or tilted."""
     middle_x, middle_y = (0.12 * rng.standard_normal(2)).tolist()
     if around:
         return bowed((size[0], size[1]), (-np.tan(around), np.tan(around)), (middle_y, middle_y))
@@ -327,11 +327,13 @@ def _bow(size: tuple[int, ...], around: float, rng: np.random.Generator) -> tupl
 
 
 def worn(coverage: Floats, surface: Surface, amount: float, rng: np.random.Generator) -> Floats:
-    """Take away part of the mark where a rough field is high; what is left stays connected enough to read."""
+    """Remove part of the mark where a rough field is high; the rest stays connected enough to read."""
     if amount < 0.05:
         return coverage
     field = surface.relief if rng.random() < 0.4 else surface.tone[:, ::-1]
-    field = field if len(field) < len(coverage) else halved(field)  # so soft that half the size will do
+    field = (
+        field if len(field) < len(coverage) else halved(field)
+    )  # half the size is enough for so soft a field
     field = blurred(field, within((0.4, 1.25), rng))
     middle, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(field))
     steep = 3 / (deviation + 1e-6)

@@ -15,7 +15,7 @@ from serialread.synth.fields import blurred, enlarged, grain, halved, ramp, shru
 from serialread.synth.rng import below, within
 
 Parameters = dict[str, float | str | bool]
-"""What was drawn, for the record."""
+"""Drawn parameters, for the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Shaded:
         pixels: float32 [H, W].
         signal: what the mark adds to the bare surface, float32 [H, W].
         strength: spread of grey that the mark adds where it stands, 0..1.
-        parameters: what was drawn, for the record.
+        parameters: drawn parameters, for the record.
     """
 
     pixels: Floats
@@ -36,18 +36,18 @@ class Shaded:
 
     @property
     def bare(self) -> "Shaded":
-        """The surface as it is without the mark, in the same light."""
+        """The surface without the mark, in the same light."""
         return replace(self, pixels=self.pixels - self.signal, signal=np.zeros_like(self.signal))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How the mark shall come out.
+    """Targets of the exposure.
 
     Attributes:
-        strength: its spread of grey, 0..1.
+        strength: the mark's spread of grey, 0..1.
         level: grey of the bare surface, 0..1.
-        legible: least strength of the mark against the surface's own pattern.
+        legible: minimum ratio of the mark's strength to the surface's own pattern.
         evenness: how much of the surface's large-scale light is kept, 0..1.
     """
 
@@ -60,13 +60,13 @@ class Wanted:
 def expose(
     bare: Floats, signal: Floats, body: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random.Generator
 ) -> Shaded:
-    """Put surface and signal together: the signal as strong as wanted, the pattern only as legible.
+    """Combine surface and signal: the signal at its target strength, the pattern limited by legibility.
 
     Args:
-        bare: the lit surface without the mark, at the size of the signal or half of it.
+        bare: the lit surface without the mark, at the signal's size or half of it.
         signal: what the mark adds to it, in the same unit.
         body: where the mark is, 0..1.
-        wanted: how it shall come out.
+        wanted: targets of the exposure.
         surfaces: the recipe's section on surfaces.
         rng: source of every draw.
     """
@@ -75,20 +75,20 @@ def expose(
     around = (body > 0.15).astype(np.uint8)
     inside = np.ascontiguousarray(around[1::2, 1::2])
     power = spread(signal, around)
-    # a pattern as coarse as a stroke disturbs; a signal that outlives the network's scale helps
+    # a pattern as coarse as a stroke disturbs; a signal that is still there at the crop's scale helps
     half = halved(pattern) if len(pattern) == len(signal) else pattern
     noise = 0.5 * (_coarse(half, inside) + spread(half, inside)) + 1e-6
     lasting = _coarse(halved(signal), inside) / max(power, 1e-6)
     gain = wanted.strength / max(power, 1e-4)
     own = min(gain, wanted.strength * lasting / (wanted.legible * noise))
     signal = signal * np.float32(gain)
-    ground = cv2.scaleAdd(pattern, own, enlarged(_ground(soft, wanted, surfaces, rng), pattern.shape))
-    pixels = signal + enlarged(np.asarray(ground, np.float32), signal.shape)
+    background = cv2.scaleAdd(pattern, own, enlarged(_background(soft, wanted, surfaces, rng), pattern.shape))
+    pixels = signal + enlarged(np.asarray(background, np.float32), signal.shape)
     return within_range(Shaded(pixels, signal, wanted.strength, {}))
 
 
-def _ground(soft: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random.Generator) -> Floats:
-    """The even light under pattern and mark, at the size of ``soft``."""
+def _background(soft: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random.Generator) -> Floats:
+    """The light without pattern and mark, at the size of ``soft``."""
     kept = np.float32(wanted.evenness / max(cv2.mean(soft)[0], 1e-3))
     uneven = np.clip(soft * kept, 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
     uneven *= _falloff(soft.shape, rng) * np.float32(wanted.level)
@@ -117,7 +117,7 @@ def _glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
 
 
 def within_range(shaded: Shaded) -> Shaded:
-    """Expose so that hardly anything is burnt out or drowned: two in a hundred px at either end."""
+    """Limit over- and underexposed px to two in a hundred each."""
     sparse = shaded.pixels[1::3, ::3].ravel()
     rank = len(sparse) // 50
     ranked = np.partition(sparse, (rank, len(sparse) - 1 - rank))
@@ -139,12 +139,12 @@ def spread(field: Floats, where: Pixels) -> float:
 
 
 def _coarse(field: Floats, where: Pixels) -> float:
-    """Spread of what is left of a field of the crop's size at the network's scale."""
+    """Spread of a field of the crop's size after a slight blur."""
     return spread(blurred(field, 0.7), where)
 
 
 def _quartered(field: Floats, rows: int) -> Floats:
-    """A field at a quarter of ``rows``: so soft a blur as follows loses nothing by it."""
+    """A field at a quarter of ``rows``; the strong blur that follows loses nothing by it."""
     while len(field) > rows // 4:
         field = halved(field)
     return field
@@ -157,35 +157,35 @@ def photograph(
 
     Args:
         scene: float32 [H, W], 0 black .. 1 white, larger than the crop.
-        strength: the mark's own grey spread; noise stays below it.
+        strength: the mark's own spread of grey; noise stays below it.
         cap_px: height of a capital in the scene.
         camera: surfaces.
         rows: height of the crop, px.
         rng: source of every draw.
 
     Returns:
-        uint8 [rows, W * rows / H], and what was drawn.
+        uint8 [rows, W * rows / H], and the drawn parameters.
     """
     columns = max(round(scene.shape[1] * rows / scene.shape[0]), 1)
     blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
     if blur > 0.3:
         scene = blurred(scene, blur)
-    is_askew = camera.askew_share > 0 and rng.random() < camera.askew_share
-    askew = within(camera.askew_blur, rng) if is_askew else 0.0
-    if askew:
-        far = blurred(scene, askew * scene.shape[0] / rows)
+    is_uneven = camera.uneven_focus_share > 0 and rng.random() < camera.uneven_focus_share
+    uneven = within(camera.uneven_focus_blur, rng) if is_uneven else 0.0
+    if uneven:
+        far = blurred(scene, uneven * scene.shape[0] / rows)
         scene = scene + (far - scene) * towards_one_end(scene.shape[1], rng)
     if rng.random() < camera.motion_share:
         scene = _moved(scene, rng)
     seen = rows if rng.random() < 0.5 else scene.shape[0]
-    if rng.random() < camera.low_share:
-        seen = min(seen, max(round(within(camera.low_text_px, rng) * scene.shape[0] / cap_px), 8))
+    if rng.random() < camera.low_resolution_share:
+        seen = min(seen, max(round(within(camera.low_resolution_cap_px, rng) * scene.shape[0] / cap_px), 8))
     size = (seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4))
     picture = shrunk(halved(scene) if seen <= rows else scene, size)
     if rng.random() < camera.sharpen_share:
         picture = picture + np.float32(within((0.3, 1.2), rng)) * (picture - blurred(picture, 1.0))
     noise = min(within(camera.noise, rng) * within((0, 1), rng), 0.55 * strength)
-    if noise > 0.002:  # photon noise grows with the root of the light
+    if noise > 0.002:  # photon noise grows with the square root of the light
         bright = np.sqrt(np.clip(picture, 0.1, 1)) * np.float32(noise * 1.4)
         bright *= grain(size, rng)
         picture = picture + bright
@@ -196,14 +196,14 @@ def photograph(
         stored = _through_jpeg(stored, quality)
     if stored.shape != (rows, columns):
         smooth = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
-        way = cv2.INTER_AREA if stored.shape[0] > rows else smooth
-        stored = np.asarray(cv2.resize(stored, (columns, rows), interpolation=way), np.uint8)
+        method = cv2.INTER_AREA if stored.shape[0] > rows else smooth
+        stored = np.asarray(cv2.resize(stored, (columns, rows), interpolation=method), np.uint8)
     drawn = {"seen_rows": seen, "blur_px": round(blur, 2), "noise": round(noise, 4), "jpeg": quality}
-    return stored, {**drawn, "askew_blur_px": round(askew, 2)} if askew else drawn
+    return stored, {**drawn, "uneven_focus_px": round(uneven, 2)} if uneven else drawn
 
 
 def _moved(scene: Floats, rng: np.random.Generator) -> Floats:
-    """Motion blur: a short line as kernel."""
+    """A scene with motion blur: a short line as kernel."""
     size = 2 * below(3, rng) + 5
     angle = within((0, np.pi), rng)
     kernel = np.zeros((size, size), np.float32)
@@ -221,37 +221,37 @@ def _through_jpeg(pixels: Pixels, quality: int) -> Pixels:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-_EYE = 0.008  # grey below which nothing is seen, whatever the ground
+_LEAST_GREY = 0.008  # spread of grey that no one sees, whatever the background
 
 
 def visibility(shaded: Shaded, boxes: NDArray[np.float64], rows: int, noise: float) -> float:
     """Visibility of the weakest character.
 
-    The spread of grey that the mark adds inside a character's box, over the spread of ground and noise there,
-    both at the resolution at which the camera saw them. 1 is a mark as strong as its ground.
+    The spread of grey that the mark adds inside a character's box, divided by that of background and noise
+    there, both at the camera's resolution. 1 is a mark as strong as its background.
 
     Args:
         shaded: the lit mark, float32 [H, W].
         boxes: [n, 4], x0, y0, x1, y1 in its px.
-        rows: rows at which the camera saw it.
+        rows: rows of the camera's picture.
         noise: of the sensor, 0..1.
     """
     scale = rows / shaded.pixels.shape[0]
     size = (max(round(shaded.pixels.shape[1] * scale), 4), rows)
     signal = _seen(shaded.signal, size[::-1])
-    ground = _seen(shaded.pixels, size[::-1]) - signal
-    ground -= cv2.blur(ground, (rows // 3, rows // 3))
+    background = _seen(shaded.pixels, size[::-1]) - signal
+    background -= cv2.blur(background, (rows // 3, rows // 3))
     across = size[0] / shaded.pixels.shape[1]
     places = boxes * np.array([across, scale, across, scale])
     low = np.minimum(np.maximum(places[:, :2], 0).astype(int), np.array(size) - 1)
     high = np.minimum(np.maximum(np.ceil(places[:, 2:]).astype(int), low + 1), size)
     area = (high - low).prod(1)
-    added, left = (_sums(field * field, low, high) / area for field in (signal, ground))
-    return float(np.sqrt((added / (left + noise * noise + _EYE * _EYE)).min()))
+    added, left = (_sums(field * field, low, high) / area for field in (signal, background))
+    return float(np.sqrt((added / (left + noise * noise + _LEAST_GREY * _LEAST_GREY)).min()))
 
 
 def _seen(field: Floats, size: tuple[int, int]) -> Floats:
-    """As a camera no sharper than the crop saw it: halved first, which is the same and sooner done."""
+    """A field at the camera's resolution; halving it first is faster and gives the same."""
     return shrunk(halved(field), size)
 
 

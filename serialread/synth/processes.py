@@ -302,7 +302,7 @@ def _lasered(
 
 def _reversed_contrast(signal: Floats, process: Laser, rng: np.random.Generator) -> Floats:
     """Contrast that reverses somewhere along the line, quickly, so that few characters are lost."""
-    if rng.random() >= process.flip_share:
+    if rng.random() >= process.reversed_share:
         return signal
     x = np.arange(signal.shape[1], dtype=np.float32)
     where, width = within((0, signal.shape[1]), rng), within((2, 12), rng)
@@ -331,7 +331,7 @@ def _thermal_print(
 ) -> Floats:
     """Faded print; dead elements of the comb leave lines along the feed of the label."""
     coverage = worn(coverage, surface, within(process.faded, rng), rng)
-    if rng.random() >= process.dead_share:
+    if rng.random() >= process.dead_element_share:
         return coverage
     coverage = coverage.copy()
     down = rng.random() < 0.5
@@ -424,7 +424,7 @@ _TONE = (
         tool=_display_segments,
         surface_weights=lambda surfaces: {"label": 3, "painted": 1},
         appearance=ToneAppearance[Display](
-            tone=_displayed, bright=lambda process, rng: rng.random() < process.lit_share
+            tone=_displayed, bright=lambda process, rng: rng.random() < process.led_share
         ),
         setting=_display_setting,
         writable=_displayable,

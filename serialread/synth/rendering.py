@@ -29,8 +29,8 @@ from serialread.synth.rng import one_of, weighted, within
 from serialread.synth.strokes import Mark, draw
 
 _OVERSAMPLING = 2  # rendered at twice the crop's height, then photographed
-_PLAIN = 0.5  # coverage of what stands beside a code from which it is the mark that is lit
-_LIGHTINGS = 4  # most that a mark is lit anew until it can be seen
+_MARKED = 0.5  # coverage of distractors from which they set the exposure of a crop without a code
+_LIGHTINGS = 4  # maximum number of lightings of a mark that is not visible enough
 
 
 def render(recipe: DataRecipe | Path | str, seed: int = 0, *, count: int | None = None) -> Iterator[Sample]:
@@ -65,7 +65,7 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, index])
     process = _process(recipe, rng)
-    text = spec_of(process).writable(random_text(recipe.texts, recipe.longest, rng), process, rng)
+    text = spec_of(process).writable(random_text(recipe.texts, recipe.max_length, rng), process, rng)
     face, text = _face(text, process, recipe.typefaces, rng)
     line = set_line(
         text,
@@ -74,13 +74,13 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
         recipe.layout,
         spec_of(process).setting(process, rng),
         rows=recipe.height * _OVERSAMPLING,
-        widest=recipe.widest * _OVERSAMPLING,
+        max_width=recipe.max_width * _OVERSAMPLING,
         rng=rng,
     )
-    if recipe.bare_share > 0 and rng.random() < recipe.bare_share:  # without it, marks as before it
-        return _bare(line, process, recipe, rng)
+    if recipe.background_share > 0 and rng.random() < recipe.background_share:
+        return _background(line, process, recipe, rng)
     mark = draw(line, spec_of(process).tool(process, rng), rng)
-    fades = recipe.fading_share > 0 and rng.random() < recipe.fading_share  # without it, marks as before it
+    fades = recipe.fading_share > 0 and rng.random() < recipe.fading_share
     lost = within(recipe.fading, rng) if fades else 0.0
     if lost:
         mark = mark.fading(lost, rng)
@@ -93,11 +93,11 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     boxes = (line.boxes / _OVERSAMPLING).round(1).tolist()
     origin = Origin(process.kind, face.name, tuple(tuple(b) for b in boxes), parameters)
     sample = Sample(pixels, without_blanks(text), _halved(mark.owners), origin)
-    return _flipped(sample) if rng.random() < recipe.layout.flipped_share else sample
+    return _flipped(sample) if rng.random() < recipe.layout.upside_down_share else sample
 
 
 def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
-    """Every typeface that the recipe may use, sorted."""
+    """Names of all typefaces that the recipe may use, sorted."""
     return tuple(sorted({f.name for kind in get_args(FaceKind) for f in _faces(kind, recipe.typefaces)}))
 
 
@@ -125,7 +125,7 @@ def _faces(kind: FaceKind, typefaces: Typefaces) -> tuple[Face, ...]:
 
 @lru_cache(maxsize=8)
 def _families(kind: FaceKind, typefaces: Typefaces) -> tuple[tuple[Face, ...], ...]:
-    """Typefaces by family, so that a family of thirty weights is drawn no more often than one of two."""
+    """Typefaces by family, so that a family of thirty weights is as likely as one of two."""
     groups: dict[str, list[Face]] = {}
     for face in _faces(kind, typefaces):
         groups.setdefault(face.family if isinstance(face, fonts.Outline) else face.name, []).append(face)
@@ -133,7 +133,7 @@ def _families(kind: FaceKind, typefaces: Typefaces) -> tuple[tuple[Face, ...], .
 
 
 def _face(text: str, process: Process, typefaces: Typefaces, rng: np.random.Generator) -> tuple[Face, str]:
-    """A typeface that has every character of the text; unicase faces get capitals."""
+    """A typeface that has every character of the text, and the text, in capitals for unicase typefaces."""
     families = _families(spec_of(process).face_kind(process, rng), typefaces)
     code = without_blanks(text)
     for _ in range(30):
@@ -147,8 +147,8 @@ def _face(text: str, process: Process, typefaces: Typefaces, rng: np.random.Gene
 
 
 def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Face:
-    """The typeface of what stands beside a code: the code's own, or any that the process may use."""
-    if rng.random() >= recipe.layout.neighbour_other_share:
+    """The typeface of other lines: the code's own, or any that the process may use."""
+    if rng.random() >= recipe.layout.neighbour_typeface_share:
         return face
     return one_of(one_of(_families(spec_of(process).face_kind(process, rng), recipe.typefaces), rng), rng)
 
@@ -156,21 +156,21 @@ def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random
 def _best_picture(
     mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
 ) -> tuple[Pixels, Parameters]:
-    """Light and photograph the mark until it can be seen as the recipe asks; the best of a few tries."""
+    """Light and photograph the mark until it is as visible as the recipe demands; the best of a few tries."""
     pictures = []
     for _ in range(_LIGHTINGS):
         pictures.append(_picture(mark, line, process, recipe, rng))
-        if pictures[-1][0] >= recipe.visibility:
+        if pictures[-1][0] >= recipe.min_visibility:
             break
     seen, pixels, parameters = max(pictures, key=lambda picture: picture[0])
     return pixels, {**parameters, "visibility": round(seen, 2), "lightings": len(pictures)}
 
 
-def _bare(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
-    """The surface in the light that the code would have, with all that stands beside it, but without it."""
+def _background(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
+    """The surface and its distractors without the code, in the light that the code would have."""
     tool = spec_of(process).tool(process, rng)
     mark = draw(replace(line, runs=line.runs[1:]), tool, rng)
-    if mark.coverage.max() >= _PLAIN:
+    if mark.coverage.max() >= _MARKED:
         shaded = _marked(mark, line, process, recipe, rng)
     else:
         mark = draw(line, tool, rng)
@@ -183,7 +183,7 @@ def _bare(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.rando
 def _picture(
     mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
 ) -> tuple[float, Pixels, Parameters]:
-    """One picture of the mark: its visibility, its pixels, and what was drawn."""
+    """One picture of the mark: its visibility, its pixels, and the drawn parameters."""
     shaded = _marked(mark, line, process, recipe, rng)
     shaded, pixels, taken = _photographed(shaded, mark, line, recipe, rng)
     rows = min(int(taken["seen_rows"]), recipe.height)
@@ -194,7 +194,7 @@ def _picture(
 def _photographed(
     shaded: Shaded, mark: Mark, line: TypesetLine, recipe: DataRecipe, rng: np.random.Generator
 ) -> tuple[Shaded, Pixels, dict[str, float]]:
-    """What is lit, with what else the crop shows; its picture; and what was drawn for that."""
+    """The lit mark with edges and holes of the part; its picture; and the drawn parameters."""
     if rng.random() < recipe.layout.edge_share:
         shaded = distractors.ended(shaded, mark.owners, rng)
     if rng.random() < recipe.layout.hole_share:
@@ -206,7 +206,7 @@ def _photographed(
 def _marked(
     mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
 ) -> Shaded:
-    """The lit mark; now and then one end of it is printed and only the other has depth."""
+    """The lit mark; in some samples one end of it is printed and only the other has depth."""
     part = rng.random() < recipe.overprint_share and line.length > 2
     if not part or not spec_of(process).has_depth:
         return spec_of(process).shade(mark, process, line.around, recipe.surfaces, rng)
@@ -214,7 +214,7 @@ def _marked(
     after = weighted((np.maximum(gaps, 1) ** 3).tolist(), rng)  # at a gap, if there is one
     cut = round((line.boxes[after, 2] + line.boxes[after + 1, 0]) / 2)
     deep, printed = mark.divided(cut)
-    if rng.random() < 0.7:  # what is printed mostly comes first
+    if rng.random() < 0.7:  # the printed part mostly comes first
         deep, printed = printed, deep
     shaded = spec_of(process).shade(deep, process, line.around, recipe.surfaces, rng)
     return distractors.overprinted(shaded, printed.coverage, rng)

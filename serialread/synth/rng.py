@@ -1,4 +1,4 @@
-"""Drawing one value: what numpy's generator does for arrays, without its checks on every draw."""
+"""Fast scalar draws from a numpy generator, without its checks on every draw."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -12,29 +12,29 @@ T = TypeVar("T")
 
 
 def within(span: tuple[float, float], rng: np.random.Generator) -> float:
-    """Draw evenly between the two ends of a span."""
+    """Draw uniformly between the two ends of a span."""
     low, high = span
     return low + (high - low) * rng.random()
 
 
 def below(count: int, rng: np.random.Generator) -> int:
-    """Draw an index of ``count`` things, evenly."""
+    """Draw an index of ``count`` items, uniformly."""
     return int(count * rng.random())
 
 
-def one_of(things: Sequence[T], rng: np.random.Generator) -> T:
-    """Draw one of some things, evenly."""
-    return things[int(len(things) * rng.random())]
+def one_of(items: Sequence[T], rng: np.random.Generator) -> T:
+    """Draw one item, uniformly."""
+    return items[int(len(items) * rng.random())]
 
 
 def weighted(weights: Sequence[float], rng: np.random.Generator) -> int:
-    """Draw an index by weights of 0 or more, of which one at least is above 0."""
+    """Draw an index by weights of 0 or more, at least one above 0."""
     return bisect_right(_ends(tuple(weights)), rng.random())
 
 
 @lru_cache(maxsize=1024)
 def _ends(weights: tuple[float, ...]) -> tuple[float, ...]:
-    """Upper ends of the shares of 0..1, all but the last that can be drawn."""
+    """Upper ends of the intervals of 0..1, all but the last that can be drawn."""
     last = max(i for i, w in enumerate(weights) if w > 0)
     whole = sum(weights)
     return tuple(end / whole for end in accumulate(weights[:last]))

@@ -1,4 +1,4 @@
-"""Where the tool touched the surface: coverage of the mark, and which character owns which pixel."""
+"""Drawing a mark: its coverage, and the mask of every character."""
 
 import math
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from serialread.synth.fonts import Dots, Face, Outline, Points, Segments, Stroke
 from serialread.synth.layout import GlyphRun, TypesetLine
 from serialread.synth.rng import within
 
-_SHIFT = 4  # OpenCV draws with 1/16 px
+_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates: 1/16 px
 _OWNED = 90  # coverage (of 255) from which a pixel belongs to its character
 _ISLANDS = frozenset("0OQDABPR4689abdegopq@&%")
-"""Characters whose middle would fall out of a stencil."""
+"""Characters with islands, which a stencil holds by bridges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,20 @@ class Tool:
         pitch: distance of dots along a stroke; None draws strokes through.
         dot: diameter of a dot, in pitches.
         scatter: spread of a dot's place, in pitches.
-        missing: part of the dots that never struck.
-        again: part of the dots that struck twice or that a smaller one follows, beside their place; part of
-            the characters that a hand went over again.
-        sway: height of the line's wave, as a head vibrates or a part moves unevenly.
-        uneven: how much a character's strength may fall across it, 0 even .. 1.
-        depths: most that a whole character is weaker than the strongest, 0..1.
-        doubled: part of the characters that struck twice.
-        partial: part of the characters of which a side has not struck.
-        unstruck: how much of such a character is missing, 0..1.
+        missing: part of the dots that are missing.
+        again: part of the dots that have a second one next to them; part of the characters that were
+            written twice.
+        sway: amplitude of the line's wave, from a vibrating head or uneven motion.
+        uneven: maximum loss of strength across one character, 0..1.
+        depths: maximum loss of strength of a whole character, 0..1.
+        doubled: part of the characters that were struck twice.
+        partial: part of the characters with an unmarked side.
+        unstruck: part of such a character that is missing, 0..1.
         second: shift (x, y) of a second pass over everything; None for one pass.
         bridge: width of a stencil's bridges; 0 for none.
         gap: between the segments of a display.
         ghost: strength of a display's segments that are off.
-        wander: how far a hand strays from the strokes; 0 for machines.
+        wander: deviation of a hand from the strokes; 0 for machines.
     """
 
     width: float
@@ -68,7 +68,7 @@ class Tool:
 
     @property
     def by_strike(self) -> bool:
-        """Whether every character comes out another way."""
+        """Whether the result differs from character to character."""
         return bool(self.second or self.doubled or self.uneven or self.partial)
 
 
@@ -80,7 +80,7 @@ class Mark:
         coverage: float32 [H, W], 0..1.
         owners: uint8 [H, W], 0 none, i the code's i-th character.
         stroke_px: width of a stroke.
-        partial: the characters, from 1, of which a side has not struck.
+        partial: numbers, from 1, of the characters with an unmarked side.
     """
 
     coverage: Floats
@@ -89,27 +89,27 @@ class Mark:
     partial: tuple[int, ...] = ()
 
     def divided(self, column: int) -> tuple["Mark", "Mark"]:
-        """What is left and what is right of a column, each on the whole canvas."""
+        """The parts left and right of a column, each on the whole canvas."""
         left, right = self.coverage.copy(), self.coverage.copy()
         left[:, column:] = 0
         right[:, :column] = 0
         return replace(self, coverage=left), replace(self, coverage=right)
 
     def fading(self, loss: float, rng: np.random.Generator) -> "Mark":
-        """The mark with so much of it (0..1) lost at one end, less and less up to somewhere along it."""
+        """The mark with ``loss`` (0..1) of it missing at one end, gradually less towards the other."""
         size = self.coverage.shape
         kept = 1 - np.float32(loss) * towards_one_end(size[1], rng)
         return replace(self, coverage=self.coverage * kept)
 
 
 class _Glyph(NamedTuple):
-    """One character to be drawn, and where.
+    """One character to be drawn, and its place.
 
     Attributes:
-        number: from 1 in the code; 0 beside it.
-        left, top, right, bottom: its part of the canvas, px, with room for its stroke.
+        number: from 1 in the code; 0 for other text.
+        left, top, right, bottom: its part of the canvas, px, including the stroke's width.
         matrix: [3, 3], cap heights to px of that part.
-        fine: the same to OpenCV's parts of a px.
+        fine: the same to OpenCV's drawing coordinates.
         scale: px of a cap height.
     """
 
@@ -130,7 +130,7 @@ class _Glyph(NamedTuple):
 
 
 def draw(line: TypesetLine, tool: Tool, rng: np.random.Generator) -> Mark:
-    """Draw every character of a line and the shapes beside it."""
+    """Draw every character of a line and its distractors."""
     coverage, owners = np.zeros(line.size, np.uint8), np.zeros(line.size, np.uint8)
     sway = tool.sway * line.cap_px, within((2, 12), rng) * line.cap_px, within((0, 2 * np.pi), rng)
     partial = []
@@ -142,7 +142,7 @@ def draw(line: TypesetLine, tool: Tool, rng: np.random.Generator) -> Mark:
                 partial += [glyph.number] * (not whole and glyph.number > 0)
             where = np.s_[glyph.top : glyph.bottom, glyph.left : glyph.right]
             _raise(coverage[where], patch)
-            if glyph.number:  # where two meet, the later one, whose number is higher, owns
+            if glyph.number:  # where two meet, the later one, whose number is higher, owns the px
                 _raise(owners[where], cv2.threshold(body, _OWNED, glyph.number, cv2.THRESH_BINARY)[1])
     _draw_extras(coverage, line)
     stroke_px = max(tool.width * line.cap_px, 1.5)
@@ -150,14 +150,14 @@ def draw(line: TypesetLine, tool: Tool, rng: np.random.Generator) -> Mark:
 
 
 def _raise(under: Pixels, to: cv2.typing.MatLike) -> None:
-    """Let each px be at least as high; numpy takes twice the time for so few."""
+    """Raise each px to at least ``to``; numpy takes twice the time for so few."""
     cv2.max(under, to, under)
 
 
 def _glyphs(
     run: GlyphRun, size: tuple[int, int], sway: tuple[float, float, float], *, labelled: bool
 ) -> Iterator[_Glyph]:
-    """A run's characters that the canvas shows; ``sway``: its wave's height and period, px, and phase."""
+    """A run's characters on the canvas; ``sway``: amplitude and period of its wave, px, and phase."""
     corners = fonts.placed(run.face, run.chars, run.matrices)
     scales = fonts.scales(run.matrices)
     reach = (2 + 0.2 * scales).astype(int)[:, None]
@@ -188,7 +188,7 @@ def _draw_extras(coverage: Pixels, line: TypesetLine) -> None:
 
 
 def _struck(patch: Pixels, cap_px: float, tool: Tool, rng: np.random.Generator) -> tuple[Pixels, bool]:
-    """The patch as this very strike left it: in two passes, twice, weak, sloping; and whether it is whole."""
+    """The patch after this strike: second pass, double strike, slope; and whether it is whole."""
     if tool.second is not None:
         patch = np.maximum(patch, _shifted(patch, tool.second[0] * cap_px, tool.second[1] * cap_px))
     if tool.doubled and rng.random() < tool.doubled:
@@ -209,7 +209,7 @@ def _shifted(patch: Pixels, x: float, y: float) -> Pixels:
 
 
 def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-    """Coverage of one character, and the body of one with a number: the same, dots joined; uint8."""
+    """Coverage of one character, and its mask, in which dots are joined; uint8."""
     face, char, scale = glyph.face, glyph.char, glyph.scale
     match face:
         case Outline():
@@ -250,13 +250,13 @@ def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels,
 
 
 def _warped(alpha: Pixels, matrix: NDArray[np.float64], size: tuple[int, int]) -> Pixels:
-    if matrix[2, 0] == 0 == matrix[2, 1]:  # seen straight on, as most are: the quicker way to the same
+    if matrix[2, 0] == 0 == matrix[2, 1]:  # an affine map, as most are: faster, same result
         return np.asarray(cv2.warpAffine(alpha, matrix[:2], size[::-1]), np.uint8)
     return np.asarray(cv2.warpPerspective(alpha, matrix, size[::-1]), np.uint8)
 
 
 def _in_px(points: NDArray[np.float64], glyph: _Glyph) -> NDArray[np.int32]:
-    """Points [k, 2] where OpenCV shall draw them, in its parts of a px."""
+    """Points [k, 2] in OpenCV's drawing coordinates."""
     return np.asarray(np.rint(cv2.perspectiveTransform(points[None], glyph.fine)[0]), np.int32)
 
 
@@ -268,7 +268,7 @@ def _polygons(corners: tuple[NDArray[np.float64], ...], glyph: _Glyph, grey: int
 
 
 def _bridged(patch: Pixels, face: Outline, glyph: _Glyph, width: float) -> Pixels:
-    """Keep the bridge that holds a stencil's island: an upright bar through the middle."""
+    """Cut out the bridge that holds a stencil's island: an upright bar through the middle."""
     if glyph.char not in _ISLANDS:
         return patch
     x0, y0, x1, y1 = fonts.extent(face, glyph.char)
@@ -288,7 +288,7 @@ def _polylines(strokes: tuple[Points, tuple[slice, ...]], glyph: _Glyph, width_p
 
 
 def _by_hand(face: Strokes, glyph: _Glyph, width_px: float, tool: Tool, rng: np.random.Generator) -> Pixels:
-    """Strokes as a hand draws them: bent, each a little off its place, now and then gone over again."""
+    """Strokes drawn by hand: bent, slightly displaced, sometimes written twice."""
     points, parts = fonts.bendable(face, glyph.char)
     patch = np.zeros(glyph.size, np.uint8)
     for _ in range(1 + (rng.random() < tool.again)):
@@ -326,16 +326,16 @@ def _circles(centres: NDArray[np.float64], radii_px: NDArray[np.float64], glyph:
 
 
 def _unevenly(patch: Pixels, uneven: float, depth: float, rng: np.random.Generator) -> Pixels:
-    """Let the strength fall off across the character, as under a tilted punch; it never vanishes."""
+    """Let the strength decrease across the character, as under a tilted punch, but never to 0."""
     fall = within((0, uneven), rng)
     strength = _sloped(patch.shape, depth * (1 - 0.5 * fall), 1.3 * fall * depth, rng)
     return np.asarray(cv2.multiply(patch, np.clip(strength, 0.2, 1), dtype=cv2.CV_8U), np.uint8)
 
 
 def _partly(patch: Pixels, missing: float, rng: np.random.Generator) -> Pixels:
-    """Let a side of the character be unstruck: the depth runs out before it and is nothing from there on."""
+    """Leave a side of the character unmarked: the depth falls to 0 towards it."""
     x, y, wide, high = cv2.boundingRect(patch)
-    if not wide:  # all of it lies beyond the picture
+    if not wide:  # outside the picture
         return patch
     steep = within((2.5, 8), rng)
     inked = patch[y : y + high, x : x + wide]
@@ -346,7 +346,7 @@ def _partly(patch: Pixels, missing: float, rng: np.random.Generator) -> Pixels:
 
 
 def _sloped(size: tuple[int, ...], middle: float, fall: float, rng: np.random.Generator) -> Floats:
-    """A plane, float32 ``size``: ``middle`` in its middle, ``fall`` from side to side in any direction."""
+    """A plane, float32 ``size``: ``middle`` at its centre, falling by ``fall`` in a random direction."""
     angle = within((0, 2 * np.pi), rng)
     x = ramp(size[1]) * np.float32(fall * math.cos(angle))
     y = ramp(size[0]) * np.float32(fall * math.sin(angle))

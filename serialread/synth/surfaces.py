@@ -1,4 +1,4 @@
-"""What is marked: the surface's own relief and tone, cut from tiles that are made once."""
+"""Surfaces that carry marks: their relief and tone, cut from tiles that are computed once."""
 
 import math
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from serialread.records import Floats
 from serialread.synth.fields import blurred, shrunk
 from serialread.synth.rng import below, one_of, weighted, within
 
-# px at the working scale; large enough that two crops rarely show the same spot, and no power of two wide:
-# rows a page of memory apart would fall into the same lines of the processor's cache
+# px at the working scale; large enough that two crops rarely show the same part. The width is no power of
+# two: rows a page of memory apart would share lines of the processor's cache
 _TILE = (384, 1000)
 _TILES = 4  # per kind
 _GRAINED = frozenset(("brushed", "milled", "turned", "ground"))
 _PATCHY = {"scale": (0.05, 0.3), "scene": (0.1, 0.6)}
-"""Surfaces whose tone varies by itself, and by how much."""
-_MOST_PHOTOGRAPHS = 200  # of a recipe: they stay in the memory of every worker
+"""Surfaces with a varying tone, and its spread."""
+_MAX_PHOTOGRAPHS = 200  # per recipe: every worker keeps them in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def draw_surface(
     rng: np.random.Generator,
     step: int = 1,
 ) -> Surface:
-    """Cut a patch of ``size`` from a random surface; of its px, each takes ``step`` by ``step``."""
+    """Cut a patch of ``size`` from a random surface, ``step`` times coarser than its tiles."""
     kinds = sorted(weights)
     kind = kinds[weighted([weights[k] for k in kinds], rng)]
     relief, gloss = _tile(kind, below(_TILES, rng), step)
@@ -70,7 +70,7 @@ def draw_surface(
 
 
 def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np.random.Generator) -> Floats:
-    """A turned and scaled part of a tile, as float32 [H, W]."""
+    """A rotated and scaled part of a tile, float32 [H, W]."""
     rows, columns = size
     c, s = np.cos(turn) * scale, np.sin(turn) * scale
     x, y = within((0, tile.shape[1]), rng), within((0, tile.shape[0]), rng)
@@ -82,7 +82,7 @@ def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np
 
 
 def _coarse(tile: Floats, size: tuple[int, int], scale: float, rng: np.random.Generator) -> Floats:
-    """A part of a tile whose detail is too large to need every px: cut at half the size, then enlarged."""
+    """A part of a tile of coarse detail: cut at half the size, then enlarged."""
     half = _cut(tile, ((size[0] + 1) // 2, (size[1] + 1) // 2), 2 * scale, 0.0, rng)
     return np.asarray(cv2.resize(half, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
@@ -100,7 +100,7 @@ def _turn(kind: str, rng: np.random.Generator) -> float:
 
 @lru_cache(maxsize=128)
 def _tile(kind: str, number: int, step: int = 1) -> tuple[Floats, float]:
-    """One tile of a kind and its gloss; the same everywhere and for ever."""
+    """One tile of a kind and its gloss; the same on every machine."""
     relief, gloss = _made(kind, number) if step == 1 else _tile(kind, number)
     if step > 1:
         relief = shrunk(relief, (relief.shape[0] // step, relief.shape[1] // step))
@@ -115,7 +115,7 @@ def _made(kind: str, number: int) -> tuple[Floats, float]:
     match kind:
         case "brushed":
             relief = _streaks(noise, 60) + 0.6 * _streaks(rng.standard_normal(_TILE, np.float32), 12)
-            # a few lines are much deeper than most: they are what a reader takes for 1 and I
+            # a few lines are much deeper than most: readers confuse them with 1 and I
             relief, gloss = relief * (0.6 + 0.4 * np.abs(relief)), 0.8
         case "ground":
             relief, gloss = _streaks(noise, 8) + 0.5 * _blur(noise, 1.2), 0.6
@@ -179,7 +179,7 @@ def _octaves(rng: np.random.Generator, spreads: tuple[float, ...], weights: tupl
 
 
 def _rings(rng: np.random.Generator, *, near: bool) -> Floats:
-    """Feed marks: arcs of a cutter (near centre) or rings of a lathe (far centre), never quite regular."""
+    """Feed marks: arcs of a cutter (near centre) or rings of a lathe (far centre), slightly irregular."""
     y, x = np.mgrid[: _TILE[0], : _TILE[1]].astype(np.float32)
     centre = rng.uniform(200, 700) if near else rng.uniform(3000, 9000)
     radius = np.hypot(x - np.float32(rng.uniform(0, _TILE[1])), y + np.float32(centre)).astype(np.float32)
@@ -188,14 +188,14 @@ def _rings(rng: np.random.Generator, *, near: bool) -> Floats:
     wander = _blur(np.cumsum(rng.normal(0, 0.35, reach)).astype(np.float32).reshape(1, -1), 6)[0]
     steps = np.arange(reach, dtype=np.float32)
     phase = np.pi * steps / np.float32(feed) + wander * np.float32(0.5)
-    # a round insert leaves valleys between sharp ridges; how deep, differs from turn to turn
+    # a round insert leaves valleys between sharp ridges; their depth differs from turn to turn
     ridges = 1 - 2 * np.abs(np.sin(phase)) if rng.random() < 0.6 else np.sin(2 * phase)
     profile = (ridges * (0.6 + 0.4 * np.tanh(np.roll(wander, 50)))).astype(np.float32)
     return _unit(np.interp(radius, steps, profile).astype(np.float32))
 
 
 def _scene(rng: np.random.Generator) -> Floats:
-    """Something like a photograph's background: flat patches with edges, gradients, grain."""
+    """A background as in photographs of scenes: flat patches with edges, gradients, grain."""
     field = _octaves(rng, (25, 60), (1, 2))
     flat = np.round(field * 1.5) / 1.5
     for _ in range(40):
@@ -206,7 +206,7 @@ def _scene(rng: np.random.Generator) -> Floats:
 
 
 def _stains(size: tuple[int, int], step: int, rng: np.random.Generator) -> Floats:
-    """Rust, oil, dirt: soft-edged patches that darken, sometimes brighten."""
+    """Rust, oil, dirt: patches with soft edges that darken, sometimes brighten."""
     field = _coarse(_tile("cast", 2)[0], size, step * within((0.15, 0.5), rng), rng)
     steep = 4 / (float(cv2.meanStdDev(field)[1][0, 0]) + 1e-6)
     edge = np.float32(4 * within((-0.5, 1.2), rng))
@@ -228,34 +228,34 @@ def _photographed(folders: tuple[Path, ...], size: tuple[int, int], rng: np.rand
     pictures = _photographs(folders)
     picture = one_of(pictures, rng)
     rows, columns = size
-    most = min(picture.shape[0] / rows, picture.shape[1] / columns)
-    scale = most * within((0.3, 1.0), rng)
+    largest = min(picture.shape[0] / rows, picture.shape[1] / columns)
+    scale = largest * within((0.3, 1.0), rng)
     high, wide = max(int(rows * scale), 4), max(int(columns * scale), 4)
     top = below(max(picture.shape[0] - high, 0) + 1, rng)
     left = below(max(picture.shape[1] - wide, 0) + 1, rng)
     part = picture[top : top + high, left : left + wide][:, :: 1 if rng.random() < 0.5 else -1]
-    way = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(part, (columns, rows), interpolation=way), np.float32)
+    method = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(part, (columns, rows), interpolation=method), np.float32)
 
 
 @lru_cache(maxsize=4)
 def _photographs(folders: tuple[Path, ...]) -> tuple[Floats, ...]:
-    """Grey pictures of mean 1, sorted by name; large ones are halved until they are of use for crops."""
+    """Grey pictures of mean 1, sorted by name; large ones are halved to about the crops' scale."""
     found = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES]
     if not found:
         where = ", ".join(str(f) for f in folders) or "surfaces.photographs"
         raise RecipeError(
             f"{where}: no surface photographs here. Name folders of pictures in surfaces.photographs, or "
-            "take the kind photograph out of the recipe."
+            "remove the kind photograph from the recipe."
         )
-    return tuple(_as_tone(path) for path in found[:_MOST_PHOTOGRAPHS])
+    return tuple(_as_tone(path) for path in found[:_MAX_PHOTOGRAPHS])
 
 
 def _as_tone(path: Path) -> Floats:
     try:
         pixels = load_image(path).pixels
     except ImageError as error:
-        raise RecipeError(f"{error} Surface photographs must open: mend it or take it away.") from None
+        raise RecipeError(f"{error} Every surface photograph must open: replace it or remove it.") from None
     grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels
     while min(grey.shape) > 768:
         grey = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)

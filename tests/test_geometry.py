@@ -191,7 +191,7 @@ def test_the_middle_of_a_circle_is_found_and_a_missing_one_is_a_reason() -> None
     assert find_circle(pixels) == pytest.approx((210.5, 180.5), abs=2)
     with pytest.raises(ImageError) as caught:
         find_circle(np.full((400, 400), 60, np.uint8))
-    assert str(caught.value) == "no circle is seen in it. Give the station its center in view.arc."
+    assert str(caught.value) == "no circle found. Set its center in the station's view.arc."
 
 
 # the fixture
@@ -228,12 +228,12 @@ def test_a_moved_part_is_laid_as_the_taught_one(by: str, dx: float, dy: float, d
 def test_a_picture_without_the_mark_is_a_reason() -> None:
     fixture = teach_fixture(image_of(part()), StationView(), BOX, "print")
     noise = np.random.default_rng(1).integers(0, 255, (300, 400), np.uint8)
-    _, _, _, likeness = find_mark(noise, fixture)
+    _, _, _, correlation = find_mark(noise, fixture)
     with pytest.raises(ImageError) as caught:
         propose(image_of(noise), StationView(fixture=fixture))
     assert str(caught.value) == (
-        f"the station's fixture is not seen (likeness {likeness:.2f}, needs 0.60). "
-        "Look whether the part lies right."
+        f"the station's fixture was not found (correlation {correlation:.2f}, needs 0.60). "
+        "Check the pose of the part."
     )
 
 
@@ -241,7 +241,8 @@ def test_an_empty_box_cannot_be_taught() -> None:
     with pytest.raises(CalibrationError) as caught:
         teach_fixture(image_of(np.full((300, 400), 90, np.uint8)), StationView(), BOX, "print")
     assert str(caught.value) == (
-        f"box {BOX}: nothing here to know again. Take one round a clear mark, in shares of the picture."
+        f"box {BOX}: nothing here can be recognized again. "
+        "Draw it around a clear mark, in fractions of the picture."
     )
 
 

@@ -28,7 +28,8 @@ from serialread.evaluation import (
     evaluate_crops,
 )
 from serialread.evaluation.evaluated_crops import match_attention
-from serialread.imaging.masks import owners, placed, relief_clusters, two_means, voted
+from serialread.imaging import column_owners, place_masks
+from serialread.imaging.masks import relief_clusters, text_cluster, two_means
 from serialread.inference.session import ModelCard
 from serialread.records import Floats, Origin, Sample
 
@@ -111,7 +112,7 @@ def test_every_sample_gives_one_case_with_its_place_and_origin() -> None:
 def test_attention_inside_its_character_is_found_there() -> None:
     whole = sample(1, 3)
     assert whole.glyphs is not None
-    own = owners(placed(whole.glyphs, GEOMETRY), 3, 4)
+    own = column_owners(place_masks(whole.glyphs, GEOMETRY), 3, 4)
     right = np.stack([(own == slot) / max((own == slot).sum(), 1) for slot in (1, 2, 3)]).astype(np.float32)
     wrong = right[[1, 2, 0]]
     cells = (own[None, None] == np.arange(1, 4)[:, None, None]).repeat(8, 1).astype(np.float32)
@@ -229,7 +230,7 @@ def test_the_ground_owns_most_borders_and_a_tie_goes_to_the_larger_share(
         along = high.T if side in "lr" else high
         along[0 if side in "tl" else -1, : round(length * along.shape[1])] = 1
 
-    assert np.array_equal(voted(high), 1 - high if ground_is_high else high)
+    assert np.array_equal(text_cluster(high), 1 - high if ground_is_high else high)
 
 
 def test_a_picture_of_one_grey_has_no_text() -> None:

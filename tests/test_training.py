@@ -24,8 +24,7 @@ from serialread.config.networks import RectifierConfig
 from serialread.config.training_recipe import Augmentation
 from serialread.datasets import ConcatenatedSamples, write_store
 from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
-from serialread.imaging import to_array
-from serialread.imaging.masks import owners
+from serialread.imaging import column_owners, to_array
 from serialread.models import build
 from serialread.models.upright import turned_over
 from serialread.records import Sample
@@ -154,9 +153,9 @@ def test_a_column_belongs_to_the_nearest_of_those_who_reach_into_it() -> None:
     masks[8:20, 10:15] = 2
     masks[8:20, 21] = 3
 
-    assert owners(masks, 3, 4).tolist() == [0, 1, 2, 2, 0, 3, 0, 0]
-    assert owners(masks, 3, 8).tolist() == [1, 2, 3, 0]
-    assert owners(masks * 0, 0, 4).tolist() == [0] * 8
+    assert column_owners(masks, 3, 4).tolist() == [0, 1, 2, 2, 0, 3, 0, 0]
+    assert column_owners(masks, 3, 8).tolist() == [1, 2, 3, 0]
+    assert column_owners(masks * 0, 0, 4).tolist() == [0] * 8
 
 
 @pytest.mark.parametrize(

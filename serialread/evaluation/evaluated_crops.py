@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry
 from serialread.datasets import ImportSource, SampleStore, to_lowercase
-from serialread.imaging import content_width, to_array
-from serialread.imaging.masks import owners, placed
+from serialread.imaging import column_owners, content_width, place_masks, to_array
 from serialread.inference import decode
 from serialread.inference.session import ModelCard
 from serialread.metrics import mpsc, strict
@@ -188,8 +187,8 @@ def match_attention(
     """
     if sample.glyphs is None or not sample.text:
         return None
-    masks, count = placed(sample.glyphs, geometry), min(len(sample.text), len(alpha))
-    owned = owners(masks, len(sample.text), masks.shape[1] // alpha.shape[1])
+    masks, count = place_masks(sample.glyphs, geometry), min(len(sample.text), len(alpha))
+    owned = column_owners(masks, len(sample.text), masks.shape[1] // alpha.shape[1])
     own = owned == np.arange(1, count + 1)[:, None]  # [n, N]
     attention = alpha[:count]
     peaks = own[np.arange(count), attention.argmax(1)]

@@ -1,4 +1,4 @@
-"""How a part lies, told by a mark on it: the picture is laid as the taught one was."""
+"""Fixtures: a mark on the part gives its pose, and the picture is moved to the pose that was taught."""
 
 import base64
 from functools import lru_cache
@@ -13,23 +13,24 @@ from serialread.imaging.frames import Frame, moved
 from serialread.records import Pixels
 
 TAUGHT_PX = 64
-"""Longer side of a template: enough to know a mark by, little enough to stand in a station file."""
+"""Longer side of a template: enough to recognize a mark, small enough for a station file."""
 COARSE_DEG, FINE_DEG = 4.0, 0.5
-"""Steps of the two searches; a mark of 64 px moves by two of them at its rim."""
+"""Angle steps of the two searches; the rim of a mark of 64 px moves by two px per coarse step."""
 
 
 def teach(frame: Frame, box: tuple[float, float, float, float], by: Literal["print", "edge"]) -> Fixture:
     """The fixture of a mark in the box (left, top, right, bottom), fractions of the frame's sides.
 
     Raises:
-        CalibrationError: the box is empty, or nothing in it could be known again.
+        CalibrationError: the box is empty, or contains nothing that can be recognized again.
     """
     height, width = frame.pixels.shape
     left, top, right, bottom = (round(v * side) for v, side in zip(box, (width, height) * 2, strict=True))
     part = frame.pixels[max(top, 0) : bottom, max(left, 0) : right]
     if min(part.shape) < 8 or float(part.std()) < 4:
         raise CalibrationError(
-            f"box {box}: nothing here to know again. Take one round a clear mark, in shares of the picture."
+            f"box {box}: nothing here can be recognized again. "
+            "Draw it around a clear mark, in fractions of the picture."
         )
     scale = min(1.0, TAUGHT_PX / max(part.shape))
     size = (max(round(part.shape[1] * scale), 6), max(round(part.shape[0] * scale), 6))
@@ -43,17 +44,17 @@ def teach(frame: Frame, box: tuple[float, float, float, float], by: Literal["pri
 
 
 def fix(frame: Frame, fixture: Fixture) -> Frame:
-    """The frame moved and turned so that the fixture's mark lies where it was taught.
+    """Move and rotate the frame so that the fixture's mark is where it was taught.
 
     Raises:
-        ImageError: the mark is not seen.
+        ImageError: the mark is not found.
     """
     height, width = frame.pixels.shape
     x, y, angle_deg, sure = find_mark(frame.pixels, fixture)
     if sure < fixture.sure:
         raise ImageError(
-            f"the station's fixture is not seen (likeness {sure:.2f}, needs {fixture.sure:.2f}). "
-            "Look whether the part lies right."
+            f"the station's fixture was not found (correlation {sure:.2f}, needs {fixture.sure:.2f}). "
+            "Check the pose of the part."
         )
     turn = np.eye(3)
     angle = np.radians(angle_deg)
@@ -63,7 +64,7 @@ def fix(frame: Frame, fixture: Fixture) -> Frame:
 
 
 def find_mark(pixels: Pixels, fixture: Fixture) -> tuple[float, float, float, float]:
-    """Middle (x, y) of the mark in [H, W], px; its turn, degrees counter-clockwise; its likeness, -1..1."""
+    """Middle (x, y) of the mark in [H, W], px; rotation, degrees counter-clockwise; correlation, -1..1."""
     height, width = pixels.shape
     template = _template(fixture.template)
     scale = template.shape[1] / (fixture.width * width)
@@ -81,21 +82,21 @@ def find_mark(pixels: Pixels, fixture: Fixture) -> tuple[float, float, float, fl
     if fixture.turn_deg:
         fine = np.arange(found[3] - COARSE_DEG, found[3] + COARSE_DEG + FINE_DEG, FINE_DEG)
         found = max(_match(searched, template, float(angle), fixture) for angle in fine)
-    likeness, x, y, angle_deg = found
-    return left + x / scale, top + y / scale, angle_deg, likeness
+    correlation, x, y, angle_deg = found
+    return left + x / scale, top + y / scale, angle_deg, correlation
 
 
 def _match(
     searched: Pixels, template: Pixels, angle_deg: float, fixture: Fixture
 ) -> tuple[float, float, float, float]:
-    """Likeness, x, y of the middle and the angle, of the place that is most like the template so turned."""
+    """Correlation, x, y of the middle and the angle, where the template so rotated fits best."""
     turned = _compared(_turned(template, angle_deg), fixture.by)
-    inset = 1 if angle_deg == 0 else max(round(0.1 * min(turned.shape)), 1)  # the corners were made up
+    inset = 1 if angle_deg == 0 else max(round(0.1 * min(turned.shape)), 1)  # the corners were extrapolated
     core = turned[inset:-inset, inset:-inset]
     if core.shape[0] > searched.shape[0] or core.shape[1] > searched.shape[1]:
         return 0.0, 0.0, 0.0, angle_deg
-    likeness = cv2.matchTemplate(_compared(searched, fixture.by), core, cv2.TM_CCOEFF_NORMED)
-    _, best, _, (x, y) = cv2.minMaxLoc(likeness)
+    correlation = cv2.matchTemplate(_compared(searched, fixture.by), core, cv2.TM_CCOEFF_NORMED)
+    _, best, _, (x, y) = cv2.minMaxLoc(correlation)
     return float(best), x + core.shape[1] / 2, y + core.shape[0] / 2, angle_deg
 
 
@@ -109,7 +110,7 @@ def _turned(template: Pixels, angle_deg: float) -> Pixels:
 
 
 def _compared(pixels: Pixels, by: Literal["print", "edge"]) -> Pixels:
-    """What of a picture is compared: its greys, or how strongly they change."""
+    """What is compared: the greys, or the strength of their edges."""
     if by == "print":
         return pixels
     smooth = cv2.GaussianBlur(pixels, (0, 0), 1.0)
@@ -121,5 +122,5 @@ def _compared(pixels: Pixels, by: Literal["print", "edge"]) -> Pixels:
 def _template(encoded: str) -> Pixels:
     decoded = cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), cv2.IMREAD_GRAYSCALE)
     if decoded is None:
-        raise ImageError("the station's fixture is no picture. Teach it anew: serialread station fixture")
+        raise ImageError("the station's fixture is not a picture. Teach it again: serialread station fixture")
     return np.asarray(decoded, np.uint8)

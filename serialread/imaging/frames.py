@@ -1,4 +1,4 @@
-"""A part of a picture that still knows where in the picture it lies."""
+"""Frames: parts of a picture with the mapping back to its pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,23 +15,23 @@ Matrix = NDArray[np.float64]
 
 Points = NDArray[np.float64]
 """[N, 2], (x, y)."""
-Bend = Callable[[Points], Points]
-"""Where points of a picture that was bent straight lie in the one that it was made of."""
+PointMap = Callable[[Points], Points]
+"""Maps points of a remapped picture to the picture that it was made from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Grey pixels and the way back to the source picture; a pixel is a unit square, (0, 0) its outer corner.
+    """Grey pixels and the mapping to the source picture; a pixel is a unit square, (0, 0) its outer corner.
 
     Attributes:
         pixels: grey, [H, W], 0 is black.
-        to_source: maps frame px to source px, or to those of the last picture that was bent straight.
-        bend: maps the latter to source px; None where nothing was bent.
+        to_source: maps frame px to source px, or to those of the last remapped picture.
+        point_map: maps the latter to source px; None if nothing was remapped.
     """
 
     pixels: Pixels
     to_source: Matrix
-    bend: Bend | None = None
+    point_map: PointMap | None = None
 
     @classmethod
     def whole(cls, image: LoadedImage) -> Self:
@@ -49,27 +49,27 @@ class Frame:
 
     @property
     def source_per_px(self) -> float:
-        """How many source px one px of the frame's height spans."""
+        """Source px per px of the frame's height."""
         quad = self.quad
         sides = np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])
         return float(sides / 2 / self.pixels.shape[0])
 
     def sources(self, points: Points) -> Points:
-        """Where px of this frame lie in the source picture, [N, 2] each."""
+        """Map px of this frame to px of the source picture, [N, 2] each."""
         seen = cv2.perspectiveTransform(points[None], self.to_source)[0].astype(np.float64, copy=False)
-        return self.bend(seen) if self.bend else seen
+        return self.point_map(seen) if self.point_map else seen
 
-    def bent(self, pixels: Pixels, bend: Bend) -> "Frame":
-        """A picture that was made of this one by bending it; ``bend`` maps its px to mine."""
-        return Frame(pixels, np.eye(3), lambda points: self.sources(bend(points)))
+    def remapped(self, pixels: Pixels, point_map: PointMap) -> "Frame":
+        """A picture made from this one by remapping; ``point_map`` maps its px to those of this frame."""
+        return Frame(pixels, np.eye(3), lambda points: self.sources(point_map(points)))
 
     def cut(self, left: int, top: int, right: int, bottom: int) -> "Frame":
-        """The upright box between these px."""
+        """The upright box between these px, end excluded."""
         to_source = self.to_source @ moved(left, top)
         return replace(self, pixels=self.pixels[top:bottom, left:right], to_source=to_source)
 
     def turned(self, degrees_clockwise: int) -> "Frame":
-        """The frame after quarter turns."""
+        """The frame rotated by a multiple of 90 degrees."""
         height, width = self.pixels.shape
         match degrees_clockwise % 360:
             case 90:
@@ -84,7 +84,7 @@ class Frame:
         return replace(self, pixels=pixels, to_source=self.to_source @ np.array(back, np.float64))
 
     def warped(self, to_this: Matrix, width: int, height: int) -> "Frame":
-        """Another view of [height, width] px; ``to_this`` maps its px to mine. Borders are repeated."""
+        """Warp to [height, width] px; ``to_this`` maps its px to this frame's. Borders are replicated."""
         centres = moved(-0.5, -0.5) @ to_this @ moved(0.5, 0.5)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         pixels = cv2.warpPerspective(
@@ -93,7 +93,7 @@ class Frame:
         return replace(self, pixels=pixels.astype(np.uint8, copy=False), to_source=self.to_source @ to_this)
 
     def shrunk(self, most_height: int) -> "Frame":
-        """The frame at no more than this height; areas are averaged, so that thin strokes stay."""
+        """The frame at this height or less; areas are averaged, so that thin strokes stay visible."""
         height, width = self.pixels.shape
         if height <= most_height:
             return self
@@ -104,5 +104,5 @@ class Frame:
 
 
 def moved(x: float, y: float) -> Matrix:
-    """The shift by (x, y)."""
+    """The translation by (x, y)."""
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)

@@ -1,4 +1,4 @@
-"""How far a text line is tilted."""
+"""Estimate the tilt of a text line."""
 
 import cv2
 import numpy as np
@@ -7,38 +7,38 @@ from numpy.lib.stride_tricks import sliding_window_view
 from serialread.records import Floats, Pixels
 
 ANGLES_DEG = np.arange(-16.0, 17.0, 2.0, dtype=np.float32)
-"""Tried; the outer two only tell that the tilt is beyond. A degree more or less costs the network nothing."""
-SURE = 1.25
-"""The rows of level text must stand out this much more than those of the picture as it is."""
+"""Tested angles; the outer two only mean that the tilt is larger. The network tolerates a degree of error."""
+MIN_RATIO = 1.25
+"""The rows of deskewed text must be this much more distinct than those of the picture as it is."""
 ROWS, COLUMNS = 48, 48
-"""Columns are blocks of px: across one, the largest tilt moves a row by little more than itself."""
+"""Columns are blocks of px: within one, the largest tilt moves a row by little more than its height."""
 
 
 def estimate_tilt(pixels: Pixels) -> float:
-    """Tilt of the text line in [H, W], degrees counter-clockwise, -14..14; 0.0 unless it is sure.
+    """Tilt of the text line in [H, W], degrees counter-clockwise, -14..14; 0.0 if it is uncertain.
 
-    Text sheared to lie level has rows full of strokes and rows with none. Strokes are seen by the lesser
-    eigenvalue of the structure tensor, blind to machining lines and edges: they change in one direction only.
+    Deskewed text has rows full of strokes and rows without. Strokes are detected by the smaller eigenvalue of
+    the structure tensor, which ignores machining lines and edges: these change in one direction only.
     """
     height, width = pixels.shape
     if width < 1.5 * height or height < 16:
         return 0.0
-    scores = _rows_stand_out(_strokes(pixels), width / height)
+    scores = _row_distinctness(_strokes(pixels), width / height)
     best = int(scores.argmax())
-    unsure = best in (0, len(scores) - 1) or scores[best] < SURE * scores[len(scores) // 2]
+    unsure = best in (0, len(scores) - 1) or scores[best] < MIN_RATIO * scores[len(scores) // 2]
     return 0.0 if unsure else float(ANGLES_DEG[best])
 
 
 def _strokes(pixels: Pixels) -> Floats:
-    """Strength of strokes [ROWS, COLUMNS]: at a size that makes every picture cost the same."""
+    """Strength of strokes [ROWS, COLUMNS], at a size that makes every picture take the same time."""
     height, width = pixels.shape
     small = cv2.resize(pixels, (max(round(width * ROWS / height), 1), ROWS), interpolation=cv2.INTER_AREA)
     strength = np.sqrt(np.maximum(cv2.cornerMinEigenVal(small, 5), 0))
     return np.asarray(cv2.resize(strength, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _rows_stand_out(strokes: Floats, aspect: float) -> Floats:
-    """How unevenly the rows are filled, each tilt sheared away: variance over squared mean, one an angle."""
+def _row_distinctness(strokes: Floats, aspect: float) -> Floats:
+    """How unevenly the rows are filled after removing each tilt: variance / squared mean, per angle."""
     slopes = -np.tan(np.radians(ANGLES_DEG)) * np.float32(aspect * ROWS / COLUMNS)
     columns = np.arange(COLUMNS)
     shifts = np.rint(slopes[:, None] * (columns - COLUMNS // 2)).astype(np.int32).clip(-ROWS, ROWS)

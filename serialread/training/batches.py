@@ -15,8 +15,8 @@ from serialread.codes import MAX_LENGTH, Alphabet, either_way
 from serialread.config import CropGeometry
 from serialread.config.training_recipe import TrainingRecipe
 from serialread.errors import SerialreadError, StoreError
-from serialread.imaging import to_array
-from serialread.imaging.masks import owners, placed, text_mask
+from serialread.imaging import column_owners, place_masks, to_array
+from serialread.imaging.masks import text_mask
 from serialread.models import SLOTS, Targets
 from serialread.records import Sample
 from serialread.training.augmentation import augment
@@ -123,9 +123,9 @@ def collate(
         crops[i] = to_array(sample.pixels, geometry)
         classes[i, : len(sample.text)] = alphabet.encode(sample.text)
         if sample.glyphs is not None:
-            masks = placed(sample.glyphs, geometry)
+            masks = place_masks(sample.glyphs, geometry)
             pixels[i] = masks.reshape(shape[1], step, shape[2], step).max((1, 3))
-            columns[i] = owners(masks, len(sample.text) if exact else 0, column_px)
+            columns[i] = column_owners(masks, len(sample.text) if exact else 0, column_px)
     shown = torch.tensor([sample.glyphs is not None for sample in samples])
     return Batch(
         torch.from_numpy(crops),

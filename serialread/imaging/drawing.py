@@ -1,15 +1,17 @@
-"""What normalization does to a picture, step by step, drawn side by side."""
+"""Pictures for people: tinted characters, the steps of normalization side by side, PNG files."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from serialread.config import StationView
+from serialread.errors import RecordsError
 from serialread.imaging.crops import Finder, finish, prepare, ways
 from serialread.imaging.frames import Frame
 from serialread.imaging.views import Extent, Level
-from serialread.records import Crop, LoadedImage, Pixels
+from serialread.records import Crop, Floats, LoadedImage, Pixels
 
 STEP_PX = 320
 """Longer side of a picture on the sheet."""
@@ -17,15 +19,58 @@ LINE_PX = (360, 64)
 """Width and height of a line on the sheet."""
 GAP, CAPTION = 8, 18
 PAPER, INK, MARKED = (250, 250, 250), (30, 30, 30), (40, 40, 220)
+STRENGTH = 0.6
+"""Share of the tint where a character is certain."""
+_HUE_STEP = 67  # of 180 degrees of hue: neighbours differ clearly
+
+
+def tinted(grey: Pixels, shares: Floats) -> Pixels:
+    """A grey picture [H, W] with every character in its own colour, BGR uint8 [H, W, 3].
+
+    Args:
+        grey: the picture.
+        shares: float32 [T, h, w], how much of each cell belongs to each character, 0..1; any size.
+    """
+    height, width = grey.shape
+    out = np.repeat(grey[..., None], 3, axis=2).astype(np.float32)
+    for number, cells in enumerate(shares):
+        share = cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+        hue = np.array([[[(number + 1) * _HUE_STEP % 180, 255, 255]]], np.uint8)
+        colour = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR).astype(np.float32)
+        out += np.float32(STRENGTH) * share * (colour - out)
+    return out.astype(np.uint8)
+
+
+def save_png(picture: Pixels, path: Path, what: str) -> None:
+    """Write a picture as PNG.
+
+    Args:
+        picture: grey or BGR.
+        path: the file, with the suffix .png.
+        what: what the picture shows, for errors.
+
+    Raises:
+        RecordsError: the file has another suffix or cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise RecordsError(f"{path}: {what} is a PNG. Name it {path.with_suffix('.png').name}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another file.") from None
 
 
 def show_steps(image: LoadedImage, view: StationView, find: Finder | None = None) -> Pixels:
-    """A sheet, BGR: the picture after each step of the station, then what became of every proposed line.
+    """A sheet, BGR: the picture after each step of the station, then every proposed line.
 
-    ``find`` proposes lines where the text fills only a part of the picture.
+    Args:
+        image: the picture.
+        view: the station's.
+        find: proposes lines where the text fills only a part of the picture.
 
     Raises:
-        ImageError: what the station knows the code's place by is not seen.
+        ImageError: the station's fixture or circle is not found.
     """
     steps = list(prepare(image, view))
     last = steps[-1][1]
@@ -33,7 +78,7 @@ def show_steps(image: LoadedImage, view: StationView, find: Finder | None = None
     lines = [_line(number, crop) for number, crop in enumerate(crops)]
     pictures = [_picture(name, frame) for name, frame in steps]
     pictures[0] = _picture("picture, with the lines proposed", steps[0][1], crops)
-    return _stacked([_beside(pictures), *lines])
+    return _stacked([_side_by_side(pictures), *lines])
 
 
 def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
@@ -58,11 +103,11 @@ def _line(number: int, crop: Crop) -> Pixels:
     ]
     if crop.tilt_deg:
         panels.append((f"if in doubt, level: tilt {crop.tilt_deg:.0f} deg", level.at(crop.pixels)))
-    return _beside([_named(name, _fitted(pixels)) for name, pixels in panels])
+    return _side_by_side([_named(name, _fitted(pixels)) for name, pixels in panels])
 
 
 def _fitted(pixels: Pixels) -> Pixels:
-    """A grey line scaled to fit its place on the sheet."""
+    """A grey line scaled to fit its panel."""
     height, width = pixels.shape
     scale = min(LINE_PX[0] / width, LINE_PX[1] / height)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -80,7 +125,7 @@ def _named(name: str, drawn: Pixels) -> Pixels:
     return panel
 
 
-def _beside(panels: Sequence[Pixels]) -> Pixels:
+def _side_by_side(panels: Sequence[Pixels]) -> Pixels:
     height = max(panel.shape[0] for panel in panels)
     return np.concatenate([_filled(panel, height, panel.shape[1] + GAP) for panel in panels], axis=1)
 
@@ -91,7 +136,7 @@ def _stacked(rows: Sequence[Pixels]) -> Pixels:
 
 
 def _filled(drawn: Pixels, height: int, width: int) -> Pixels:
-    """The picture at the top-left of a sheet of paper."""
+    """The picture at the top left of an empty sheet."""
     sheet = np.full((height, width, 3), PAPER, np.uint8)
     sheet[: drawn.shape[0], : drawn.shape[1]] = drawn
     return sheet

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from serialread import cli
-from serialread.datasets import Census, SampleStore, write_store
+from serialread.datasets import SampleStore, StoreReport, write_store
 from serialread.datasets.sample_store import key
 from serialread.records import Origin, Sample
 
@@ -22,10 +22,10 @@ def sample(index: int, text: str = "A1") -> Sample:
     return Sample(pixels, text, glyphs, Origin("ink", f"face-{index % 2}", boxes, {"visibility": 2.0}))
 
 
-def census(path: Path, samples: list[Sample]) -> Census:
+def census(path: Path, samples: list[Sample]) -> StoreReport:
     write_store(path / "store", samples, about={})
-    found = Census()
-    assert [*found.walk(SampleStore(path / "store"))] == [*range(1, len(samples) + 1)]
+    found = StoreReport()
+    assert [*found.check(SampleStore(path / "store"))] == [*range(1, len(samples) + 1)]
     return found
 
 

@@ -19,7 +19,7 @@ def test_the_bundle_is_large_varied_and_small_on_disk() -> None:
     assert sum(p.stat().st_size for p in TYPEFACES.rglob("*")) <= 8_000_000
 
 
-def test_every_bundled_typeface_lies_beside_its_licence() -> None:
+def test_every_bundled_typeface_has_its_licence_next_to_it() -> None:
     allowed = (
         "permission & conditions",
         "permission is hereby granted",
@@ -57,7 +57,7 @@ def test_capitals_and_digits_are_as_high_as_asked(face: fonts.Outline) -> None:
 
 
 @pytest.mark.parametrize("face", PROBED, ids=lambda f: f.name)
-def test_no_two_digits_and_no_two_capitals_look_alike(face: fonts.Outline) -> None:
+def test_all_digits_and_all_capitals_differ(face: fonts.Outline) -> None:
     for group in ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
         assert len({fonts.glyph(face, c).alpha.tobytes() for c in group}) == len(group)
 
@@ -107,13 +107,13 @@ def test_matrices_have_plain_slashed_dotted_and_open_zeros(size: str) -> None:
 @pytest.mark.parametrize(
     "group", ["0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "B8", "5S", "2Z", "0OD", "1I7", "g9q", "pP"]
 )
-def test_confusable_characters_differ_in_every_alphabet_of_our_own(group: str) -> None:
+def test_confusable_characters_differ_in_every_alphabet_of_this_package(group: str) -> None:
     for face in (*fonts.stroke_faces(), *fonts.dot_faces()):
         drawn = [face.glyphs[c] for c in group if c in face.glyphs]
         assert len(set(drawn)) == len(drawn), face.name
 
 
-def test_alphabets_put_together_by_chance_differ_from_the_drawn_ones_and_from_one_another() -> None:
+def test_random_alphabets_differ_from_the_drawn_ones_and_from_one_another() -> None:
     by_chance = [f for f in fonts.stroke_faces() if "varied" in f.name]
     assert len(by_chance) >= 60
     every = {tuple(f.glyphs[c] for c in PRINTABLE) for f in fonts.stroke_faces()}
@@ -122,7 +122,7 @@ def test_alphabets_put_together_by_chance_differ_from_the_drawn_ones_and_from_on
     assert max(widths) > 1.6 * min(widths)
 
 
-def test_twins_are_held_out_together() -> None:
+def test_typefaces_with_the_same_drawings_are_held_out_together() -> None:
     for one, other in (("Roboto Bold", "Heebo Bold"), ("TeX Gyre Heros Bold", "Nimbus Sans Bold")):
         assert fonts.held_out(one) == fonts.held_out(other)
 

@@ -54,7 +54,7 @@ def test_a_folder_with_a_table_is_imported_in_its_order(tmp_path: Path, folder: 
     assert "left out: 1, longer than 25 characters" in told
 
 
-def test_an_lmdb_of_the_field_is_imported(tmp_path: Path) -> None:
+def test_an_lmdb_of_another_program_is_imported(tmp_path: Path) -> None:
     pixels = picture(tmp_path / "p.png")
     colour = cv2.imencode(".png", np.repeat(pixels[..., None], 3, axis=2))[1].tobytes()
     with lmdb.open(str(tmp_path / "lmdb")) as environment, environment.begin(write=True) as transaction:
@@ -123,7 +123,7 @@ def test_one_tall_character_stays_upright() -> None:
         ),
     ],
 )
-def test_a_source_that_is_none_says_why(tmp_path: Path, files: dict[str, str], message: str) -> None:
+def test_an_unusable_source_says_why(tmp_path: Path, files: dict[str, str], message: str) -> None:
     source = tmp_path / "source"
     source.mkdir()
     for name, content in files.items():

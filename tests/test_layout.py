@@ -47,7 +47,7 @@ def lengths_of_sides(line: TypesetLine) -> np.ndarray:
 @pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0.35, 1.1), (1.0, 1.1, 3.0)])
 @given(seed=seeds)
 @settings(max_examples=20, deadline=None)
-def test_parts_of_a_code_stand_as_far_apart_as_the_recipe_says(
+def test_gaps_of_a_code_are_as_wide_as_the_recipe_says(
     share: float, least: float, most: float, seed: int
 ) -> None:
     """The gap comes on top of the pitch, and both are stretched with the characters."""
@@ -71,7 +71,7 @@ def test_a_long_dash_keeps_its_thickness_and_moves_what_follows(seed: int) -> No
 
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
-def test_a_slim_slash_keeps_its_height_and_is_never_wider_than_its_typeface_s(seed: int) -> None:
+def test_a_narrow_slash_keeps_its_height_and_is_at_most_as_wide_as_the_typeface_s(seed: int) -> None:
     even = {"stretch": (1, 1), "rotation_deg": (0, 0), "jitter": (0, 0)}
     wide, slim = (set_out(seed, "A/H", narrow_slash_share=share, **even) for share in (0.0, 1.0))
     (width, height), (narrow, high) = (lengths_of_sides(line)[1, :2] / line.cap_px for line in (wide, slim))
@@ -80,7 +80,7 @@ def test_a_slim_slash_keeps_its_height_and_is_never_wider_than_its_typeface_s(se
 
 
 @pytest.mark.parametrize(("text", "knob"), [("1-1", "long_dash_share"), ("1/1", "narrow_slash_share")])
-def test_a_dot_matrix_has_the_dash_and_the_slash_that_it_has(text: str, knob: str) -> None:
+def test_a_dot_matrix_keeps_its_own_dash_and_slash(text: str, knob: str) -> None:
     layouts = [ALONE.model_copy(update={knob: share}) for share in (0.0, 1.0)]
     own, asked = (
         set_line(text, DOTS, STROKES, layout, Setting(), 64, 2000, np.random.default_rng(3))
@@ -91,14 +91,14 @@ def test_a_dot_matrix_has_the_dash_and_the_slash_that_it_has(text: str, knob: st
 
 @given(seed=seeds)
 @settings(deadline=None)
-def test_seen_straight_on_a_character_keeps_parallel_sides(seed: int) -> None:
+def test_without_perspective_a_character_keeps_parallel_sides(seed: int) -> None:
     top, right, bottom, left = lengths_of_sides(set_out(seed)).T
     np.testing.assert_allclose([top, right], [bottom, left], rtol=1e-6)
 
 
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
-def test_seen_askew_a_line_is_a_keystone_and_so_is_every_character(seed: int) -> None:
+def test_perspective_makes_a_keystone_of_the_line_and_of_every_character(seed: int) -> None:
     line = set_out(
         seed, "HHHHHHHH", perspective_share=1.0, perspective_deg=(30, 30), perspective_distance=(3, 3)
     )
@@ -113,7 +113,7 @@ def test_seen_askew_a_line_is_a_keystone_and_so_is_every_character(seed: int) ->
 
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
-def test_masks_and_boxes_follow_the_view(seed: int) -> None:
+def test_masks_and_boxes_follow_the_perspective(seed: int) -> None:
     line = set_out(seed, perspective_share=1.0, perspective_deg=(25, 35), perspective_distance=(3, 5))
     mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
     for number, (x0, y0, x1, y1) in enumerate(line.boxes, start=1):
@@ -133,7 +133,7 @@ def test_a_camera_inside_the_line_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_side_that_has_not_struck_has_no_depth_and_keeps_its_mask() -> None:
+def test_an_unmarked_side_has_no_depth_and_keeps_its_mask() -> None:
     line = set_out(1, "HHHH", rows=96)
     whole = draw(line, Tool(width=0.14), np.random.default_rng(0))
     partly = draw(line, Tool(width=0.14, partial=1.0, unstruck=(0.4, 0.4)), np.random.default_rng(0))
@@ -146,7 +146,7 @@ def test_a_side_that_has_not_struck_has_no_depth_and_keeps_its_mask() -> None:
         assert np.mean(partly.coverage[body] > 0.9 * whole.coverage[body]) > 0.15
 
 
-def test_the_record_names_the_characters_that_struck_partly() -> None:
+def test_the_record_names_the_partly_marked_characters() -> None:
     stamped = tuple(
         p.model_copy(update={"partial_share": 1.0}) for p in MARKS.processes if p.kind == "stamped"
     )
@@ -179,7 +179,7 @@ def test_lines_above_and_below_have_a_typeface_and_size_of_their_own_and_no_labe
     assert max(sizes) > 1.3
 
 
-def test_a_cut_off_neighbour_reaches_over_the_edge_and_stands_apart_from_the_code() -> None:
+def test_a_partial_neighbour_crosses_the_edge_and_keeps_its_distance_from_the_code() -> None:
     for seed in range(30):
         line = set_out(seed, partial_neighbour_share=1.0)
         (beside_it,) = line.runs[1:]
@@ -194,7 +194,7 @@ def test_a_cut_off_neighbour_reaches_over_the_edge_and_stands_apart_from_the_cod
 
 @given(seed=seeds)
 @settings(deadline=None)
-def test_strokes_beside_a_code_are_no_character_of_it(seed: int) -> None:
+def test_tool_marks_differ_from_every_character_of_the_code(seed: int) -> None:
     bounds = 0.0, -1.0, 5.0, 0.0
     for stroke in distractors.strokes(bounds, np.random.default_rng(seed)):
         (xa, top), (xb, bottom) = stroke.points
@@ -203,11 +203,11 @@ def test_strokes_beside_a_code_are_no_character_of_it(seed: int) -> None:
         assert stroke.strength < 0.5 or top < -1.09 or bottom > 0.09
 
 
-def test_strokes_have_room_in_the_crop_and_no_mask() -> None:
+def test_tool_marks_are_inside_the_crop_and_have_no_mask() -> None:
     for seed in range(30):
         line = set_out(seed, tool_mark_share=1.0)
         mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
-        assert line.extras
-        middles = [float(extra.points[:, 0].mean()) for extra in line.extras]
+        assert line.shapes
+        middles = [float(shape.points[:, 0].mean()) for shape in line.shapes]
         assert 0 <= min(middles) <= max(middles) <= line.size[1]
         assert mark.coverage[mark.owners == 0].max() > 0.15

@@ -1,3 +1,4 @@
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +14,7 @@ from serialread.config import DataRecipe, load, marks
 from serialread.config.data_recipe import Camera
 from serialread.config.spans import Span
 from serialread.errors import RecipeError
+from serialread.records import Sample
 from serialread.synth import make_sample, processes, render, typeface_names
 from serialread.synth.alphabets import Segments, segment_faces
 from serialread.synth.lighting import ToneAppearance
@@ -60,12 +62,16 @@ def test_pixels_masks_and_boxes_agree(seed: int, index: int) -> None:
             assert y0 - room <= rows.min() <= rows.max() <= y1 + room
 
 
+@cache
+def forty(kind: str) -> list[Sample]:
+    """The samples that several tests examine."""
+    return [make_sample(only(kind), 3, index) for index in range(40)]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_process_leaves_a_mark_for_every_character(kind: str) -> None:
-    recipe = only(kind)
     drawn = wanted = 0
-    for index in range(40):
-        sample = make_sample(recipe, 3, index)
+    for sample in forty(kind):
         assert sample.origin is not None
         assert sample.glyphs is not None
         assert sample.origin.process == kind
@@ -77,9 +83,8 @@ def test_every_process_leaves_a_mark_for_every_character(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_mark_changes_the_picture_where_its_mask_is(kind: str) -> None:
     """Local contrast on the mask exceeds that of the bare surface around, in the mean of many crops."""
-    recipe, inside, outside = only(kind), [], []
-    for index in range(40):
-        sample = make_sample(recipe, 5, index)
+    inside, outside = [], []
+    for sample in forty(kind):
         assert sample.glyphs is not None
         grey = sample.pixels.astype(np.float32)
         steep = np.hypot(*np.gradient(grey))
@@ -90,7 +95,7 @@ def test_the_mark_changes_the_picture_where_its_mask_is(kind: str) -> None:
     assert np.mean(inside) > 1.15 * np.mean(outside)
 
 
-def test_no_hand_writes_a_character_twice_alike_and_a_machine_always_does() -> None:
+def test_handwritten_characters_vary_and_engraved_ones_do_not() -> None:
     """Spread of one character's mask over a code of it alone, set by each without any other chance."""
 
     def spread(kind: str) -> float:
@@ -174,7 +179,7 @@ def test_a_typo_in_a_recipe_names_its_place(tmp_path: Path) -> None:
     assert "processes.0.engraved.slope" in message
 
 
-def test_a_typo_in_the_only_process_is_told_once(tmp_path: Path) -> None:
+def test_a_typo_in_the_only_process_is_reported_once(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text('[[processes]]\nkind = "scribed"\nwandr = [0.1, 0.2]\n')
     with pytest.raises(RecipeError) as refused:
@@ -191,7 +196,7 @@ def test_every_shipped_data_recipe_loads(path: Path) -> None:
 
 @given(seed=st.integers(0, 2**31))
 @settings(max_examples=15, deadline=None)
-def test_a_flipped_crop_is_the_upright_one_turned_by_half(seed: int) -> None:
+def test_an_upside_down_crop_is_the_upright_one_rotated_by_180_degrees(seed: int) -> None:
     turned = MARKS.model_copy(update={"layout": MARKS.layout.model_copy(update={"upside_down_share": 1.0})})
     upright, flipped = make_sample(MARKS, seed, 0), make_sample(turned, seed, 0)
     assert flipped.text == upright.text
@@ -207,11 +212,11 @@ def test_a_flipped_crop_is_the_upright_one_turned_by_half(seed: int) -> None:
     assert upright.origin.boxes[0] == pytest.approx((columns - x1, rows - y1, columns - x0, rows - y0))
 
 
-def test_nothing_is_flipped_unless_the_recipe_asks() -> None:
+def test_crops_are_upright_by_default() -> None:
     assert MARKS.layout.upside_down_share == 0
 
 
-def test_every_sample_says_how_visible_it_is_and_few_are_below_the_floor() -> None:
+def test_every_sample_records_its_visibility_and_few_are_below_the_minimum() -> None:
     seen, tries = [], []
     for index in range(120):
         origin = make_sample(MARKS, 9, index).origin
@@ -223,7 +228,7 @@ def test_every_sample_says_how_visible_it_is_and_few_are_below_the_floor() -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_bare_surface_has_no_text_no_mask_and_still_a_surface(kind: str) -> None:
+def test_a_crop_without_a_code_has_no_text_and_no_mask_but_a_surface(kind: str) -> None:
     recipe = only(kind).model_copy(update={"background_share": 1.0})
     for index in range(12):
         sample = make_sample(recipe, 3, index)
@@ -235,7 +240,7 @@ def test_a_bare_surface_has_no_text_no_mask_and_still_a_surface(kind: str) -> No
         assert int(np.ptp(sample.pixels)) > 0
 
 
-def test_the_light_on_a_bare_surface_is_that_on_the_marked_one() -> None:
+def test_the_light_without_the_mark_is_that_on_the_marked_surface() -> None:
     ground = np.random.default_rng(0).normal(0.5, 0.1, (8, 20)).astype(np.float32)
     signal = np.zeros_like(ground)
     signal[2:6, 5:9] = 0.3
@@ -248,7 +253,7 @@ def test_the_light_on_a_bare_surface_is_that_on_the_marked_one() -> None:
 
 @given(seed=st.integers(0, 2**31))
 @settings(max_examples=20, deadline=None)
-def test_a_fading_mark_loses_more_and_more_towards_one_end_and_keeps_its_masks(seed: int) -> None:
+def test_a_fading_mark_weakens_towards_one_end_and_keeps_its_masks(seed: int) -> None:
     mark = Mark(np.ones((8, 100), np.float32), np.ones((8, 100), np.uint8), 2.0)
     faded = mark.fading(0.6, np.random.default_rng(seed))
 
@@ -258,7 +263,7 @@ def test_a_fading_mark_loses_more_and_more_towards_one_end_and_keeps_its_masks(s
     np.testing.assert_array_equal(faded.owners, mark.owners)
 
 
-def test_a_camera_that_looks_askew_has_one_end_of_the_line_out_of_focus() -> None:
+def test_uneven_focus_blurs_one_end_of_the_line() -> None:
     stripes = np.tile(np.repeat([0.2, 0.8], 6), 40).astype(np.float32)[None].repeat(96, 0)
     plain = Camera(
         blur=(0, 0), noise=(0, 0), low_resolution_share=0, motion_share=0, jpeg_share=0, sharpen_share=0
@@ -296,7 +301,7 @@ def test_a_display_shows_what_seven_segments_can() -> None:
 
 
 @pytest.mark.parametrize("face", segment_faces(), ids=lambda face: face.name)
-def test_no_two_characters_of_a_display_look_alike(face: Segments) -> None:
+def test_all_characters_of_a_display_differ(face: Segments) -> None:
     shapes = [frozenset(on) for char, on in face.glyphs.items() if char not in ".:"]
     assert len(set(shapes)) == len(shapes)
     assert set("0123456789-.:") <= set(face.glyphs)
@@ -327,7 +332,7 @@ def with_photographs(folder: Path) -> DataRecipe:
     return MARKS.model_copy(update={"surfaces": surfaces})
 
 
-def test_surface_photographs_of_one_s_own_carry_the_mark(tmp_path: Path) -> None:
+def test_own_surface_photographs_carry_the_mark(tmp_path: Path) -> None:
     stripes = np.repeat(np.where(np.arange(300) % 40 < 20, 60, 200).astype(np.uint8)[None], 200, axis=0)
     cv2.imwrite(str(tmp_path / "stripes.png"), stripes)
     recipe = with_photographs(tmp_path)

@@ -45,7 +45,7 @@ def test_a_pattern_draws_each_place_from_its_pool(pattern: str, allowed: str) ->
         assert set(text) <= set(allowed)
 
 
-def test_digit_codes_are_the_largest_group_and_a_third_of_lengths_are_even() -> None:
+def test_digit_codes_are_the_largest_group_and_a_third_of_lengths_are_uniform() -> None:
     texts = [
         without_blanks(random_text(PATTERNS, MAX_LENGTH, np.random.default_rng([7, i]))) for i in range(3000)
     ]
@@ -75,7 +75,7 @@ def test_a_frequency_of_an_unprintable_character_is_refused() -> None:
         Texts(frequencies={"é": 1, "a": 1})
 
 
-def test_look_alikes_are_boosted_on_demand_and_never_in_codes_of_digits() -> None:
+def test_confusable_characters_are_more_frequent_on_demand_and_never_in_digit_codes() -> None:
     plain = Texts(templates=0, digits=0, arbitrary=0)
     boosted = plain.model_copy(update={"confusable_share": 1.0})
     rate = [sum(c in "OQDIlZSB" for t in drawn(x) for c in t) for x in (plain, boosted)]
@@ -101,7 +101,7 @@ def test_the_mpsc_twin_has_its_lengths_and_kinds_of_code() -> None:
 
 
 @pytest.mark.parametrize(("share", "seen"), [(1.0, False), (0.0, True)])
-def test_letters_that_look_like_digits_can_be_left_out(share: float, seen: bool) -> None:
+def test_letters_that_resemble_digits_can_be_left_out(share: float, seen: bool) -> None:
     asked = Texts(unambiguous_share=share, symbol_share=0, patterns=("@@*_#",))
     rng = np.random.default_rng(5)
     drawn = "".join(random_text(asked, 25, rng) for _ in range(400))

@@ -57,16 +57,16 @@ def check(
 
     Prints what the store contains and lists the samples with problems. Exit code 3 if there are any.
     """
-    from serialread.datasets import Census, SampleStore
+    from serialread.datasets import SampleStore, StoreReport
 
-    samples, census = SampleStore(store), Census()
-    for _ in terminal.track(census.walk(samples), len(samples), "samples", quiet=quiet):
+    samples, report = SampleStore(store), StoreReport()
+    for _ in terminal.track(report.check(samples), len(samples), "samples", quiet=quiet):
         pass
-    terminal.summary(census.to_text(), quiet=quiet)
+    terminal.summary(report.to_text(), quiet=quiet)
     if verbose:
-        for problem in census.problems:
+        for problem in report.problems:
             typer.echo(f"sample {problem.index}: {problem.what}", err=True)
-    if census.problems:
+    if report.problems:
         raise typer.Exit(3)
 
 

@@ -1,6 +1,6 @@
 """Sample stores: write, generate, read, import and check LMDBs of labelled crops."""
 
-from serialread.datasets.checking import Census, Problem
+from serialread.datasets.checking import Problem, StoreReport
 from serialread.datasets.importing import ImportSource
 from serialread.datasets.sample_store import (
     ConcatenatedSamples,
@@ -12,13 +12,13 @@ from serialread.datasets.sample_store import (
 from serialread.datasets.store_writing import generate, grow, write_store
 
 __all__ = [
-    "Census",
     "ConcatenatedSamples",
     "ImportSource",
     "LowercaseSamples",
     "Problem",
     "SampleSequence",
     "SampleStore",
+    "StoreReport",
     "generate",
     "grow",
     "to_lowercase",

@@ -26,7 +26,7 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Census:
+class StoreReport:
     """Statistics and defects of a store, counted sample by sample.
 
     Attributes:
@@ -49,7 +49,7 @@ class Census:
     visibilities: list[float] = field(default_factory=list)
     _pictures: dict[bytes, int] = field(default_factory=dict, repr=False)
 
-    def walk(self, store: SampleStore) -> Iterator[int]:
+    def check(self, store: SampleStore) -> Iterator[int]:
         """Check every sample; yield how many have been checked."""
         for index in range(len(store)):
             try:

@@ -23,7 +23,7 @@ _HALF = np.linspace(-np.pi / 2, np.pi / 2, 12)  # of a circle
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
+class DistractorShape:
     """A shape that is no character. Points [k, 2]; two are a line, more are closed; ``strength`` 0..1."""
 
     points: Points
@@ -45,7 +45,7 @@ def _drawable(face: Face, char: str) -> bool:
     return True
 
 
-def logo(bounds: Box, rng: np.random.Generator) -> list[Extra]:
+def logo(bounds: Box, rng: np.random.Generator) -> list[DistractorShape]:
     """An irregular shape left or right of the text, filled or in outline."""
     x0, y0, x1, y1 = bounds
     size = (y1 - y0) * within((0.4, 0.65), rng)
@@ -56,14 +56,14 @@ def logo(bounds: Box, rng: np.random.Generator) -> list[Extra]:
     radii = size * rng.uniform(0.35, 1.0, vertices)
     centre = np.array([middle, (y0 + y1) / 2])
     points = centre + np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
-    shapes = [Extra(points, rng.random() < 0.5, within((0.05, 0.12), rng))]
+    shapes = [DistractorShape(points, rng.random() < 0.5, within((0.05, 0.12), rng))]
     if rng.random() < 0.5:
         inner = centre + (points - centre) * within((0.3, 0.6), rng) + rng.normal(0, 0.05, 2)
-        shapes.append(Extra(inner, False, within((0.04, 0.1), rng)))
+        shapes.append(DistractorShape(inner, False, within((0.04, 0.1), rng)))
     return shapes
 
 
-def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]:
+def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[DistractorShape]:
     """A box, one with round ends, a bar next to the text or between its parts, or a line above or below it.
 
     ``corners`` [n, 4, 2] are those of the characters, ``bounds`` those of all.
@@ -80,11 +80,15 @@ def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]
     match below(6, rng):
         case 0:
             box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-            return [Extra(box, False, width)]
+            return [DistractorShape(box, False, width)]
         case 1:
             right_end = np.stack([np.cos(_HALF), np.sin(_HALF)], axis=1) * (bottom - top) / 2
             middles = np.array([[right, top + bottom], [left, top + bottom]]) / (1, 2)
-            return [Extra(np.concatenate([middles[0] + right_end, middles[1] - right_end]), False, width)]
+            return [
+                DistractorShape(
+                    np.concatenate([middles[0] + right_end, middles[1] - right_end]), False, width
+                )
+            ]
         case 2:
             x = left if rng.random() < 0.5 else right
             return [_line(x, y0 - 3, x, y1 + 3, width)]
@@ -93,7 +97,7 @@ def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Extra]
             return [_line(left - 3, y, right + 3, y, width)]
 
 
-def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
+def strokes(bounds: Box, rng: np.random.Generator) -> list[DistractorShape]:
     """One to four upright strokes of a tool left or right of the text: feed marks, a slip, a scratch.
 
     Readers confuse them with 1 and I. To keep labels correct, each differs from every character of the code:
@@ -126,8 +130,8 @@ def strokes(bounds: Box, rng: np.random.Generator) -> list[Extra]:
     ]
 
 
-def _line(x0: float, y0: float, x1: float, y1: float, width: float, strength: float = 1.0) -> Extra:
-    return Extra(np.array([[x0, y0], [x1, y1]]), False, width, strength)
+def _line(x0: float, y0: float, x1: float, y1: float, width: float, strength: float = 1.0) -> DistractorShape:
+    return DistractorShape(np.array([[x0, y0], [x1, y1]]), False, width, strength)
 
 
 def overprinted(shaded: Shaded, printed: Floats, rng: np.random.Generator) -> Shaded:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from serialread.codes import without_blanks
 from serialread.config.data_recipe import Layout
 from serialread.synth import distractors, fonts
-from serialread.synth.distractors import Box, Extra
+from serialread.synth.distractors import Box, DistractorShape
 from serialread.synth.fonts import Dots, Face, Points, Segments, advance
 from serialread.synth.rng import within
 
@@ -54,7 +54,7 @@ class TypesetLine:
     Attributes:
         runs: the code, then other text without a label.
         boxes: [n, 4], x0, y0, x1, y1 of the code's characters, canvas px.
-        extras: shapes that are no text, canvas px.
+        shapes: shapes that are no text, canvas px.
         size: rows and columns of the canvas.
         cap_px: height of a capital on the canvas.
         around: half the angle that the code takes around a shaft, rad; 0 on a plane.
@@ -63,7 +63,7 @@ class TypesetLine:
 
     runs: tuple[GlyphRun, ...]
     boxes: NDArray[np.float64]
-    extras: tuple[Extra, ...]
+    shapes: tuple[DistractorShape, ...]
     size: tuple[int, int]
     cap_px: float
     around: float
@@ -112,7 +112,7 @@ def set_line(
     pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
     run = GlyphRun(face, code, pose.of(flat))
     corners = fonts.placed(face, code, run.matrices)
-    extras, crop, others = _with_distractors(replace(run, matrices=flat), corners, pose, other, layout, rng)
+    shapes, crop, others = _with_distractors(replace(run, matrices=flat), corners, pose, other, layout, rng)
     to_canvas, size = _canvas(crop, rows, max_width)
     runs = tuple(GlyphRun(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
@@ -120,7 +120,7 @@ def set_line(
     return TypesetLine(
         runs=runs,
         boxes=np.concatenate([points.min(1), points.max(1)], axis=1),
-        extras=tuple(_moved(e, to_canvas, scale) for e in extras),
+        shapes=tuple(_moved(e, to_canvas, scale) for e in shapes),
         size=size,
         cap_px=sorted(fonts.scales(runs[0].matrices).tolist())[len(code) // 2],
         around=around,
@@ -295,7 +295,7 @@ def _bounds(corners: Points) -> Box:
 
 def _with_distractors(
     code: GlyphRun, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: np.random.Generator
-) -> tuple[list[Extra], Box, list[GlyphRun]]:
+) -> tuple[list[DistractorShape], Box, list[GlyphRun]]:
     """Distractors, and the part of the surface that the picture shows.
 
     ``code`` is given before its pose; ``corners`` and the results are after it.
@@ -304,19 +304,19 @@ def _with_distractors(
     wide = distractors.logo(bounds, rng) if rng.random() < layout.logo_share else []
     if rng.random() < layout.tool_mark_share:
         wide = [*wide, *distractors.strokes(bounds, rng)]
-    extras = [*wide, *(distractors.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
+    shapes = [*wide, *(distractors.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
     left, top, right, bottom = _margins(layout, rng)
     runs = [
         _row(code, other, sign, shown, pose, rng)
         for sign, shown in ((-1, top), (1, bottom))
         if shown >= 0.12 and rng.random() < layout.neighbour_share * 2.5
     ]
-    across = [x for extra in wide for x in extra.points[:, 0].tolist()]
+    across = [x for shape in wide for x in shape.points[:, 0].tolist()]
     crop = (min(x0, *across, x0) - left, y0 - top, max(x1, *across, x1) + right, y1 + bottom)
     if rng.random() < layout.partial_neighbour_share and not wide:
         run, crop = _cut_off(code, other, crop, pose, rng)
         runs.append(run)
-    return extras, crop, [run for run in runs if run.chars]
+    return shapes, crop, [run for run in runs if run.chars]
 
 
 def _margins(layout: Layout, rng: np.random.Generator) -> list[float]:
@@ -391,6 +391,6 @@ def _canvas(crop: Box, rows: int, max_width: int) -> tuple[Matrices, tuple[int, 
     return matrix, (rows, columns)
 
 
-def _moved(extra: Extra, to_canvas: Matrices, scale: float) -> Extra:
-    points = extra.points @ to_canvas[:2, :2].T + to_canvas[:2, 2]
-    return replace(extra, points=points, width=max(extra.width * scale, 1.0))
+def _moved(shape: DistractorShape, to_canvas: Matrices, scale: float) -> DistractorShape:
+    points = shape.points @ to_canvas[:2, :2].T + to_canvas[:2, 2]
+    return replace(shape, points=points, width=max(shape.width * scale, 1.0))

@@ -144,7 +144,7 @@ def draw(line: TypesetLine, tool: Tool, rng: np.random.Generator) -> Mark:
             _raise(coverage[where], patch)
             if glyph.number:  # where two meet, the later one, whose number is higher, owns the px
                 _raise(owners[where], cv2.threshold(body, _OWNED, glyph.number, cv2.THRESH_BINARY)[1])
-    _draw_extras(coverage, line)
+    _draw_shapes(coverage, line)
     stroke_px = max(tool.width * line.cap_px, 1.5)
     return Mark(coverage.astype(np.float32) * np.float32(1 / 255), owners, stroke_px, tuple(partial))
 
@@ -176,14 +176,14 @@ def _glyphs(
             yield _Glyph(run.face, run.chars[index], number, left, top, right, bottom, *how)
 
 
-def _draw_extras(coverage: Pixels, line: TypesetLine) -> None:
-    for extra in line.extras:
-        points = np.round(extra.points * (1 << _SHIFT)).astype(np.int32)
-        grey = round(255 * extra.strength)
-        if extra.filled:
+def _draw_shapes(coverage: Pixels, line: TypesetLine) -> None:
+    for shape in line.shapes:
+        points = np.round(shape.points * (1 << _SHIFT)).astype(np.int32)
+        grey = round(255 * shape.strength)
+        if shape.filled:
             cv2.fillPoly(coverage, [points], grey, cv2.LINE_AA, _SHIFT)
         else:
-            thickness = max(round(extra.width), 1)
+            thickness = max(round(shape.width), 1)
             cv2.polylines(coverage, [points], len(points) > 2, grey, thickness, cv2.LINE_AA, _SHIFT)
 
 

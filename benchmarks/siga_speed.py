@@ -18,23 +18,33 @@ from torch import Tensor
 
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry, TrainingRecipe
-from serialread.config.networks import CompactParts, CompactTrunk, Composed, MixingConfig, Parallel, Siga
+from serialread.config.networks import (
+    CompactParts,
+    CompactTrunkConfig,
+    MixingConfig,
+    NetworkConfig,
+    ParallelConfig,
+    SigaConfig,
+)
 from serialread.models import SLOTS, Recognizer, Targets, build, describe, terms
 
 NEEDED = 0.6
 """Share of the baseline's crops/s at which the whole SIGA must train."""
 
 
-def networks() -> dict[str, Composed]:
+def networks() -> dict[str, NetworkConfig]:
     """The shipped sizes, with none, some and all parts of SIGA."""
     parts = CompactParts(pyramid=32)
-    attached = {"baseline": None, "aligned": Siga(parts=parts, glyphs=False), "siga": Siga(parts=parts)}
+    attached = {
+        "baseline": None,
+        "aligned": SigaConfig(parts=parts, glyphs=False),
+        "siga": SigaConfig(parts=parts),
+    }
     return {
-        name: Composed(
-            kind="composed",
-            backbone=CompactTrunk(channels=(32, 96, 192)),
+        name: NetworkConfig(
+            backbone=CompactTrunkConfig(channels=(32, 96, 192)),
             sequence=MixingConfig(),
-            decoder=Parallel(),
+            decoder=ParallelConfig(),
             siga=siga,
             dropout=0.0,
         )
@@ -50,7 +60,7 @@ def batch(count: int, width: int, classes: int) -> tuple[Tensor, Targets]:
     texts = torch.zeros(count, SLOTS, dtype=torch.long)
     texts[:, :8] = torch.randint(1, classes, (count, 8))
     known = torch.ones(count, dtype=torch.bool)
-    return crops, Targets(texts, torch.full((count,), 8), pixels, owners, known, known)
+    return crops, Targets(texts, torch.full((count,), 8), pixels, owners, known, known, known)
 
 
 def seconds(
@@ -59,9 +69,11 @@ def seconds(
     """Processor time of one step, or of one reading."""
     started = time.process_time()
     with torch.autocast("cpu", torch.bfloat16, cache_enabled=False), torch.set_grad_enabled(train):
-        view = model.train(train).learn(crops, targets.classes) if train else model.eval().read(crops)
+        outputs = (
+            model.train(train).train_forward(crops, targets.classes) if train else model.eval().read(crops)
+        )
     if train:
-        torch.stack(list(terms(view, targets, recipe.losses, 0.5).values())).sum().backward()
+        torch.stack(list(terms(outputs, targets, recipe.losses, 0.5).values())).sum().backward()
         model.zero_grad(set_to_none=True)
     return time.process_time() - started
 

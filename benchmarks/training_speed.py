@@ -20,7 +20,7 @@ from serialread.datasets import SampleStore
 from serialread.models import build
 from serialread.training import train
 from serialread.training.batches import Plan, TrainingBatches, survey
-from serialread.training.replicas import Replicas
+from serialread.training.optimization import Replicas
 
 
 def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float, float]:
@@ -35,10 +35,10 @@ def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float,
     model.to(memory_format=torch.channels_last)
     replicas = Replicas(model, knobs.replicas)
     for batch in held[:3]:
-        replicas.learn(batch, recipe, 0.5)
+        replicas.backward(batch, recipe, 0.5)
     started = time.perf_counter()
     for batch in held:
-        replicas.learn(batch, recipe, 0.5)
+        replicas.backward(batch, recipe, 0.5)
     seconds = time.perf_counter() - started
     return steps * knobs.batch / seconds, statistics.fmean(batch.crops.shape[-1] for batch in held)
 

@@ -12,16 +12,17 @@ import torch
 from sample_cases import sample
 
 from serialread.codes import PRINTABLE, Alphabet
-from serialread.config import TrainingRecipe, load, recipe_id
+from serialread.config import DataRecipe, TrainingRecipe, load, recipe_id
 from serialread.errors import CheckpointError
 from serialread.imaging import to_array
 from serialread.inference import quantization
 from serialread.inference.session import Engine
 from serialread.models import SLOTS, build
 from serialread.records import Floats
-from serialread.training import checkpoint
+from serialread.synth import make_sample
+from serialread.training import checkpoint, export, save_trainable
 from serialread.training.checkpoint import Checkpoint
-from serialread.training.onnx_weights import unpack
+from serialread.training.initialization import initialize_from
 from serialread.weights import shipped_model
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
@@ -35,26 +36,24 @@ def trained() -> Checkpoint:
     model = build(recipe.network, recipe.geometry, Alphabet())
     with torch.no_grad():
         for _ in range(5):  # running statistics that differ from those of a new network
-            model.train().learn(torch.randn(8, 1, 32, 96) * 2 + 0.3, torch.zeros(8, SLOTS).long())
+            model.train().train_forward(torch.randn(8, 1, 32, 96) * 2 + 0.3, torch.zeros(8, SLOTS).long())
         for weight in model.parameters():  # as after training: no two alike, which a file would store once
             weight.add_(0.01 * torch.randn_like(weight))
-    return Checkpoint(recipe, Alphabet(), model.state_dict(), 42)
+    return Checkpoint(recipe, model.state_dict(), 42)
 
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     checkpoint.save(trained(), folder / "best.pt")
-    return checkpoint.export(folder, folder / "model.onnx")
-
-
-def test_an_export_takes_ranges_away_that_lie_beside_another_model(tmp_path: Path) -> None:
-    checkpoint.save(trained(), tmp_path / "best.pt")
-    out = tmp_path / "model.onnx"
+    out = folder / "model.onnx"
     shutil.copy(quantization.beside(shipped_model()), quantization.beside(out))
-    checkpoint.export(tmp_path, out)
-    assert not quantization.beside(out).exists()
-    assert Engine(out).card.model_id == trained().model_id
+    return export(folder, out)
+
+
+def test_an_export_removes_the_ranges_of_another_model(model_file: Path) -> None:
+    assert not quantization.beside(model_file).exists()
+    assert Engine(model_file).card.model_id == trained().model_id
 
 
 def crops(count: int, length: int) -> Floats:
@@ -67,7 +66,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
     checkpoint.save(before, tmp_path / "best.pt")
     after = checkpoint.load(tmp_path)
 
-    assert (after.recipe, after.alphabet, after.steps) == (before.recipe, before.alphabet, 42)
+    assert (after.recipe, after.steps) == (before.recipe, 42)
     assert all(torch.equal(after.weights[name], before.weights[name]) for name in before.weights)
     assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
 
@@ -79,8 +78,8 @@ def test_the_id_follows_the_weights_that_read_and_no_others() -> None:
 
     assert one.model_id.startswith("siga-tiny-")
     assert len(one.model_id) == len("siga-tiny-") + 12
-    assert Checkpoint(one.recipe, one.alphabet, taught, 7).model_id == one.model_id
-    assert Checkpoint(one.recipe, one.alphabet, changed, 42).model_id != one.model_id
+    assert Checkpoint(one.recipe, taught, 7).model_id == one.model_id
+    assert Checkpoint(one.recipe, changed, 42).model_id != one.model_id
 
 
 def test_a_run_of_a_version_that_knew_more_is_refused_by_name(tmp_path: Path) -> None:
@@ -91,7 +90,7 @@ def test_a_run_of_a_version_that_knew_more_is_refused_by_name(tmp_path: Path) ->
     told["losses"]["novel"] = 0.5
     torch.save({**content, "recipe": json.dumps(told)}, path)
 
-    with pytest.raises(CheckpointError, match=r"its recipe says losses\.novel, which this version"):
+    with pytest.raises(CheckpointError, match=r"its recipe has losses\.novel, which this version"):
         checkpoint.load(path)
 
 
@@ -107,11 +106,11 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         f"{tmp_path / 'best.pt'}: no checkpoint here. "
         "Train one: serialread train RECIPE --data STORE --out RUN"
     )
-    with pytest.raises(CheckpointError, match="not a checkpoint of serialread, or a torn one"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of serialread, or incomplete"):
         checkpoint.load(torn)
-    with pytest.raises(CheckpointError, match="checkpoint format 99, this version reads 1"):
+    with pytest.raises(CheckpointError, match="checkpoint format 99, this version reads 2"):
         checkpoint.load(future)
-    with pytest.raises(CheckpointError, match="no run to go on with"):
+    with pytest.raises(CheckpointError, match="no state to resume from"):
         checkpoint.load_state(bare)
 
 
@@ -173,34 +172,76 @@ def test_the_model_file_stores_halves_and_nothing_that_only_teaches(model_file: 
     assert "ctc" not in names
 
 
-def test_the_shipped_network_fits_into_twelve_megabytes() -> None:
-    recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
-    model = build(recipe.network, recipe.geometry, Alphabet())
-    assert 2 * sum(p.numel() for p in model.parameters()) < 11e6
+# ------------------------------------------------------------------------------------------------ trainable
 
 
-def test_a_model_file_becomes_a_network_that_reads_and_learns_as_the_one_it_was_made_of(
-    model_file: Path,
+SHIPPED = RECIPES.parent / "weights" / "siga-compact.safetensors"
+
+
+def test_a_trainable_file_holds_the_recipe_and_sixteen_bit_weights(tmp_path: Path) -> None:
+    before = trained()
+    checkpoint.save(before, tmp_path / "best.pt")
+    after = checkpoint.load(save_trainable(tmp_path, tmp_path / "small.safetensors"))
+
+    assert (after.recipe, after.steps) == (before.recipe, 42)
+    assert (tmp_path / "small.safetensors").stat().st_size < 0.6 * (tmp_path / "best.pt").stat().st_size
+    for name, weight in before.weights.items():
+        torch.testing.assert_close(after.weights[name], weight, atol=1e-6, rtol=1e-3)
+
+
+def test_a_run_starts_from_a_trainable_file_or_a_run_and_not_from_a_model_file(
+    model_file: Path, tmp_path: Path
 ) -> None:
-    """Norms take their statistics from crops, so that a batch of these is normalised as it was."""
     one = trained()
-    torch.manual_seed(9)
-    model = build(one.recipe.network, one.recipe.geometry, Alphabet())
-    array, noise = torch.from_numpy(crops(3, 4)), torch.randn(64, 1, 32, 96) * 2 + 0.3
-    unpack(model_file, model, one.recipe, [noise])
-    model.dropout = 0.0
-
-    with torch.inference_mode():
-        torch.testing.assert_close(model.eval()(array)[0], one.deployed()(array)[0], atol=TOLERANCE, rtol=0)
-        learning = model.train().read(noise).scores
-    torch.testing.assert_close(learning, model.eval().read(noise).scores.detach(), atol=0.01, rtol=0)
-
-
-def test_a_model_file_of_another_network_is_refused(model_file: Path) -> None:
-    other = load(RECIPES / "siga-compact-32.toml", TrainingRecipe)
-    model = build(other.network, other.geometry, Alphabet())
+    file = save_trainable(model_file.parent, tmp_path / "small.safetensors")
+    for start in (file, model_file.parent, model_file.parent / "best.pt"):
+        torch.manual_seed(9)
+        model = build(one.recipe.network, one.recipe.geometry, one.alphabet)
+        initialize_from(model, start)
+        array = torch.from_numpy(crops(2, 4))
+        with torch.inference_mode():
+            torch.testing.assert_close(model.eval()(array)[0], one.network()(array)[0], atol=0.02, rtol=0)
     with pytest.raises(CheckpointError) as refused:
-        unpack(model_file, model, other, [torch.zeros(2, 1, 32, 96)])
+        initialize_from(model, model_file)
     assert str(refused.value) == (
-        f"{model_file}: holds another network than the recipe's. Name the recipe that it was trained with."
+        f"{model_file}: a model file cannot be trained. Name a run, a .pt or a .safetensors file; that of "
+        "the shipped model is recipes/weights/siga-compact.safetensors."
     )
+
+
+def test_a_file_that_is_no_trainable_checkpoint_is_refused(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.safetensors"
+    torn.write_bytes(SHIPPED.read_bytes()[:1000])
+    with pytest.raises(CheckpointError) as refused:
+        checkpoint.load(torn)
+    assert str(refused.value) == (
+        f"{torn}: not a checkpoint of serialread, or incomplete. Name a run's folder, its best.pt, or a "
+        ".safetensors file made by: serialread model export RUN --trainable FILE"
+    )
+
+
+def test_the_trainable_weights_read_as_the_shipped_model_does() -> None:
+    """They are the weights of the model file, whose id follows from them."""
+    saved = checkpoint.load(SHIPPED)
+    engine = Engine(shipped_model(), precision="exact", threads=1, outputs=("scores",))
+    recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
+    marks = load(RECIPES.parent / "data" / "marks.toml", DataRecipe)
+    found = [make_sample(marks, 77, index) for index in range(4)]
+    array = np.zeros((4, 1, 48, 576), np.float32)
+    for crop, one in zip(array, found, strict=True):
+        crops_of_one = to_array(one.pixels, recipe.geometry)
+        crop[:, :, : crops_of_one.shape[-1]] = crops_of_one
+    with torch.inference_mode():
+        ours = saved.network()(torch.from_numpy(array))[0].numpy()
+
+    assert SHIPPED.stat().st_size <= 8_000_000
+    assert saved.recipe == recipe
+    assert (saved.model_id, saved.steps) == (engine.card.model_id, engine.card.steps)
+    np.testing.assert_allclose(ours, engine.run(array)[0], atol=2e-3)
+
+
+def test_the_shipped_network_has_as_many_parameters_as_it_says() -> None:
+    recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
+    with torch.device("meta"):
+        model = build(recipe.network, recipe.geometry, Alphabet())
+    assert sum(p.numel() for p in model.parameters()) == 3_735_645

@@ -17,12 +17,13 @@ from serialread.config.training_recipe import Losses, Pretrained
 from serialread.errors import CheckpointError, SerialreadError
 from serialread.inference.session import Engine
 from serialread.models import SLOTS, Recognizer, build, terms
-from serialread.models.rectifier import Rectifier, warped
-from serialread.models.recurrent import RecurrentSiga
+from serialread.models.layers import warped
+from serialread.models.paper.decoders import RecurrentSiga
+from serialread.models.paper.paper_parts import Rectifier
 from serialread.records import Sample
-from serialread.training import checkpoint, train
+from serialread.training import checkpoint, export, train
 from serialread.training.batches import Batch, collate
-from serialread.training.initialization import take_given
+from serialread.training.initialization import initialize_part
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 PAPER = ("siga-r", "siga-s", "siga-t", "sec-rnn", "sec-transformer")
@@ -43,7 +44,7 @@ def on_paper(name: str) -> Recognizer:
 def millions(model: Recognizer) -> tuple[float, float]:
     """Parameters in training and at test."""
     sizes = {n: sum(p.numel() for p in c.parameters()) / 1e6 for n, c in model.named_children()}
-    return sum(sizes.values()), sum(size for n, size in sizes.items() if n not in model.teaching)
+    return sum(sizes.values()), sum(size for n, size in sizes.items() if n not in model.training_only)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_maps_have_a_ground_and_a_channel_a_slot_and_s_m_the_crop_s_size(
 @pytest.mark.parametrize("name", ["siga-r", "siga-s", "siga-t"])
 def test_at_test_nothing_of_the_pseudo_labels_is_left(name: str) -> None:
     model = on_paper(name)
-    assert {"aligner", "segmentation", "plain", "glyph_readers"} <= set(model.teaching)
+    assert {"aligner", "segmentation", "plain", "glyph_readers"} <= set(model.training_only)
 
 
 def test_the_compact_network_keeps_the_names_of_its_parts() -> None:
@@ -122,7 +123,7 @@ SVTR = {
     "out": 16,
 }
 VIT = {
-    "kind": "vit", "width": 16, "depth": 4, "heads": 2, "taps": [1, 2, 3, 4], "out": 16, "pyramid": 8,
+    "kind": "vit", "width": 16, "depth": 4, "heads": 2, "map_blocks": [1, 2, 3, 4], "out": 16, "pyramid": 8,
     "features": 16,
 }  # fmt: skip
 MIXING = {"kind": "mixing", "width": 16, "blocks": 1, "heads": 2}
@@ -155,7 +156,7 @@ COMPOSITIONS = {
 def composition(name: str, **more: object) -> TrainingRecipe:
     backbone, sequence, decoder, siga = COMPOSITIONS[name]
     network = {
-        "kind": "composed", "backbone": backbone, "sequence": sequence, "decoder": decoder, "siga": siga,
+        "backbone": backbone, "sequence": sequence, "decoder": decoder, "siga": siga,
     }  # fmt: skip
     table = {
         "alphabet": CHARS,
@@ -181,10 +182,12 @@ def test_parts_attach_to_any_backbone_and_either_decoder(name: str) -> None:
     """Every part that the recipe names learns, and reading needs none of those that only teach."""
     recipe = composition(name)
     model, batch = built(recipe), batch_of(recipe)
-    parts = terms(model.train().learn(batch.crops, batch.targets.classes), batch.targets, recipe.losses, 0.5)
+    parts = terms(
+        model.train().train_forward(batch.crops, batch.targets.classes), batch.targets, recipe.losses, 0.5
+    )
     torch.stack(list(parts.values())).sum().backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None and not n.startswith("ctc.")]
-    for child in model.teaching:
+    for child in model.training_only:
         if hasattr(model, child):
             setattr(model, child, None)
     with torch.inference_mode():
@@ -237,7 +240,7 @@ def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-2)
     seen = []
     for step in range(24):
-        view = model.train().learn(batch.crops, batch.targets.classes)
+        view = model.train().train_forward(batch.crops, batch.targets.classes)
         parts = terms(view, batch.targets, recipe.losses, step / 24)
         optimiser.zero_grad()
         torch.stack(list(parts.values())).sum().backward()
@@ -258,7 +261,7 @@ def test_a_run_of_other_parts_stops_goes_on_and_reads_by_its_model_file(name: st
     parts = [p.loss for p in train(recipe, [samples(24)], tmp_path / "parts", stop=stop)]
     parts += [p.loss for p in train(recipe, [samples(24)], tmp_path / "parts", resume=True)]
     assert parts == whole
-    file = checkpoint.export(tmp_path / "whole", tmp_path / "model.onnx")
+    file = export(tmp_path / "whole", tmp_path / "model.onnx")
     engine, saved = (
         Engine(file, precision="exact", threads=1, outputs=None),
         checkpoint.load(tmp_path / "whole"),
@@ -296,7 +299,7 @@ def test_masks_follow_the_picture_through_the_rectifier() -> None:
         torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-0.5, 1.5, 96), indexing="ij")
     )
     grid = grid.flip(0).permute(1, 2, 0)[None]  # half a crop to the right
-    moved = batch.targets.straightened(grid)
+    moved = batch.targets.rectified(grid)
     picture = warped(batch.crops, grid)[:, :, ::2, ::2]
     ink = moved.pixels > 0
 
@@ -314,18 +317,18 @@ def test_weights_of_others_load_where_name_and_shape_agree(tmp_path: Path) -> No
     }
     torch.save({"model": theirs}, tmp_path / "deit.pth")
     before = model.trunk.pos_embed.clone()
-    take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "deit.pth", prefix="module."))
+    initialize_part(model.trunk, Pretrained(part="trunk", file=tmp_path / "deit.pth", prefix="module."))
 
     assert (model.trunk.blocks[0].attn.qkv.weight == 1).all()
     assert torch.equal(model.trunk.pos_embed, before)  # another shape starts afresh
     with pytest.raises(CheckpointError) as nothing:
-        take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "deit.pth", prefix="x."))
+        initialize_part(model.trunk, Pretrained(part="trunk", file=tmp_path / "deit.pth", prefix="x."))
     assert str(nothing.value) == (
-        f"{tmp_path / 'deit.pth'}: nothing in it fits the trunk. Correct pretrained.prefix; its names begin "
-        "with module.blocks.0.attn.qkv.weight."
+        f"{tmp_path / 'deit.pth'}: no weights fit the trunk. Correct pretrained.prefix; "
+        "names in this file start with module.blocks.0.attn.qkv.weight."
     )
-    with pytest.raises(CheckpointError, match="no weights can be read here"):
-        take_given(model.trunk, Pretrained(part="trunk", file=tmp_path / "none.pth"))
+    with pytest.raises(CheckpointError, match="no weights can be read"):
+        initialize_part(model.trunk, Pretrained(part="trunk", file=tmp_path / "none.pth"))
 
 
 # ------------------------------------------------------------------------------------------- what is refused
@@ -337,11 +340,11 @@ def test_weights_of_others_load_where_name_and_shape_agree(tmp_path: Path) -> No
         ({"geometry": {"widths": [96, 160]}, "network": "siga-r"}, "this network needs crops of one width"),
         (
             {"geometry": {"widths": [96]}, "network": "fine"},
-            "height and widths must be multiples of 12, for such",
+            "height and widths must be multiples of 12 for this backbone",
         ),
         ({"network": "sec-rnn", "losses": {"existence": 0.5}, "state": 8}, "to share the classifier"),
         ({"network": "rectified"}, "a rectifier moves the columns"),
-        ({"network": "ctc-siga"}, "siga attaches to parallel and recurrent decoders, not to ctc"),
+        ({"network": "ctc-siga"}, "siga needs a parallel or recurrent decoder, not ctc"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(table: dict[str, object], message: str) -> None:
@@ -368,8 +371,8 @@ def test_an_unknown_kind_is_named() -> None:
     with pytest.raises(SerialreadError, match="no such recipe"):
         recipe_of("siga-x")
     with pytest.raises(ValidationError, match="kind"):
-        TrainingRecipe.model_validate({"network": {"kind": "composed", "backbone": {"kind": "vgg"}}})
+        TrainingRecipe.model_validate({"network": {"backbone": {"kind": "vgg"}}})
 
 
 def test_losses_default_to_what_trained_the_shipped_model() -> None:
-    assert (Losses().calm, Losses().paper_bands, Losses().disagreement) == ((1.0, 1.0), None, 1.0)
+    assert (Losses().late_attention, Losses().paper_bands, Losses().disagreement) == ((1.0, 1.0), None, 1.0)

@@ -10,28 +10,40 @@ from torch import Tensor
 
 from serialread.codes import Alphabet, either_way
 from serialread.config import CropGeometry, TrainingRecipe
-from serialread.config.networks import Network
+from serialread.config.networks import NetworkConfig
 from serialread.config.training_recipe import Losses
 from serialread.models import SLOTS, Recognizer, TrainingOutputs, build, describe, terms
-from serialread.models.counting import Counting
-from serialread.models.fusion import GatedUnit
 from serialread.models.glyphs import Glyphs
-from serialread.models.losses import alignment, correlation, difference, drawing, upright
+from serialread.models.layers import Counting, GatedUnit, upside_down
+from serialread.models.losses import alignment, correlation, difference, drawing, orientation
 from serialread.models.losses import counting as counting_loss
-from serialread.models.pseudo_labels import bands, from_masks, owned, text_cells
-from serialread.models.targets import Targets
+from serialread.models.targets import Targets, assigned, bands, from_masks, text_cells
 from serialread.models.trunk import ReliefChannels
-from serialread.models.upright import turned_over
 from serialread.training.batches import Batch, collate
-from serialread.training.initialization import grown
+from serialread.training.initialization import expanded
 
 GEOMETRY = CropGeometry(widths=(96, 160))
-NETWORK = Network(channels=(16, 16, 32), blocks=(0, 1, 1), columns=32, heads=2, attention=16, pyramid=16)
+BACKBONE = {"kind": "compact", "channels": [16, 16, 32], "blocks": [0, 1, 1]}
+DECODER = {"kind": "parallel", "attention": 16}
+
+
+def small(**parts: object) -> NetworkConfig:
+    """A small compact SIGA with some parts replaced."""
+    table = {
+        "backbone": BACKBONE,
+        "sequence": {"kind": "mixing", "width": 32, "heads": 2},
+        "decoder": DECODER,
+        "siga": {"parts": {"kind": "compact", "pyramid": 16}},
+    }
+    return NetworkConfig.model_validate(table | parts)
+
+
+NETWORK = small()
 RECIPE = TrainingRecipe(geometry=CropGeometry(widths=(160,)), network=NETWORK)
 
 
 def learned(model: Recognizer, batch: Batch) -> TrainingOutputs:
-    return model.train().learn(batch.crops, batch.targets.classes)
+    return model.train().train_forward(batch.crops, batch.targets.classes)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +69,11 @@ def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
 
 
 def test_a_grown_network_reads_a_crop_half_as_tall_again_as_the_former_read_it_shrunk() -> None:
-    coarse = NETWORK.model_copy(update={"relief": False})
-    fine = coarse.model_copy(update={"cell": 3, "channels": (32, 16, 32)})
+    coarse = small(backbone=BACKBONE | {"relief": False})
+    fine = small(backbone=BACKBONE | {"relief": False, "cell": 3, "channels": [32, 16, 32]})
     taller = CropGeometry(height=48, widths=(144, 240))
     before, after = (build(n, g, Alphabet()).eval() for n, g in ((coarse, GEOMETRY), (fine, taller)))
-    after.load_state_dict(grown(after.state_dict(), before.state_dict()))
+    after.load_state_dict(expanded(after.state_dict(), before.state_dict()))
     crop = np.random.default_rng(1).standard_normal((48, 240), np.float32)
     shrunk = cv2.resize(crop, (160, 32), interpolation=cv2.INTER_AREA)
 
@@ -114,7 +126,7 @@ def test_bands_are_shares_of_each_slots_peak_and_empty_past_the_end() -> None:
 def test_a_text_cell_belongs_to_the_slot_that_looks_hardest_at_its_column() -> None:
     text = torch.ones(1, 2, 12, dtype=torch.bool)
     text[0, 1] = False
-    ids = owned(bands(bumps(2, 6, 9), torch.tensor([2])), text, threshold=0.3)
+    ids = assigned(bands(bumps(2, 6, 9), torch.tensor([2])), text, threshold=0.3)
 
     assert ids[0, 0].tolist() == [0, 1, 1, 1, 0, 2, 2, 2, 0, 0, 0, 0]
     assert not ids[0, 1].any()
@@ -189,18 +201,18 @@ def test_a_crop_turned_over_has_its_padding_on_the_right_again() -> None:
     crops[0, 0, :, :3] = torch.tensor([[1.0, 2, 3], [4, 0, 6]])
     crops[1] = torch.arange(1.0, 11).view(1, 2, 5)
 
-    over = turned_over(crops)
+    over = upside_down(crops)
     assert over[0, 0].tolist() == [[6, 0, 4, 0, 0], [3, 2, 1, 0, 0]]
     assert over[1, 0].tolist() == [[10, 9, 8, 7, 6], [5, 4, 3, 2, 1]]
-    torch.testing.assert_close(turned_over(over), crops)
+    torch.testing.assert_close(upside_down(over), crops)
 
 
 def test_which_way_up_a_line_lies_is_told_by_codes_that_are_none_turned_over_alone() -> None:
     right, wrong = torch.tensor([[9.0, -9], [-9, 9]]), torch.tensor([[9.0, 9], [-9, -9]])
     told = torch.tensor([True, False, True])  # of three crops two were turned over
-    assert upright(right, told) < 0.01
-    assert upright(wrong, told) < 0.01
-    assert upright(right, ~told) > 1
+    assert orientation(right, told) < 0.01
+    assert orientation(wrong, told) < 0.01
+    assert orientation(right, ~told) > 1
 
 
 @pytest.mark.parametrize(("text", "whether"), [("69", True), ("HOH-1008", True), ("", True), ("SN74", False)])
@@ -211,7 +223,7 @@ def test_a_code_is_one_either_way_if_all_its_characters_are(text: str, whether: 
 def test_a_network_that_tells_which_way_up_a_line_lies_says_so_last_and_reads_the_same() -> None:
     torch.manual_seed(0)
     plain = build(NETWORK, GEOMETRY, Alphabet()).eval()
-    told = build(NETWORK.model_copy(update={"upright": True}), GEOMETRY, Alphabet()).eval()
+    told = build(small(decoder=DECODER | {"upright": True}), GEOMETRY, Alphabet()).eval()
     told.load_state_dict(plain.state_dict(), strict=False)
     crops = torch.randn(3, 1, 32, 96)
 
@@ -241,9 +253,9 @@ def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
         lengths=torch.tensor([2]),
         pixels=torch.zeros(1, 16, 12, dtype=torch.uint8),
         columns=torch.tensor([[0, 1, 1, 0, 2, 2]]),
-        known=torch.tensor([True]),
-        shown=torch.tensor([True]),
-        one_way=torch.tensor([True]),
+        characters_known=torch.tensor([True]),
+        text_known=torch.tensor([True]),
+        oriented=torch.tensor([True]),
     )
     right = torch.tensor([[-9.0, 9, -9, -9, 9, -9]])
     wrong = torch.tensor([[-9.0, 9, 9, -9, -9, 9]])
@@ -307,7 +319,7 @@ def test_a_description_names_every_part_with_its_shapes_and_parameters(model: Re
     assert shapes["segmentation"] == ((1, 16, 48),)
     assert told.parameters_train == sum(p.numel() for p in model.parameters())
     assert sum(part.parameters for part in told.parts) == told.parameters_train
-    teaching = sum(part.parameters for part in told.parts if part.only_teaches)
+    teaching = sum(part.parameters for part in told.parts if part.training_only)
     assert told.parameters_test == told.parameters_train - teaching > 0
     assert told.crops_per_s > 0
     assert "segmentation" in told.to_text()
@@ -315,7 +327,6 @@ def test_a_description_names_every_part_with_its_shapes_and_parameters(model: Re
 
 def test_the_multiplications_grow_with_the_crop_as_a_layer_worked_by_hand_does() -> None:
     narrow, wide = (describe("small", NETWORK, GEOMETRY, Alphabet(), w).macs for w in (96, 160))
-    channels = NETWORK.channels
-    first = 9 * 12 * channels[0] * 16 * 48  # 12 relief channels at half resolution of 32 x 96 px
+    first = 9 * 12 * BACKBONE["channels"][0] * 16 * 48  # 12 relief channels at half resolution of 32 x 96 px
     assert narrow > first
     assert 160 / 96 * 0.9 < wide / narrow < (160 / 96) ** 2

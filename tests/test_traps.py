@@ -21,22 +21,22 @@ from serialread.config.training_recipe import (
 )
 from serialread.datasets import to_lowercase
 from serialread.models import TrainingOutputs
-from serialread.models.existence import existence, pooled
 from serialread.models.losses import (
     _cells,
     _shares,
     correlation,
     difference,
     drawing,
+    existence,
+    pooled,
     pseudo_labels,
     segment,
 )
-from serialread.models.pseudo_labels import filled_cells, text_cells, widened
-from serialread.models.targets import Targets
+from serialread.models.targets import Targets, filled_cells, interpolated, text_cells
 from serialread.records import Sample
 from serialread.training.augmentation import augment
 from serialread.training.batches import Plan, TrainingBatches, collate
-from serialread.training.loop import _rate
+from serialread.training.optimization import learning_rate
 
 PAPER = Losses(paper_bands=PaperBands(), glyph_labels="attention")
 
@@ -123,7 +123,7 @@ def test_paper_thresholds_scale_with_the_number_of_columns(columns: int) -> None
 
 def test_attention_is_interpolated_along_the_width_and_not_renormalised() -> None:
     alpha = look(3, 5)
-    beta = widened(alpha, torch.tensor([1]), 32)
+    beta = interpolated(alpha, torch.tensor([1]), 32)
 
     assert beta.shape == (1, 2, 32)
     assert beta[0, 0].sum() == pytest.approx(4 * alpha[0, 0].sum().item(), rel=0.01)
@@ -203,8 +203,8 @@ def test_self_supervised_masks_are_made_before_augmentation_and_tell_no_characte
     data = [sample(i, 4) for i in range(4)]
     batch = TrainingBatches(data, Plan(np.full(4, 96, np.int32), 4, 1), recipe, Alphabet())[0]
 
-    assert batch.targets.shown.all()
-    assert not batch.targets.known.any()
+    assert batch.targets.text_known.all()
+    assert not batch.targets.characters_known.any()
     assert set(batch.targets.pixels.unique().tolist()) == {0, 1}
     assert not batch.targets.columns.any()
     ink = batch.targets.pixels > 0
@@ -277,13 +277,13 @@ def test_a_stretched_crop_fills_its_array() -> None:
 @pytest.mark.parametrize(
     ("knobs", "at", "rate"),
     [
-        (Optimisation(rate=1.0, warm_up=0.3, rise="cosine", final=5e-5), 0.0, 0.05),
-        (Optimisation(rate=1.0, warm_up=0.3, rise="cosine", final=5e-5), 0.15, 0.525),
-        (Optimisation(rate=1.0, warm_up=0.3, rise="cosine", final=5e-5), 1.0, 5e-5),
+        (Optimisation(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.0, 0.05),
+        (Optimisation(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.15, 0.525),
+        (Optimisation(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 1.0, 5e-5),
         (Optimisation(rate=1.0, warm_up=0.2, final=2e-4), 0.1, 0.525),
         (Optimisation(rate=1.0, warm_up=0.0), 0.0, 1.0),
         (Optimisation(rate=1.0, warm_up=0.0), 0.5, 0.5),
     ],
 )
 def test_schedules_rise_and_fall_as_the_papers(knobs: Optimisation, at: float, rate: float) -> None:
-    assert _rate(knobs, at) == pytest.approx(rate, rel=1e-6)
+    assert learning_rate(knobs, at) == pytest.approx(rate, rel=1e-6)

@@ -15,7 +15,7 @@ from serialread.config import TrainingRecipe, load, recipe_id
 from serialread.datasets import SampleSequence, SampleStore
 from serialread.models import describe
 from serialread.records import Sample
-from serialread.training import Seeing, card_of, checkpoint, train
+from serialread.training import TorchSession, card_of, checkpoint, train
 
 ROWS = Path(__file__).parent / "rows"
 MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
@@ -84,10 +84,10 @@ def learned(
 
 def measured(saved: checkpoint.Checkpoint, grounds: Grounds) -> dict[str, Any]:
     """Measures of a network on every ground, with the outcome of every crop for paired tests."""
-    seeing = Seeing(saved.network(), card_of(saved.recipe, saved.model_id, saved.steps))
+    session = TorchSession(saved.network(), card_of(saved.recipe, saved.model_id, saved.steps))
     found: dict[str, Any] = {}
     for name, places in grounds.places.items():
-        measures = evaluation.evaluate_model(seeing, places)
+        measures = evaluation.evaluate_model(session, places)
         found[name] = {
             "crops": len(measures.crops),
             "right": measures.rows[0].right,

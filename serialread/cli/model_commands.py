@@ -99,9 +99,10 @@ def export(
     The model file needs no torch. Export needs torch.
     """
     _require_torch()
+    from serialread import training
     from serialread.training import checkpoint
 
-    checkpoint.export(run, out)
+    training.export(run, out)
     size = f"{out.stat().st_size / 1e6:.1f} MB"
     terminal.summary(f"{out}: {checkpoint.load(run).model_id}, {size}", quiet=quiet)
 

@@ -1,7 +1,7 @@
 """What the user asks for: typed recipes for data, training and stations, each read from one TOML file."""
 
-from serialread.config.crop_geometry import CropGeometry
 from serialread.config.data_recipe import DataRecipe
+from serialread.config.networks import CropGeometry
 from serialread.config.section import Section, load, recipe_id, to_toml
 from serialread.config.station import Calibration, Code, Station, StationLimits
 from serialread.config.training_recipe import TrainingRecipe

@@ -1,4 +1,4 @@
-"""How a recipe file becomes a typed, frozen value: TOML, strict keys, every problem at once."""
+"""Reading recipe files: TOML to typed, frozen values, with all problems in one error."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from serialread.errors import RecipeError
 
 
 class Section(BaseModel):
-    """A part of a recipe; unknown keys are refused, values never change."""
+    """A part of a recipe; frozen, unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -24,11 +24,11 @@ S = TypeVar("S", bound=Section)
 def load(path: Path, kind: type[S]) -> S:
     """Read one TOML file into a section.
 
-    A top-level ``extends = "other.toml"`` (relative to the file) is read first; the file then overrides it
-    table by table, key by key.
+    A top-level ``extends = "other.toml"`` (relative to the file) names a base, which the file overrides table
+    by table, key by key.
 
     Raises:
-        RecipeError: missing file, bad TOML, or every wrong key and value with its dotted place.
+        RecipeError: missing file, invalid TOML, or all wrong keys and values with their dotted paths.
     """
     try:
         return kind.model_validate(_read(path, ()))
@@ -49,11 +49,11 @@ def recipe_id(recipe: Section) -> str:
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
-        raise RecipeError(f"{path}: extends itself in a circle. Remove one of the extends lines.")
+        raise RecipeError(f"{path}: extends itself. Remove one of the extends lines.")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe. Ready-made ones lie in recipes/.") from None
+        raise RecipeError(f"{path}: no such recipe. Examples are in recipes/.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid TOML: {error}. Correct the line it names.") from None
     except OSError as error:
@@ -73,7 +73,7 @@ def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def dotted(place: tuple[int | str, ...]) -> str:
-    """Where in a recipe a problem is; of one that concerns all of it, ``recipe``."""
+    """The dotted path of a problem in a recipe; ``recipe`` for one that concerns all of it."""
     return ".".join(map(str, place)) or "recipe"
 
 
@@ -83,12 +83,12 @@ def _problems(error: ValidationError) -> str:
     for problem in problems:
         at = problem["loc"]
         if problem["type"] == "too_short" and any(one != at and one[: len(at)] == at for one in places):
-            continue  # only because its items are wrong, which is told
+            continue  # follows from the errors of its items
         place = dotted(at)
         if problem["type"] == "extra_forbidden":
             parts.append(f"{place}: no such key")
         else:
-            given = problem["input"]  # a whole table says nothing
+            given = problem["input"]
             got = "" if isinstance(given, dict) else f", got {given!r:.60}"
             parts.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}{got}")
     return f"{len(parts)} problem(s): " + "; ".join(parts) + ". Correct the recipe."

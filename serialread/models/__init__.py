@@ -1,9 +1,10 @@
-"""The networks: SIGA and SEC on several backbones, compact and at paper size. Only arrays, never files."""
+"""The networks: SIGA and SEC on several backbones. They work on arrays and never read files."""
 
 from serialread.models.building import build
-from serialread.models.describing import Description, describe
+from serialread.models.description import Description, describe
+from serialread.models.layers import SLOTS
 from serialread.models.losses import terms
-from serialread.models.network import SLOTS, NetworkOutputs, Recognizer, TrainingOutputs
+from serialread.models.network import NetworkOutputs, Recognizer, TrainingOutputs
 from serialread.models.targets import Targets
 
 __all__ = [

@@ -1,65 +1,86 @@
-"""From a recipe to a network: every kind of part in its place."""
+"""From a recipe to a network. Each kind of part has one entry here and one section in ``config.networks``."""
 
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
 
 from torch import nn
 
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry
-from serialread.config import networks as kinds
-from serialread.models.column_layers import sequence
-from serialread.models.columnar import CtcRecognizer
-from serialread.models.feature_maps import Backbone
-from serialread.models.network import ParallelRecognizer, Recognizer
-from serialread.models.rectifier import Rectifier
-from serialread.models.recurrent import Aligner, RecurrentRecognizer, RecurrentSiga
-from serialread.models.resnet import Resnet
-from serialread.models.svtr import Svtr
-from serialread.models.transformer import TransformerRecognizer
-from serialread.models.trunk import Trunk
-from serialread.models.vit import Vit
+from serialread.config import networks as config
+from serialread.models.glyphs import SigaModules, compact_modules
+from serialread.models.layers import Backbone, MapShapes
+from serialread.models.network import CtcRecognizer, ParallelRecognizer, Recognizer
+from serialread.models.paper.backbones import Resnet, Svtr, Vit
+from serialread.models.paper.decoders import (
+    Aligner,
+    RecurrentRecognizer,
+    RecurrentSiga,
+    TransformerRecognizer,
+)
+from serialread.models.paper.paper_parts import PositionedCells, Rectifier, RecurrentColumns, paper_modules
+from serialread.models.trunk import CompactTrunk, MixedColumns
+
+BACKBONES: Mapping[type, Callable[[Any, int, int], Backbone]] = {
+    config.CompactTrunkConfig: CompactTrunk,
+    config.ResnetConfig: Resnet,
+    config.SvtrConfig: Svtr,
+    config.VitConfig: Vit,
+}
+"""By section: (section, height, width) to a backbone for crops of this height and of at most this width."""
+
+SEQUENCES: Mapping[type, Callable[[Any, int, int, int], nn.Module]] = {
+    config.MixingConfig: MixedColumns,
+    config.BiLstmConfig: lambda section, channels, rows, longest: RecurrentColumns(section, channels),
+    config.CellsConfig: PositionedCells,
+}
+"""By section: (section, channels, rows, largest number of columns) to a sequence model."""
+
+SIGA_MODULES: Mapping[type, Callable[[Any, MapShapes, int], SigaModules]] = {
+    config.CompactParts: compact_modules,
+    config.PaperParts: paper_modules,
+}
+"""By section: (section, shapes of the backbone's maps, channels of a slot) to the modules of SIGA."""
 
 
-def build(network: kinds.AnyNetwork, geometry: CropGeometry, alphabet: Alphabet) -> Recognizer:
-    """The recognizer that a recipe describes, with fresh weights."""
-    parts, classes = network.composed(), alphabet.classes
-    height, width = geometry.height, geometry.widths[-1]
-    rectifier = None if parts.rectifier is None else Rectifier(parts.rectifier, height, width)
-    trunk = _backbone(parts.backbone, height, width)
-    dim = parts.sequence.width
+def build(network: config.NetworkConfig, geometry: CropGeometry, alphabet: Alphabet) -> Recognizer:
+    """Build the recognizer that a recipe describes, with initial weights.
+
+    Args:
+        network: its parts.
+        geometry: height and widths of its crops.
+        alphabet: its classes, besides the end of the text.
+    """
+    height, width, classes = geometry.height, geometry.widths[-1], alphabet.classes
+    rectifier = None if network.rectifier is None else Rectifier(network.rectifier, height, width)
+    trunk = BACKBONES[type(network.backbone)](network.backbone, height, width)
+    dim, siga = network.sequence.width, network.siga
 
     def columns() -> nn.Module:
-        return sequence(parts.sequence, trunk.shape.last, width // parts.column_px)
+        longest = width // network.column_px
+        return SEQUENCES[type(network.sequence)](network.sequence, *trunk.shape.last, longest)
 
-    match parts.decoder:
-        case kinds.Parallel():
+    parts = rectifier, trunk, columns()
+    modules = None if siga is None else SIGA_MODULES[type(siga.parts)](siga.parts, trunk.shape, dim)
+    decoder = network.decoder
+    match decoder:
+        case config.ParallelConfig():
             return ParallelRecognizer(
-                rectifier, trunk, columns(), dim, parts.decoder, parts.siga, parts.dropout, classes
-            )
-        case kinds.Recurrent() if parts.siga is not None:
-            aligner = Aligner(columns(), dim, parts.decoder, classes)
+                *parts, dim, decoder, modules,
+                glyphs=siga is not None and siga.glyphs, fusion=siga is not None and siga.fusion,
+                dropout=network.dropout, classes=classes,
+            )  # fmt: skip
+        case config.RecurrentConfig() if siga is not None and modules is not None:
+            aligner = Aligner(columns(), dim, decoder, classes)
             return RecurrentSiga(
-                rectifier, trunk, columns(), aligner, dim, parts.decoder, parts.siga, parts.dropout, classes
-            )
-        case kinds.Recurrent():
-            return RecurrentRecognizer(rectifier, trunk, columns(), dim, parts.decoder, classes)
-        case kinds.Transformer():
-            return TransformerRecognizer(rectifier, trunk, columns(), dim, parts.decoder, classes)
-        case kinds.Ctc():
-            return CtcRecognizer(rectifier, trunk, columns(), dim, classes)
+                *parts, aligner, dim, decoder, modules,
+                fusion=siga.fusion, dropout=network.dropout, classes=classes,
+            )  # fmt: skip
+        case config.RecurrentConfig():
+            return RecurrentRecognizer(*parts, dim, decoder, classes)
+        case config.TransformerConfig():
+            return TransformerRecognizer(*parts, dim, decoder, classes)
+        case config.CtcConfig():
+            return CtcRecognizer(*parts, dim, classes)
         case _:
-            assert_never(parts.decoder)
-
-
-def _backbone(knobs: kinds.Backbone, height: int, width: int) -> Backbone:
-    match knobs:
-        case kinds.CompactTrunk():
-            return Trunk(knobs.channels, knobs.blocks, knobs.relief, knobs.cell, height)
-        case kinds.ResnetConfig():
-            return Resnet(knobs, height)
-        case kinds.SvtrConfig():
-            return Svtr(knobs, height, width)
-        case kinds.VitConfig():
-            return Vit(knobs, height, width)
-        case _:
-            assert_never(knobs)
+            assert_never(decoder)

@@ -1,57 +1,72 @@
-"""What the network is told: every loss term by name; after SIGA (Guan et al., CVPR 2023), start-up ours.
+"""All loss terms by name, after SIGA (Guan et al., CVPR 2023) and SEC (Gu et al., ICPR 2020).
+
+The dense, counting, alignment and CTC terms, which start the attention, are not part of the papers.
 
 Shapes: B crops, T slots, N columns, C classes, h x N feature cells.
 """
+
+from typing import assert_never
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from serialread.config.training_recipe import Losses
-from serialread.models.existence import existence
 from serialread.models.glyphs import Glyphs
 from serialread.models.network import TrainingOutputs
-from serialread.models.pseudo_labels import bands, filled_cells, from_masks, owned, text_cells, widened
-from serialread.models.targets import Targets
+from serialread.models.targets import (
+    Targets,
+    assigned,
+    bands,
+    filled_cells,
+    from_masks,
+    interpolated,
+    text_cells,
+)
 
 
-def terms(view: TrainingOutputs, targets: Targets, losses: Losses, progress: float) -> dict[str, Tensor]:
-    """Weighted loss terms by name, of the parts that the network has; their sum is minimised.
+def terms(outputs: TrainingOutputs, targets: Targets, losses: Losses, progress: float) -> dict[str, Tensor]:
+    """Weighted loss terms of the parts that the network has; their sum is the loss.
 
     Args:
-        view: what the network saw.
-        targets: the truth.
+        outputs: of the network in training.
+        targets: of the same batch.
         losses: weights and thresholds.
-        progress: share of the run that is done, 0..1.
+        progress: completed share of the run, 0..1.
+
+    Returns:
+        Scalars by name.
     """
-    targets = targets.straightened(view.grid)
-    lengths, known = targets.lengths, targets.known
+    targets = targets.rectified(outputs.grid)
+    lengths, known = targets.lengths, targets.characters_known
     ramp = _ramp(progress, *losses.ramp)
-    found = _reading(view, targets, losses)
-    if view.segmentation is not None:
-        calm = losses.calm[1] if progress >= losses.calm[0] else 1.0
-        shares = _shares(view.alpha, view.segmentation, lengths, losses)
-        found["segment"] = losses.segment * segment(view.segmentation, targets, losses, progress)
+    found = _reading(outputs, targets, losses)
+    if outputs.segmentation is not None:
+        late = losses.late_attention[1] if progress >= losses.late_attention[0] else 1.0
+        shares = _shares(outputs.alpha, outputs.segmentation, lengths, losses)
+        found["segment"] = losses.segment * segment(outputs.segmentation, targets, losses, progress)
         found["correlation"] = (
-            losses.correlation * ramp * calm * correlation(_crossing(view, losses), lengths)
+            losses.correlation * ramp * late * correlation(_compared_attention(outputs, losses), lengths)
         )
-        found["difference"] = losses.difference * ramp * calm * difference(*shares, view.segmentation)
-    if view.levels:
-        found["glyph_maps"] = losses.glyph_maps * _glyph_maps(view, targets, losses, ramp)
-        found["null"] = losses.null * _total([_null(level, lengths) for level in view.levels], view.alpha)
-    if view.columns is not None:
+        found["difference"] = losses.difference * ramp * late * difference(*shares, outputs.segmentation)
+    if outputs.levels:
+        found["glyph_maps"] = losses.glyph_maps * _glyph_maps(outputs, targets, losses, ramp)
+        found["null"] = losses.null * _total(
+            [_null(level, lengths) for level in outputs.levels], outputs.alpha
+        )
+    if outputs.columns is not None:
         classes = targets.classes_at(targets.columns)
-        found["dense_columns"] = losses.dense_columns * _dense(view.columns, classes, known)
-    if view.cells is not None and view.levels:
-        found["dense_cells"] = losses.dense_cells * _dense_cells(view.cells, view.levels[1], targets)
-    if view.starts is not None:
-        found["counting"] = losses.counting * counting(view.starts, targets)
-    found["align"] = losses.align * max(0.1, 1 - 1.8 * progress) * alignment(view.alpha, targets)
-    if view.ctc is not None:
-        found["ctc"] = losses.ctc * _ctc(view.ctc, targets) if losses.ctc else _nothing(view.alpha)
-    found["existence"] = _existence(view, targets, losses)
-    if view.ways is not None:
-        found["upright"] = losses.upright * upright(view.ways, targets.one_way)
+        found["dense_columns"] = losses.dense_columns * _dense(outputs.columns, classes, known)
+    if outputs.cells is not None and outputs.levels:
+        found["dense_cells"] = losses.dense_cells * _dense_cells(outputs.cells, outputs.levels[1], targets)
+    if outputs.starts is not None:
+        found["counting"] = losses.counting * counting(outputs.starts, targets)
+    found["align"] = losses.align * max(0.1, 1 - 1.8 * progress) * alignment(outputs.alpha, targets)
+    if outputs.ctc is not None:
+        found["ctc"] = losses.ctc * _ctc(outputs.ctc, targets) if losses.ctc else _nothing(outputs.alpha)
+    found["existence"] = _existence(outputs, targets, losses)
+    if outputs.orientation is not None:
+        found["upright"] = losses.upright * orientation(outputs.orientation, targets.oriented)
     return found
 
 
@@ -67,74 +82,73 @@ def _total(parts: list[Tensor], like: Tensor) -> Tensor:
     return torch.stack(parts).sum() if parts else _nothing(like)
 
 
-def _reading(view: TrainingOutputs, targets: Targets, losses: Losses) -> dict[str, Tensor]:
-    """Cross-entropy of every view over the first n + 1 slots."""
-    told = torch.arange(targets.classes.shape[1]) <= targets.lengths[:, None]  # [B, T]
-    wanted = targets.classes[told]
+def _reading(outputs: TrainingOutputs, targets: Targets, losses: Losses) -> dict[str, Tensor]:
+    """Cross-entropy of every set of scores over the first n + 1 slots."""
+    used = torch.arange(targets.classes.shape[1]) <= targets.lengths[:, None]  # [B, T]
+    wanted = targets.classes[used]
     weights = {
         "reading": losses.reading, "fused": losses.fused, "glimpse": losses.glimpse, "glyph": losses.glyph,
         "aligner": losses.aligner,
     }  # fmt: skip
     return {
-        name: weights[name] * _total([F.cross_entropy(s[told].float(), wanted) for s in scores], view.alpha)
-        for name, scores in view.scores.items()
+        name: weights[name]
+        * _total([F.cross_entropy(s[used].float(), wanted) for s in scores], outputs.alpha)
+        for name, scores in outputs.scores.items()
     }
 
 
 def segment(logits: Tensor, targets: Targets, losses: Losses, progress: float) -> Tensor:
-    """L_ins: S_m [B, H/s, W/s] against the text, where it is known; an ordinary cross-entropy of logits.
+    """L_ins: cross-entropy of S_m's logits [B, H/s, W/s], where a text mask is known.
 
-    Pictures that disagree by more than the recipe allows are left out after its warm-up: a
-    self-supervised mask may have text and ground reversed.
+    Crops that disagree by more than the recipe allows are skipped after its warm-up: a
+    self-supervised mask may have text and background swapped.
     """
     wanted = (targets.pixels > 0).float()
     each = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none").mean((1, 2))
-    taken = targets.shown
+    used = targets.text_known
     if losses.disagreement < 1 and progress >= losses.disagreement_from:
-        taken = taken & (((logits > 0) != (wanted > 0)).float().mean((1, 2)) <= losses.disagreement)
-    return _mean(each, taken)
+        used = used & (((logits > 0) != (wanted > 0)).float().mean((1, 2)) <= losses.disagreement)
+    return _mean(each, used)
 
 
-def _crossing(view: TrainingOutputs, losses: Losses) -> Tensor:
-    """The attention that L_cor compares: as it is, or in the paper interpolated to the crop's width."""
-    if losses.paper_bands is None or view.segmentation is None:
-        return view.alpha
-    columns = torch.full((len(view.alpha),), view.alpha.shape[1])
-    return widened(view.alpha, columns, view.segmentation.shape[-1])
+def _compared_attention(outputs: TrainingOutputs, losses: Losses) -> Tensor:
+    """The attention that L_cor uses: as it is, or in the paper interpolated to the crop's width."""
+    if losses.paper_bands is None or outputs.segmentation is None:
+        return outputs.alpha
+    columns = torch.full((len(outputs.alpha),), outputs.alpha.shape[1])
+    return interpolated(outputs.alpha, columns, outputs.segmentation.shape[-1])
 
 
 def _shares(
     alpha: Tensor, segmentation: Tensor, lengths: Tensor, losses: Losses
 ) -> tuple[Tensor, float, float]:
-    """What sigma of L_dif sees [B, T, columns], its slope and its centre.
+    """Input of the sigmoid in L_dif [B, T, columns], its slope and its centre.
 
-    An attention that one column holds is a larger number than one that four share: the paper's
-    thresholds hold
-    for 32 columns, elsewhere they scale with 1 / N. Where the aspect is kept only shares of the peak
-    mean anything.
+    The paper's thresholds hold for 32 columns and scale with 1 / N, since attention spread over more columns
+    has smaller values. Where the aspect is kept, only shares of the peak are comparable.
     """
-    knobs = losses.paper_bands
-    if knobs is None:
+    paper = losses.paper_bands
+    if paper is None:
         return bands(alpha, lengths), losses.slope, losses.threshold
     scale = 32 / alpha.shape[-1]
-    return widened(alpha, lengths, segmentation.shape[-1]), knobs.slope / scale, knobs.centre * scale
+    return interpolated(alpha, lengths, segmentation.shape[-1]), paper.slope / scale, paper.centre * scale
 
 
 def counting(starts: Tensor, targets: Targets) -> Tensor:
-    """A character begins in the first column that it owns, and there are as many beginnings as characters."""
+    """A character starts in the first column that it owns, and there are as many starts as characters."""
     owners = targets.columns
     before = owners.cummax(1).values.roll(1, 1)
     before[:, 0] = 0
     wanted = (owners > before).float()
     each = F.binary_cross_entropy_with_logits(starts, wanted, reduction="none").sum(1) / (wanted.sum(1) + 1)
     total = F.smooth_l1_loss(torch.sigmoid(starts).sum(1), targets.lengths.float())
-    return _mean(each, targets.known) + 0.1 * total
+    return _mean(each, targets.characters_known) + 0.1 * total
 
 
 def correlation(alpha: Tensor, lengths: Tensor) -> Tensor:
     """L_cor: squared products of the attention [B, T, N] of every pair of characters; mean over the batch.
 
-    The authors' code sums over the batch; a weight from there is to be multiplied by its batch.
+    The authors' code sums over the batch; multiply a weight from there by its batch size.
     """
     written = torch.arange(alpha.shape[1]) < lengths[:, None]
     squares = (alpha * written[..., None]).square()
@@ -143,55 +157,57 @@ def correlation(alpha: Tensor, lengths: Tensor) -> Tensor:
 
 
 def difference(shares: Tensor, slope: float, centre: float, segmentation: Tensor) -> Tensor:
-    """L_dif: the characters' bands, taken together, must cover every column of the text.
+    """L_dif: the characters' bands together must cover every column of the text.
 
-    Where S_m shows no text the saliency is 0 whatever the attention does, and over a column it is
-    constant: the
-    mean over pixels is a mean over columns, weighted by the text in each. A cross-entropy of the
-    saliency itself;
-    the authors' code takes it for a logit, whose gradients are small. No gradient reaches S_m.
+    The saliency is 0 where S_m has no text and constant over a column, so the mean over pixels is a mean over
+    columns, weighted by the text in each. This is a cross-entropy of the saliency; the authors' code
+    treats it as a logit, which gives small gradients. No gradient reaches S_m.
     """
     saliency = torch.sigmoid(slope * (shares - centre)) * (shares > 0)
     covered = saliency.sum(1).clamp(1e-4, 1)  # [B, columns]
-    shown = (segmentation.detach() > 0).sum(1).float()
-    text = shown.view(*covered.shape, -1).sum(2)  # pixels of text in a column
+    rows = (segmentation.detach() > 0).sum(1).float()
+    text = rows.view(*covered.shape, -1).sum(2)  # pixels of text in a column
     missed: Tensor = -(text * covered.log()).sum() / text.sum().clamp_min(1)
     return missed
 
 
-def _glyph_maps(view: TrainingOutputs, targets: Targets, losses: Losses, ramp: float) -> Tensor:
+def _glyph_maps(outputs: TrainingOutputs, targets: Targets, losses: Losses, ramp: float) -> Tensor:
     """L_seg on both levels, towards S_gt."""
-    by_attention = ~targets.known
+    by_attention = ~targets.characters_known
     if losses.glyph_labels == "attention":
         by_attention = torch.ones_like(by_attention)
     elif losses.attention_share * ramp > 0:
         chosen = torch.arange(len(by_attention)) < round(losses.attention_share * ramp * len(by_attention))
         by_attention = by_attention | chosen
     parts = []
-    for level in view.levels:
+    for level in outputs.levels:
         size = level.maps.shape[2], level.maps.shape[3]
         ids = from_masks(targets.pixels, size)
         if bool(by_attention.any()):
-            ids = torch.where(by_attention[:, None, None], pseudo_labels(view, targets, losses, size), ids)
+            ids = torch.where(by_attention[:, None, None], pseudo_labels(outputs, targets, losses, size), ids)
         parts.append(drawing(level.maps, ids, targets.lengths, losses))
-    return _total(parts, view.alpha)
+    return _total(parts, outputs.alpha)
 
 
-def pseudo_labels(view: TrainingOutputs, targets: Targets, losses: Losses, size: tuple[int, int]) -> Tensor:
-    """S_gt [B, *size]: bands of attention within the text of S_m, rebuilt every step, for each level apart.
+def pseudo_labels(
+    outputs: TrainingOutputs, targets: Targets, losses: Losses, size: tuple[int, int]
+) -> Tensor:
+    """S_gt [B, *size]: bands of attention within the text of S_m, computed every step for each level.
 
-    A constant target. Where glyphs are indistinct S_m shows little text: cells then count as ground, and the
-    slots are left with the glimpse.
+    A constant target. Where glyphs are indistinct, S_m has little text: cells then count as background, and
+    the slots rely on the glimpse.
     """
-    assert view.segmentation is not None
-    alpha, shown, knobs = view.alpha.detach(), view.segmentation.detach(), losses.paper_bands
-    if knobs is None:
+    assert outputs.segmentation is not None
+    alpha, logits, paper = outputs.alpha.detach(), outputs.segmentation.detach(), losses.paper_bands
+    if paper is None:
         shares = bands(alpha, targets.lengths)
         if size[1] != shares.shape[-1]:
             shares = shares.repeat_interleave(size[1] // shares.shape[-1], -1)
-        return owned(shares, text_cells(shown, size), losses.threshold)
-    text = filled_cells(shown, size, knobs.cell)
-    return owned(widened(alpha, targets.lengths, size[1]), text, knobs.threshold * 32 / alpha.shape[-1])
+        return assigned(shares, text_cells(logits, size), losses.threshold)
+    text = filled_cells(logits, size, paper.cell)
+    return assigned(
+        interpolated(alpha, targets.lengths, size[1]), text, paper.threshold * 32 / alpha.shape[-1]
+    )
 
 
 def drawing(maps: Tensor, ids: Tensor, lengths: Tensor, losses: Losses) -> Tensor:
@@ -208,11 +224,11 @@ def drawing(maps: Tensor, ids: Tensor, lengths: Tensor, losses: Losses) -> Tenso
 
 
 def _cells(logits: Tensor, ids: Tensor, losses: Losses) -> Tensor:
-    """L_cel of log-shares [B, 1 + T, h, w]: text against ground as in the paper, or a class a character."""
+    """L_cel of log-shares [B, 1 + T, h, w]: text or background as in the paper, or a class per character."""
     if losses.binary_text:
-        ground = logits[:, 0]
-        text = torch.log1p(-ground.exp().clamp_max(1 - 1e-6))
-        return -torch.where(ids > 0, text, ground).mean()
+        background = logits[:, 0]
+        text = torch.log1p(-background.exp().clamp_max(1 - 1e-6))
+        return -torch.where(ids > 0, text, background).mean()
     weights = None
     if losses.slot_weights:
         weights = torch.ones(logits.shape[1])
@@ -221,7 +237,7 @@ def _cells(logits: Tensor, ids: Tensor, losses: Losses) -> Tensor:
 
 
 def _null(level: Glyphs, lengths: Tensor) -> Tensor:
-    """Slots from the end on look at the null cell, slots of characters do not; 0 without such a cell."""
+    """Slots past the end attend to the null cell, slots of characters do not; 0 without such a cell."""
     if level.null is None:
         return _nothing(level.maps)
     past = (torch.arange(level.null.shape[1]) >= lengths[:, None]).float()
@@ -239,7 +255,7 @@ def _dense(scores: Tensor, classes: Tensor, known: Tensor) -> Tensor:
 
 def _dense_cells(cells: Tensor, level: Glyphs, targets: Targets) -> Tensor:
     ids = from_masks(targets.pixels, (level.maps.shape[2], level.maps.shape[3]))
-    return _dense(cells, targets.classes_at(ids).flatten(1), targets.known)
+    return _dense(cells, targets.classes_at(ids).flatten(1), targets.characters_known)
 
 
 def alignment(alpha: Tensor, targets: Targets) -> Tensor:
@@ -252,27 +268,56 @@ def alignment(alpha: Tensor, targets: Targets) -> Tensor:
 
 
 def _ctc(scores: Tensor, targets: Targets) -> Tensor:
-    """CTC of the auxiliary head [B, N, C]; codes with more characters than columns allow count nothing."""
+    """CTC of the auxiliary head [B, N, C]; 0 for codes with more characters than columns."""
     logs = scores.float().log_softmax(-1).transpose(0, 1)
     columns = torch.full_like(targets.lengths, scores.shape[1])
     return F.ctc_loss(logs, targets.classes, columns, targets.lengths, zero_infinity=True)
 
 
-def upright(ways: Tensor, one_way: Tensor) -> Tensor:
-    """Cross-entropy of log-odds [2, K] of crops as they are and turned over, where a code tells the two."""
-    wanted = torch.tensor([1.0, 0.0])[:, None].expand_as(ways)
-    each = F.binary_cross_entropy_with_logits(ways.float(), wanted, reduction="none").mean(0)
-    return _mean(each, one_way[: len(each)])
+def orientation(odds: Tensor, oriented: Tensor) -> Tensor:
+    """Cross-entropy of log-odds [2, K] of crops as they are and upside-down, where the code differs."""
+    wanted = torch.tensor([1.0, 0.0])[:, None].expand_as(odds)
+    each = F.binary_cross_entropy_with_logits(odds.float(), wanted, reduction="none").mean(0)
+    return _mean(each, oriented[: len(each)])
 
 
-def _existence(view: TrainingOutputs, targets: Targets, losses: Losses) -> Tensor:
+def _existence(outputs: TrainingOutputs, targets: Targets, losses: Losses) -> Tensor:
     """SEC on the cells of the map, or on the columns where no cells are read."""
-    places = view.columns if view.cells is None else view.cells
+    places = outputs.columns if outputs.cells is None else outputs.cells
     if not losses.existence or places is None:
-        return _nothing(view.alpha)
+        return _nothing(outputs.alpha)
     return losses.existence * existence(places, targets.classes, losses)
 
 
 def _mean(each: Tensor, known: Tensor) -> Tensor:
     """Mean of [B] over the crops whose masks are known."""
     return (each * known).sum() / known.sum().clamp_min(1)
+
+
+def existence(places: Tensor, classes: Tensor, losses: Losses) -> Tensor:
+    """SEC: cross-entropy between the characters that exist in the map and those of the text.
+
+    It is about presence, not counts: a character that occurs twice gives no further signal. Glyphs of
+    neighboring lines inside the crop are penalized; where masks are known use dense_cells.
+
+    Args:
+        places: logits [B, P, C] of the shared classifier at every place.
+        classes: int64 [B, T], 0 from the end on.
+        losses: pooling, and the weight of characters of the text.
+    """
+    shares = pooled(places.float().log_softmax(-1)[..., 1:], losses).clamp(1e-6, 1 - 1e-6)
+    wanted = torch.zeros(places.shape[0], places.shape[2]).scatter_(1, classes, 1.0)[:, 1:]
+    hits = losses.existence_positives * wanted * shares.log()
+    return -(hits + (1 - wanted) * (1 - shares).log()).mean()
+
+
+def pooled(logs: Tensor, losses: Losses) -> Tensor:
+    """Probability [B, C] that a class exists, from its log-probabilities [B, P, C] at each place."""
+    match losses.existence_pooling:
+        case "top":
+            return logs.topk(min(losses.existence_pool, logs.shape[1]), dim=1).values.exp().mean(1)
+        case "noisy_or":
+            nowhere = torch.log1p(-logs.exp().clamp_max(1 - 1e-6)).sum(1)
+            return 1 - nowhere.exp()
+        case _:
+            assert_never(losses.existence_pooling)

@@ -1,57 +1,61 @@
-"""The recognizers: one interface, and the one that reads all characters at once; after Guan et al., 2023.
+"""The interface of all recognizers, and the two compact ones: parallel slots and CTC.
 
-Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns, D channels of a
-slot, C classes (the end and the alphabet), h x w feature cells. Slots are places in the text and know nothing
-of the alphabet: only the classifier's last layer does.
+Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns, D channels of a slot, C
+classes (the end and the alphabet), h x w feature cells. Slots are positions in the text and independent of
+the alphabet: only the last layer of the classifier depends on it.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from serialread.codes import MAX_LENGTH
-from serialread.config.networks import Parallel, Siga
-from serialread.models.attention import ImplicitAttention
-from serialread.models.counting import Counting
-from serialread.models.feature_maps import Backbone, Taps
-from serialread.models.fusion import GatedUnit
-from serialread.models.glyphs import GlyphLevel, Glyphs, PaperLevel, attached, segmentation
-from serialread.models.rectifier import Rectifier
-from serialread.models.upright import Upright, as_they_read, turned_over
+from serialread.config.networks import ParallelConfig
+from serialread.models.glyphs import Glyphs, SigaModules
+from serialread.models.layers import (
+    SLOTS,
+    Backbone,
+    Counting,
+    FeatureMaps,
+    GatedUnit,
+    ImplicitAttention,
+    OrientationHead,
+    evaluation_mode,
+    upside_down,
+)
 
-SLOTS = MAX_LENGTH + 1
-TURNED = 8
-"""One crop in so many is also seen upside down, where the network learns which way up a line lies."""
+ORIENTATION_SHARE = 8
+"""One crop in so many is also seen upside-down in training, where the network has an orientation head."""
 
 
 class NetworkOutputs(NamedTuple):
-    """What a network knows at test time."""
+    """Outputs at test time."""
 
     scores: Tensor
     """Logits of the reading [B, T, C]."""
     alpha: Tensor
-    """Attention [B, T, N]: its columns, where a decoder looks at a map."""
+    """Attention over columns [B, T, N]."""
     levels: tuple[Glyphs, ...] = ()
     """Glyph levels, the finer first."""
     gates: tuple[Tensor, ...] = ()
-    """z of f_1 and f_2 [B, T, D], 1 where only the glimpse counts."""
+    """z of f_1 and f_2 [B, T, D], 1 where only the glimpse is used."""
     upright: Tensor | None = None
-    """Log-odds [B] that the line lies the right way up."""
+    """Log-odds [B] that the line is upright."""
 
     @property
     def maps(self) -> Tensor | None:
-        """Logits [B, 1 + T, h, N] of the finest level that has the attention's columns."""
+        """Logits [B, 1 + T, h, N] of the finest level with as many columns as the attention."""
         fitting = [level.maps for level in self.levels if level.maps.shape[-1] == self.alpha.shape[-1]]
         return fitting[0] if fitting else None
 
 
 class TrainingOutputs(NamedTuple):
-    """What a network knows while it learns; None and () where it lacks the part."""
+    """Outputs in training; None and () where the network lacks the part."""
 
     scores: dict[str, tuple[Tensor, ...]]
-    """Logits [B, T, C] by loss term, each of its views."""
+    """Logits [B, T, C] by loss term."""
     alpha: Tensor
     """Attention [B, T, N] that makes the pseudo-labels."""
     levels: tuple[Glyphs, ...] = ()
@@ -60,63 +64,72 @@ class TrainingOutputs(NamedTuple):
     cells: Tensor | None = None
     """Logits of every cell [B, P, C], by the reading's classifier."""
     segmentation: Tensor | None = None
-    """Logits of S_m [B, H / s, W / s], s being the recipe's ``mask_step``."""
+    """Logits of S_m [B, H / s, W / s], s being the network's ``mask_px``."""
     starts: Tensor | None = None
-    """Logits [B, N]: a character begins in this column."""
+    """Logits [B, N]: a character starts in this column."""
     ctc: Tensor | None = None
-    """Logits of the CTC head [B, N, C]; class 0 is its blank."""
-    ways: Tensor | None = None
-    """Log-odds [2, K] that the first crops of the batch lie the right way up, as they are and turned over."""
+    """Logits of the CTC head [B, N, C]; class 0 is the blank."""
+    orientation: Tensor | None = None
+    """Log-odds [2, K] that the first crops of the batch are upright, as they are and upside-down."""
     grid: Tensor | None = None
-    """What straightened the crop [B, H, W, 2]: masks have to be warped alike."""
+    """Sampling grid of the rectifier [B, H, W, 2]: masks have to be warped by it too."""
 
 
 class Recognizer(nn.Module):
     """Reads the characters of a crop.
 
     Attributes:
-        teaching: children that only teach; a model file lacks them.
+        rectifier: straightens the crop; None leaves it as it is.
+        trunk: the backbone.
+        columns: the sequence model.
+        training_only: children that are used in training only; a model file lacks them.
     """
 
-    teaching: tuple[str, ...] = ()
+    training_only: tuple[str, ...] = ()
+
+    def __init__(self, rectifier: nn.Module | None, trunk: Backbone, columns: nn.Module) -> None:
+        super().__init__()
+        self.rectifier, self.trunk, self.columns = rectifier, trunk, columns
 
     def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Read crops [B, 1, H, W]; ``zero_glyphs`` blinds the glyph features to show what they are worth."""
+        """Read crops [B, 1, H, W]; ``zero_glyphs`` zeroes the glyph features, to measure their effect."""
         raise NotImplementedError
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
-        """Everything that the losses look at; the truth [B, T] is for decoders that spell one by one."""
+    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
+        """Inputs of all losses for crops [B, 1, H, W]; classes [B, T] are for teacher forcing."""
         raise NotImplementedError
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        """All of test time, of crops [B, 1, H, W]; the values of ``outputs``."""
+        """Test-time outputs of crops [B, 1, H, W]; the values of ``outputs``."""
         return tuple(self.outputs(crops).values())
 
     def outputs(self, crops: Tensor) -> dict[str, Tensor]:
-        """All of test time by name, of crops [B, 1, H, W].
+        """Test-time outputs of crops [B, 1, H, W] by name.
 
         Returns:
             ``scores``, log-probabilities [B, T, C]; ``attention`` [B, T, N]; of networks with glyph levels
             ``glyphs``, their finest maps [B, T, h, N], the share of each cell that belongs to the slot's
-            character, 0..1; of those that tell it ``upright``, log-odds [B] that the line lies the right way
-            up. Whoever only reads leaves the rest out.
+            character, 0..1; of networks with an orientation head ``upright``, log-odds [B] that the line is
+            upright. All but the scores are optional.
         """
-        view = self.read(crops)
-        found = {"scores": F.log_softmax(view.scores.float(), -1), "attention": view.alpha}
-        if (maps := view.maps) is not None:
+        read = self.read(crops)
+        found = {"scores": F.log_softmax(read.scores.float(), -1), "attention": read.alpha}
+        if (maps := read.maps) is not None:
             found["glyphs"] = maps.softmax(1)[:, 1:]
-        if view.upright is not None:
-            found["upright"] = view.upright.float()
+        if read.upright is not None:
+            found["upright"] = read.upright.float()
         return found
 
+    def features(self, crops: Tensor) -> tuple[FeatureMaps, Tensor | None]:
+        """Feature maps of the rectified crops, and the rectifier's grid."""
+        grid: Tensor | None = None
+        if self.rectifier is not None:
+            crops, grid = self.rectifier(crops)
+        return self.trunk(crops), grid
 
-def straightened(rectifier: Rectifier | None, crops: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Crops as the backbone gets them, and the grid that masks must follow."""
-    return (crops, None) if rectifier is None else rectifier(crops)
 
-
-class Slots(NamedTuple):
-    """Views of every slot's character, each [B, T, D]; empty ones where the recipe leaves the part out."""
+class SlotFeatures(NamedTuple):
+    """Features of every slot's character, each [B, T, D]; empty where the recipe leaves the part out."""
 
     glimpse: Tensor
     glyphs: tuple[Tensor, ...]
@@ -124,10 +137,10 @@ class Slots(NamedTuple):
     reading: Tensor
 
 
-class Seen(NamedTuple):
-    """One look at a crop."""
+class SlotOutputs(NamedTuple):
+    """What the slots read from one batch of feature maps."""
 
-    slots: Slots
+    slots: SlotFeatures
     alpha: Tensor
     levels: tuple[Glyphs, ...]
     gates: tuple[Tensor, ...]
@@ -137,60 +150,72 @@ class Seen(NamedTuple):
 
 
 class ParallelRecognizer(Recognizer):
-    """All slots at once, knowing no language: the compact SIGA, or as much of it as is asked for."""
+    """All slots at once, no language model: the compact SIGA, or the parts of it that the recipe names.
 
-    teaching: tuple[str, ...] = ("segmentation", "ctc")
+    Args:
+        rectifier: straightens the crop, or None.
+        trunk: the backbone.
+        columns: the sequence model.
+        dim: channels of a column and of a slot.
+        decoder: settings of the slots.
+        siga: the modules of SIGA; None is the plain recognizer.
+        glyphs: use the glyph levels, and with ``fusion`` the gates.
+        fusion: fuse glimpse and glyphs by gates.
+        dropout: share of glyph features dropped in training.
+        classes: C.
+    """
+
+    training_only: tuple[str, ...] = ("segmentation", "ctc")
 
     def __init__(
         self,
-        rectifier: Rectifier | None,
+        rectifier: nn.Module | None,
         trunk: Backbone,
         columns: nn.Module,
         dim: int,
-        decoder: Parallel,
-        siga: Siga | None,
+        decoder: ParallelConfig,
+        siga: SigaModules | None,
+        *,
+        glyphs: bool,
+        fusion: bool,
         dropout: float,
         classes: int,
     ) -> None:
-        super().__init__()
-        self.rectifier, self.trunk, self.columns = rectifier, trunk, columns
+        super().__init__(rectifier, trunk, columns)
         self.counting = Counting(SLOTS, dim) if decoder.counting else None
-        self.upright = Upright(dim) if decoder.upright else None
+        self.upright = OrientationHead(dim) if decoder.upright else None
         self.attention = ImplicitAttention(SLOTS, dim, decoder.attention)
-        self.pyramid: nn.Module | None = None
-        self.level_1: nn.Module | None = None
-        self.level_2: nn.Module | None = None
-        self.dropout, self.fusion = dropout, siga is not None and siga.fusion
-        if siga is not None:
-            self.pyramid, levels = attached(siga.parts, trunk.shape, dim, SLOTS)
-            self.level_1, self.level_2 = levels if siga.glyphs else (None, None)
-            if siga.glyphs and siga.fusion:
-                self.fuse_1, self.fuse_2, self.fuse = GatedUnit(dim), GatedUnit(dim), GatedUnit(dim)
+        self.dropout, self.fusion = dropout, fusion
+        self.pyramid = None if siga is None else siga.pyramid
+        self.level_1: nn.Module | None = siga.levels[0] if siga is not None and glyphs else None
+        self.level_2: nn.Module | None = siga.levels[1] if siga is not None and glyphs else None
+        if siga is not None and glyphs and fusion:
+            self.fuse_1, self.fuse_2, self.fuse = GatedUnit(dim), GatedUnit(dim), GatedUnit(dim)
         self.classifier = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
-        self.segmentation = None if siga is None else segmentation(siga.parts, trunk.shape)
+        self.segmentation = None if siga is None else siga.segmentation
         self.ctc = nn.Linear(dim, classes)
-        if siga is not None and not siga.glyphs:
-            self.teaching = (*self.teaching, "pyramid")
+        if siga is not None and not glyphs:
+            self.training_only = (*self.training_only, "pyramid")
 
     def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W]."""
-        taps: Taps = self.trunk(straightened(self.rectifier, crops)[0])
-        seen = self._look(taps, zero_glyphs=zero_glyphs)
-        upright = None if self.upright is None else self.upright(seen.columns)
+        maps, _ = self.features(crops)
+        found = self._slots(maps, zero_glyphs=zero_glyphs)
+        upright = None if self.upright is None else self.upright(found.columns)
         return NetworkOutputs(
-            self.classifier(seen.slots.reading), seen.alpha, seen.levels, seen.gates, upright
+            self.classifier(found.slots.reading), found.alpha, found.levels, found.gates, upright
         )
 
-    def learn(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
-        """Everything that the losses look at; these slots need not be told the truth."""
-        crops, grid = straightened(self.rectifier, crops)
-        taps: Taps = self.trunk(crops)
-        seen = self._look(taps, zero_glyphs=False)
-        slots, cells, o1 = seen.slots, None, seen.o1
-        if seen.levels:
-            cells = self.classifier(self._projected(seen.levels[1].cells))
+    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
+        """Inputs of all losses; parallel slots need no teacher forcing."""
+        maps, grid = self.features(crops)
+        found = self._slots(maps, zero_glyphs=False)
+        slots, cells, o1 = found.slots, None, found.o1
+        if self.level_2 is not None:
+            project = cast("Callable[[Tensor], Tensor]", self.level_2.project)
+            cells = self.classifier(project(found.levels[1].cells))
         if self.pyramid is not None and o1 is None:
-            o1 = self.pyramid(taps, seen.columns)[0]
+            o1 = self.pyramid(maps, found.columns)[0]
         return TrainingOutputs(
             scores={
                 "reading": (self.classifier(slots.reading),),
@@ -198,58 +223,101 @@ class ParallelRecognizer(Recognizer):
                 "glimpse": (self.classifier(slots.glimpse),),
                 "glyph": tuple(self.classifier(g) for g in slots.glyphs),
             },
-            alpha=seen.alpha,
-            levels=seen.levels,
-            columns=self.classifier(seen.columns),
+            alpha=found.alpha,
+            levels=found.levels,
+            columns=self.classifier(found.columns),
             cells=cells,
-            segmentation=None if self.segmentation is None else self.segmentation(taps, o1),
-            starts=seen.starts,
-            ctc=self.ctc(seen.columns),
+            segmentation=None if self.segmentation is None else self.segmentation(maps, o1),
+            starts=found.starts,
+            ctc=self.ctc(found.columns),
             grid=grid,
-            ways=self._ways(crops),
+            orientation=self._orientation(crops),
         )
 
-    def _ways(self, crops: Tensor) -> Tensor | None:
-        """Log-odds [2, K] of some crops as they are and turned over, of columns as they are when it reads."""
+    def _orientation(self, crops: Tensor) -> Tensor | None:
+        """Log-odds [2, K] of some crops as they are and upside-down, of columns in evaluation mode."""
         if self.upright is None:
             return None
-        some = crops[: max(len(crops) // TURNED, 1)]
-        with torch.no_grad(), as_they_read(self.trunk, self.columns):
-            columns = self.columns(self.trunk(torch.cat([some, turned_over(some)])).last)
+        some = crops[: max(len(crops) // ORIENTATION_SHARE, 1)]
+        with torch.no_grad(), evaluation_mode(self.trunk, self.columns):
+            maps, _ = self.features(torch.cat([some, upside_down(some)]))
+            columns = self.columns(maps.last)
         odds: Tensor = self.upright(columns)
         return odds.view(2, -1)
 
-    def _look(self, taps: Taps, *, zero_glyphs: bool) -> Seen:
-        columns = self.columns(taps.last)
+    def _slots(self, maps: FeatureMaps, *, zero_glyphs: bool) -> SlotOutputs:
+        columns = self.columns(maps.last)
         starts, window = (None, None) if self.counting is None else self.counting(columns)
         glimpse, alpha = self.attention(columns, window)
         if self.pyramid is None or self.level_1 is None or self.level_2 is None:
-            return Seen(Slots(glimpse, (), (), glimpse), alpha, (), (), columns, starts, None)
-        o1, o2 = self.pyramid(taps, columns)
-        levels = self.level_1(taps.glyph_1, o1, window), self.level_2(taps.glyph_2, o2, window)
-        glyph_1, glyph_2 = (self._drop(level.features) for level in levels)
+            return SlotOutputs(SlotFeatures(glimpse, (), (), glimpse), alpha, (), (), columns, starts, None)
+        o1, o2 = self.pyramid(maps, columns)
+        levels = self.level_1(maps.glyph_1, o1, window), self.level_2(maps.glyph_2, o2, window)
+        glyph_1, glyph_2 = (self._dropped(level.features) for level in levels)
         if zero_glyphs:
             glyph_1, glyph_2 = glyph_1 * 0, glyph_2 * 0
-        if not self.fusion:
+        fused: tuple[Tensor, ...] = ()
+        gates: tuple[Tensor, ...] = ()
+        if self.fusion:
+            fused_1, z1 = self.fuse_1(glimpse, glyph_1)
+            fused_2, z2 = self.fuse_2(glimpse, glyph_2)
+            fused, gates, reading = (fused_1, fused_2), (z1, z2), self.fuse(fused_1, fused_2)[0]
+        else:
             reading = (glimpse + glyph_1 + glyph_2) / 3
-            return Seen(
-                Slots(glimpse, (glyph_1, glyph_2), (), reading), alpha, levels, (), columns, starts, o1
-            )
-        fused_1, z1 = self.fuse_1(glimpse, glyph_1)
-        fused_2, z2 = self.fuse_2(glimpse, glyph_2)
-        reading, _ = self.fuse(fused_1, fused_2)
-        slots = Slots(glimpse, (glyph_1, glyph_2), (fused_1, fused_2), reading)
-        return Seen(slots, alpha, levels, (z1, z2), columns, starts, o1)
+        slots = SlotFeatures(glimpse, (glyph_1, glyph_2), fused, reading)
+        return SlotOutputs(slots, alpha, levels, gates, columns, starts, o1)
 
-    def _projected(self, cells: Tensor) -> Tensor:
-        """Cells [B, h * w, C] of the coarser level with a glyph's channels."""
-        assert isinstance(self.level_2, GlyphLevel | PaperLevel)
-        projected: Tensor = self.level_2.project(cells)
-        return projected
-
-    def _drop(self, glyphs: Tensor) -> Tensor:
-        """Blank whole glyphs [B, T, D] now and then while learning."""
+    def _dropped(self, glyphs: Tensor) -> Tensor:
+        """Drop whole glyphs [B, T, D] at random in training."""
         if not self.training or self.dropout == 0:
             return glyphs
         kept = torch.rand(glyphs.shape[:2], device=glyphs.device) >= self.dropout
         return glyphs * kept[..., None]
+
+
+class CtcRecognizer(Recognizer):
+    """CTC over the columns, no slots and no attention: the baseline; after Graves et al., ICML 2006.
+
+    Class 0 is the blank here and the end in the reading.
+    """
+
+    def __init__(
+        self, rectifier: nn.Module | None, trunk: Backbone, columns: nn.Module, dim: int, classes: int
+    ) -> None:
+        super().__init__(rectifier, trunk, columns)
+        self.ctc = nn.Linear(dim, classes)
+
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops [B, 1, H, W] along the best path."""
+        scores = self._scores(crops)[0].float().log_softmax(-1)
+        runs = best_path(scores)
+        return NetworkOutputs(_run_logits(scores, runs), runs)
+
+    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
+        """The scores of the columns."""
+        scores, grid = self._scores(crops)
+        return TrainingOutputs(scores={}, alpha=best_path(scores.detach()), ctc=scores, grid=grid)
+
+    def _scores(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
+        maps, grid = self.features(crops)
+        return self.ctc(self.columns(maps.last)), grid
+
+
+def best_path(scores: Tensor) -> Tensor:
+    """The run of columns of each slot's character [B, T, N], weights that sum to 1; scores [B, N, C]."""
+    best = scores.argmax(-1)
+    before = nn.functional.pad(best[:, :-1], (1, 0))
+    written = best > 0
+    number = torch.cumsum((written & (best != before)).long(), 1)  # of the character, from 1
+    slots = torch.arange(1, SLOTS + 1, device=scores.device)
+    runs = ((number[:, None] == slots[:, None]) & written[:, None]).float()
+    return runs / runs.sum(-1, keepdim=True).clamp_min(1)
+
+
+def _run_logits(scores: Tensor, runs: Tensor) -> Tensor:
+    """Logits [B, T, C] of slots: the mean over their run; slots without a run are past the end."""
+    empty = runs.sum(-1, keepdim=True) == 0
+    end = torch.zeros_like(scores[:, :1]).index_fill(-1, torch.tensor([0], device=scores.device), 30.0)
+    blank = torch.full_like(scores[:, :, :1], -30.0)  # a run never reads as blank
+    logits = torch.matmul(runs, torch.cat([blank, scores[..., 1:]], -1))
+    return torch.where(empty, end, logits)

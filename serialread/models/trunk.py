@@ -1,34 +1,24 @@
-"""From grey pixels to feature maps P_0, P_1, P_2 and to columns that know one another.
+"""The compact trunk: from grey pixels to feature maps P_0, P_1, P_2, and to columns with context.
 
 Shapes: B crops, H x W crop px, C channels, h x w feature cells, N columns, D channels of a column.
 """
-
-import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from serialread.models.feature_maps import Backbone, Shape, Taps
+from serialread.config.networks import CompactTrunkConfig, MixingConfig
+from serialread.models.layers import Backbone, FeatureMaps, MapShapes, MixingBlock, convolution, sinusoids
 
 SMOOTHING_CELLS = 9
-"""Window of the local normalisation: about half the text's height around each pixel."""
-
-
-def convolution(inputs: int, outputs: int, size: int = 3, stride: int | tuple[int, int] = 1) -> nn.Sequential:
-    """Convolution, batch norm, ReLU; the first two fold into one at test time."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
+"""Window of the local normalization: about half the text's height around each pixel."""
 
 
 class ReliefChannels(nn.Module):
-    """What an even light would show: grey, locally normalised grey, gradient magnitude; nothing to learn."""
+    """Grey, locally normalized grey and gradient magnitude, which even out the light; no parameters."""
 
     kernel: Tensor
-    """Of the gradient, across and down, in every px of a cell [2c², c², 3, 3]."""
+    """Horizontal and vertical gradient at every px of a cell [2c², c², 3, 3]."""
 
     def __init__(self, cell: int) -> None:
         super().__init__()
@@ -43,7 +33,7 @@ class ReliefChannels(nn.Module):
         mean = self._smooth(cells.mean(1, keepdim=True))
         square = self._smooth((cells * cells).mean(1, keepdim=True))
         even = (cells - mean) * torch.rsqrt((square - mean * mean).clamp_min(0) + 0.05)
-        with torch.autocast(grey.device.type, enabled=False):  # what is left of near equals needs all digits
+        with torch.autocast(grey.device.type, enabled=False):  # differences of similar values need float32
             across, down = F.conv2d(around, self.kernel).chunk(2, 1)
         return torch.cat([cells, even, torch.sqrt(across * across + down * down + 1e-4)], 1)
 
@@ -55,10 +45,10 @@ class ReliefChannels(nn.Module):
 
 
 def _gradients(cell: int) -> Tensor:
-    """What to multiply px with, of a cell and its neighbours, for the next px less the one before it.
+    """Kernel of central differences for the px of a cell, over the cell and its neighbors.
 
-    One convolution of cells in place of differences of whole pictures: an eighth less a look, weights as they
-    are (benchmarks/reading.md).
+    One convolution of cells instead of differences of whole images saves an eighth of the inference time
+    (benchmarks/reading.md).
     """
     kernel = torch.zeros(2, cell, cell, cell, cell, 3, 3)
     for row in range(cell):
@@ -72,7 +62,7 @@ def _gradients(cell: int) -> Tensor:
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions around which the input may pass; one norm between them is enough."""
+    """Two 3 x 3 convolutions with a skip connection and one norm between them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -87,83 +77,45 @@ class Residual(nn.Module):
         return out.add_(cells)
 
 
-class Trunk(Backbone):
+class CompactTrunk(Backbone):
     """Residual stages on cells of c x c px, then 2 x 2 and 4 x 2 of them: columns stay 2c px wide."""
 
-    def __init__(
-        self, channels: tuple[int, int, int], blocks: tuple[int, int, int], relief: bool, cell: int, rows: int
-    ) -> None:
+    def __init__(self, config: CompactTrunkConfig, height: int, width: int) -> None:
         super().__init__()
-        self.shape = Shape(
-            channels=channels, glyphs=channels[1:], last=(channels[2], rows // (4 * cell)),
+        channels, cell = config.channels, config.cell
+        self.shape = MapShapes(
+            channels=channels, glyphs=channels[1:], last=(channels[2], height // (4 * cell)),
             to_p1=(2, 1), to_p0=(2, 2), p0_px=cell, p1_columns=1,
         )  # fmt: skip
         self.cell = cell
-        self.relief = ReliefChannels(cell) if relief else None
-        inputs = ((3 if relief else 1) * cell * cell, *channels[:2])
+        self.relief = ReliefChannels(cell) if config.relief else None
+        inputs = ((3 if config.relief else 1) * cell * cell, *channels[:2])
         strides: tuple[int | tuple[int, int], ...] = (1, 2, (2, 1))
         self.stages = nn.ModuleList(
             nn.Sequential(convolution(i, o, 3, s), *(Residual(o) for _ in range(n)))
-            for i, o, s, n in zip(inputs, channels, strides, blocks, strict=True)
+            for i, o, s, n in zip(inputs, channels, strides, config.blocks, strict=True)
         )
 
-    def forward(self, grey: Tensor) -> Taps:
+    def forward(self, grey: Tensor) -> FeatureMaps:
         """P_0 [B, C, H/c, W/c], P_1 [B, C, H/2c, W/2c], P_2 [B, C, H/4c, W/2c] of grey [B, 1, H, W]."""
         cells = self.relief(grey) if self.relief is not None else F.pixel_unshuffle(grey, self.cell)
         p0 = self.stages[0](cells)
         p1 = self.stages[1](p0)
         p2 = self.stages[2](p1)
-        return Taps(p0, p1, p2, p2, p1, p2)
+        return FeatureMaps(p0, p1, p2, p2, p1, p2)
 
 
-class ColumnMixing(nn.Module):
-    """Self-attention over all columns, then a perceptron on each."""
+class MixedColumns(nn.Module):
+    """Collapse P_2 over its height; self-attention gives every column the context that counting needs."""
 
-    barred: Tensor | None
-    """Added to the scores [N, N]: -inf where a column must not look."""
-
-    def __init__(
-        self, dim: int, heads: int, ratio: int, eps: float = 1e-5, barred: Tensor | None = None
-    ) -> None:
+    def __init__(self, config: MixingConfig, channels: int, rows: int, longest: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.register_buffer("barred", barred, persistent=False)
-        self.norm_attention, self.norm_mlp = nn.LayerNorm(dim, eps), nn.LayerNorm(dim, eps)
-        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, ratio * dim), nn.GELU(), nn.Linear(ratio * dim, dim))
-
-    def forward(self, columns: Tensor) -> Tensor:
-        """Columns [B, N, D] that have seen one another."""
-        columns = columns + self.branch(self.out(self._attend(self.norm_attention(columns))))
-        mixed: Tensor = columns + self.branch(self.mlp(self.norm_mlp(columns)))
-        return mixed
-
-    def branch(self, change: Tensor) -> Tensor:
-        """The change [B, N, D] that one of the two adds."""
-        return change
-
-    def _attend(self, columns: Tensor) -> Tensor:
-        qkv = self.qkv(columns).unflatten(-1, (3, self.heads, -1))  # [B, N, 3, heads, D / heads]
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        scores = torch.matmul(query, key.transpose(-1, -2)) * float(query.shape[-1]) ** -0.5
-        if self.barred is not None:
-            scores = scores + self.barred
-        weights = (
-            scores.float().softmax(-1).to(value.dtype)
-        )  # written out: the fused CPU kernel's backward is slow
-        return torch.matmul(weights, value).transpose(1, 2).flatten(2)
-
-
-class Columns(nn.Module):
-    """Collapse P_2 over its height and let every column see the whole line: only so can a slot count."""
-
-    def __init__(
-        self, channels: int, rows: int, dim: int, blocks: int, heads: int, ratio: int, longest: int
-    ) -> None:
-        super().__init__()
+        dim = config.width
         self.collapse = nn.Linear(channels * rows, dim)
-        self.positions = nn.Parameter(0.5 * waves(longest, dim))
-        self.mixing = nn.Sequential(*(ColumnMixing(dim, heads, ratio) for _ in range(blocks)))
+        self.positions = nn.Parameter(0.5 * sinusoids(longest, dim))
+        self.mixing = nn.Sequential(
+            *(MixingBlock(dim, config.heads, config.mlp_ratio) for _ in range(config.blocks))
+        )
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, p2: Tensor) -> Tensor:
@@ -172,10 +124,3 @@ class Columns(nn.Module):
         columns = self.collapse(stacked) + self.positions[: p2.shape[-1]]
         out: Tensor = self.norm(self.mixing(columns))
         return out
-
-
-def waves(length: int, dim: int) -> Tensor:
-    """Sines and cosines of rising wavelength, [length, dim]: a start from which positions are learned."""
-    place = torch.arange(length, dtype=torch.float32)[:, None]
-    speed = torch.exp(torch.arange(0, dim, 2, dtype=torch.float32) * (-math.log(1000.0) / dim))
-    return torch.cat([torch.sin(place * speed), torch.cos(place * speed)], 1)[:, :dim]

@@ -1,16 +1,26 @@
-"""Training: batches and augmentation, the loop, and how well a network reads."""
+"""Training: batches and augmentation, the loop, checkpoints, export, and validation."""
 
-from serialread.training.loop import Progress, stop_by_signal, train
-from serialread.training.validation import Evaluation, Examination, Seeing, card_of, evaluate, open_run
+from serialread.training.checkpoint import save_trainable
+from serialread.training.loop import stop_by_signal, train
+from serialread.training.onnx_export import export
+from serialread.training.progress import Progress
+from serialread.training.validation import (
+    Evaluation,
+    TorchSession,
+    card_of,
+    evaluate,
+    open_run,
+)
 
 __all__ = [
     "Evaluation",
-    "Examination",
     "Progress",
-    "Seeing",
+    "TorchSession",
     "card_of",
     "evaluate",
+    "export",
     "open_run",
+    "save_trainable",
     "stop_by_signal",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""Which samples make up step k, and the arrays they become; a function of (seed, step) alone.
+"""The batch of each training step: a function of (seed, step).
 
 Shapes: B crops, H x W px of a bucket, T slots, N columns.
 """
@@ -23,7 +23,7 @@ from serialread.training.augmentation import augment
 
 
 def survey(samples: Sequence[Sample], geometry: CropGeometry, alphabet: Alphabet) -> NDArray[np.int32]:
-    """Width bucket of every sample [n]; looks at each once and refuses what cannot be learned.
+    """Width bucket of every sample [n]; checks that every text can be encoded.
 
     Raises:
         StoreError: the first sample whose text is too long or holds a character outside the alphabet.
@@ -45,10 +45,10 @@ def survey(samples: Sequence[Sample], geometry: CropGeometry, alphabet: Alphabet
 
 
 class Plan:
-    """The order of an endless run: which samples make up which step, epoch after epoch.
+    """The samples of every step, shuffled per epoch, without end.
 
-    A batch holds one bucket; what does not fill a batch waits for another epoch's shuffle, unless the bucket
-    is smaller than one batch: then its samples repeat.
+    A batch holds samples of one bucket. Samples that do not fill a batch are left out of the epoch, unless
+    the bucket is smaller than one batch: then its samples repeat.
     """
 
     def __init__(self, buckets: NDArray[np.int32], batch: int, seed: int) -> None:
@@ -57,7 +57,7 @@ class Plan:
         self._epoch, self._order = -1, list[tuple[int, NDArray[np.int64]]]()
 
     def at(self, step: int) -> tuple[int, NDArray[np.int64]]:
-        """Bucket and sample numbers [B] of a step."""
+        """Bucket and sample indices [B] of a step."""
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._shuffled(epoch)
@@ -75,7 +75,7 @@ class Plan:
 
 
 class Batch(NamedTuple):
-    """What one step sees."""
+    """Inputs and targets of one step."""
 
     crops: Tensor
     """float32 [B, 1, H, W]."""
@@ -83,7 +83,7 @@ class Batch(NamedTuple):
 
 
 class TrainingBatches(torch.utils.data.Dataset[Batch]):
-    """Batch k of a run, augmented; can be handed to worker processes."""
+    """The augmented batches of a run, by step; usable in worker processes."""
 
     def __init__(
         self, samples: Sequence[Sample], plan: Plan, recipe: TrainingRecipe, alphabet: Alphabet
@@ -99,12 +99,12 @@ class TrainingBatches(torch.utils.data.Dataset[Batch]):
             rng = np.random.default_rng(
                 [self.plan.seed, epoch, int(number), place if len(numbers) > len(self.samples) else 0]
             )
-            seen = self.samples[int(number)]
+            sample = self.samples[int(number)]
             masks = text_mask(
-                seen.pixels, recipe.masks, seen.glyphs
-            )  # before augmentation, which moves it along
+                sample.pixels, recipe.masks, sample.glyphs
+            )  # before augmentation, which transforms it too
             drawn.append(
-                augment(Sample(seen.pixels, seen.text, masks, seen.origin), recipe.augmentation, rng)
+                augment(Sample(sample.pixels, sample.text, masks, sample.origin), recipe.augmentation, rng)
             )
         return collate(drawn, bucket, recipe, self.alphabet, exact=recipe.masks.kind == "rendered")
 
@@ -112,9 +112,9 @@ class TrainingBatches(torch.utils.data.Dataset[Batch]):
 def collate(
     samples: Sequence[Sample], bucket: int, recipe: TrainingRecipe, alphabet: Alphabet, *, exact: bool = True
 ) -> Batch:
-    """Arrays of a step, of samples of one bucket; without ``exact`` masks tell text from ground alone."""
-    geometry, network = recipe.geometry, recipe.network.composed()
-    step, column_px = network.mask_step, network.column_px
+    """Arrays of a step, of samples of one bucket; not ``exact`` masks separate text from background only."""
+    geometry, network = recipe.geometry, recipe.network
+    step, column_px = network.mask_px, network.column_px
     shape = (len(samples), geometry.height // step, bucket // step)
     crops = np.zeros((len(samples), 1, geometry.height, bucket), np.float32)
     classes = np.zeros((len(samples), SLOTS), np.int64)
@@ -126,7 +126,7 @@ def collate(
             masks = place_masks(sample.glyphs, geometry)
             pixels[i] = masks.reshape(shape[1], step, shape[2], step).max((1, 3))
             columns[i] = column_owners(masks, len(sample.text) if exact else 0, column_px)
-    shown = torch.tensor([sample.glyphs is not None for sample in samples])
+    has_masks = torch.tensor([sample.glyphs is not None for sample in samples])
     return Batch(
         torch.from_numpy(crops),
         Targets(
@@ -134,8 +134,8 @@ def collate(
             lengths=torch.tensor([len(sample.text) for sample in samples]),
             pixels=torch.from_numpy(pixels),
             columns=torch.from_numpy(columns),
-            known=shown if exact else torch.zeros_like(shown),
-            shown=shown,
-            one_way=torch.tensor([not either_way(sample.text) for sample in samples]),
+            characters_known=has_masks if exact else torch.zeros_like(has_masks),
+            text_known=has_masks,
+            oriented=torch.tensor([not either_way(sample.text) for sample in samples]),
         ),
     )

@@ -1,153 +1,91 @@
-"""A trained network on disk: weights, recipe and alphabet in one file, and the model file made of them."""
+"""A trained network on disk: weights and recipe in one file.
+
+A run writes ``.pt`` files, which also hold the state to resume from. A ``.safetensors`` file holds a
+trainable network in half the size, to publish and to start other runs from.
+"""
 
 import hashlib
-import json
-import logging
-import os
 import pickle
-import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import safetensors.torch
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from serialread.codes import MAX_LENGTH, Alphabet
-from serialread.config import CropGeometry, recipe_id
-from serialread.config.networks import Composed
+from serialread.codes import Alphabet
 from serialread.config.section import dotted
 from serialread.config.training_recipe import TrainingRecipe
 from serialread.errors import CheckpointError
-from serialread.inference import quantization
 from serialread.models import Recognizer, build
 
-FORMAT = 1
-"""Raised when what a file holds changes its meaning."""
+FORMAT = 2
+"""Changes with the meaning of a file's content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trained network and what it was trained for.
+    """A trained network.
 
     Attributes:
         recipe: the whole training recipe.
-        alphabet: its characters.
         weights: averaged weights and running statistics by name.
         steps: steps taken.
     """
 
     recipe: TrainingRecipe
-    alphabet: Alphabet
     weights: Mapping[str, Tensor]
     steps: int
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The characters that it reads."""
+        return Alphabet(self.recipe.alphabet)
 
     @property
     def model_id(self) -> str:
         """Name and twelve hex digits that change with any weight of the model file."""
         model = self.deployed()
-        kept = {n: w for n, w in model.state_dict().items() if n.split(".")[0] not in model.teaching}
+        kept = {n: w for n, w in model.state_dict().items() if n.split(".")[0] not in model.training_only}
         return f"{self.recipe.name}-{_digest(kept)}"
 
     def network(self) -> Recognizer:
-        """The network with these weights, ready to read; a CheckpointError if its parts have changed."""
+        """The network with these weights in evaluation mode.
+
+        Raises:
+            CheckpointError: the weights are of another network than the recipe's.
+        """
         model = build(self.recipe.network, self.recipe.geometry, self.alphabet)
         try:
             model.load_state_dict(dict(self.weights))
         except RuntimeError:
             raise CheckpointError(
-                f"checkpoint of {self.recipe.name}, step {self.steps}: its network is of another version. "
-                "Start a new run from it: serialread train --from"
+                f"checkpoint of {self.recipe.name}, step {self.steps}: its weights do not fit the network of "
+                "this version. Start a new run from it: serialread train --from"
             ) from None
         return model.eval()
 
     def deployed(self) -> Recognizer:
-        """The network of a model file: norms melted into convolutions, weights rounded to 16 bits."""
-        model = folded(self.network())
+        """The network of a model file: batch norms fused into convolutions, weights rounded to 16 bits."""
+        model = _fused(self.network())
         with torch.no_grad():
             for weight in model.parameters():
                 weight.copy_(weight.half().float())
         return model
 
 
-def save(checkpoint: Checkpoint, path: Path, state: Mapping[str, Any] | None = None) -> None:
-    """Write a checkpoint; the file is whole at any moment. ``state`` is what a run needs to go on."""
-    content = {
-        "format": FORMAT,
-        "recipe": checkpoint.recipe.model_dump_json(),
-        "alphabet": checkpoint.alphabet.chars,
-        "weights": dict(checkpoint.weights),
-        "steps": checkpoint.steps,
-        "state": None if state is None else dict(state),
-    }
-    partial = path.with_name(path.name + ".partial")
-    try:
-        torch.save(content, partial)
-        os.replace(partial, path)  # noqa: PTH105
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: cannot be written: {error.strerror}. Free the disk or name another folder."
-        ) from None
-
-
-def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; a run's folder means its best network."""
-    return _checkpoint(path / "best.pt" if path.is_dir() else path)[0]
-
-
-def load_state(path: Path) -> tuple[Checkpoint, dict[str, Any]]:
-    """Read a checkpoint and the state from which its run goes on."""
-    checkpoint, state = _checkpoint(path)
-    if state is None:
-        raise CheckpointError(f"{path}: holds a network but no run to go on with. Resume from last.pt.")
-    return checkpoint, state
-
-
-def _checkpoint(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no checkpoint here. Train one: serialread train RECIPE --data STORE --out RUN"
-        )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        number = content["format"]
-    except (RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError):
-        raise CheckpointError(
-            f"{path}: not a checkpoint of serialread, or a torn one. Take best.pt of a run."
-        ) from None
-    if number != FORMAT:
-        raise CheckpointError(
-            f"{path}: checkpoint format {number}, this version reads {FORMAT}. Train it anew."
-        )
-    try:
-        recipe = TrainingRecipe.model_validate_json(content["recipe"])
-    except ValidationError as error:
-        knob = dotted(error.errors()[0]["loc"])
-        raise CheckpointError(
-            f"{path}: its recipe says {knob}, which this version does not know or take. "
-            "Take the version that trained it, or train it anew."
-        ) from None
-    checkpoint = Checkpoint(recipe, Alphabet(content["alphabet"]), content["weights"], content["steps"])
-    return checkpoint, content["state"]
-
-
-def normalised(model: Recognizer) -> Iterator[tuple[str, nn.Sequential, nn.Conv2d, nn.BatchNorm2d]]:
-    """Every convolution with the batch norm behind it, and by its name the sequence that they begin."""
-    for name, module in model.named_modules():
+def _fused(model: Recognizer) -> Recognizer:
+    """Fuse every batch norm into the convolution before it."""
+    for module in list(model.modules()):
         if isinstance(module, nn.Sequential) and len(module) > 1:
             convolution, norm = module[0], module[1]
             if type(convolution) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
-                yield name, module, convolution, norm
-
-
-def folded(model: Recognizer) -> Recognizer:
-    """Melt every batch norm into the convolution before it: the same function, fewer numbers."""
-    for _, sequence, convolution, norm in list(normalised(model)):
-        sequence[0], sequence[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+                module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
     return model
 
 
@@ -159,14 +97,36 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:12]
 
 
-def export(run: Path, out: Path) -> Path:
-    """Write the model file of a run: one ONNX file that knows its alphabet, geometry and id.
+# --------------------------------------------------------------------------------------------------- writing
 
-    Input ``crops`` float32 [B, 1, H, W] as ``imaging.to_array`` makes them, any B, any W of whole pairs of
-    columns; outputs ``scores`` float32 [B, 26, C], log-probabilities, ``attention`` float32 [B, 26, N] and
-    ``glyphs`` float32 [B, 26, h, N], 0..1, of networks with glyph attention, ``upright`` float32 [B],
-    log-odds, of those that tell which way up a line lies; each computed only when asked.
-    Weights are 16-bit, arithmetic is 32-bit. Only what reads is inside: segmentation and CTC stay behind.
+
+def save(checkpoint: Checkpoint, path: Path, state: Mapping[str, Any] | None = None) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        checkpoint: the network.
+        path: the file to write, a .pt.
+        state: what a run needs to resume.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        "recipe": checkpoint.recipe.model_dump_json(),
+        "weights": dict(checkpoint.weights),
+        "steps": checkpoint.steps,
+        "state": None if state is None else dict(state),
+    }
+    with _atomic(path) as partial:
+        torch.save(content, partial)
+
+
+def save_trainable(run: Path, out: Path) -> Path:
+    """Write the best network of a run as a .safetensors file that other runs can start from.
+
+    Matrices and kernels are stored in 16 bits, biases, norms and running statistics in 32. The metadata holds
+    the recipe, which includes the alphabet, and the steps taken.
 
     Args:
         run: a run's folder or a checkpoint.
@@ -174,74 +134,106 @@ def export(run: Path, out: Path) -> Path:
 
     Returns:
         ``out``.
+
+    Raises:
+        CheckpointError: no checkpoint, or the file cannot be written.
     """
     checkpoint = load(run)
-    geometry = checkpoint.recipe.geometry
-    about = {
-        "model_id": checkpoint.model_id,
-        "alphabet": checkpoint.alphabet.chars,
-        "height": geometry.height,
-        "widths": list(geometry.widths),
-        **({"fit": geometry.fit} if geometry.fit != "pad" else {}),
-        "max_length": MAX_LENGTH,
-        "recipe_id": recipe_id(checkpoint.recipe),
-        "steps": checkpoint.steps,
+    weights = {
+        name: weight.half().contiguous() if weight.is_floating_point() and weight.ndim > 1 else weight
+        for name, weight in checkpoint.weights.items()
     }
-    proto = traced(checkpoint.deployed(), geometry, checkpoint.recipe.network.composed())
-    _store_halves(proto.graph)
-    del proto.metadata_props[:]
-    proto.metadata_props.add(key="serialread", value=json.dumps(about))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        quantization.remove(out)
-        out.write_bytes(proto.SerializeToString())
-    except OSError as error:
-        raise CheckpointError(f"{out}: cannot be written: {error.strerror}. Name another file.") from None
+    about = {
+        "format": str(FORMAT), "recipe": checkpoint.recipe.model_dump_json(), "steps": str(checkpoint.steps)
+    }  # fmt: skip
+    with _atomic(out) as partial:
+        partial.write_bytes(safetensors.torch.save(weights, about))
     return out
 
 
-def traced(model: Recognizer, geometry: CropGeometry, network: Composed) -> Any:
-    """The network as an ONNX graph; batch stays open, and width where the network can."""
-    crops = torch.zeros(2, 1, geometry.height, geometry.widths[0])
-    open_sizes: dict[int, Any] = {0: torch.export.Dim("batch")}
-    if not network.fixed_width:
-        pair = 2 * network.column_px
-        open_sizes[3] = pair * torch.export.Dim("columns", min=2, max=geometry.widths[-1] // pair)
-    with torch.inference_mode():
-        names = list(model.outputs(crops))
-    for chatty in ("torch.onnx", "onnxscript"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own use of old torch functions
-        program = torch.onnx.export(
-            model,
-            (crops,),
-            dynamo=True,
-            verbose=False,
-            input_names=["crops"],
-            output_names=names,
-            dynamic_shapes={"crops": open_sizes},
+@contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
+    """A neighbor to write to, which then replaces the file."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(
+            f"{path}: cannot be written: {reason}. Free disk space or name another folder."
+        ) from None
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+def load(path: Path) -> Checkpoint:
+    """Read the network of a run's folder (its best), of a .pt or of a .safetensors file.
+
+    Raises:
+        CheckpointError: no checkpoint, or one that this version cannot read.
+    """
+    return _read(path / "best.pt" if path.is_dir() else path)[0]
+
+
+def load_state(path: Path) -> tuple[Checkpoint, dict[str, Any]]:
+    """Read a checkpoint and the state from which its run resumes.
+
+    Raises:
+        CheckpointError: no checkpoint, or one without such a state.
+    """
+    checkpoint, state = _read(path)
+    if state is None:
+        raise CheckpointError(f"{path}: holds a network but no state to resume from. Resume from last.pt.")
+    return checkpoint, state
+
+
+def _read(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: no checkpoint here. Train one: serialread train RECIPE --data STORE --out RUN"
         )
-    assert program is not None
-    return program.model_proto
+    try:
+        content = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+        number = int(content["format"])
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+        safetensors.SafetensorError,
+    ):
+        raise CheckpointError(
+            f"{path}: not a checkpoint of serialread, or incomplete. Name a run's folder, its best.pt, or a "
+            ".safetensors file made by: serialread model export RUN --trainable FILE"
+        ) from None
+    if number != FORMAT:
+        raise CheckpointError(
+            f"{path}: checkpoint format {number}, this version reads {FORMAT}. "
+            "Export it with the version that trained it, or train it again."
+        )
+    try:
+        recipe = TrainingRecipe.model_validate_json(content["recipe"])
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{path}: its recipe has {dotted(error.errors()[0]['loc'])}, which this version does not accept. "
+            "Use the version that trained it, or train it again."
+        ) from None
+    return Checkpoint(recipe, content["weights"], int(content["steps"])), content["state"]
 
 
-def _store_halves(graph: Any) -> None:
-    """Keep as 16-bit floats, widened where they are used, all weights that lose nothing by it."""
-    from onnx import TensorProto, helper, numpy_helper
+def _pickled(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
 
-    casts = []
-    for weight in [w for w in graph.initializer if w.data_type == TensorProto.FLOAT]:
-        values = numpy_helper.to_array(weight)
-        halves = values.astype(np.float16)
-        if values.size < 16 or not np.array_equal(halves.astype(np.float32), values):
-            continue
-        name = weight.name
-        weight.CopyFrom(numpy_helper.from_array(halves, name + ".half"))
-        casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
-    nodes = list(graph.node)
-    del graph.node[:]
-    graph.node.extend([*casts, *nodes])
-    stale = [v for v in graph.value_info if any(v.name == c.output[0] for c in casts)]
-    for value in stale:
-        graph.value_info.remove(value)
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    with safetensors.safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        floats = {name: w.float() if w.is_floating_point() else w for name, w in weights.items()}
+        return {**(file.metadata() or {}), "weights": floats, "state": None}

@@ -1,6 +1,6 @@
-"""The stronger changes that the papers train with: of ABINet's kind, and random groups of STRAug's kind.
+"""The stronger augmentation of the papers: as in ABINet, and random groups as in STRAug.
 
-Everything is drawn a picture; picture and masks move by one matrix, so that no pixel of a mask is off.
+Parameters are drawn per crop; crop and masks are transformed by the same matrix.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,30 @@ from serialread.config.training_recipe import AbinetAugmentation, RandomAugmenta
 from serialread.records import Floats, Pixels
 
 Pair = tuple[Pixels, Pixels | None]
-"""A picture and its masks."""
+"""A crop and its masks."""
 
 
-def abinet(pixels: Pixels, masks: Pixels | None, knobs: AbinetAugmentation, rng: np.random.Generator) -> Pair:
-    """Geometry, deterioration and light, each for a share of the pictures."""
-    if rng.random() < knobs.geometry:
+def abinet(
+    pixels: Pixels, masks: Pixels | None, config: AbinetAugmentation, rng: np.random.Generator
+) -> Pair:
+    """Geometry, deterioration and light, each for a share of the crops."""
+    if rng.random() < config.geometry:
         matrix = (
-            _affine(pixels.shape, knobs.turn_deg, rng) if rng.random() < 2 / 3 else _aside(pixels.shape, rng)
+            _affine(pixels.shape, config.turn_deg, rng)
+            if rng.random() < 2 / 3
+            else _perspective(pixels.shape, rng)
         )
         pixels, masks = warped(pixels, masks, matrix)
-    if rng.random() < knobs.deterioration:
+    if rng.random() < config.deterioration:
         for change in rng.permutation(3):
-            pixels = _worse(pixels, int(change), knobs, rng)
-    if rng.random() < knobs.jitter:
+            pixels = _deteriorated(pixels, int(change), config, rng)
+    if rng.random() < config.jitter:
         pixels = _toned(pixels, rng.uniform(0.5, 1.5), rng.uniform(0.5, 1.5))
     return pixels, masks
 
 
 def warped(pixels: Pixels, masks: Pixels | None, matrix: Floats) -> Pair:
-    """Both through one perspective matrix [3, 3], source px to target px; the picture's border repeats."""
+    """Crop and masks warped by a perspective matrix [3, 3], source px to target px; borders repeat."""
     size = pixels.shape[1], pixels.shape[0]
     moved = cv2.warpPerspective(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if masks is not None:
@@ -40,7 +44,7 @@ def warped(pixels: Pixels, masks: Pixels | None, matrix: Floats) -> Pair:
 
 
 def _affine(shape: tuple[int, ...], turn_deg: float, rng: np.random.Generator) -> Floats:
-    """A turn alone, or a turn with scale 0.5-2 and shear up to 45 and 15 degrees, around the centre."""
+    """A rotation, or a rotation with scale 0.5-2 and shear up to 45 and 15 degrees, around the center."""
     turn = np.deg2rad(rng.uniform(-turn_deg, turn_deg))
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     if rng.random() < 0.5:
@@ -52,8 +56,8 @@ def _affine(shape: tuple[int, ...], turn_deg: float, rng: np.random.Generator) -
     return matrix.astype(np.float32)
 
 
-def _aside(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """Corners moved inwards by up to a quarter: seen from aside."""
+def _perspective(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """A perspective: corners moved inwards by up to a quarter."""
     rows, columns = shape[:2]
     corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], np.float32)
@@ -62,15 +66,17 @@ def _aside(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     return np.asarray(cv2.getPerspectiveTransform(corners, moved.astype(np.float32)), np.float32)
 
 
-def _worse(pixels: Pixels, change: int, knobs: AbinetAugmentation, rng: np.random.Generator) -> Pixels:
-    """Noise, motion blur or fewer pixels."""
+def _deteriorated(
+    pixels: Pixels, change: int, config: AbinetAugmentation, rng: np.random.Generator
+) -> Pixels:
+    """Noise, motion blur or a lower resolution."""
     rows, columns = pixels.shape
     if change == 0:
-        deviation = np.float32(np.sqrt(rng.uniform(0, knobs.noise_variance)))
+        deviation = np.float32(np.sqrt(rng.uniform(0, config.noise_variance)))
         return _grey(pixels + rng.standard_normal(pixels.shape, np.float32) * deviation)
     if change == 1:
-        return _blurred_by_motion(pixels, int(rng.integers(1, knobs.motion_px + 1)), rng.uniform(0, 180))
-    level = int(rng.integers(1, knobs.levels + 1))
+        return _blurred_by_motion(pixels, int(rng.integers(1, config.motion_px + 1)), rng.uniform(0, 180))
+    level = int(rng.integers(1, config.levels + 1))
     small = cv2.resize(
         pixels, (max(columns // level, 4), max(rows // level, 4)), interpolation=cv2.INTER_AREA
     )
@@ -101,18 +107,18 @@ def _grey(values: Floats) -> Pixels:
 
 
 def random_groups(
-    pixels: Pixels, masks: Pixels | None, knobs: RandomAugmentation, rng: np.random.Generator
+    pixels: Pixels, masks: Pixels | None, config: RandomAugmentation, rng: np.random.Generator
 ) -> Pair:
-    """A few of eight groups, in any order, each as strong as is drawn for it."""
-    if rng.random() < knobs.skipped:
+    """A few of eight groups, in random order, each with a random strength."""
+    if rng.random() < config.skipped:
         return pixels, masks
-    for group in rng.permutation(len(_GROUPS))[: knobs.groups]:
-        pixels, masks = _GROUPS[group](pixels, masks, int(rng.integers(knobs.strength + 1)), rng)
+    for group in rng.permutation(len(_GROUPS))[: config.groups]:
+        pixels, masks = _GROUPS[group](pixels, masks, int(rng.integers(config.strength + 1)), rng)
     return pixels, masks
 
 
 def _tone(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
-    """Reversed, fewer greys, or the histogram spread."""
+    """Inverted, posterized, or histogram equalized."""
     change = rng.integers(3)
     if change == 0:
         return (255 - pixels).astype(np.uint8), masks
@@ -138,14 +144,14 @@ def _noise(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.G
 
 
 def _blur(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
-    """Out of focus or moved."""
+    """Defocus or motion blur."""
     if rng.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.6 + 0.4 * strength), np.uint8), masks
     return _blurred_by_motion(pixels, 3 + strength, rng.uniform(0, 180)), masks
 
 
 def _weather(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
-    """Fog in drifts."""
+    """Fog of varying density."""
     rows, columns = pixels.shape
     drift = cv2.resize(rng.random((3, max(columns // 16, 2)), np.float32), (columns, rows))
     share = drift.astype(np.float32, copy=False) * np.float32(0.2 + 0.15 * strength)
@@ -153,7 +159,7 @@ def _weather(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random
 
 
 def _pattern(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
-    """Lines across, along or both."""
+    """Horizontal lines, vertical lines or both."""
     pitch, tone = 8 - 2 * strength, np.uint8(rng.integers(256))
     lined, which = pixels.copy(), rng.integers(3)
     if which != 1:
@@ -164,7 +170,7 @@ def _pattern(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random
 
 
 def _warp(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
-    """Rows that wave: every column shifted up or down."""
+    """A sine wave: every column shifted up or down."""
     rows, columns = pixels.shape
     x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
     reach, phase = np.float32(rows * (0.04 + 0.03 * strength)), np.float32(rng.uniform(0, 2 * np.pi))
@@ -176,9 +182,9 @@ def _warp(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Ge
 
 
 def _geometry(pixels: Pixels, masks: Pixels | None, strength: int, rng: np.random.Generator) -> Pair:
-    """A turn, or seen from aside."""
+    """A rotation or a perspective."""
     if rng.random() < 0.5:
-        return warped(pixels, masks, _aside(pixels.shape, rng))
+        return warped(pixels, masks, _perspective(pixels.shape, rng))
     return warped(pixels, masks, _affine(pixels.shape, 5.0 + 5 * strength, rng))
 
 

@@ -1,4 +1,4 @@
-"""What a network consists of: parts, shapes, parameters, multiplications, speed. Nothing is trained."""
+"""A description of a network: parts, shapes, parameters, multiply-accumulates, speed. Nothing is trained."""
 
 import time
 from collections import Counter
@@ -12,9 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry
-from serialread.config.networks import AnyNetwork
+from serialread.config.networks import NetworkConfig
 from serialread.models.building import build
-from serialread.models.network import SLOTS, Recognizer
+from serialread.models.layers import SLOTS
+from serialread.models.network import Recognizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,15 @@ class Part:
 
     Attributes:
         name: as in the code.
-        outputs: shapes of what it returns for one crop, batch included.
-        parameters: numbers that are learned.
-        only_teaches: whether reading does without it.
+        outputs: shapes of its outputs for one crop, batch included.
+        parameters: number of parameters.
+        training_only: whether it is used in training only.
     """
 
     name: str
     outputs: tuple[tuple[int, ...], ...]
     parameters: int
-    only_teaches: bool
+    training_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,12 @@ class Description:
 
     Attributes:
         name: of the recipe.
-        width: columns of the crop that was looked at, px.
-        parts: in the order in which they are called.
+        width: of the crop, px.
+        parts: in call order.
         parameters_train: of all parts.
-        parameters_test: of those that read.
-        macs: multiplications with additions of reading one crop of this width.
-        crops_per_s: read by torch on all threads, batches of 16 crops of this width, median of five.
+        parameters_test: of those used at test time.
+        macs: multiply-accumulates of reading one crop of this width.
+        crops_per_s: with torch on all threads, batches of 16 crops of this width, median of five.
     """
 
     name: str
@@ -57,11 +58,11 @@ class Description:
     crops_per_s: float
 
     def to_text(self) -> str:
-        """The description as lines for people."""
+        """The description as text."""
         lines = [f"{self.name}, crops {self.width} px wide"]
         for part in self.parts:
             shapes = ", ".join("x".join(map(str, shape)) for shape in part.outputs)
-            note = "  (teaches only)" if part.only_teaches else ""
+            note = "  (training only)" if part.training_only else ""
             lines.append(f"  {part.name:14s} {part.parameters:>10,}  {shapes}{note}")
         lines += [
             f"parameters_train {self.parameters_train:,}",
@@ -73,29 +74,29 @@ class Description:
 
 
 def describe(
-    name: str, network: AnyNetwork, geometry: CropGeometry, alphabet: Alphabet, width: int | None = None
+    name: str, network: NetworkConfig, geometry: CropGeometry, alphabet: Alphabet, width: int | None = None
 ) -> Description:
-    """Build a network and look at it.
+    """Build a network and measure it.
 
     Args:
-        name: what to call it.
-        network: its knobs.
-        geometry: height and buckets of its crops.
+        name: of the description.
+        network: its parts.
+        geometry: height and width buckets of its crops.
         alphabet: its classes.
-        width: bucket to look at, px; without it the one nearest to five times the height.
+        width: of the crop, px; by default the bucket nearest to five times the height.
     """
     wide = width or min(geometry.widths, key=lambda w: abs(w - 5 * geometry.height))
     model = build(network, geometry, alphabet).eval()
     crop = torch.zeros(1, 1, geometry.height, wide)
     parts = {name: _parameters(part) for name, part in model.named_children()}
     total = sum(p.numel() for p in model.parameters())
-    teaching = sum(parts.get(name, 0) for name in model.teaching)
+    training_only = sum(parts.get(name, 0) for name in model.training_only)
     return Description(
         name=name,
         width=wide,
-        parts=tuple(Part(n, s, parts[n], n in model.teaching) for n, s in _shapes(model, crop).items()),
+        parts=tuple(Part(n, s, parts[n], n in model.training_only) for n, s in _shapes(model, crop).items()),
         parameters_train=total,
-        parameters_test=total - teaching,
+        parameters_test=total - training_only,
         macs=_macs(model, crop),
         crops_per_s=_speed(model, crop),
     )
@@ -106,19 +107,19 @@ def _parameters(part: nn.Module) -> int:
 
 
 def _shapes(model: Recognizer, crop: Tensor) -> dict[str, tuple[tuple[int, ...], ...]]:
-    """Shapes that every part returned at its first call."""
-    seen: dict[str, tuple[tuple[int, ...], ...]] = {}
+    """Shapes of the outputs of every part at its first call."""
+    found: dict[str, tuple[tuple[int, ...], ...]] = {}
     names = {part: name for name, part in model.named_children()}
 
-    def look(part: nn.Module, _: object, out: object) -> None:
-        seen.setdefault(names[part], _sizes(out))
+    def record(part: nn.Module, _: object, out: object) -> None:
+        found.setdefault(names[part], _sizes(out))
 
-    hooks = [part.register_forward_hook(look) for part in names]
+    hooks = [part.register_forward_hook(record) for part in names]
     with torch.inference_mode():
-        model.learn(crop, torch.zeros(1, SLOTS, dtype=torch.long))
+        model.train_forward(crop, torch.zeros(1, SLOTS, dtype=torch.long))
     for hook in hooks:
         hook.remove()
-    return seen
+    return found
 
 
 def _sizes(out: object) -> tuple[tuple[int, ...], ...]:
@@ -126,7 +127,7 @@ def _sizes(out: object) -> tuple[tuple[int, ...], ...]:
 
 
 def _tensors(out: object) -> Iterator[Tensor]:
-    """Tensors of what a part returned, in order."""
+    """All tensors of an output, in order."""
     if isinstance(out, Tensor):
         yield out
     elif isinstance(out, tuple):
@@ -137,7 +138,9 @@ def _tensors(out: object) -> Iterator[Tensor]:
 def _macs(model: Recognizer, crop: Tensor) -> int:
     counter, recurrent = FlopCounterMode(display=False), list[int]()
     hooks = [
-        layer.register_forward_hook(lambda layer, seen, _: recurrent.append(_recurrent_macs(layer, seen[0])))
+        layer.register_forward_hook(
+            lambda layer, inputs, _: recurrent.append(_recurrent_macs(layer, inputs[0]))
+        )
         for layer in model.modules()
         if isinstance(layer, nn.LSTM)
     ]
@@ -150,7 +153,7 @@ def _macs(model: Recognizer, crop: Tensor) -> int:
 
 
 def _recurrent_macs(layer: nn.Module, places: Tensor) -> int:
-    """Of an LSTM over places [B, N, C]: its kernel tells the counter nothing."""
+    """MACs of an LSTM over places [B, N, C], which the counter does not see."""
     weights = sum(p.numel() for name, p in layer.named_parameters() if name.startswith("weight"))
     return weights * places.shape[0] * places.shape[1]
 

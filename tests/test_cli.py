@@ -1,22 +1,29 @@
-"""The front desk: help, version, exit codes, and nothing heavy before it is needed."""
+"""The command line: commands, help, options, exit codes, and what is printed where."""
 
+import importlib.util
+import io
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import lmdb
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from serialread import __version__, cli, synth
+from serialread.cli import terminal
 from serialread.config import DataRecipe
 from serialread.datasets import SampleStore
 from serialread.errors import RecipeError, StoreError
 from serialread.records import Origin, Sample
 
+ROOT = Path(__file__).parent.parent
 HEAVY = {
     "cv2",
     "jinja2",
@@ -29,8 +36,34 @@ HEAVY = {
     "scipy",
     "stdnum",
     "torch",
+    "tqdm",
 }
 RECIPE = '[[processes]]\nkind = "ink"\n'
+COMMANDS = (
+    "read",
+    "log verify",
+    "log rerun",
+    "audit",
+    "study compare",
+    "study plan",
+    "study agreement",
+    "station lens",
+    "station fixture",
+    "station geometry",
+    "station confidence",
+    "station normalize",
+    "generate-synth",
+    "data check",
+    "data import",
+    "data preview",
+    "train",
+    "model info",
+    "model export",
+    "model quantize",
+    "model evaluate",
+    "model explain",
+)
+PANELS = ("Read", "Audit", "Stations", "Data", "Models")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -40,6 +73,20 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, [*map(str, arguments)])
+
+
+def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command below a group, by its full name."""
+    for part in group.list_commands(None):
+        command = group.commands[part]
+        path = f"{name} {part}".strip()
+        if hasattr(command, "commands"):
+            yield from commands(command, path)
+        else:
+            yield path, command
+
+
+EVERY = dict(commands(typer.main.get_command(cli.app)))
 
 
 def stub(recipe: DataRecipe, seed: int, index: int) -> Sample:
@@ -59,24 +106,61 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+# --- help -----------------------------------------------------------------------------------------
+
+
+def test_there_are_these_commands_and_no_others() -> None:
+    assert tuple(EVERY) == COMMANDS
+
+
+def test_the_help_shows_the_commands_in_panels_and_imports_nothing_heavy() -> None:
     script = "import sys, serialread.cli as c; c.app(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     *_, modules = done.stdout.splitlines()
     assert not {name.partition(".")[0] for name in modules.split()} & HEAVY
-    for command in ("generate-synth", "data", "model", "study"):
-        assert command in done.stdout
+    assert re.findall(r"─ (\w+) ─", done.stdout) == ["Options", *PANELS]
 
 
-@pytest.mark.parametrize("command", [c.name or c.callback.__name__ for c in cli.app.registered_commands])
-def test_every_command_explains_itself_and_its_options(command: str) -> None:
-    shown = invoke(command, "--help")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_short_help_and_a_sentence_per_option(name: str) -> None:
+    shown = invoke(*name.split(), "-h")
     assert shown.exit_code == 0
-    assert re.search(r"Usage: .*\[OPTIONS\]", shown.output)
+    assert re.search(rf"Usage: serialread {name} \[OPTIONS\]", shown.output)
+    assert not EVERY[name].get_short_help_str().endswith("...")
+    for option in EVERY[name].params:
+        assert option.help, option.name
+        assert option.help.endswith("."), option.help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_outputs_and_quiet_runs_have_the_same_options_everywhere(name: str) -> None:
+    options = {option.name: option.opts for option in EVERY[name].params}
+    assert options.get("out", ["--out", "-o"]) == ["--out", "-o"]
+    assert options.get("quiet", ["--quiet", "-q"]) == ["--quiet", "-q"]
+    assert options.get("verbose", ["--verbose", "-v"]) == ["--verbose", "-v"]
+    if name not in ("study plan", "model info"):  # these print their result and nothing else
+        assert "quiet" in options
+
+
+def test_the_shell_can_complete_commands() -> None:
+    assert "--install-completion" in invoke("--help").output
+
+
+def test_the_reference_page_is_what_the_help_says() -> None:
+    spec = importlib.util.spec_from_file_location("generate_cli", ROOT / "docs" / "generate_cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    written = generator.PAGE.read_text(encoding="utf-8")
+    assert written == generator.page(), "docs/cli.md differs from the help. Regenerate it: make docs-cli"
 
 
 def test_the_version_is_the_package_s() -> None:
     assert invoke("--version").output == f"serialread {__version__}\n"
+
+
+# --- errors ---------------------------------------------------------------------------------------
 
 
 def test_a_wrong_request_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
@@ -92,6 +176,52 @@ def test_a_wrong_request_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 )
 def test_a_misspelled_request_is_exit_code_2(arguments: tuple[str, ...]) -> None:
     assert invoke(*arguments).exit_code == 2
+
+
+# --- printing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", r"Gr\xf6\xdfe\u65e5.png"), ("cp1252", r"Größe\u65e5.png")]
+)
+def test_a_name_that_the_encoding_lacks_is_escaped(
+    encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    terminal.prepare_streams()
+    terminal.result("Größe日.png")
+    terminal.error("Größe日.png")
+    out, err = (stream.flush() or stream.buffer.getvalue().decode(encoding) for stream in streams)
+    assert (out, err) == (f"{shown}\n", f"error: {shown}\n")
+
+
+def test_control_characters_in_names_are_printed_as_escapes() -> None:
+    assert terminal.printable("a\tb\x1b[31m\n\udc80.png") == r"a\tb\x1b[31m\n\udc80.png"
+
+
+def test_a_table_in_a_pipe_is_plain_and_breaks_no_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.table import Table
+
+    view = Table("batch", "[bold]images")
+    view.add_row("line-2/" + "night-shift/" * 20, "1\x1b[31m", style="red")
+    terminal.table(view, quiet=False)
+    shown = capsys.readouterr().out
+    assert "line-2/" + "night-shift/" * 20 in shown
+    assert "[bold]images" in shown
+    assert r"1\x1b[31m" in shown
+    assert "\x1b" not in shown
+
+
+def test_no_progress_bar_shows_unless_standard_error_is_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert list(terminal.track(range(3), 3, "images", quiet=False)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+# --- rendering samples ----------------------------------------------------------------------------
 
 
 def test_generate_synth_writes_a_store_that_knows_its_recipe(recipe: Path, tmp_path: Path) -> None:
@@ -138,6 +268,11 @@ def test_the_real_generator_writes_the_same_store_with_any_number_of_workers(tmp
         lmdb.open(str(tmp_path / "2"), readonly=True, lock=False) as two,
     ):
         assert list(one.begin().cursor()) == list(two.begin().cursor())
+
+
+def test_a_quiet_command_prints_nothing(recipe: Path, tmp_path: Path) -> None:
+    done = invoke("generate-synth", recipe, "-o", tmp_path / "out", "--count", 2, "--workers", 1, "-q")
+    assert (done.exit_code, done.output) == (0, "")
 
 
 def test_preview_draws_a_sheet(recipe: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ app.add_typer(model_commands.app, name="model", rich_help_panel="Models")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"serialread {__version__}")
+        terminal.result(f"serialread {__version__}")
         raise typer.Exit
 
 
@@ -64,7 +64,10 @@ def _serialread(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Read industrial serial numbers from pictures of marked parts."""
+    """Read industrial serial numbers from pictures of marked parts.
+
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 a check failed.
+    """
 
 
 def main() -> None:
@@ -73,5 +76,5 @@ def main() -> None:
     try:
         app()
     except SerialreadError as error:
-        typer.echo(f"error: {terminal.printable(str(error))}", err=True)
+        terminal.error(str(error))
         sys.exit(1)

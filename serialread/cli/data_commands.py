@@ -65,7 +65,7 @@ def check(
     terminal.summary(report.to_text(), quiet=quiet)
     if verbose:
         for problem in report.problems:
-            typer.echo(f"sample {problem.index}: {problem.what}", err=True)
+            terminal.note(f"sample {problem.index}: {problem.what}")
     if report.problems:
         raise typer.Exit(3)
 

@@ -1,6 +1,5 @@
 """The command ``train`` and the group ``model``: networks and model files."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +20,7 @@ Labelled = Annotated[
     list[Path], typer.Argument(help="Sample stores, LMDBs of crops, or folders with labels.csv.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Describe, export, quantize and evaluate models.")
+app = typer.Typer(no_args_is_help=True, help="Describe, export and evaluate models.")
 
 
 def train(
@@ -61,7 +60,7 @@ def train(
             bar.set_postfix_str(state, refresh=False)
             bar.update(step - bar.n)
             if verbose and progress.validation:
-                bar.write(f"step {step}: {state}", file=sys.stderr)
+                terminal.note(f"step {step}: {state}")
     terminal.summary(f"{out}: {step} of {steps} steps taken", quiet=quiet)
 
 
@@ -85,7 +84,7 @@ def info(
 
     asked = load(recipe, TrainingRecipe)
     description = describe(asked.name, asked.network, asked.geometry, Alphabet(), width)
-    typer.echo(json.dumps(asdict(description)) if as_json else description.to_text())
+    terminal.result(json.dumps(asdict(description)) if as_json else description.to_text())
 
 
 @app.command()
@@ -152,7 +151,7 @@ def evaluate(
 
     report = evaluation.evaluate(_opened(model), stores, None if against is None else _opened(against))
     if as_json:
-        typer.echo(json.dumps(report.to_json()))
+        terminal.result(json.dumps(report.to_json()))
     else:
         terminal.summary(report.to_text(), quiet=quiet)
     if out is not None:

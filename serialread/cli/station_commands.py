@@ -119,9 +119,10 @@ def confidence(
     model: ModelFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Calibrate the confidence and its accept threshold.
+    """Calibrate the confidence.
 
-    With the station file, read accepts the readings above the threshold; at most the given share is wrong.
+    Finds the accept threshold: with the station file, read accepts the readings above it, and at most the
+    given share of them is wrong.
     """
     from functools import partial
 
@@ -149,7 +150,7 @@ def normalize(
     model: ModelFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Show how a picture is normalized, step by step."""
+    """Show how a picture is normalized."""
     from serialread import calibration, imaging
 
     imaging.save_png(calibration.draw_normalization(image, station, model), out, "a sheet of steps")

@@ -8,7 +8,7 @@ import typer
 from serialread.cli import options, terminal
 from serialread.cli.options import Quiet, Truth
 
-app = typer.Typer(no_args_is_help=True, help="Compare readers, plan samples, measure agreement.")
+app = typer.Typer(no_args_is_help=True, help="Compare readers, plan checks, rate people.")
 
 
 @app.command()
@@ -48,9 +48,9 @@ def plan(
     if (target is None) == (aql is None) or (aql is None) != (lot is None):
         raise typer.BadParameter("give --target, or --aql with --lot")
     if target is not None:
-        typer.echo(auditing.claim_plan(target, confidence))
+        terminal.result(auditing.claim_plan(target, confidence))
     elif aql is not None and lot is not None:
-        typer.echo(auditing.sampling_plan(lot, aql))
+        terminal.result(auditing.sampling_plan(lot, aql))
 
 
 @app.command()

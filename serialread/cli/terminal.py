@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 from unicodedata import category
 
-import typer
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from tqdm import tqdm
@@ -32,20 +30,49 @@ def printable(text: str) -> str:
     )
 
 
+def result(text: str) -> None:
+    """Print a line of results at once: whoever reads the pipe sees it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def summary(text: str, *, quiet: bool) -> None:
-    """Print a command's last word, unless it runs quietly."""
+    """Print what a command did, unless it runs quietly."""
     if not quiet:
-        typer.echo("\n".join(map(printable, text.split("\n"))))
+        result("\n".join(map(printable, text.split("\n"))))
+
+
+def error(text: str) -> None:
+    """Print an error as one line on standard error."""
+    sys.stderr.write(f"error: {printable(text)}\n")
+
+
+def note(text: str) -> None:
+    """Print a line on standard error, above a progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(printable(text), file=sys.stderr)
 
 
 def table(view: "RenderableType", *, quiet: bool) -> None:
-    """Print a table; to a file or a pipe without colours and without line breaks in its cells."""
+    """Print tables; to a file or a pipe without colours and without line breaks in their cells."""
     if quiet:
         return
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
+
+    class SafeConsole(Console):
+        """Escapes the control characters of the texts: a file name may hold any."""
+
+        def render(
+            self, renderable: "RenderableType", options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for text, style, control in super().render(renderable, options):
+                safe = text if control else "\n".join(map(printable, text.split("\n")))
+                yield Segment(safe, style, control)
 
     wide = None if sys.stdout.isatty() else _WIDE
-    Console(width=wide, markup=False, emoji=False, highlight=False).print(view)
+    SafeConsole(width=wide, markup=False, emoji=False, highlight=False).print(view)
 
 
 def progress_bar(total: int, unit: str, *, quiet: bool) -> "tqdm[Any]":

@@ -31,7 +31,10 @@ def train(
         list[Path] | None, typer.Option(help="Sample store for validation; chooses the best checkpoint.")
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Checkpoint or model file (.onnx) to start from.")
+        Path | None,
+        typer.Option(
+            "--from", help="Checkpoint, weights (.safetensors) or model file (.onnx) to start from."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder --out.")] = False,
     quiet: Quiet = False,
@@ -90,7 +93,14 @@ def info(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a training run, or one of its checkpoints.")],
-    out: Annotated[Path, options.out("Model file to write (.onnx).")] = Path("model.onnx"),
+    out: Annotated[
+        Path | None,
+        options.out("Model file to write (.onnx). Default: model.onnx, unless --trainable is given."),
+    ] = None,
+    trainable: Annotated[
+        Path | None,
+        typer.Option(help="File for the weights (.safetensors), to train from with train --from."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Export a trained network as a model file.
@@ -101,9 +111,12 @@ def export(
     from serialread import training
     from serialread.training import checkpoint
 
-    training.export(run, out)
-    size = f"{out.stat().st_size / 1e6:.1f} MB"
-    terminal.summary(f"{out}: {checkpoint.load(run).model_id}, {size}", quiet=quiet)
+    model_id = checkpoint.load(run).model_id
+    model_file = out or (None if trainable else Path("model.onnx"))
+    for path, write in ((model_file, training.export), (trainable, checkpoint.save_trainable)):
+        if path is not None:
+            write(run, path)
+            terminal.summary(f"{path}: {model_id}, {path.stat().st_size / 1e6:.1f} MB", quiet=quiet)
 
 
 @app.command()

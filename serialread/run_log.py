@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import platform
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from serialread import __version__
 from serialread.errors import RecordsError
@@ -94,7 +95,7 @@ def append(log: Path, run: LoggedRun) -> str:
     """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(log):
+        with _locked(log):
             number, previous = last(log)
             line = {"line": number + 1, "previous": previous, **_described(run, log)}
             line["hash"] = _hash(line)
@@ -268,23 +269,13 @@ def _digest(path: Path) -> str:
 
 
 @contextmanager
-def _alone(log: Path) -> Iterator[None]:
-    """Keep other runs from writing the log meanwhile."""
-    lock, until = log.with_name(log.name + ".lock"), time.monotonic() + _WAIT_S
-    while True:
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-            break
-        except FileExistsError:
-            if time.monotonic() > until:
-                raise RecordsError(
-                    f"{log}: another run is writing it. If none is, delete {lock.name} and try again."
-                ) from None
-            time.sleep(0.05)
+def _locked(log: Path) -> Iterator[None]:
+    """Keep other runs from writing the log; the system releases the lock if this process is killed."""
     try:
-        yield
-    finally:
-        lock.unlink()
+        with FileLock(log.with_name(f".{log.name}.lock"), timeout=_WAIT_S):
+            yield
+    except Timeout:
+        raise RecordsError(f"{log}: another run is writing it. Wait until it has finished.") from None
 
 
 def pictures_digest(pairs: Iterable[tuple[str, str]]) -> str:

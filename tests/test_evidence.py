@@ -1,6 +1,8 @@
 """The log of runs: whole while nobody touches it, and telling when somebody did."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,14 +141,32 @@ def test_no_log_and_no_place_for_one_are_one_clear_line(tmp_path: Path) -> None:
         run_log.last(tmp_path)
 
 
-def test_two_runs_do_not_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+HOLD_LOCK = """
+import sys, time
+from pathlib import Path
+from serialread import run_log
+with run_log._locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_runs_do_not_write_at_once_and_a_killed_run_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(run_log, "_WAIT_S", 0.1)
-    (tmp_path / "runs.log.lock").touch()
-    with pytest.raises(RecordsError) as caught:
-        logged(tmp_path, 1)
+    command = [sys.executable, "-c", HOLD_LOCK, str(tmp_path / "runs.log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(RecordsError) as caught:
+            logged(tmp_path, 1)
+        other.kill()
     assert str(caught.value) == (
-        f"{tmp_path}/runs.log: another run is writing it. If none is, delete runs.log.lock and try again."
+        f"{tmp_path}/runs.log: another run is writing it. Wait until it has finished."
     )
+    logged(tmp_path, 1)
+    assert run_log.verify(tmp_path / "runs.log").ok
 
 
 def test_the_digest_of_the_pictures_does_not_hang_on_their_order() -> None:

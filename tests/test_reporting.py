@@ -305,7 +305,8 @@ def test_the_command_writes_and_prints(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0
     assert "44.44" in result.output
-    assert sorted(path.name for path in (tmp_path / "new" / "out").iterdir()) == sorted([*FILES, "runs.log"])
+    written = {path.name for path in (tmp_path / "new" / "out").iterdir()}
+    assert written == {*FILES, "runs.log", ".runs.log.lock"}
 
 
 def test_the_command_says_in_one_line_what_is_wrong(

@@ -24,8 +24,8 @@ test: $(VENV)/.installed-dev
 # The audit report in Chromium (Qt WebEngine, 290 MB): light, then dark
 browser-test: $(VENV)/.installed-dev
 	$(PIP) --editable '.[browser]'
-	$(BIN)/python -m pytest tests_browser
-	PAPER=dark $(BIN)/python -m pytest tests_browser
+	$(BIN)/python -m pytest tests/browser
+	PAPER=dark $(BIN)/python -m pytest tests/browser
 
 docs-cli: $(VENV)/.installed
 	$(BIN)/python docs/generate_cli.py

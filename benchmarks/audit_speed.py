@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from serialread import auditing
-from serialread.auditing.tables import MEASURES, READING_COLUMNS
+from serialread.auditing.input_tables import MEASURES, READING_COLUMNS
 
 CHARS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789-"
 
@@ -77,9 +77,10 @@ def main() -> None:
         folder = Path(name)
         write(folder, rows)
         start = time.perf_counter()
-        done = auditing.audit(folder, folder / "labels.csv", folder / "out")
+        done = auditing.audit(folder, folder / "labels.csv")
+        done.write(folder / "out")
         seconds = time.perf_counter() - start
-    print(f"{rows:,} rows, {len(done.batches):,} batches, {len(done.errors):,} errors: ", end="")
+    print(f"{rows:,} rows, {len(done.batches) - 1:,} batches, {len(done.errors):,} errors: ", end="")
     print(f"{seconds:.1f} s, {rows / seconds:,.0f} rows/s, peak {peak_mb():,.0f} MB")
 
 

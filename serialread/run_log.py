@@ -1,8 +1,8 @@
-"""Which run made which files: an append-only log in which every line vouches for the one before.
+"""The run log: an append-only, hash-chained record of which run wrote which files.
 
 A line is a JSON object; ``hash`` is the SHA-256 of all else in it, written with sorted keys and no blanks,
 and ``previous`` the hash of the line before. A line that is changed, removed or moved breaks the chain. Lines
-cut off the end do not: note the head, the last line's hash, where the log's keeper cannot reach it.
+cut off at the end do not: note the head (the hash of the last line) in a place out of reach of the log.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ from serialread.errors import RecordsError
 LOG = "runs.log"
 """Name of the log beside the results of a run."""
 
-BEGINNING = "0" * 64
-"""What the first line follows."""
+GENESIS = "0" * 64
+"""``previous`` of the first line."""
 
 _PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "pandas", "rapidfuzz", "scipy")
 _WAIT_S = 10.0
@@ -57,14 +57,14 @@ class LoggedRun:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is left of a log's word.
+    """Result of verifying a log.
 
     Attributes:
         log: the file.
         lines: lines in it.
-        head: hash of the last line; ``BEGINNING`` of an empty log.
-        files: outputs that are as they were written.
-        problems: what is not as it was, in words.
+        head: hash of the last line; ``GENESIS`` of an empty log.
+        files: outputs that are unchanged.
+        problems: what has changed, in words.
     """
 
     log: Path
@@ -75,23 +75,23 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing has changed."""
         return not self.problems
 
-    def words(self) -> str:
-        """The outcome, a line a problem."""
+    def summary(self) -> str:
+        """The result, one line per problem."""
         if self.problems:
             return "\n".join(f"{self.log}: {problem}" for problem in self.problems)
-        said = f"{self.lines:,} lines, the chain is whole; {self.files:,} files as they were written."
-        advice = "note it elsewhere, and --head proves later that nothing was cut off."
-        return f"{self.log}: {said}\nhead {self.head}: {advice}"
+        intact = f"{self.lines:,} lines, the chain is intact; {self.files:,} files are unchanged."
+        advice = "note it elsewhere; --head then proves that no lines were cut off."
+        return f"{self.log}: {intact}\nhead {self.head}: {advice}"
 
 
 def append(log: Path, run: LoggedRun) -> str:
-    """Add a run to a log, which is made, its folder too, if there is none; returns the line's hash.
+    """Append a run to a log, which is created with its folder if missing; returns the hash of its line.
 
     Raises:
-        RecordsError: the log cannot be written, is being written by another run, or ends in a broken line.
+        RecordsError: the log cannot be written, is being written by another run, or ends in a damaged line.
     """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -105,37 +105,37 @@ def append(log: Path, run: LoggedRun) -> str:
                 file.flush()
                 os.fsync(file.fileno())
     except OSError as error:
-        raise RecordsError(f"{log}: cannot be written: {error.strerror}. Name another --log.") from None
+        raise RecordsError(f"{log}: cannot be written: {error.strerror}. Give another --log.") from None
     return str(line["hash"])
 
 
 def last(log: Path) -> tuple[int, str]:
-    """Number and hash of a log's last line; 0 and ``BEGINNING`` of a new one.
+    """Number and hash of the last line; 0 and ``GENESIS`` for a new log.
 
     Raises:
-        RecordsError: the last line is broken, or the log cannot be read.
+        RecordsError: the last line is damaged, or the log cannot be read.
     """
-    number, line = 0, dict[str, Any](hash=BEGINNING)
+    number, line = 0, dict[str, Any](hash=GENESIS)
     for each in _lines(log):
         number, line = each
     if number and line.get("hash") != _hash(line):
-        raise RecordsError(f"{log}: line {number} is broken. Keep this log as it is and begin another.")
+        raise RecordsError(f"{log}: line {number} is damaged. Keep this log, and start another with --log.")
     return number, str(line["hash"])
 
 
 def verify(log: Path, head: str | None = None) -> Verification:
-    """Follow the chain and hold the runs' files against their digests.
+    """Check the chain, and the digests of the files that the runs wrote.
 
     Args:
         log: the log.
-        head: hash of a line that must be in it; None asks for none.
+        head: hash of a line that must be in it; None if none was noted.
 
     Raises:
         RecordsError: no such log.
     """
     if not log.is_file():
-        raise RecordsError(f"{log}: no such log. Runs keep one: read --log, audit --log.")
-    previous, number, hashes = BEGINNING, 0, set[str]()
+        raise RecordsError(f"{log}: no such log. serialread read and serialread audit write one with --log.")
+    previous, number, hashes = GENESIS, 0, set[str]()
     problems: list[str] = []
     outputs: dict[str, tuple[int, str]] = {}
     for number, line in _lines(log):
@@ -144,7 +144,7 @@ def verify(log: Path, head: str | None = None) -> Verification:
         hashes.add(previous)
         outputs |= {name: (number, digest) for name, digest in dict(line.get("outputs") or {}).items()}
     if head is not None and head not in hashes:
-        problems.append(f"no line with the hash {head}: lines were cut off or written anew.")
+        problems.append(f"no line with the hash {head}: lines were cut off or rewritten.")
     changed = [_changed(log, name, *written) for name, written in outputs.items()]
     problems += [problem for problem in changed if problem]
     return Verification(log, number, previous, sum(not problem for problem in changed), tuple(problems))
@@ -157,7 +157,7 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
         RecordsError: no such log, no such run, or a line that was changed after it was written.
     """
     if not log.is_file():
-        raise RecordsError(f"{log}: no such log. Runs keep one: read --log, audit --log.")
+        raise RecordsError(f"{log}: no such log. serialread read and serialread audit write one with --log.")
     found: LogEntry = {}
     for place, line in _lines(log):
         made = wrote is None or named(wrote, log) in dict(line.get("outputs") or {})
@@ -165,16 +165,17 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
             found = line
     if not found:
         where = f"line {number} is no run" if number else "no run"
-        raise RecordsError(f"{log}: {where} of serialread {command}. Look into the log for its lines.")
+        raise RecordsError(f"{log}: {where} of serialread {command}. The log lists its runs by line.")
     if found.get("hash") != _hash(found):
         raise RecordsError(
-            f"{log}: line {found.get('line')} was changed after it was written. See log verify."
+            f"{log}: line {found.get('line')} was changed after it was written. "
+            "Check the log: serialread log verify."
         )
     return found
 
 
 def here() -> dict[str, dict[str, str]]:
-    """What a run's result hangs on beside its inputs: versions and machine."""
+    """What a result depends on besides its inputs: versions and machine."""
     return {
         "versions": {"serialread": __version__, "python": platform.python_version(), **dict(_versions())},
         "machine": {"processor": processor(), "system": platform.platform()},
@@ -182,19 +183,19 @@ def here() -> dict[str, dict[str, str]]:
 
 
 def named(path: Path, log: Path) -> str:
-    """Path from the log's folder, so that both can be moved together; forward slashes."""
+    """Path relative to the folder of the log, so that both can be moved; with forward slashes."""
     return Path(os.path.relpath(path.resolve(), log.resolve().parent)).as_posix()
 
 
 def same_bytes(name: str, log: Path, digest: str) -> bool:
-    """Whether a file that a log names is there and as it was."""
+    """Whether a file that a log names is present and unchanged."""
     path = log.parent / name
     return path.is_file() and _digest(path) == digest
 
 
 def _line_problems(number: int, line: LogEntry, previous: str) -> Iterator[str]:
     if not line:
-        yield f"line {number} is torn: no JSON object."
+        yield f"line {number} is damaged: it is no JSON object."
         return
     if line.get("hash") != _hash(line):
         yield f"line {number} was changed after it was written."
@@ -203,10 +204,10 @@ def _line_problems(number: int, line: LogEntry, previous: str) -> Iterator[str]:
 
 
 def _changed(log: Path, name: str, number: int, digest: str) -> str:
-    """What became of an output; "" if it is as it was written."""
+    """How an output has changed; "" if it has not."""
     path = log.parent / name
     if not path.is_file():
-        return f"{name}, written by the run of line {number}, is gone."
+        return f"{name}, written by the run of line {number}, is missing."
     return "" if _digest(path) == digest else f"{name} was changed after the run of line {number}."
 
 
@@ -224,7 +225,7 @@ def _described(run: LoggedRun, log: Path) -> LogEntry:
 
 
 def processor() -> str:
-    """The processor's own name, such as "Intel(R) Xeon(R) CPU"; results are bit-equal on the same one."""
+    """Name of the processor, such as "Intel(R) Xeon(R) CPU"; equal processors give bit-equal results."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -255,7 +256,7 @@ def _lines(log: Path) -> Iterator[tuple[int, LogEntry]]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise RecordsError(f"{log}: cannot be read: {error.strerror}. Name another --log.") from None
+        raise RecordsError(f"{log}: cannot be read: {error.strerror}. Give another --log.") from None
 
 
 def _hash(line: Mapping[str, Any]) -> str:
@@ -279,7 +280,7 @@ def _locked(log: Path) -> Iterator[None]:
 
 
 def pictures_digest(pairs: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over pictures in the form of sha256sum, sorted: one figure for the hashes of all images.
+    """SHA-256 over the sorted lines of sha256sum for all pictures: one hash for all images.
 
     Args:
         pairs: name and SHA-256 of each picture.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from serialread.auditing.tables import MEASURES, READING_COLUMNS, VERDICT
+from serialread.auditing.input_tables import MEASURES, READING_COLUMNS, VERDICT
 from serialread.label_tables import TextTable
 
 DATA = Path(__file__).parent / "data" / "audit"

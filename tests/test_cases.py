@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from serialread import auditing, cli
 from serialread.auditing import failures
-from serialread.auditing.failures import Again
 
 pytest.importorskip("onnx")
 
@@ -38,9 +37,9 @@ def results(model: Path, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def audited(results: Path, model: Path, *logs: Path, most: int = failures.MOST) -> str:
-    again = Again(logs or (results / "runs.log",), model, most)
-    auditing.audit(results, results.parent / "labels.csv", results / "audit", again=again)
+def audited(results: Path, model: Path, *logs: Path, most: int = failures.MAX_PICTURES) -> str:
+    done = auditing.audit(results, results.parent / "labels.csv")
+    done.with_failure_pictures(logs or (results / "runs.log",), model, most).write(results / "audit")
     return (results / "audit" / "report.html").read_text("utf-8")
 
 
@@ -62,21 +61,24 @@ def test_no_more_than_wanted_and_none_that_changed(results: Path, model: Path) -
     pictures[0].write_bytes(pictures[1].read_bytes())
     page = audited(results, model)
     assert page.count("<img ") == 19
-    assert "1 more are gone, have changed or find no room." in page
+    assert "1 more are missing, have changed, or exceed the size of this page." in page
 
 
 def test_pictures_stay_below_their_part_of_the_page(
     results: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(failures, "MAX_BYTES", 10_000)
     page = audited(results, model)
     assert 0 < page.count("<img ") < 20
-    assert "more are gone, have changed or find no room." in page
+    assert "more are missing, have changed, or exceed the size of this page." in page
 
 
 def test_without_log_or_model_the_page_says_why(results: Path, model: Path, tmp_path: Path) -> None:
     page = audited(results, model, tmp_path / "none.log")
-    assert "The pictures could not be read again for this report. No log says how they were read" in page
+    assert (
+        "The pictures could not be read again for this report. There is no log of the run that read them."
+        in page
+    )
     log = results / "runs.log"
     model.rename(model.with_suffix(".away"))
     try:

@@ -28,7 +28,6 @@ HEAVY = {
     "cv2",
     "jinja2",
     "lmdb",
-    "matplotlib",
     "numpy",
     "openvino",
     "pandas",

@@ -14,7 +14,7 @@ from stub_model import write_stub
 from test_reading import record_of
 
 from serialread.auditing import Severity
-from serialread.auditing.code_sequences import serial_findings
+from serialread.auditing.batch_scores import sequence_findings
 from serialread.codes import Serials
 from serialread.errors import RecipeError
 from serialread.reader import Reader, begin, compare_codes, write_records
@@ -90,11 +90,11 @@ def test_a_run_that_goes_on_remembers_the_codes_before(tmp_path: Path) -> None:
 def test_an_audit_names_the_batches_whose_codes_do_not_go_together() -> None:
     codes = [*TEN[:5], *TEN[6:], TEN[2]]
     rows = [("a", f"a/{n}.png", code) for n, code in enumerate(codes)] + [("b", "b/1.png", "X1")]
-    (finding,) = serial_findings(pd.DataFrame(rows, columns=["batch", "image", "text"]))
+    (finding,) = sequence_findings(pd.DataFrame(rows, columns=["batch", "image", "text"]))
     assert finding.severity is Severity.WARNING
     assert finding.text == (
-        "Batch a: 3 findings beside the codes before: a/5.png 1 missing after SN-104, "
-        "a/9.png same code as a/2.png, a/9.png out of order after SN-109."
+        "Batch a: 3 sequence findings: a/5.png 1 missing after SN-104; "
+        "a/9.png same code as a/2.png; a/9.png out of order after SN-109."
     )
 
 

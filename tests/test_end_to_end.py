@@ -78,7 +78,7 @@ def test_a_folder_is_read_gone_on_with_and_audited(model: Path, folder: Path, tm
     assert audit.returncode == 0, audit.stderr
     log = serialread("log", "verify", out / "runs.log")
     assert log.returncode == 0, log.stdout
-    assert "2 lines, the chain is whole; 2 files as they were written." in log.stdout
+    assert "2 lines, the chain is intact; 2 files are unchanged." in log.stdout
 
 
 def test_a_station_names_itself_in_every_record(model: Path, folder: Path, tmp_path: Path) -> None:

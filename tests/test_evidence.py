@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from serialread import run_log
 from serialread.errors import RecordsError
-from serialread.run_log import BEGINNING, LoggedRun, append, pictures_digest, verify
+from serialread.run_log import GENESIS, LoggedRun, append, pictures_digest, verify
 
 
 def logged(folder: Path, runs: int = 3) -> Path:
@@ -28,13 +28,13 @@ def test_every_line_vouches_for_the_one_before(tmp_path: Path) -> None:
     log = logged(tmp_path)
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert [line["line"] for line in lines] == [1, 2, 3]
-    assert [line["previous"] for line in lines] == [BEGINNING, lines[0]["hash"], lines[1]["hash"]]
+    assert [line["previous"] for line in lines] == [GENESIS, lines[0]["hash"], lines[1]["hash"]]
     assert lines[0]["operator"] == "Änne"
     assert lines[0]["versions"]["serialread"]
     assert lines[0]["machine"]["processor"]
     found = verify(log)
     assert (found.ok, found.lines, found.files, found.head) == (True, 3, 3, lines[2]["hash"])
-    assert "3 lines, the chain is whole; 3 files as they were written." in found.words()
+    assert "3 lines, the chain is intact; 3 files are unchanged." in found.summary()
 
 
 def test_a_changed_line_is_found(tmp_path: Path) -> None:
@@ -75,9 +75,7 @@ def test_lines_cut_off_the_end_are_found_by_a_noted_head(tmp_path: Path) -> None
     head = verify(log).head
     log.write_text("".join(log.read_text().splitlines(keepends=True)[:2]))
     assert verify(log).ok
-    assert verify(log, head).problems == (
-        f"no line with the hash {head}: lines were cut off or written anew.",
-    )
+    assert verify(log, head).problems == (f"no line with the hash {head}: lines were cut off or rewritten.",)
 
 
 def test_a_log_that_went_on_still_holds_an_earlier_head(tmp_path: Path) -> None:
@@ -91,7 +89,7 @@ def test_changed_and_missing_results_are_found_and_a_later_run_may_replace_them(
     (tmp_path / "1.csv").unlink()
     assert verify(log).problems == (
         "0.csv was changed after the run of line 1.",
-        "1.csv, written by the run of line 2, is gone.",
+        "1.csv, written by the run of line 2, is missing.",
     )
     logged(tmp_path)
     assert verify(log).ok
@@ -108,10 +106,10 @@ def test_a_folder_can_be_moved_with_its_log(tmp_path: Path) -> None:
 def test_a_broken_end_is_found_and_not_written_after(tmp_path: Path, torn: str) -> None:
     log = logged(tmp_path)
     log.write_text(log.read_text() + torn)
-    assert verify(log).problems[0] == "line 4 is torn: no JSON object."
+    assert verify(log).problems[0] == "line 4 is damaged: it is no JSON object."
     with pytest.raises(RecordsError) as caught:
         append(log, LoggedRun("read", {}, {}))
-    assert str(caught.value) == f"{log}: line 4 is broken. Keep this log as it is and begin another."
+    assert str(caught.value) == f"{log}: line 4 is damaged. Keep this log, and start another with --log."
 
 
 @given(place=st.integers(0, 10_000), flip=st.integers(1, 127))
@@ -132,12 +130,15 @@ def test_no_byte_can_change_unseen(tmp_path_factory: pytest.TempPathFactory, pla
 
 
 def test_no_log_and_no_place_for_one_are_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(RecordsError, match=r"none.log: no such log. Runs keep one: read --log, audit --log."):
+    with pytest.raises(
+        RecordsError,
+        match=r"none.log: no such log. serialread read and serialread audit write one with --log.",
+    ):
         verify(tmp_path / "none.log")
     (tmp_path / "file").touch()
-    with pytest.raises(RecordsError, match=r"runs.log: cannot be written: .*\. Name another --log."):
+    with pytest.raises(RecordsError, match=r"runs.log: cannot be written: .*\. Give another --log."):
         append(tmp_path / "file" / "runs.log", LoggedRun("read", {}, {}))
-    with pytest.raises(RecordsError, match=r": cannot be read: Is a directory. Name another --log."):
+    with pytest.raises(RecordsError, match=r": cannot be read: Is a directory. Give another --log."):
         run_log.last(tmp_path)
 
 

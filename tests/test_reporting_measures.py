@@ -1,4 +1,4 @@
-"""Characters, confidence, groups, trends, draws: what an audit counts beside right and wrong."""
+"""Characters, confidence, groups, trends, samples and file formats of an audit."""
 
 import io
 import json
@@ -12,12 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from serialread.auditing import Audit, audit
-from serialread.auditing.examination import Question, examine
-from serialread.auditing.report_tables import tables
-from serialread.auditing.sampling import sampling_list
-from serialread.auditing.tables import read_batches
-from serialread.auditing.trending import read_frozen
+from serialread.auditing import Audit, audit, audit_tables, read_batches
+from serialread.auditing.sampling import images_to_label
+from serialread.auditing.trends import read_limits
 from serialread.errors import RecordsError
 
 
@@ -27,24 +24,26 @@ def said(done: Audit) -> list[str]:
 
 def judged(*pairs: tuple[str, str], **cells: str) -> Audit:
     lines = [line(f"{i}.png", read, **cells) for i, (read, _) in enumerate(pairs)]
-    return examine(readings(*lines), truths(*[(f"{i}.png", truth) for i, (_, truth) in enumerate(pairs)]))
+    return audit_tables(
+        readings(*lines), truths(*[(f"{i}.png", truth) for i, (_, truth) in enumerate(pairs)])
+    )
 
 
 # --- characters -----------------------------------------------------------------------------------
 
 
 def test_characters_are_counted_as_worked_by_hand() -> None:
-    counted = judged(("8B", "BB"), ("BB", "BB"), ("B", "BA"), ("BAA", "BA"), ("", "BB")).characters
+    counted = judged(("8B", "BB"), ("BB", "BB"), ("B", "BA"), ("BAA", "BA"), ("", "BB"))
     lines = counted.characters.set_index("character")
-    columns = ["in_truth", "right", "replaced", "lost", "added", "mostly_read_as"]
+    columns = ["in_truth", "right", "substituted", "deleted", "inserted", "mostly_read_as"]
     assert lines.loc["B", columns].tolist() == [6, 5, 1, 0, 0, "8"]
     assert lines.loc["A", columns].tolist() == [2, 1, 0, 1, 1, ""]
     assert counted.confusions[["kind", "truth", "read", "count"]].to_numpy().tolist() == [
-        ["added", "", "A", 1],
-        ["lost", "A", "", 1],
-        ["replaced", "B", "8", 1],
+        ["inserted", "", "A", 1],
+        ["deleted", "A", "", 1],
+        ["substituted", "B", "8", 1],
     ]
-    columns = ["position", "in_truth", "right", "added"]
+    columns = ["position", "in_truth", "right", "inserted"]
     assert counted.positions[columns].to_numpy().tolist() == [[1, 4, 3, 0], [2, 4, 3, 0], [3, 0, 0, 1]]
     assert counted.lengths[["truth_length", "read_length", "images"]].to_numpy().tolist() == [
         [2, 1, 1],
@@ -63,19 +62,18 @@ def test_every_edit_of_a_text_that_was_read_is_in_every_table(pairs: list[tuple[
     edits = sum(
         int(e) for i, e in zip(done.errors["image"], done.errors["edits"], strict=True) if int(i[:-4]) in read
     )
-    counted = done.characters
-    assert counted.confusions["count"].sum() == edits
-    for table in (counted.characters, counted.positions):
-        assert table[["replaced", "lost", "added"]].to_numpy().sum() == edits
-        assert (table["in_truth"] == table["right"] + table["replaced"] + table["lost"])[
+    assert done.confusions["count"].sum() == edits
+    for table in (done.characters, done.positions):
+        assert table[["substituted", "deleted", "inserted"]].to_numpy().sum() == edits
+        assert (table["in_truth"] == table["right"] + table["substituted"] + table["deleted"])[
             table["in_truth"] > 0
         ].all()
         assert table["in_truth"].sum() == sum(len(pairs[i][1]) for i in read)
-    assert counted.lengths["images"].sum() == done.total.length_errors
+    assert done.lengths["images"].sum() == done.total["length_errors"]
 
 
 def test_errors_say_what_was_taken_for_what() -> None:
-    assert judged(("A8C", "ABCD")).errors["what"].tolist() == ["2: 8 for B; 4: lost D"]
+    assert judged(("A8C", "ABCD")).errors["difference"].tolist() == ["2: B read as 8; 4: D deleted"]
 
 
 # --- confidence -----------------------------------------------------------------------------------
@@ -87,17 +85,17 @@ def test_the_reliability_is_that_of_sklearn() -> None:
     right = rng.random(400) < sure
     lines = [line(f"{i}.png", "1", confidence=str(s)) for i, s in enumerate(sure)]
     labels = [(f"{i}.png", "1" if r else "2") for i, r in enumerate(right)]
-    certainty = examine(readings(*lines), truths(*labels)).certainty
+    done = audit_tables(readings(*lines), truths(*labels))
     shares, means = calibration_curve(right, sure, n_bins=10)
-    assert certainty.reliability["accuracy"].tolist() == pytest.approx(shares, abs=1e-6)
-    assert certainty.reliability["mean_confidence"].tolist() == pytest.approx(means, abs=1e-6)
-    assert certainty.coverage["kept"].iloc[-1] == 400
-    assert len(certainty.coverage) <= 200
+    assert done.confidence["accuracy"].tolist() == pytest.approx(shares, abs=1e-6)
+    assert done.confidence["mean_confidence"].tolist() == pytest.approx(means, abs=1e-6)
+    assert done.coverage["kept"].iloc[-1] == 400
+    assert len(done.coverage) <= 200
 
 
 def test_a_decision_does_not_change_what_the_confidence_is_worth() -> None:
-    both = [judged(("1", "1"), ("2", "3"), decision=decision).certainty for decision in ("ACCEPT", "REJECT")]
-    assert both[0].brier == both[1].brier
+    both = [judged(("1", "1"), ("2", "3"), decision=decision) for decision in ("ACCEPT", "REJECT")]
+    assert both[0].confidence_quality.brier == both[1].confidence_quality.brier
     assert both[0].coverage.equals(both[1].coverage)
 
 
@@ -108,7 +106,9 @@ def audited(tmp_path: Path, table: bytes, *, by: str | None = None) -> Audit:
     (tmp_path / "table.csv").write_bytes(table)
     lines = [line(f"{batch}/{i}.png", "1") for batch in ("b1", "b2", "b3") for i in range(2)]
     labels = [(one["image"], "1" if one["batch"] != "b2" else "2") for one in lines]
-    return examine(readings(*lines), truths(*labels), Question(read_batches(tmp_path / "table.csv"), by))
+    return audit_tables(
+        readings(*lines), truths(*labels), batches=read_batches(tmp_path / "table.csv"), by=by
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,13 @@ def audited(tmp_path: Path, table: bytes, *, by: str | None = None) -> Audit:
 )
 def test_any_column_of_a_batch_table_is_summed_up(tmp_path: Path, table: bytes) -> None:
     done = audited(tmp_path, table)
-    shifts = {score.batch: (score.images, score.strict.right) for score in done.groups["shift"]}
+    shifts = {
+        value: (images, right)
+        for value, images, right in done.groups[["value", "images", "right"]].to_numpy()
+    }
     assert shifts == {"early": (2, 2), "late": (4, 2)}
-    assert [score.batch for score in done.batches] == ["b1", "b2", "b3"]
-    lines = tables(done)["groups"]
+    assert done.batches["batch"].tolist() == ["b1", "b2", "b3", "total"]
+    lines = done.groups
     assert lines[["column", "value", "images"]].to_numpy().tolist() == [
         ["shift", "early", 2],
         ["shift", "late", 4],
@@ -134,18 +137,18 @@ def test_any_column_of_a_batch_table_is_summed_up(tmp_path: Path, table: bytes) 
 
 def test_a_column_can_make_the_batches(tmp_path: Path) -> None:
     done = audited(tmp_path, b"batch,Tool,shift\nb1,t1,x\nb2,t2,x\nb3,t1,x\n", by="tool")
-    assert [(score.batch, score.images) for score in done.batches] == [("t1", 4), ("t2", 2)]
-    assert list(done.groups) == ["shift"]
+    assert done.batches[["batch", "images"]].to_numpy().tolist() == [["t1", 4], ["t2", 2], ["total", 6]]
+    assert set(done.groups["column"]) == {"shift"}
 
 
 def test_what_a_batch_table_leaves_out_or_contradicts_is_said(tmp_path: Path) -> None:
     done = audited(tmp_path, b"batch,shift\nb1,early\nb2,early\nb2,late\nb9,late\n")
     assert said(done) == [
-        "error: table.csv: lines contradict each other about b2: nothing is known of these.",
-        "warning: table.csv: says nothing about 1 batch: b3.",
-        "warning: table.csv: 1 line without reading: b9.",
+        "error: table.csv: lines contradict each other about b2; they are ignored.",
+        "warning: table.csv: no line for 1 batch: b3.",
+        "warning: table.csv: 1 line without a reading: b9.",
     ]
-    assert [score.batch for score in done.groups["shift"]] == ["early", ""]
+    assert done.groups["value"].tolist() == ["early", ""]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ def test_a_batch_table_without_use_is_one_clear_line(tmp_path: Path, table: byte
 
 def test_batches_by_an_unknown_column_are_refused() -> None:
     with pytest.raises(RecordsError) as caught:
-        examine(readings(line("a.png", "1")), None, Question(by="colour"))
+        audit_tables(readings(line("a.png", "1")), by="colour")
     assert str(caught.value) == "--by colour: no such column. Give one of batch, station_id, model_id."
 
 
@@ -188,56 +191,60 @@ def steady(batches: int = 10, images: int = 100) -> list[dict[str, str]]:
 
 
 def test_a_batch_beyond_its_limit_is_said_in_plain_words() -> None:
-    done = examine(readings(*steady(), *batch("bad", 100, 20, day=20, contrast="0.5")), None)
+    done = audit_tables(readings(*steady(), *batch("bad", 100, 20, day=20, contrast="0.5")))
     assert (
         "warning: batch bad: no-read rate 20.00 % (20 of 100) is above the limit 11.01 %: "
-        "look at the mark, the lens and the light."
+        "check the mark, the lens and the light."
     ) in said(done)
     assert "note: Control limits come from 11 batches: provisional until there are 20." in said(done)
 
 
 def test_few_batches_have_no_limits_of_their_own() -> None:
-    assert said(examine(readings(*batch("a", 100, 0), *batch("b", 100, 50)), None)) == []
+    assert said(audit_tables(readings(*batch("a", 100, 0), *batch("b", 100, 50)))) == []
 
 
 def test_batches_are_in_time_order_by_reading_or_by_the_table_s_date(tmp_path: Path) -> None:
     lines = [*batch("late", 3, 0, day=9), *batch("early", 3, 1, day=2)]
     (tmp_path / "t.csv").write_text("batch,date\nlate,2026-01-01\nearly,2026-02-01\n")
-    by_reading = examine(readings(*lines), None)
-    by_date = examine(readings(*lines), None, Question(read_batches(tmp_path / "t.csv")))
-    assert by_reading.trends[0].batches == ("early", "late")
-    assert by_date.trends[0].batches == ("late", "early")
+    by_reading = audit_tables(readings(*lines))
+    by_date = audit_tables(readings(*lines), batches=read_batches(tmp_path / "t.csv"))
+    assert by_reading.control_charts[0].batches == ("early", "late")
+    assert by_date.control_charts[0].batches == ("late", "early")
 
 
 def test_batches_made_of_dates_are_in_their_order(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("batch,date\nlate,2026-01-01\nearly,2026-02-01\n")
     lines = [*batch("early", 3, 1, day=2), *batch("late", 3, 0, day=9)]
-    done = examine(readings(*lines), None, Question(read_batches(tmp_path / "t.csv"), "Date"))
-    assert done.trends[0].batches == ("2026-01-01", "2026-02-01")
-    assert done.groups == {}
+    done = audit_tables(readings(*lines), batches=read_batches(tmp_path / "t.csv"), by="Date")
+    assert done.control_charts[0].batches == ("2026-01-01", "2026-02-01")
+    assert done.groups.empty
 
 
 def test_limits_are_not_frozen_over_an_output(tmp_path: Path) -> None:
     write_readings(tmp_path / "r.csv", *steady(9, 10))
-    with pytest.raises(
-        RecordsError, match=r"audit.json: the audit would replace it. Give another --out folder."
-    ):
-        audit(tmp_path / "r.csv", None, tmp_path, frozen=tmp_path / "audit.json")
+    done = audit(tmp_path / "r.csv")
+    for name in ("audit.json", "r.csv"):
+        with pytest.raises(RecordsError) as caught:
+            done.freeze(tmp_path / name)
+        assert str(caught.value) == (
+            f"{tmp_path / name}: the audit reads or writes a file of this name. Name another file."
+        )
 
 
 def test_frozen_limits_judge_the_first_batch_that_comes(tmp_path: Path) -> None:
     good, bad, limits = tmp_path / "good.csv", tmp_path / "bad.csv", tmp_path / "limits.json"
     write_readings(good, *steady())
     write_readings(bad, *batch("new", 100, 15, contrast="0.20"))
-    first = audit(good, None, tmp_path / "1", frozen=limits)
+    first = audit(good)
+    first.freeze(limits)
     assert not [finding for finding in said(first) if "limit " in finding]
-    assert read_frozen(limits)["no_read"].centre == 0.025
-    later = audit(bad, None, tmp_path / "2", baseline=limits)
+    assert read_limits(limits)["no_read"].centre == 0.025
+    later = audit(bad, baseline=limits)
     assert said(later) == [
         "warning: batch new: no-read rate 15.00 % (15 of 100) is above the limit 7.18 %: "
-        "look at the mark, the lens and the light.",
+        "check the mark, the lens and the light.",
         "warning: batch new: mean contrast 0.2, moving average 0.444, is below the limit 0.4997: "
-        "look at the light and the depth of the mark.",
+        "check the light and the depth of the mark.",
     ]
 
 
@@ -247,15 +254,20 @@ def test_frozen_limits_judge_the_first_batch_that_comes(tmp_path: Path) -> None:
 def test_limits_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "limits.json").write_text(text)
     with pytest.raises(RecordsError) as caught:
-        read_frozen(tmp_path / "limits.json")
-    assert str(caught.value) == f"{tmp_path}/limits.json: holds no frozen limits. Make it: audit --freeze."
+        read_limits(tmp_path / "limits.json")
+    assert (
+        str(caught.value)
+        == f"{tmp_path}/limits.json: no control limits in it. Write one: serialread audit --freeze FILE."
+    )
 
 
 def test_limits_of_few_batches_are_not_frozen(tmp_path: Path) -> None:
     write_readings(tmp_path / "r.csv", *batch("a", 3, 0), *batch("b", 3, 0))
     with pytest.raises(RecordsError) as caught:
-        audit(tmp_path / "r.csv", None, tmp_path / "out", frozen=tmp_path / "limits.json")
-    assert "limits.json: limits need 8 batches, here are 2. Audit more of them together." in str(caught.value)
+        audit(tmp_path / "r.csv").freeze(tmp_path / "limits.json")
+    assert str(caught.value) == (
+        f"{tmp_path}/limits.json: control limits need 8 batches, here are 2. Audit more batches together."
+    )
 
 
 def test_a_slow_fall_is_seen_by_the_moving_average_and_by_its_run() -> None:
@@ -266,15 +278,15 @@ def test_a_slow_fall_is_seen_by_the_moving_average_and_by_its_run() -> None:
             f"b{b:02d}", 5, 0, day=b + 1, contrast=f"{0.5 + 0.01 * (-1) ** b - 0.02 * max(0, b - 12):.3f}"
         )
     ]
-    done = examine(readings(*lines), None)
+    done = audit_tables(readings(*lines))
     assert any("mean contrast" in finding and "moving average" in finding for finding in said(done))
     assert any("mean contrast: 9 batches in a row on the wrong side of the mean" in f for f in said(done))
 
 
 def test_codes_that_fail_their_format_are_followed_where_the_reader_says_so() -> None:
     lines = [line(f"b/{i}.png", "1", verdict="obeys" if i else "likely misprint") for i in range(4)]
-    total = examine(readings(*lines, line("b/9.png", "1")), None).total
-    assert (total.verdicts, total.misformed) == (4, 1)
+    total = audit_tables(readings(*lines, line("b/9.png", "1"))).total
+    assert (total["format_checked"], total["format_failed"]) == (4, 1)
 
 
 # --- draws ----------------------------------------------------------------------------------------
@@ -286,16 +298,16 @@ def test_what_to_label_is_a_fair_draw_that_anyone_can_repeat() -> None:
         for name, size in (("large", 60), ("small", 30), ("tiny", 10))
         for i, hash_ in enumerate(np.random.default_rng(len(name)).integers(0, 2**31, size))
     ]
-    done = examine(readings(*lines), None, Question(sample=20))
+    done = audit_tables(readings(*lines), sample=20)
     drawn = done.sampling
     assert drawn["batch"].value_counts().to_dict() == {"large": 12, "small": 6, "tiny": 2}
     assert set(drawn["text"]) == {""}
-    again = examine(readings(*lines[::-1]), None, Question(sample=20)).sampling
+    again = audit_tables(readings(*lines[::-1]), sample=20).sampling
     assert set(again["filename"]) == set(drawn["filename"])
 
 
 def test_what_has_a_truth_is_not_labelled_again() -> None:
-    done = examine(readings(line("a.png", "1"), line("b.png", "1")), truths(("a.png", "1")))
+    done = audit_tables(readings(line("a.png", "1"), line("b.png", "1")), truths(("a.png", "1")))
     assert done.sampling["filename"].tolist() == ["b.png"]
 
 
@@ -305,7 +317,7 @@ def test_a_draw_is_as_large_as_asked_and_from_every_batch_by_its_share(sizes: li
     batches = [f"b{b}" for b, size in enumerate(sizes) for _ in range(size)]
     names = [f"{i}.png" for i in range(len(batches))]
     rows = pd.DataFrame({"image": names, "batch": batches, "sha256": names, "known": False})
-    drawn = sampling_list(rows, most)["batch"].value_counts()
+    drawn = images_to_label(rows, most)["batch"].value_counts()
     assert drawn.sum() == min(most, len(names))
     for b, size in enumerate(sizes):
         assert abs(drawn.get(f"b{b}", 0) - size * min(1, most / len(names))) < 1
@@ -313,11 +325,11 @@ def test_a_draw_is_as_large_as_asked_and_from_every_batch_by_its_share(sizes: li
 
 def test_a_filled_in_draw_is_a_truth_table(tmp_path: Path) -> None:
     write_readings(tmp_path / "readings.csv", line("a.png", "1"), line("b.png", "2"))
-    audit(tmp_path, None, tmp_path / "out")
+    audit(tmp_path).write(tmp_path / "out")
     filled = pd.read_csv(tmp_path / "out" / "sampling.csv", dtype=str).assign(text=["1", "3"])
     (tmp_path / "labels.csv").write_bytes(filled.to_csv(index=False, sep=";").encode("utf-8-sig"))
-    done = audit(tmp_path, tmp_path / "labels.csv", tmp_path / "out2")
-    assert (done.total.strict.right, done.total.strict.wrong) == (1, 1)
+    done = audit(tmp_path, tmp_path / "labels.csv")
+    assert (done.total["right"], done.total["wrong"]) == (1, 1)
 
 
 # --- forms ----------------------------------------------------------------------------------------
@@ -328,10 +340,11 @@ def test_the_workbook_holds_every_table_and_texts_stay_texts(tmp_path: Path) -> 
     write_readings(tmp_path / "readings.csv", line("a.png", "007"), line("b.png", "=1+1"))
     (tmp_path / "labels.csv").write_text("filename,text\na.png,7\nb.png,=1+2\n")
     for name in ("1", "2"):
-        done = audit(tmp_path, tmp_path / "labels.csv", tmp_path / name, excel=True)
+        done = audit(tmp_path, tmp_path / "labels.csv")
+        done.write(tmp_path / name, excel=True)
     assert (tmp_path / "1" / "audit.xlsx").read_bytes() == (tmp_path / "2" / "audit.xlsx").read_bytes()
     book = openpyxl.load_workbook(io.BytesIO((tmp_path / "1" / "audit.xlsx").read_bytes()))
-    assert book.sheetnames == list(tables(done))
+    assert book.sheetnames == list(done.tables)
     rows = list(book["errors"].iter_rows(values_only=True))
     at = rows[0].index("text")
     assert {row[at] for row in rows[1:]} == {"007", "=1+1"}
@@ -341,7 +354,7 @@ def test_the_workbook_holds_every_table_and_texts_stay_texts(tmp_path: Path) -> 
 def test_markdown_cannot_be_broken_by_a_cell(tmp_path: Path) -> None:
     write_readings(tmp_path / "readings.csv", line("a|b.png", "x|`<b>*"))
     (tmp_path / "labels.csv").write_text("filename,text\na|b.png,1\n")
-    audit(tmp_path, tmp_path / "labels.csv", tmp_path / "out")
+    audit(tmp_path, tmp_path / "labels.csv").write(tmp_path / "out")
     text = (tmp_path / "out" / "audit.md").read_text("utf-8")
     row = next(one for one in text.splitlines() if one.startswith("| a&#124;b"))
     assert row.count("|") == 6
@@ -350,7 +363,7 @@ def test_markdown_cannot_be_broken_by_a_cell(tmp_path: Path) -> None:
 
 def test_json_holds_every_short_table(tmp_path: Path) -> None:
     write_readings(tmp_path / "readings.csv", *steady(2, 5))
-    audit(tmp_path, None, tmp_path / "out")
+    audit(tmp_path).write(tmp_path / "out")
     document = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))
     assert document["calibration"] == {"images": 0, "brier": None, "ece": None, "aurc": None}
     assert document["trends"][0]["measure"] == "no_read"

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from serialread.auditing import Audit, audit
-from serialread.auditing.examination import examine
-from serialread.auditing.tables import READING_COLUMNS, read_readings
+from serialread.auditing import Audit, audit, audit_tables, read_readings
+from serialread.auditing.input_tables import READING_COLUMNS
 from serialread.cli import app
 from serialread.errors import RecordsError
 from serialread.label_tables import read_labels
@@ -46,8 +45,8 @@ def test_a_text_stays_the_text_it_is(tmp_path: Path, text: str) -> None:
     assert (row["text"], row["weakest_char"]) == (text, text[:1])
     (tmp_path / "labels.csv").write_text('filename,text\na.png,"{}"\n'.format(text.replace('"', '""')))
     assert read_labels(tmp_path / "labels.csv").rows["text"].tolist() == [text]
-    done = audit(path, tmp_path / "labels.csv", tmp_path / "out")
-    assert done.total.strict.right == (1 if text else 0)
+    done = audit(path, tmp_path / "labels.csv")
+    assert done.total["right"] == (1 if text else 0)
 
 
 @given(text=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=25))
@@ -120,7 +119,7 @@ def test_readings_that_cannot_be_audited_are_one_clear_line(
     if table is not None:
         (tmp_path / "readings.csv").write_text(table)
     with pytest.raises(RecordsError) as caught:
-        audit(tmp_path, None, tmp_path / "out")
+        audit(tmp_path).write(tmp_path / "out")
     assert str(caught.value) == f"{tmp_path / 'readings.csv'}: {message}"
     assert not (tmp_path / "out").exists()
 
@@ -144,7 +143,7 @@ def test_truths_without_use_are_one_clear_line(tmp_path: Path, table: str | None
     if table is not None:
         (tmp_path / "labels.csv").write_text(table)
     with pytest.raises(RecordsError) as caught:
-        audit(DATA, tmp_path / "labels.csv", tmp_path / "out")
+        audit(DATA, tmp_path / "labels.csv").write(tmp_path / "out")
     assert str(caught.value) == f"{tmp_path / 'labels.csv'}: {message}"
     assert not (tmp_path / "out").exists()
 
@@ -154,7 +153,7 @@ def test_an_output_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) 
     with pytest.raises(
         RecordsError, match=r"file/out: cannot be written: Not a directory. Give another --out folder."
     ):
-        audit(DATA, None, tmp_path / "file" / "out")
+        audit(DATA).write(tmp_path / "file" / "out")
 
 
 def test_an_output_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
@@ -162,7 +161,7 @@ def test_an_output_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> N
     with pytest.raises(
         RecordsError, match=r": cannot be written: Is a directory. Give another --out folder."
     ):
-        audit(DATA, None, tmp_path)
+        audit(DATA).write(tmp_path)
 
 
 def test_no_input_is_ever_replaced(tmp_path: Path) -> None:
@@ -170,7 +169,7 @@ def test_no_input_is_ever_replaced(tmp_path: Path) -> None:
     with pytest.raises(
         RecordsError, match=r"batches.csv: the audit would replace it. Give another --out folder."
     ):
-        audit(path, None, tmp_path)
+        audit(path).write(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +191,10 @@ def test_no_input_is_ever_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_truths_match_by_path_or_by_a_unique_name(images: list[str], labels: list[str], matched: int) -> None:
-    done = examine(readings(*[line(name, "1") for name in images]), truths(*[(name, "1") for name in labels]))
-    assert done.total.strict.right == done.total.strict.total == matched
+    done = audit_tables(
+        readings(*[line(name, "1") for name in images]), truths(*[(name, "1") for name in labels])
+    )
+    assert done.total["right"] == len(images) - done.total["no_truth"] == matched
     sides = done.unmatched["side"].value_counts()
     assert (sides.get("image", 0), sides.get("truth", 0)) == (len(images) - matched, len(labels) - matched)
 
@@ -201,58 +202,58 @@ def test_truths_match_by_path_or_by_a_unique_name(images: list[str], labels: lis
 def test_what_is_alone_is_listed_with_its_reason() -> None:
     images = ["b/a.png", "c/a.png", "d.png", "e.png", "f.png"]
     labels = [("a.png", "1"), ("d.png", ""), ("e.png", "5"), ("e.png", "6"), ("g.png", "7")]
-    done = examine(readings(*[line(name, "1") for name in images]), truths(*labels))
+    done = audit_tables(readings(*[line(name, "1") for name in images]), truths(*labels))
     assert [tuple(row) for row in done.unmatched.to_numpy()] == [
         ("image", "b/a.png", "1", "file name not unique"),
         ("image", "c/a.png", "1", "file name not unique"),
         ("image", "d.png", "1", "truth is empty"),
         ("image", "e.png", "1", "truths conflict"),
-        ("image", "f.png", "1", "no partner of this path or file name"),
+        ("image", "f.png", "1", "no match for this path or file name"),
         ("truth", "a.png", "1", "file name not unique"),
         ("truth", "d.png", "", "truth is empty"),
         ("truth", "e.png", "5", "truths conflict"),
         ("truth", "e.png", "6", "truths conflict"),
-        ("truth", "g.png", "7", "no partner of this path or file name"),
+        ("truth", "g.png", "7", "no match for this path or file name"),
     ]
     assert said(done) == [
-        "error: No image has a truth. Name them as readings.csv does: b/a.png.",
-        "error: e.png: truths conflict: 5 / 6. The image counts as without truth. Correct the table.",
-        "warning: 5 images without truth: b/a.png, c/a.png, d.png, e.png, f.png. See unmatched.csv.",
-        "warning: 2 truths without image: a.png, g.png. See unmatched.csv.",
+        "error: No image has a truth. Use the names in readings.csv, such as b/a.png.",
+        "error: e.png: truths conflict: 5 / 6. The image counts as one without a truth. Correct the table.",
+        "warning: 5 images without a truth: b/a.png, c/a.png, d.png, e.png, f.png. See unmatched.csv.",
+        "warning: 2 truths without an image: a.png, g.png. See unmatched.csv.",
     ]
 
 
 def test_the_same_truth_said_twice_is_one_truth() -> None:
-    done = examine(
+    done = audit_tables(
         readings(line("a.png", "AB12")), truths(("a.png", "AB12"), ("a.png", "AB 12"), ("./a.png", "AB12"))
     )
-    assert (done.total.strict.right, len(done.unmatched), done.findings) == (1, 0, ())
+    assert (done.total["right"], len(done.unmatched), done.findings) == (1, 0, ())
 
 
 def test_many_conflicts_are_summed_up() -> None:
     labels = [(f"{i}.png", text) for i in range(23) for text in "ab"]
-    done = examine(readings(line("a.png", "1")), truths(*labels, ("a.png", "1")))
+    done = audit_tables(readings(line("a.png", "1")), truths(*labels, ("a.png", "1")))
     assert said(done)[19:21] == [
-        "error: 19.png: truths conflict: a / b. The image counts as without truth. Correct the table.",
-        "error: 3 more conflicts of this kind: see unmatched.csv.",
+        "error: 19.png: truths conflict: a / b. The image counts as one without a truth. Correct the table.",
+        "error: 3 more conflicts: see unmatched.csv.",
     ]
 
 
 def test_one_name_for_several_pictures_has_no_truth() -> None:
     lines = [line("a.png", "1", sha256="01"), line("a.png", "2", sha256="02"), line("b.png", "3")]
-    done = examine(readings(*lines), truths(("a.png", "1"), ("b.png", "3")))
-    assert (done.total.strict.total, done.total.no_truth) == (1, 2)
-    assert set(done.unmatched["why"]) == {"several pictures of this name"}
-    assert (
-        said(done)[0]
-        == "error: 1 image name for several pictures, all without truth: a.png. Read the folders apart."
+    done = audit_tables(readings(*lines), truths(("a.png", "1"), ("b.png", "3")))
+    assert (done.total["right"] + done.total["wrong"], done.total["no_truth"]) == (1, 2)
+    assert set(done.unmatched["reason"]) == {"several pictures have this name"}
+    assert said(done)[0] == (
+        "error: 1 image name shared by several pictures, all without truth: a.png. "
+        "Read the folders separately."
     )
 
 
 def test_a_picture_read_twice_counts_twice_and_is_said() -> None:
-    done = examine(readings(line("a.png", "1"), line("a.png", "2")), truths(("a.png", "1")))
-    assert (done.total.strict.right, done.total.strict.wrong) == (1, 1)
-    assert said(done) == ["warning: 1 picture read more than once, each line counts: a.png."]
+    done = audit_tables(readings(line("a.png", "1"), line("a.png", "2")), truths(("a.png", "1")))
+    assert (done.total["right"], done.total["wrong"]) == (1, 1)
+    assert said(done) == ["warning: 1 picture read more than once; every line counts: a.png."]
 
 
 def test_a_truth_table_as_a_newcomer_keeps_it_is_read_and_its_flaws_are_said(tmp_path: Path) -> None:
@@ -277,14 +278,15 @@ def test_a_truth_table_as_a_newcomer_keeps_it_is_read_and_its_flaws_are_said(tmp
     page = (tmp_path / "out" / "audit.md").read_text("utf-8")
     findings = page.split("## Findings\n\n")[1].split("\n\n")[0].splitlines()
     assert findings == [
-        "- **error**: c.png: truths conflict: C9 / C8. The image counts as without truth. Correct the table.",
-        "- **warning**: 2 images without truth: c.png, d.png. See unmatched.csv.",
-        "- **warning**: 1 truth without image: f.png. See unmatched.csv.",
-        "- **warning**: 1 image: the truth seems to have lost its leading zeros; counted wrong: a.png. "
-        "Make the column a text column before you save the table.",
-        "- **warning**: 1 image: the truth seems to be a number that a spreadsheet rewrote; counted wrong: "
-        "g.png. Make the column a text column and enter these again.",
-        "- **warning**: Batch without a name: 2 findings beside the codes before: e.png is 9999-A among A9, "
-        "g.png is 999999999999 among A9.",
+        "- **error**: c.png: truths conflict: C9 / C8. The image counts as one without a truth. "
+        "Correct the table.",
+        "- **warning**: 2 images without a truth: c.png, d.png. See unmatched.csv.",
+        "- **warning**: 1 truth without an image: f.png. See unmatched.csv.",
+        "- **warning**: 1 image: the truth seems to have lost its leading zeros; counted as wrong: a.png. "
+        "Format the column as text before you save the table.",
+        "- **warning**: 1 image: a spreadsheet seems to have rewritten the truth as a number; "
+        "counted as wrong: g.png. Format the column as text and enter these truths again.",
+        "- **warning**: Batch without a name: 2 sequence findings: "
+        "e.png has the form 9999-A, most have A9; g.png has the form 999999999999, most have A9.",
     ]
-    assert "- right, strict: 2 of 4, 50.00 %" in page
+    assert "- accuracy, strict: 2 of 4, 50.00 %" in page

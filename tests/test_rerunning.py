@@ -42,8 +42,8 @@ def log(model: Path, tmp_path: Path) -> Path:
 def test_nothing_changed_is_equal_in_every_digit(log: Path, model: Path) -> None:
     done = rerun(log, model)
     assert (done.ok, done.pictures, done.equal, done.circumstances) == (True, 5, 5, [])
-    assert done.words() == (
-        f"{log}: line 1: 5 pictures, 5 read again as before, in every digit.\n"
+    assert done.summary() == (
+        f"{log}: line 1: 5 pictures, 5 read again with equal results.\n"
         "Same model, versions, engine and processor."
     )
 
@@ -63,8 +63,8 @@ def test_changed_and_missing_pictures_are_named(log: Path, model: Path) -> None:
     done = rerun(log, model)
     assert (done.ok, done.equal) == (False, 3)
     assert done.differences == [
-        "a/1.png: the picture is gone, or has changed since.",
-        "a/2.png: the picture is gone, or has changed since.",
+        "a/1.png: the picture is missing or has changed.",
+        "a/2.png: the picture is missing or has changed.",
     ]
 
 
@@ -74,7 +74,7 @@ def test_a_line_changed_by_hand_is_named_with_what_was_read(log: Path, model: Pa
     old = json.loads(first)
     readings.write_text(json.dumps(old | {"text": "99", "confidence": 1.0}) + "\n" + "".join(rest), "utf-8")
     assert rerun(log, model).differences == [
-        "readings.jsonl is not as line 1 wrote it.",
+        "readings.jsonl has changed since line 1 wrote it.",
         f'a/0.png: text was "99", is "{old["text"]}", and confidence.',
     ]
 
@@ -95,27 +95,34 @@ def test_the_command_ends_with_one_where_something_differs(log: Path) -> None:
     (log.parents[1] / "pictures" / "a" / "1.png").unlink()
     told = CliRunner().invoke(cli.app, ["log", "rerun", str(log), "--line", "1"])
     assert told.exit_code == 1
-    assert "a/1.png: the picture is gone, or has changed since." in told.output
+    assert "a/1.png: the picture is missing or has changed." in told.output
 
 
 def test_what_cannot_be_done_again_says_why(log: Path, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecordsError, match=r"none.log: no such log. Runs keep one: read --log, audit --log."):
+    with pytest.raises(
+        RecordsError,
+        match=r"none.log: no such log. serialread read and serialread audit write one with --log.",
+    ):
         rerun(tmp_path / "none.log", model)
     with pytest.raises(RecordsError) as caught:
         rerun(log, model, 2)
     assert str(caught.value) == (
-        f"{log}: line 2 is no run of serialread read. Look into the log for its lines."
+        f"{log}: line 2 is no run of serialread read. The log lists its runs by line."
     )
     other = tmp_path / "other.log"
     options = {"engine": "openvino", "paths": ["x"]}
     run_log.append(other, run_log.LoggedRun("read", options, {}))
     with pytest.raises(RecordsError) as caught:
         rerun(other, model)
-    assert str(caught.value) == (f"{other}: line 1 does not say where its pictures are. Read them again.")
+    assert str(caught.value) == (
+        f"{other}: line 1 does not name its pictures or station. Read the pictures again."
+    )
     (log.parent / "readings.jsonl").unlink()
     with pytest.raises(RecordsError) as caught:
         rerun(log, model)
-    assert str(caught.value) == (f"{log}: readings.jsonl of line 1 is gone: nothing to compare with.")
+    assert str(caught.value) == (
+        f"{log}: readings.jsonl of line 1 is missing. Restore it to compare with it."
+    )
     log.write_text(log.read_text().replace("bench", "brench"))
     with pytest.raises(RecordsError, match="line 1 was changed after it was written"):
         rerun(log, model)

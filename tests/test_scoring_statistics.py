@@ -11,8 +11,8 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from serialread.metrics import clopper_pearson, edits, mcnemar, paired_difference, wilson
+from serialread.metrics.accuracy import Edits, count_characters, count_positions
 from serialread.metrics.agreement import Appraisal, fleiss_kappa
-from serialread.metrics.alignment import Edits, characters, reach
 from serialread.metrics.control_charts import (
     ControlLimits,
     ewma_chart,
@@ -78,11 +78,11 @@ def test_there_are_as_many_edits_as_the_distance_says(pairs: list[tuple[str, str
 @settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=6), max_size=10))
 def test_characters_and_positions_are_counted_all(texts: list[str]) -> None:
-    names, counts = characters(texts)
-    assert dict(zip(names, counts.tolist(), strict=True)) == {c: "".join(texts).count(c) for c in names}
+    counts = count_characters(texts)
+    assert counts == {c: "".join(texts).count(c) for c in sorted(counts)}
     longest = max(map(len, texts), default=0)
-    assert reach(texts).tolist() == [sum(len(t) > i for t in texts) for i in range(longest)]
-    assert counts.sum() == reach(texts).sum()
+    assert count_positions(texts).tolist() == [sum(len(t) > i for t in texts) for i in range(longest)]
+    assert sum(counts.values()) == count_positions(texts).sum()
 
 
 # --- confidence -----------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def test_appraisers_are_judged_as_aiag_does(
     assert (found.effectiveness, found.miss_rate, found.false_alarm_rate) == pytest.approx(
         (effectiveness, miss, alarm), abs=6e-4
     )
-    assert (found.grade, found.steady, found.repeated) == (grade, 50 - misses - alarms, 50)
+    assert (found.grade, found.consistent, found.repeated) == (grade, 50 - misses - alarms, 50)
 
 
 # --- plans ----------------------------------------------------------------------------------------

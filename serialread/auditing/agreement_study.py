@@ -1,6 +1,5 @@
-"""People and the reader as appraisers of the same parts: with the truth, with themselves, with each other."""
+"""Attribute agreement analysis: people and the reader as appraisers of the same parts."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,82 +8,112 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serialread.auditing.findings import Finding, by_severity, counted, some, warning
-from serialread.auditing.markdown import findings_lines, table_lines
+from serialread.auditing.figures import percent, rate_columns
+from serialread.auditing.findings import Finding, by_severity, counted, first_names, warning
+from serialread.auditing.html_page import PageSection, page_table, study_page
+from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, partners
-from serialread.auditing.rates import rate_columns
-from serialread.auditing.sheets import ReportSection, study_page, table_sheet
-from serialread.auditing.tables import read_readings
-from serialread.auditing.wording import percent
+from serialread.auditing.report_files import findings_lines, json_text, table_lines, write_files
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_labels, read_table
 from serialread.metrics import strict
 from serialread.metrics.agreement import Appraisal, fleiss_kappa
 from serialread.records import Decision
 
-FILES = ("agreement.csv", "agreement.json", "agreement.md", "agreement.html")
-"""What a study of agreement writes."""
-
 READER = "reader"
-"""Name of the readings as an appraiser."""
+"""Name of the reader as an appraiser."""
 
 COLUMNS = ("filename", "appraiser", "trial", "text")
 """Of the table of calls; an empty text is a refusal."""
 
+_LIMITS = "acceptable: 90 % effective, misses to 2 %, false alarms to 5 %; marginal: 80, 5, 10 % (AIAG)"
+_RATES = (("misread", "misread_rate"), ("miss", "miss_rate"), ("false alarm", "false_alarm_rate"))
+_MARKDOWN = (
+    *("appraiser", "parts", "effectiveness", "misread_rate", "miss_rate", "false_alarm_rate"),
+    *("kappa_within", "kappa_truth", "grade"),
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agreement:
-    """What the appraisers did.
+    """How well the appraisers agree.
 
     Attributes:
-        table: one line an appraiser.
-        between: Fleiss' kappa of all calls of all appraisers, -1..1; nan if there is nothing to compare.
-        parts: parts of which all appraisers made all calls: what ``between`` is over.
+        appraisers: one line per appraiser.
+        kappa_between: Fleiss' kappa of all calls of all appraisers, -1..1; nan if it is undefined.
+        parts: parts that all appraisers called in all trials: those in ``kappa_between``.
         findings: what was left out.
     """
 
-    table: pd.DataFrame
-    between: float
+    appraisers: pd.DataFrame
+    kappa_between: float
     parts: int
     findings: tuple[Finding, ...]
 
+    def summary(self) -> str:
+        """The result in sentences, with the findings."""
+        lines = [_sentence(line) for line in self.appraisers.to_dict("records")]
+        findings = [f"{finding.severity}: {finding.text}" for finding in self.findings]
+        return "\n".join([*lines, self._between(), *findings])
 
-def agree(calls: Path, truth: Path, out: Path, results: Path | None = None) -> str:
-    """Judge appraisers, write ``FILES``, and give the outcome in words.
+    def write(self, out: Path) -> tuple[Path, ...]:
+        """Write agreement.csv, agreement.json, agreement.md and agreement.html; returns their paths.
+
+        Raises:
+            RecordsError: the folder cannot be written.
+        """
+        figures = {
+            "appraisers": self.appraisers.to_dict("records"),
+            "kappa_between": round(self.kappa_between, 6),
+            "parts_between": self.parts,
+        }
+        section = PageSection("Appraisers", f"{_LIMITS}.", page_table(self.appraisers, "agreement"))
+        page = study_page("Agreement of appraisers", [self._between()], self.findings, [section])
+        return write_files(
+            out,
+            {
+                "agreement.csv": self.appraisers,
+                "agreement.json": json_text(figures),
+                "agreement.md": "\n".join(self._markdown()) + "\n",
+                "agreement.html": page,
+            },
+        )
+
+    def _between(self) -> str:
+        kappa = "–" if math.isnan(self.kappa_between) else f"{self.kappa_between:.3f}"
+        return f"Fleiss' kappa between all: {kappa} over {counted(self.parts, 'part')}"
+
+    def _markdown(self) -> list[str]:
+        return [
+            "# Agreement of appraisers\n",
+            f"- {self._between()}",
+            f"- {_LIMITS}",
+            "\n## Appraisers\n",
+            *table_lines(self.appraisers, _MARKDOWN),
+            "\n## Findings\n",
+            *findings_lines(self.findings),
+        ]
+
+
+def _sentence(line: dict[Any, Any]) -> str:
+    parts = [f"effective {percent(line['effectiveness'])} % of {counted(line['parts'], 'part')}"]
+    parts += [f"{noun} {percent(line[name])} %" for noun, name in _RATES if not math.isnan(line[name])]
+    return f"{line['appraiser']}: {', '.join(parts)}: {line['grade']}"
+
+
+def agreement(calls: Path, truth: Path, results: Path | None = None) -> Agreement:
+    """Judge appraisers by the truth, by their own repetitions and by each other.
 
     Args:
         calls: table with ``COLUMNS``.
-        truth: table with the columns filename and text; an empty text says that the part is to be refused.
-        out: folder for ``FILES``.
-        results: readings that take part as ``READER``; a rejected one is a refusal.
+        truth: table with the columns filename and text; an empty text means that the part is to be refused.
+        results: readings that take part as the appraiser ``READER``; a rejected image is a refusal.
 
     Raises:
-        RecordsError: inputs that are missing or broken, or a folder that cannot be written.
+        RecordsError: inputs that are missing or damaged.
     """
     readings = None if results is None else read_readings(results)
-    done = examine_calls(read_calls(calls), read_labels(truth), readings)
-    figures = {
-        "appraisers": [
-            {str(k): None if isinstance(v, float) and math.isnan(v) else v for k, v in line.items()}
-            for line in done.table.to_dict("records")
-        ],
-        "kappa_between": None if math.isnan(done.between) else round(done.between, 6),
-        "parts_between": done.parts,
-    }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        done.table.to_csv(out / FILES[0], index=False, lineterminator="\n", encoding="utf-8")
-        text = json.dumps(figures, indent=1, ensure_ascii=False)
-        (out / FILES[1]).write_text(text + "\n", encoding="utf-8", newline="\n")
-        (out / FILES[2]).write_text("\n".join(_markdown(done)) + "\n", encoding="utf-8", newline="\n")
-        (out / FILES[3]).write_text(_page(done), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise RecordsError(
-            f"{out}: cannot be written: {error.strerror}. Give another --out folder."
-        ) from None
-    said = [_sentence(line) for line in done.table.to_dict("records")]
-    said += [_between(done)]
-    return "\n".join([*said, *(f"{finding.severity}: {finding.text}" for finding in done.findings)])
+    return agreement_of_tables(read_calls(calls), read_labels(truth), readings)
 
 
 def read_calls(path: Path) -> TextTable:
@@ -99,8 +128,8 @@ def read_calls(path: Path) -> TextTable:
     return table
 
 
-def examine_calls(calls: TextTable, truth: TextTable, readings: TextTable | None = None) -> Agreement:
-    """Hold every call against the truth of its part.
+def agreement_of_tables(calls: TextTable, truth: TextTable, readings: TextTable | None = None) -> Agreement:
+    """The same as ``agreement``, from tables that were read before.
 
     Raises:
         RecordsError: no call on a part that has a truth, or two calls of one appraiser, part and trial.
@@ -115,29 +144,33 @@ def examine_calls(calls: TextTable, truth: TextTable, readings: TextTable | None
     if conflicting.any():
         names = settled["path"][conflicting].unique()
         findings.append(
-            warning(f"{counted(len(names), 'part')} with several truths, left out: {some(names)}.")
+            warning(f"{counted(len(names), 'part')} with several truths, left out: {first_names(names)}.")
         )
     settled = settled[~conflicting].reset_index(drop=True)
     place = _places(rows["filename"], settled)
     if (place < 0).any():
         names = rows["filename"][place < 0].unique()
-        findings.append(warning(f"{counted(len(names), 'part')} without truth, left out: {some(names)}."))
+        findings.append(
+            warning(f"{counted(len(names), 'part')} without truth, left out: {first_names(names)}.")
+        )
     rows, place = rows[place >= 0], place[place >= 0]
     if rows.empty:
-        raise RecordsError(f"{calls.path}: no call on a part of {truth.path}. Name the parts as it does.")
+        raise RecordsError(f"{calls.path}: no call on a part of {truth.path}. Use the same names.")
     rows = rows.assign(part=place, text=[strict(text) for text in rows["text"]])
     twice = rows.duplicated(["part", "appraiser", "trial"])
     if twice.any():
         first = rows[twice].iloc[0]
-        said = f"{first['filename']}: {first['appraiser']} calls it twice in trial {first['trial']!r}"
-        raise RecordsError(f"{calls.path}: {said}. Number the trials.")
+        what = f"{first['filename']}: {first['appraiser']} calls it twice in trial {first['trial']!r}"
+        raise RecordsError(f"{calls.path}: {what}. Number the trials.")
     truths = np.array([strict(text) for text in settled["text"]], object)
     appraisals = [_appraised(str(name), each, truths) for name, each in rows.groupby("appraiser", sort=False)]
     whole = rows.pivot(index="part", columns=["appraiser", "trial"], values="text").dropna()
     missing = rows["part"].nunique() - len(whole)
     if missing:
-        words = counted(missing, "part")
-        findings.append(warning(f"{words} not called by all in all trials: not in the kappa between them."))
+        parts = counted(missing, "part")
+        findings.append(
+            warning(f"{parts} not called by all in all trials, left out of the kappa between all.")
+        )
     return Agreement(
         _table(appraisals), fleiss_kappa(whole.to_numpy(object)), len(whole), by_severity(findings)
     )
@@ -191,42 +224,9 @@ def _table(appraisals: list[dict[str, Any]]) -> pd.DataFrame:
             "missed": of("missed"),
             **rate_columns("miss_rate", of("missed"), of("bad")),
             "repeated": of("repeated"),
-            "steady": of("steady"),
+            "consistent": of("consistent"),
             "kappa_within": np.round([each["kappa_within"] for each in appraisals], 6),
             "kappa_truth": np.round([each["kappa_truth"] for each in appraisals], 6),
             "grade": [appraisal.grade for appraisal in found],
         }
     )
-
-
-_LIMITS = "acceptable: 90 % effective, misses to 2 %, false alarms to 5 %; marginal: 80, 5, 10 % (AIAG)"
-_RATES = (("misread", "misread_rate"), ("miss", "miss_rate"), ("false alarm", "false_alarm_rate"))
-
-
-def _sentence(line: dict[Any, Any]) -> str:
-    parts = [f"effective {percent(line['effectiveness'])} % of {line['parts']} parts"]
-    parts += [f"{noun} {percent(line[name])} %" for noun, name in _RATES if not math.isnan(line[name])]
-    return f"{line['appraiser']}: {', '.join(parts)}: {line['grade']}"
-
-
-def _between(done: Agreement) -> str:
-    kappa = "–" if math.isnan(done.between) else f"{done.between:.3f}"
-    return f"Fleiss' kappa between all: {kappa} over {counted(done.parts, 'part')}"
-
-
-def _page(done: Agreement) -> str:
-    sections = [ReportSection("Appraisers", f"{_LIMITS}.", table_sheet(done.table, "agreement"))]
-    return study_page("Agreement of appraisers", [_between(done)], done.findings, sections)
-
-
-def _markdown(done: Agreement) -> list[str]:
-    shown = ["appraiser", "parts", "effectiveness", "misread_rate", "miss_rate", "false_alarm_rate"]
-    return [
-        "# Agreement of appraisers\n",
-        f"- {_between(done)}",
-        f"- {_LIMITS}",
-        "\n## Appraisers\n",
-        *table_lines(done.table, [*shown, "kappa_within", "kappa_truth", "grade"]),
-        "\n## Findings\n",
-        *findings_lines(done.findings),
-    ]

@@ -1,98 +1,160 @@
-"""An audit in the terminal."""
+"""The audit in the terminal."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from serialread.auditing.counting import BatchScore
-from serialread.auditing.examination import Audit
+from serialread.auditing.assessment import Audit
+from serialread.auditing.figures import interval_words, percent, ratio
 from serialread.auditing.findings import Severity, counted
-from serialread.auditing.wording import percent, rate_words, ratio, span
-from serialread.metrics import AccuracyCounts
+from serialread.auditing.sections import headline, json_lines
 
-MOST_BATCHES = 30
+MAX_BATCHES = 30
 """Batches shown; batches.csv holds all."""
 
-MOST_FINDINGS = 10
+MAX_FINDINGS = 10
 """Findings shown; audit.json and report.html hold all."""
+
+NAME_WIDTH = 20
+"""Room for the names of batches, as far as they need it; other columns give way."""
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
-_ALWAYS: dict[str, Callable[[BatchScore], str]] = {
-    "images": lambda score: f"{score.images:,}",
-    "read": lambda score: f"{score.read:,}",
+Line = dict[str, Any]
+Columns = dict[str, Callable[[Line], str]]
+
+
+def _count(column: str) -> Callable[[Line], str]:
+    return lambda line: f"{line[column]:,}"
+
+
+def _accuracy(line: Line) -> str:
+    if not line["right"] + line["wrong"]:
+        return "–"
+    return f"{percent(line['accuracy'])}\n{interval_words((line['accuracy_low'], line['accuracy_high']))}"
+
+
+_JUDGED: Columns = {
+    "images": _count("images"),
+    "read": _count("read"),
+    "reject": _count("rejected"),
+    "no\ntruth": _count("no_truth"),
+    "right": _count("right"),
+    "wrong": _count("wrong"),
+    "accuracy\n%": _accuracy,
+    "MPSC\n%": lambda line: percent(line["mpsc_accuracy"]),
+    "CER\n%": lambda line: percent(line["cer"]),
+    "1-NED": lambda line: ratio(line["one_minus_ned"]),
 }
-_JUDGED: dict[str, Callable[[BatchScore], str]] = {
-    "rejected": lambda score: f"{score.rejected:,}",
-    "no\ntruth": lambda score: f"{score.no_truth:,}",
-    "right": lambda score: f"{score.strict.right:,}",
-    "wrong": lambda score: f"{score.strict.wrong:,}",
-    "accuracy\n%": lambda score: _accuracy(score.strict),
-    "MPSC\n%": lambda score: percent(score.mpsc.accuracy),
-    "CER\n%": lambda score: percent(score.strict.cer),
-    "1-NED": lambda score: ratio(score.strict.one_minus_ned),
+_UNJUDGED: Columns = {
+    "images": _count("images"),
+    "read": _count("read"),
+    "accept": _count("accepted"),
+    "review": _count("review"),
+    "reject": _count("rejected"),
+    "confidence\n5 %": lambda line: ratio(line["confidence_p05"]),
+    "\nmedian": lambda line: ratio(line["confidence_p50"]),
+    "\n95 %": lambda line: ratio(line["confidence_p95"]),
 }
-_UNJUDGED: dict[str, Callable[[BatchScore], str]] = {
-    "accepted": lambda score: f"{score.accepted:,}",
-    "review": lambda score: f"{score.review:,}",
-    "rejected": lambda score: f"{score.rejected:,}",
-    "confidence\n5 %": lambda score: ratio(score.confidence[0]),
-    "\nmedian": lambda score: ratio(score.confidence[1]),
-    "\n95 %": lambda score: ratio(score.confidence[2]),
-}
+_OPTIONAL = (
+    "1-NED",
+    "CER\n%",
+    "MPSC\n%",
+    "no\ntruth",
+    "\n95 %",
+    "confidence\n5 %",
+    "read",
+    "reject",
+    "images",
+)
+"""Columns that a narrow terminal leaves out, in this order."""
 
 
 def console_view(audit: Audit) -> RenderableType:
-    """A table of batches with their total, and the findings below."""
+    """A table of batches with their total, the main rates, and the findings."""
     lines = [
-        Text(f"{f.severity}: {f.text}", style=_STYLES[f.severity]) for f in audit.findings[:MOST_FINDINGS]
+        Text(f"{f.severity}: {f.text}", style=_STYLES[f.severity]) for f in audit.findings[:MAX_FINDINGS]
     ]
-    if len(audit.findings) > MOST_FINDINGS:
-        lines.append(Text(f"and {len(audit.findings) - MOST_FINDINGS} more findings in report.html"))
-    return Group(_table(audit), *_rates(audit), *lines)
+    if len(audit.findings) > MAX_FINDINGS:
+        lines.append(Text(f"and {len(audit.findings) - MAX_FINDINGS} more findings in report.html"))
+    rates = [Text(f"{name}: {words}") for name, _, words in headline(audit) if name in _SHOWN]
+    if not audit.judged and len(audit.sampling):
+        rates.append(Text(f"sampling.csv draws {counted(len(audit.sampling), 'image')} to label."))
+    return Group(_BatchTable(audit), *rates, *lines)
 
 
-def _rates(audit: Audit) -> list[Text]:
-    """No-read and misread in total; the misread rate is the one that costs money."""
-    total = audit.total
-    said = [f"no-read: {rate_words(total.no_read, total.images)}"]
-    if audit.judged:
-        said.append(f"misread of accepted: {rate_words(total.misread, total.accepted_known)}")
-    elif len(audit.sampling):
-        said.append(f"sampling.csv draws {counted(len(audit.sampling), 'image')} to label.")
-    return [Text(line) for line in said]
+_SHOWN = ("no-read rate", "misread rate of accepted images")
 
 
-def _table(audit: Audit) -> Table:
-    columns = _ALWAYS | (_JUDGED if audit.judged else _UNJUDGED)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        caption=_caption(audit),
-        caption_justify="left",
-    )
-    table.add_column("batch", overflow="fold", min_width=6)
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    for score in audit.batches[:MOST_BATCHES]:
-        table.add_row(Text(score.batch or "(no batch)"), *[show(score) for show in columns.values()])
-    table.add_section()
-    table.add_row("total", *[show(audit.total) for show in columns.values()], style="bold")
-    return table
+class _BatchTable:
+    """Breaks names at /, - and blanks only, and leaves out columns that a narrow terminal has no room for."""
+
+    def __init__(self, audit: Audit) -> None:
+        self.audit = audit
+        *batches, self.total = [dict(line) for line in json_lines(audit.batches)]
+        self.left_out = len(batches) - MAX_BATCHES
+        self.batches = batches[:MAX_BATCHES]
+        self.names = [line["batch"] or "(no batch)" for line in self.batches]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = dict(_JUDGED if self.audit.judged else _UNJUDGED)
+        pieces = [piece for name in [*self.names, "batch"] for piece in _pieces(name)]
+        full = max(map(len, [*self.names, "batch"]))
+        longest = max(len(piece.rstrip()) for piece in pieces)
+        wanted = max(min(full, NAME_WIDTH), longest)
+        for name in _OPTIONAL:
+            if self._room(columns, options.max_width) >= wanted:
+                break
+            columns.pop(name, None)
+        yield self._table(columns, min(full, max(longest, self._room(columns, options.max_width))))
+
+    def _room(self, columns: Columns, width: int) -> int:
+        """Characters that the columns leave for the names; every column has a border of one."""
+        lines = [*self.batches, self.total]
+        shown = [[name, *(show(line) for line in lines)] for name, show in columns.items()]
+        return (
+            width
+            - sum(1 + max(len(part) for cell in cells for part in cell.split("\n")) for cells in shown)
+            - 2
+        )
+
+    def _table(self, columns: Columns, name_width: int) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, padding=0, caption=self._caption(columns), caption_justify="left")
+        table.add_column("batch", no_wrap=True)
+        for name in columns:
+            table.add_column(name, justify="right", no_wrap=True)
+        for name, line in zip(self.names, self.batches, strict=True):
+            table.add_row(Text(_broken(name, name_width)), *[show(line) for show in columns.values()])
+        table.add_section()
+        table.add_row("total", *[show(self.total) for show in columns.values()], style="bold")
+        return table
+
+    def _caption(self, columns: Columns) -> str:
+        more = f"{self.left_out} more batches in batches.csv. " if self.left_out > 0 else ""
+        if not self.audit.judged:
+            return more + "No truth given: nothing was judged."
+        hidden = [name.replace("\n", " ") for name in _JUDGED if name not in columns]
+        narrow = f" Not shown: {', '.join(hidden)}; see batches.csv." if hidden else ""
+        return (
+            f"{more}Accuracy is of all images with a truth; a rejected image is not right. "
+            f"Second line: 95 % Wilson interval.{narrow}"
+        )
 
 
-def _caption(audit: Audit) -> str:
-    more = len(audit.batches) - MOST_BATCHES
-    shown = f"{more} more batches in batches.csv. " if more > 0 else ""
-    if not audit.judged:
-        return shown + "No truth given: nothing was judged."
-    return (
-        shown + "Right of all images with a truth; a rejected one is not right. Below: 95 % Wilson interval."
-    )
+def _pieces(name: str) -> list[str]:
+    """Parts of a name that are never broken; each ends with the separator after it."""
+    return re.findall(r"[^/\- ]*[/\- ]|[^/\- ]+", name)
 
 
-def _accuracy(tally: AccuracyCounts) -> str:
-    return f"{percent(tally.accuracy)}\n{span(tally.interval)}" if tally.total else "–"
+def _broken(name: str, width: int) -> str:
+    lines = [""]
+    for piece in _pieces(name):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""The failures that tell most, looked at again: what the network saw, and what it nearly read."""
+"""Pictures of the most relevant failures, read again: what the network saw, and its runners-up."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,36 +10,36 @@ import numpy as np
 import pandas as pd
 
 from serialread import run_log
-from serialread.auditing.rerunning import Setup
+from serialread.auditing.rerunning import RunSetup
 from serialread.errors import RecordsError, SerialreadError
 from serialread.reader.explanation import Explainer, Explanation
 from serialread.records import Decision, Pixels
 
-MOST = 200
-"""Failures looked at."""
+MAX_PICTURES = 200
+"""Failures that are read again."""
 
-MOST_BYTES = 3_000_000
-"""Of their pictures together as they stand in the page, which stays under 5 MB."""
+MAX_BYTES = 3_000_000
+"""Size of their pictures together, so that the page stays below 5 MB."""
 
 HEIGHT_PX = 40
-"""Of a crop on the page."""
+"""Height of a crop on the page."""
 
-_MOST_WIDTH_PX = 720
+_MAX_WIDTH_PX = 720
 _QUALITY = 60  # of WebP: a crop takes 2 to 6 kB
 
 
 @dataclass(frozen=True, slots=True)
 class FailureCase:
-    """One failure, read again.
+    """A failure, read again.
 
     Attributes:
         image: its name.
-        truth: the code.
-        text: what was read.
-        decision: what was decided.
-        confidence: as it was written in readings.csv.
+        truth: the true text.
+        text: the text that was read.
+        decision: the decision.
+        confidence: as in readings.csv.
         chars: each character with its confidence, and the runner-up with its own.
-        picture: the crop above the crop with its glyph maps, as a data address.
+        picture: the crop above the crop with its glyph maps, as a data URL.
     """
 
     image: str
@@ -52,72 +52,63 @@ class FailureCase:
 
 
 @dataclass(frozen=True, slots=True)
-class Cases:
-    """What was looked at, and why not all.
+class FailurePictures:
+    """Failures that were read again.
 
     Attributes:
-        shown: failures with their pictures, the most telling first.
-        why_not: why there is none, or fewer than wanted; "" where all are shown.
+        shown: the failures, the most relevant first.
+        incomplete: why some or all are missing; "" if all are shown.
     """
 
     shown: tuple[FailureCase, ...] = ()
-    why_not: str = ""
+    incomplete: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
-    """How failures are read again: as the log says that they were read.
+def read_failures(
+    errors: pd.DataFrame, readings: Path, logs: Sequence[Path], shipped_model: Path, most: int = MAX_PICTURES
+) -> FailurePictures:
+    """Read failures again with the model and station of their run; accepted images come first.
 
-    Attributes:
-        logs: logs that may hold the run; the first that does counts.
-        shipped: the model of runs that name none.
-        most: failures to look at.
+    Args:
+        errors: the table errors.csv.
+        readings: the readings.csv that was audited.
+        logs: run logs that may hold the run; the first that exists is used.
+        shipped_model: the model of runs that name none.
+        most: failures to read.
     """
-
-    logs: tuple[Path, ...]
-    shipped: Path
-    most: int = MOST
-
-    def look(self, errors: pd.DataFrame, readings: Path) -> Cases:
-        """Read the most telling failures again: the accepted ones, for nobody sees them; then the surest.
-
-        Args:
-            errors: lines of errors.csv, the surest first.
-            readings: the table that was audited.
-        """
-        if errors.empty:
-            return Cases()
-        try:
-            setup, explainer = self._opened(readings)
-        except SerialreadError as error:
-            return Cases(why_not=str(error))
-        accepted = errors["decision"] == Decision.ACCEPT
-        telling = pd.concat([errors[accepted], errors[~accepted]]).head(self.most)
-        shown, size = list[FailureCase](), 0
-        for case in _looked_at(telling, setup, explainer):
-            size += len(case.picture)
-            if size > MOST_BYTES:
-                break
-            shown.append(case)
-        missing = len(telling) - len(shown)
-        return Cases(
-            tuple(shown), f"{missing:,} more are gone, have changed or find no room." if missing else ""
-        )
-
-    def _opened(self, readings: Path) -> tuple[Setup, Explainer]:
-        """The run that wrote the readings, ready to read again; a SerialreadError says why not."""
-        log = next((log for log in self.logs if log.is_file()), None)
-        if log is None:
-            raise RecordsError("No log says how they were read: the pictures stay out.")
-        line = run_log.run_of(log, "read", wrote=readings)
-        setup = Setup.of(line, log, self.shipped)
-        explainer = Explainer(setup.model, setup.station, setup.engine)
-        if explainer.model_id != line["about"].get("model_id"):
-            raise RecordsError(f"The model that read them, {line['about'].get('model_id')}, is gone.")
-        return setup, explainer
+    if errors.empty:
+        return FailurePictures()
+    try:
+        setup, explainer = _explainer(readings, logs, shipped_model)
+    except SerialreadError as error:
+        return FailurePictures(incomplete=str(error))
+    accepted = errors["decision"] == Decision.ACCEPT
+    wanted = pd.concat([errors[accepted], errors[~accepted]]).head(most)
+    shown, size = list[FailureCase](), 0
+    for case in _cases(wanted, setup, explainer):
+        size += len(case.picture)
+        if size > MAX_BYTES:
+            break
+        shown.append(case)
+    missing = len(wanted) - len(shown)
+    incomplete = f"{missing:,} more are missing, have changed, or exceed the size of this page."
+    return FailurePictures(tuple(shown), incomplete if missing else "")
 
 
-def _looked_at(errors: pd.DataFrame, setup: Setup, explainer: Explainer) -> Iterator[FailureCase]:
+def _explainer(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, Explainer]:
+    """The run that wrote the readings, ready to read again; a SerialreadError says why not."""
+    log = next((log for log in logs if log.is_file()), None)
+    if log is None:
+        raise RecordsError("There is no log of the run that read them.")
+    line = run_log.run_of(log, "read", wrote=readings)
+    setup = RunSetup.of(line, log, shipped)
+    explainer = Explainer(setup.model, setup.station, setup.engine)
+    if explainer.model_id != line["about"].get("model_id"):
+        raise RecordsError(f"The model that read them, {line['about'].get('model_id')}, is not available.")
+    return setup, explainer
+
+
+def _cases(errors: pd.DataFrame, setup: RunSetup, explainer: Explainer) -> Iterator[FailureCase]:
     for row in errors.to_dict("records"):
         path = setup.find(row["image"], row["sha256"])
         if path is None:
@@ -133,15 +124,15 @@ def _looked_at(errors: pd.DataFrame, setup: Setup, explainer: Explainer) -> Iter
             row["decision"],
             row["confidence"],
             tuple((c.char, c.confidence, *c.runner_up) for c in seen.told.chars),
-            _address(_drawn(seen)),
+            _data_url(_overlay(seen)),
         )
 
 
-def _drawn(seen: Explanation) -> Pixels:
+def _overlay(seen: Explanation) -> Pixels:
     height, width = seen.crop.pixels.shape
-    return seen.overlay(max(min(HEIGHT_PX, round(_MOST_WIDTH_PX * height / width)), 8))
+    return seen.overlay(max(min(HEIGHT_PX, round(_MAX_WIDTH_PX * height / width)), 8))
 
 
-def _address(picture: Pixels) -> str:
+def _data_url(picture: Pixels) -> str:
     data = np.asarray(cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1])
     return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode()

@@ -1,4 +1,4 @@
-"""What an auditor should know beside the figures: one sentence each, most serious first."""
+"""What an auditor must know besides the figures: one sentence each, the most serious first."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,33 +9,33 @@ class Severity(StrEnum):
     """How much a finding matters."""
 
     ERROR = "error"
-    """The inputs contradict each other: figures leave something out."""
+    """The inputs contradict each other: the figures leave something out."""
     WARNING = "warning"
-    """The figures stand, yet may not mean what they seem to."""
+    """The figures are correct, but may mislead."""
     NOTE = "note"
-    """Good to know."""
+    """For information."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence about the inputs, with what to do."""
+    """One sentence about the inputs or the process, with what to do."""
 
     severity: Severity
     text: str
 
 
 def error(text: str) -> Finding:
-    """An error finding."""
+    """A finding of severity error."""
     return Finding(Severity.ERROR, text)
 
 
 def warning(text: str) -> Finding:
-    """A warning."""
+    """A finding of severity warning."""
     return Finding(Severity.WARNING, text)
 
 
 def note(text: str) -> Finding:
-    """A note."""
+    """A finding of severity note."""
     return Finding(Severity.NOTE, text)
 
 
@@ -44,11 +44,11 @@ def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: list(Severity).index(finding.severity)))
 
 
-def some(names: Iterable[str], most: int = 5) -> str:
+def first_names(names: Iterable[str], most: int = 5, separator: str = ", ") -> str:
     """The first few names, and how many more there are."""
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    return separator.join(listed[:most]) + more
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

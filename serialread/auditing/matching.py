@@ -1,4 +1,4 @@
-"""Which truth belongs to which image: by relative path, or by file name where both sides have it once."""
+"""Match truths to images: by relative path, or by file name where it is unique on both sides."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -8,26 +8,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.findings import Finding, counted, error, note, some, warning
+from serialread.auditing.findings import Finding, counted, error, first_names, note, warning
 from serialread.metrics import strict
 
 Objects = NDArray[np.object_]
 
 _CONFLICT = "truths conflict"
 _EMPTY = "truth is empty"
-_SEVERAL = "several pictures of this name"
+_SEVERAL = "several pictures have this name"
 _MOST_CONFLICTS = 20
-"""Conflicts named one by one; a table with more has another problem."""
+"""Conflicts listed one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Readings beside their truths.
+    """Readings with their truths.
 
     Attributes:
         rows: the readings with ``truth`` ("" if none), ``known`` (bool) and ``why`` (why there is no truth).
-        unmatched: what has no partner: ``side`` (image or truth), ``name``, ``text``, ``why``.
-        findings: conflicts and leftovers.
+        unmatched: images without truth and truths without an image: ``side`` (image or truth), ``name``,
+            ``text``, ``reason``.
+        findings: conflicts, and counts of what is unmatched.
     """
 
     rows: pd.DataFrame
@@ -36,17 +37,17 @@ class Pairing:
 
 
 def without_truth(readings: pd.DataFrame) -> Pairing:
-    """Readings of which no truth is given: nothing to match, nothing to list."""
+    """Readings where no truth is given."""
     rows = readings.assign(truth="", known=False, why="")
-    return Pairing(rows, pd.DataFrame(columns=["side", "name", "text", "why"]), ())
+    return Pairing(rows, pd.DataFrame(columns=["side", "name", "text", "reason"]), ())
 
 
 def pair(readings: pd.DataFrame, truth: pd.DataFrame) -> Pairing:
-    """Give every reading its truth.
+    """Find the truth of every reading.
 
     Args:
         readings: ``image``, ``text`` and ``sha256`` of each.
-        truth: ``filename`` and ``text`` of each; lines that say the same twice count once.
+        truth: ``filename`` and ``text`` of each; equal lines count once.
     """
     images, stated = located(readings["image"]), _stated(truth)
     images["several"] = _several_pictures(images["path"], readings["sha256"])
@@ -65,18 +66,18 @@ def pair(readings: pd.DataFrame, truth: pd.DataFrame) -> Pairing:
 
 
 def located(names: pd.Series) -> pd.DataFrame:
-    """Comparable path and file name of each: forward slashes, composed accents, no dot before."""
+    """Comparable path and file name of each: forward slashes, composed accents, no leading ``./``."""
     paths = [_path(name) for name in names]
     return pd.DataFrame({"path": paths, "name": [path.rpartition("/")[2] for path in paths]}, dtype=object)
 
 
 def _path(name: str) -> str:
     path = name.strip().replace("\\", "/").removeprefix("./")
-    return path if path.isascii() else unicodedata.normalize("NFC", path)  # macOS writes accents apart
+    return path if path.isascii() else unicodedata.normalize("NFC", path)  # macOS decomposes accents
 
 
 def _several_pictures(paths: pd.Series, sha256: pd.Series) -> pd.Series:
-    """Whether other pictures (another hash) have the same path: folders read together may share names."""
+    """Whether other pictures (with another hash) have the same path, as from folders read together."""
     repeated = paths.duplicated(keep=False)
     if not repeated.any():
         return repeated
@@ -85,7 +86,7 @@ def _several_pictures(paths: pd.Series, sha256: pd.Series) -> pd.Series:
 
 
 def _stated(truth: pd.DataFrame) -> pd.DataFrame:
-    """Each distinct statement once: path, name, filename, text, and why it is no truth ("" if it is one)."""
+    """Each distinct line once: path, name, filename, text, and why it is no truth ("" if it is one)."""
     stated = located(truth["filename"]).assign(filename=truth["filename"], text=truth["text"].str.strip())
     stated["compared"] = [strict(text) for text in stated["text"]]
     stated = stated.drop_duplicates(["path", "compared"]).reset_index(drop=True)
@@ -95,11 +96,11 @@ def _stated(truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def partners(images: pd.DataFrame, settled: pd.DataFrame) -> NDArray[np.int64]:
-    """Row of each image's partner among distinct paths, [N]: by path, or by a file name unique on both sides.
+    """Row that matches each image, [N]: by path, or by a file name that is unique on both sides.
 
     Args:
-        images: as ``located`` made them; where there is a column ``several``, its images have no partner.
-        settled: the same of the other side, no path twice.
+        images: result of ``located``; images marked in a column ``several``, if there is one, have no match.
+        settled: the same for the other side, with distinct paths.
 
     Returns:
         -1 for none.
@@ -116,7 +117,7 @@ def partners(images: pd.DataFrame, settled: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def _why_alone(side: pd.DataFrame, other: pd.DataFrame) -> Objects:
-    why = np.full(len(side), "no partner of this path or file name", dtype=object)
+    why = np.full(len(side), "no match for this path or file name", dtype=object)
     why[side["name"].isin(other["name"])] = "file name not unique"
     return why
 
@@ -130,8 +131,8 @@ def _unmatched(
     why[left["path"].isin(images["path"][images["several"]])] = _SEVERAL
     why = np.where(left["why"] == "", why, left["why"])
     parts = [
-        {"side": "image", "name": alone["image"], "text": alone["text"], "why": alone["why"]},
-        {"side": "truth", "name": left["filename"], "text": left["text"], "why": why},
+        {"side": "image", "name": alone["image"], "text": alone["text"], "reason": alone["why"]},
+        {"side": "truth", "name": left["filename"], "text": left["text"], "reason": why},
     ]
     return pd.concat([pd.DataFrame(part, dtype=object) for part in parts], ignore_index=True)
 
@@ -140,25 +141,30 @@ def _findings(
     rows: pd.DataFrame, images: pd.DataFrame, stated: pd.DataFrame, unmatched: pd.DataFrame, by_name: int
 ) -> Iterator[Finding]:
     if not rows["known"].any():
-        yield error(f"No image has a truth. Name them as readings.csv does: {rows['image'].iloc[0]}.")
+        yield error(f"No image has a truth. Use the names in readings.csv, such as {rows['image'].iloc[0]}.")
     yield from _conflicts(stated)
     several = images["path"][images["several"]].unique()
     if len(several):
         those = counted(len(several), "image name")
         yield error(
-            f"{those} for several pictures, all without truth: {some(several)}. Read the folders apart."
+            f"{those} shared by several pictures, all without truth: {first_names(several)}. "
+            "Read the folders separately."
         )
     again = images["path"][images["path"].duplicated() & ~images["several"]].unique()
     if len(again):
         yield warning(
-            f"{counted(len(again), 'picture')} read more than once, each line counts: {some(again)}."
+            f"{counted(len(again), 'picture')} read more than once; every line counts: {first_names(again)}."
         )
     alone = rows["image"][~rows["known"]].unique()
     if len(alone):
-        yield warning(f"{counted(len(alone), 'image')} without truth: {some(alone)}. See unmatched.csv.")
-    left = unmatched["name"][(unmatched["side"] == "truth") & ~unmatched["why"].isin([_CONFLICT, _EMPTY])]
+        yield warning(
+            f"{counted(len(alone), 'image')} without a truth: {first_names(alone)}. See unmatched.csv."
+        )
+    left = unmatched["name"][(unmatched["side"] == "truth") & ~unmatched["reason"].isin([_CONFLICT, _EMPTY])]
     if len(left):
-        yield warning(f"{counted(len(left), 'truth')} without image: {some(left)}. See unmatched.csv.")
+        yield warning(
+            f"{counted(len(left), 'truth')} without an image: {first_names(left)}. See unmatched.csv."
+        )
     if by_name:
         yield note(f"{counted(by_name, 'image')} matched by file name alone.")
 
@@ -167,6 +173,8 @@ def _conflicts(stated: pd.DataFrame) -> Iterator[Finding]:
     rows = stated[stated["why"] == _CONFLICT]
     texts = rows.groupby("path", sort=False)["text"].agg(" / ".join)
     for path, text in texts.head(_MOST_CONFLICTS).items():
-        yield error(f"{path}: truths conflict: {text}. The image counts as without truth. Correct the table.")
+        yield error(
+            f"{path}: truths conflict: {text}. The image counts as one without a truth. Correct the table."
+        )
     if len(texts) > _MOST_CONFLICTS:
-        yield error(f"{len(texts) - _MOST_CONFLICTS:,} more conflicts of this kind: see unmatched.csv.")
+        yield error(f"{len(texts) - _MOST_CONFLICTS:,} more conflicts: see unmatched.csv.")

@@ -1,31 +1,27 @@
-"""Two readers on the same pictures: which is better, by how much, and on which pictures."""
+"""Compare two readers on the same pictures: which is better, by how much, and on which pictures."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from serialread.auditing.counting import judge
-from serialread.auditing.findings import Finding, by_severity, counted, some, warning
-from serialread.auditing.markdown import findings_lines, table_lines
+from serialread.auditing.batch_scores import judge
+from serialread.auditing.figures import rate_words
+from serialread.auditing.findings import Finding, by_severity, counted, first_names, warning
+from serialread.auditing.html_page import PageSection, page_table, study_page
+from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, pair
-from serialread.auditing.sheets import ReportSection, study_page, table_sheet
-from serialread.auditing.tables import read_readings
-from serialread.auditing.wording import rate_words
+from serialread.auditing.report_files import findings_lines, json_text, table_lines, write_files
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_labels
 from serialread.metrics import mcnemar, paired_difference
 
-FILES = ("compare.csv", "compare.json", "compare.md", "compare.html")
-"""What a comparison writes."""
-
-MOST_PICTURES = 1000
+MAX_PICTURES = 1000
 """Pictures on the page; compare.csv holds all."""
 
-SURE_P = 0.05
-"""Below this p a difference counts as shown."""
+SIGNIFICANCE = 0.05
+"""A difference with a smaller p is significant."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,14 +29,16 @@ class ReaderComparison:
     """Two readers on the pictures that both read and that have a truth.
 
     Attributes:
+        names: files or folders of A and of B.
         images: pictures compared.
-        right: strictly right ones of a and of b.
-        worse: right by a alone.
-        better: right by b alone.
-        pictures: those that the two read or decided otherwise, the worse first.
+        right: strictly right ones of A and of B.
+        worse: pictures right by A alone.
+        better: pictures right by B alone.
+        pictures: those with other texts, the worse first.
         findings: what was left out.
     """
 
+    names: tuple[str, str]
     images: int
     right: tuple[int, int]
     worse: int
@@ -50,71 +48,100 @@ class ReaderComparison:
 
     @property
     def p(self) -> float:
-        """McNemar's exact two-sided p that both are equally good, 0..1."""
-        return mcnemar(
-            [True] * self.worse + [False] * self.better, [False] * self.worse + [True] * self.better
-        )
+        """Two-sided p of McNemar's exact test that both are equally good, 0..1."""
+        only_a = [True] * self.worse + [False] * self.better
+        return mcnemar(only_a, [not right for right in only_a])
 
     @property
     def difference(self) -> tuple[float, float, float]:
-        """Accuracy of b minus that of a, -1..1, with its 95 % interval (Bonett & Price)."""
-        return (self.better - self.worse) / self.images, *paired_difference(
-            self.worse, self.better, self.images
-        )
+        """Accuracy of B minus that of A, -1..1, with its 95 % interval (Bonett & Price)."""
+        low, high = paired_difference(self.worse, self.better, self.images)
+        return (self.better - self.worse) / self.images, low, high
 
     @property
-    def verdict(self) -> str:
+    def conclusion(self) -> str:
         """One sentence."""
         share, low, high = (100 * value for value in self.difference)
         by = f"{share:+.2f} points (95 %: {low:+.2f} to {high:+.2f}), p = {self.p:.2g}"
-        if self.p >= SURE_P:
-            return f"No difference is shown: {by}."
+        if self.p >= SIGNIFICANCE:
+            return f"The difference is not significant: {by}."
         return f"B reads {'better' if share > 0 else 'worse'} than A: {by}."
 
+    def summary(self) -> str:
+        """The result in sentences, with the findings."""
+        findings = [f"{finding.severity}: {finding.text}" for finding in self.findings]
+        return "\n".join([*self._counts(), self.conclusion, *findings])
 
-def compare(a: Path, b: Path, truth: Path, out: Path) -> str:
-    """Compare two readers, write ``FILES``, and give the outcome in words.
+    def write(self, out: Path) -> tuple[Path, ...]:
+        """Write compare.csv, compare.json, compare.md and compare.html; returns their paths.
+
+        Raises:
+            RecordsError: the folder cannot be written.
+        """
+        share, low, high = self.difference
+        figures = {
+            "images": self.images,
+            "right_a": self.right[0],
+            "right_b": self.right[1],
+            "better": self.better,
+            "worse": self.worse,
+            "difference": round(share, 6),
+            "difference_low": round(low, 6),
+            "difference_high": round(high, 6),
+            "p": self.p,
+            "conclusion": self.conclusion,
+        }
+        table = page_table(self.pictures, "compare", most=MAX_PICTURES)
+        section = PageSection("Pictures with other texts", "The worse ones first.", table)
+        summary = [self.conclusion, *self._counts()]
+        page = study_page("Comparison of two readers", summary, self.findings, [section])
+        return write_files(
+            out,
+            {
+                "compare.csv": self.pictures,
+                "compare.json": json_text(figures),
+                "compare.md": "\n".join(self._markdown()) + "\n",
+                "compare.html": page,
+            },
+        )
+
+    def _counts(self) -> list[str]:
+        return [
+            f"A, {self.names[0]}: {rate_words(self.right[0], self.images)}",
+            f"B, {self.names[1]}: {rate_words(self.right[1], self.images)}",
+            f"{counted(self.better, 'picture')} better, {self.worse:,} worse",
+        ]
+
+    def _markdown(self) -> list[str]:
+        return [
+            "# Comparison of two readers\n",
+            f"{self.conclusion}\n",
+            *(f"- {words}" for words in self._counts()),
+            "\n## Findings\n",
+            *findings_lines(self.findings),
+            "\n## Pictures with other texts\n",
+            *table_lines(self.pictures, ["change", "image", "truth", "text_a", "text_b"]),
+        ]
+
+
+def compare(a: Path, b: Path, truth: Path) -> ReaderComparison:
+    """Compare two readers on the same pictures.
+
+    Args:
+        a: readings.csv of reader A, or its folder.
+        b: the same of reader B.
+        truth: table with the columns filename and text.
 
     Raises:
-        RecordsError: inputs missing or broken, no picture in common, or a folder that cannot be written.
+        RecordsError: inputs are missing or damaged, or have no picture in common.
     """
-    done = examine_two(read_readings(a), read_readings(b), read_labels(truth))
-    lines = "\n".join(_markdown(done, a, b)) + "\n"
-    share, low, high = done.difference
-    figures = {
-        "images": done.images,
-        "right_a": done.right[0],
-        "right_b": done.right[1],
-        "better": done.better,
-        "worse": done.worse,
-        "difference": round(share, 6),
-        "difference_low": round(low, 6),
-        "difference_high": round(high, 6),
-        "p": done.p,
-        "verdict": done.verdict,
-    }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        done.pictures.to_csv(out / FILES[0], index=False, lineterminator="\n", encoding="utf-8")
-        (out / FILES[1]).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8", newline="\n")
-        (out / FILES[2]).write_text(lines, encoding="utf-8", newline="\n")
-        (out / FILES[3]).write_text(_page(done, a, b), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise RecordsError(
-            f"{out}: cannot be written: {error.strerror}. Give another --out folder."
-        ) from None
-    return "\n".join(
-        [
-            f"A: {rate_words(done.right[0], done.images)}",
-            f"B: {rate_words(done.right[1], done.images)}",
-            f"{done.better:,} better, {done.worse:,} worse. {done.verdict}",
-            *(f"{finding.severity}: {finding.text}" for finding in done.findings),
-        ]
-    )
+    return compare_tables(read_readings(a), read_readings(b), read_labels(truth), names=(a.name, b.name))
 
 
-def examine_two(a: TextTable, b: TextTable, truth: TextTable) -> ReaderComparison:
-    """Judge both and lay them side by side, picture by picture.
+def compare_tables(
+    a: TextTable, b: TextTable, truth: TextTable, names: tuple[str, str] = ("A", "B")
+) -> ReaderComparison:
+    """The same as ``compare``, from tables that were read before.
 
     Raises:
         RecordsError: no picture that both read and that has a truth.
@@ -125,26 +152,25 @@ def examine_two(a: TextTable, b: TextTable, truth: TextTable) -> ReaderCompariso
     joined = both[same]
     if joined.empty:
         raise RecordsError(
-            f"{b.path}: no picture that {a.path} has too, with a truth. Read the same pictures."
+            f"{b.path}: no picture in common with {a.path} that has a truth. Read the same pictures."
         )
-    right = [joined["strict_right_a"].to_numpy(bool), joined["strict_right_b"].to_numpy(bool)]
+    right_a, right_b = (joined[f"right_{side}"].to_numpy(bool) for side in "ab")
     findings = []
     if not same.all():
-        findings.append(
-            warning(f"{counted(int((~same).sum()), 'picture')} changed between the runs, left out.")
-        )
+        changed = counted(int((~same).sum()), "picture")
+        findings.append(warning(f"{changed} changed between the runs, left out."))
     alone = sum(len(side) for side in sides) - 2 * len(both)
     if alone:
-        names = pd.concat([side["path"] for side in sides]).drop_duplicates(keep=False)
-        findings.append(
-            warning(f"{counted(alone, 'picture')} read by one side alone, left out: {some(names)}.")
-        )
+        unshared = pd.concat([side["path"] for side in sides]).drop_duplicates(keep=False)
+        pictures = counted(alone, "picture")
+        findings.append(warning(f"{pictures} read by one side alone, left out: {first_names(unshared)}."))
     return ReaderComparison(
+        names=names,
         images=len(joined),
-        right=(int(right[0].sum()), int(right[1].sum())),
-        worse=int((right[0] & ~right[1]).sum()),
-        better=int((right[1] & ~right[0]).sum()),
-        pictures=_pictures(joined, right[0], right[1]),
+        right=(int(right_a.sum()), int(right_b.sum())),
+        worse=int((right_a & ~right_b).sum()),
+        better=int((right_b & ~right_a).sum()),
+        pictures=_pictures(joined, right_a, right_b),
         findings=by_severity(findings),
     )
 
@@ -156,7 +182,7 @@ def _judged(source: TextTable, truth: TextTable) -> pd.DataFrame:
 
 
 def _pictures(joined: pd.DataFrame, right_a: np.ndarray, right_b: np.ndarray) -> pd.DataFrame:
-    change = np.select([right_a & ~right_b, right_b & ~right_a], ["worse", "better"], "otherwise")
+    change = np.select([right_a & ~right_b, right_b & ~right_a], ["worse", "better"], "other text")
     table = pd.DataFrame(
         {
             "change": change,
@@ -170,36 +196,6 @@ def _pictures(joined: pd.DataFrame, right_a: np.ndarray, right_b: np.ndarray) ->
         }
     )
     differs = (right_a != right_b) | (table["text_a"] != table["text_b"]).to_numpy()
-    order = table["change"].map({"worse": 0, "better": 1, "otherwise": 2})
+    order = table["change"].map({"worse": 0, "better": 1, "other text": 2})
     listed: pd.DataFrame = table.loc[order[differs].sort_values(kind="stable").index]
     return listed.reset_index(drop=True)
-
-
-def _said(done: ReaderComparison, a: Path, b: Path) -> list[str]:
-    return [
-        f"A, {a.name}: {rate_words(done.right[0], done.images)}",
-        f"B, {b.name}: {rate_words(done.right[1], done.images)}",
-        f"{done.better:,} pictures better, {done.worse:,} worse",
-    ]
-
-
-def _page(done: ReaderComparison, a: Path, b: Path) -> str:
-    words = "Those that the two read or decided otherwise, the worse first."
-    sheet = table_sheet(done.pictures, "compare", most=MOST_PICTURES)
-    sections = [ReportSection("Pictures read otherwise", words, sheet)]
-    return study_page(
-        "Comparison of two readers", [done.verdict, *_said(done, a, b)], done.findings, sections
-    )
-
-
-def _markdown(done: ReaderComparison, a: Path, b: Path) -> list[str]:
-    head = ["change", "image", "truth", "text_a", "text_b"]
-    return [
-        "# Comparison of two readers\n",
-        f"{done.verdict}\n",
-        *(f"- {words}" for words in _said(done, a, b)),
-        "\n## Findings\n",
-        *findings_lines(done.findings),
-        "\n## Pictures read otherwise\n",
-        *table_lines(done.pictures, head),
-    ]

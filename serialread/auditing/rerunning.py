@@ -1,4 +1,4 @@
-"""A run of reading done again from its line in the log: proved equal, or what differs named."""
+"""Repeat a logged run of reading: prove that the results are equal, or name the differences."""
 
 import json
 from collections import deque
@@ -17,24 +17,24 @@ from serialread.reader import FILES, Picture, Reader, compare_codes
 from serialread.reader.serialization import json_bytes, json_line
 
 VOLATILE = frozenset({"read_at", "elapsed_ms"})
-"""What no two runs have in common."""
+"""Keys of a record that differ from run to run."""
 
-MOST_SAID = 20
-"""Differences named one by one."""
+MAX_DIFFERENCES = 20
+"""Differences listed one by one."""
 
 RecordJson = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """With what a run read, and where its pictures are.
+class RunSetup:
+    """What a run read with, and where its pictures are.
 
     Attributes:
-        places: files and folders that it was given.
+        places: the files and folders it was given.
         model: the model file.
-        station: the station, as it was described then.
+        station: the station as it was then.
         engine: the library that ran the network.
-        barcodes: whether barcodes beside the codes were read, too.
+        barcodes: whether it read barcodes for the cross-check.
     """
 
     places: tuple[Path, ...]
@@ -44,16 +44,16 @@ class Setup:
     barcodes: bool = False
 
     @classmethod
-    def of(cls, line: RecordJson, log: Path, shipped: Path) -> "Setup":
-        """What a log's line of ``serialread read`` says; ``shipped`` is the model where it names none.
+    def of(cls, line: RecordJson, log: Path, shipped: Path) -> "RunSetup":
+        """Setup of a run from its line in the log; ``shipped`` is the model if the line names none.
 
         Raises:
-            RecordsError: a line that does not say it, written by an earlier version.
+            RecordsError: a line without pictures or station.
         """
         options, about = line["options"], line["about"]
         if "pictures" not in options or "station" not in about:
             raise RecordsError(
-                f"{log}: line {line['line']} does not say where its pictures are. Read them again."
+                f"{log}: line {line['line']} does not name its pictures or station. Read the pictures again."
             )
         places = tuple(log.parent / name for name in options["pictures"])
         model = log.parent / options["model"] if options["model"] else shipped
@@ -61,7 +61,7 @@ class Setup:
         return cls(places, model, station, options["engine"], barcodes)
 
     def find(self, image: str, sha256: str) -> Path | None:
-        """The picture of this name and digest; None if it is gone or has changed."""
+        """The picture with this name and digest; None if it is missing or has changed."""
         found = (place / image if place.is_dir() else place for place in self.places)
         named = (path for path in found if path.is_file() and path.as_posix().endswith(image))
         return next((path for path in named if digest(path) == sha256), None)
@@ -69,15 +69,15 @@ class Setup:
 
 @dataclass(slots=True)
 class Rerun:
-    """What became of a run when it was done again.
+    """Result of repeating a run.
 
     Attributes:
-        log: its log.
-        line: number of its line.
-        pictures: lines that it wrote.
-        equal: of these, read again with the same result in every digit written.
-        circumstances: what is not as it was: model, versions, engine, processor; in words.
-        differences: pictures that are gone or have changed, and readings that differ; in words.
+        log: the log.
+        line: number of the line of the run.
+        pictures: records that the run wrote.
+        equal: of these, read again with the same result in every digit.
+        circumstances: changes of model, versions, engine or processor, in words.
+        differences: pictures that are missing or have changed, and records that differ, in words.
     """
 
     log: Path
@@ -89,42 +89,44 @@ class Rerun:
 
     @property
     def ok(self) -> bool:
-        """Whether every picture was there and read as before."""
+        """Whether every picture is present and was read as before."""
         return self.equal == self.pictures and not self.differences
 
-    def words(self) -> str:
-        """The outcome, a line a difference."""
-        told = counted(self.pictures, "picture")
-        head = f"{self.log}: line {self.line}: {told}, {self.equal:,} read again as before, in every digit."
+    def summary(self) -> str:
+        """The result, one line per difference."""
+        pictures = counted(self.pictures, "picture")
+        head = f"{self.log}: line {self.line}: {pictures}, {self.equal:,} read again with equal results."
         same = "Same model, versions, engine and processor." if not self.circumstances else ""
-        more = len(self.differences) - MOST_SAID
+        more = len(self.differences) - MAX_DIFFERENCES
         rest = [f"and {more:,} more differences"] if more > 0 else []
         return "\n".join(
-            filter(None, [head, same, *self.circumstances, *self.differences[:MOST_SAID], *rest])
+            filter(None, [head, same, *self.circumstances, *self.differences[:MAX_DIFFERENCES], *rest])
         )
 
 
 def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
-    """Read the pictures of a logged run again and hold every line against what it wrote; writes nothing.
+    """Read the pictures of a logged run again and compare every record with the logged one; writes nothing.
 
     Args:
-        log: the log of runs.
+        log: the run log.
         shipped: the model of runs that name none.
-        number: line of the run; None takes the last that read.
+        number: line of the run; None takes the last run of ``serialread read``.
 
     Raises:
-        RecordsError: no such run, or its readings are gone.
-        CheckpointError: its model is gone.
-        CalibrationError: the station was measured with another model.
+        RecordsError: no such run, or its readings are missing.
+        CheckpointError: its model is missing.
+        CalibrationError: the station was calibrated with another model.
     """
     line = run_log.run_of(log, "read", number)
-    setup = Setup.of(line, log, shipped)
+    setup = RunSetup.of(line, log, shipped)
     written = next(name for name in line["outputs"] if name.endswith(FILES[1]))
     if not (log.parent / written).is_file():
-        raise RecordsError(f"{log}: {written} of line {line['line']} is gone: nothing to compare with.")
+        raise RecordsError(
+            f"{log}: {written} of line {line['line']} is missing. Restore it to compare with it."
+        )
     done = Rerun(log, line["line"])
     if not run_log.same_bytes(written, log, line["outputs"][written]):
-        done.differences.append(f"{written} is not as line {done.line} wrote it.")
+        done.differences.append(f"{written} has changed since line {done.line} wrote it.")
     reader = Reader(setup.model, setup.station, setup.engine, barcodes=setup.barcodes)
     done.circumstances += _circumstances(line, reader)
     waiting: deque[RecordJson] = deque()
@@ -140,15 +142,15 @@ def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
     return done
 
 
-def _pictures(readings: Path, setup: Setup, done: Rerun, waiting: deque[RecordJson]) -> Iterator[Picture]:
-    """The pictures of a run that are as they were; their lines wait for their readings."""
+def _pictures(readings: Path, setup: RunSetup, done: Rerun, waiting: deque[RecordJson]) -> Iterator[Picture]:
+    """The unchanged pictures of a run; their records wait in ``waiting``."""
     with readings.open("rb") as file:
         for data in file:
             old: RecordJson = json.loads(data)
             done.pictures += 1
             path = setup.find(old["image"], old["sha256"])
             if path is None:
-                done.differences.append(f"{old['image']}: the picture is gone, or has changed since.")
+                done.differences.append(f"{old['image']}: the picture is missing or has changed.")
                 continue
             waiting.append(old)
             yield Picture(path, old["image"])
@@ -171,7 +173,7 @@ def _circumstances(line: RecordJson, reader: Reader) -> Iterator[str]:
 
 
 def _difference(old: RecordJson, new: RecordJson, names: list[str]) -> str:
-    """One sentence on a picture read otherwise: the text if it differs, else the first figure."""
+    """One sentence on a record that differs: the text if it differs, else the first key."""
     name = "text" if "text" in names else names[0]
     more = f", and {', '.join(one for one in names if one != name)}" if len(names) > 1 else ""
     return f"{old['image']}: {name} was {_short(old.get(name))}, is {_short(new.get(name))}{more}."

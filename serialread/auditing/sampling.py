@@ -1,39 +1,138 @@
-"""Which pictures to label when there is no truth yet: a fair draw from every batch."""
+"""How many pictures or parts to check, and which images to label next."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from serialread.auditing.figures import percent
+from serialread.errors import RecordsError
+from serialread.metrics.sampling_plans import LotPlan, chance_to_pass, lot_plan, pictures_needed
+
 SAMPLE = 299
-"""Pictures to label: all of them right would claim 99 % at a confidence of 95 %."""
+"""Images to label: with all of them right, they support a claim of 99 % at a confidence of 95 %."""
+
+_ERRORS = (0, 1, 2, 3, 5, 10)
 
 
-def sampling_list(rows: pd.DataFrame, most: int = SAMPLE) -> pd.DataFrame:
-    """Images without truth to label, in their order; the same inputs draw the same ones.
+@dataclass(frozen=True, slots=True)
+class ClaimPlan:
+    """How many pictures support a claim about the accuracy.
 
-    Every batch gives its share of the draw. The digests of the pictures decide, which no one can choose. The
-    table is a truth table with an empty ``text``; what was read is left out, for it would lead the eye.
+    Attributes:
+        target: share of right readings to claim, 0..1.
+        confidence: of the claim, one-sided, 0..1.
+        pictures: pictures needed for each number of errors among them.
+    """
+
+    target: float
+    confidence: float
+    pictures: dict[int, int]
+
+    def summary(self) -> str:
+        """The plan as a table, for people."""
+        better = 1 - (1 - self.target) / 5
+        head = f"To claim at least {100 * self.target:g} % right, {100 * self.confidence:g} % confident"
+        lines = [
+            f"{head} (exact, one-sided):",
+            "",
+            f"errors  pictures  passes if truly {100 * better:g} % right",
+        ]
+        for errors, pictures in self.pictures.items():
+            passes = percent(chance_to_pass(pictures, errors, better))
+            lines.append(f"{errors:6}  {pictures:8,}  {passes:>6} %")
+        return "\n".join(
+            [*lines, "", "Draw them at random, choose a line before you look, and label by eye."]
+        )
+
+
+def plan_claim(target: float, confidence: float = 0.95) -> ClaimPlan:
+    """How many pictures, with how many errors, support a claim of at least ``target``.
+
+    Args:
+        target: share of right readings to claim, 0..1.
+        confidence: of the claim, one-sided, 0..1.
+
+    Raises:
+        RecordsError: a share that is not between 0 and 1.
+    """
+    if not (0 < target < 1 and 0 < confidence < 1):
+        raise RecordsError(
+            f"plan: target {target}, confidence {confidence}: not between 0 and 1. Give 0.999 for 99.9 %."
+        )
+    pictures = {errors: pictures_needed(target, errors, confidence) for errors in _ERRORS}
+    return ClaimPlan(target, confidence, pictures)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingPlan:
+    """How many parts of a lot to inspect.
+
+    Attributes:
+        lot: parts in the lot.
+        plan: sample size and acceptance number of ISO 2859-1.
+    """
+
+    lot: int
+    plan: LotPlan
+
+    def summary(self) -> str:
+        """The plan in sentences."""
+        plan, aql = self.plan, self.plan.aql_percent
+        passes, limit = plan.chance_to_accept(aql / 100), plan.consumers_risk_share
+        return (
+            f"Lot of {self.lot:,}, AQL {aql:g} % (ISO 2859-1, level II, normal, single): "
+            f"letter {plan.letter}.\n"
+            f"Inspect {plan.sample:,} parts; accept the lot with {plan.accept} bad or fewer, "
+            f"reject it with {plan.accept + 1} or more.\n"
+            f"The plan accepts a lot with {aql:g} % bad parts in {percent(passes)} % of cases, "
+            f"one with {percent(limit)} % in 10 %."
+        )
+
+
+def plan_sampling(lot: int, aql_percent: float) -> SamplingPlan:
+    """How many parts of a lot to inspect, by ISO 2859-1, general level II, normal inspection.
+
+    Args:
+        lot: parts in the lot, 2 or more.
+        aql_percent: acceptance quality limit, per cent of bad parts.
+
+    Raises:
+        RecordsError: a lot or an AQL without a plan.
+    """
+    try:
+        return SamplingPlan(lot, lot_plan(lot, aql_percent))
+    except ValueError as error:
+        raise RecordsError(str(error)) from None
+
+
+def images_to_label(rows: pd.DataFrame, most: int = SAMPLE) -> pd.DataFrame:
+    """Draw images without a truth, from each batch in proportion to its size; equal inputs, equal images.
+
+    The digests of the pictures decide, so that nobody can choose. The table is a truth table with an empty
+    ``text``; the readings are left out because they would bias the person who labels.
 
     Args:
         rows: ``image``, ``batch``, ``sha256`` and ``known`` of each reading.
         most: images to draw.
     """
-    open_ = rows.loc[~rows["known"], ["image", "batch", "sha256"]].drop_duplicates("image")
-    numbers, _ = pd.factorize(open_["batch"])
-    quota = _shares(np.bincount(numbers), most)
-    drawn = open_.assign(number=numbers).sort_values(["sha256", "image"], kind="stable")
+    unlabelled = rows.loc[~rows["known"], ["image", "batch", "sha256"]].drop_duplicates("image")
+    numbers, _ = pd.factorize(unlabelled["batch"])
+    quota = _quotas(np.bincount(numbers), most)
+    drawn = unlabelled.assign(number=numbers).sort_values(["sha256", "image"], kind="stable")
     rank = drawn.groupby("number").cumcount().to_numpy()
     chosen = drawn[rank < quota[drawn["number"].to_numpy()]].sort_index()
     return pd.DataFrame({"filename": chosen["image"], "text": "", "batch": chosen["batch"]}, dtype=object)
 
 
-def _shares(sizes: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """How many each batch gives: in proportion, the largest remainders rounded up."""
+def _quotas(sizes: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Images to draw from each batch: in proportion, the largest remainders rounded up."""
     total = int(sizes.sum())
     if total <= most:
         return sizes
     exact = sizes * most / total
-    shares = np.floor(exact).astype(np.int64)
-    largest = np.argsort(shares - exact, kind="stable")[: most - int(shares.sum())]
-    shares[largest] += 1
-    return shares
+    quotas = np.floor(exact).astype(np.int64)
+    largest = np.argsort(quotas - exact, kind="stable")[: most - int(quotas.sum())]
+    quotas[largest] += 1
+    return quotas

@@ -47,26 +47,15 @@ def audit(
 
     kept = log or out / run_log.LOG
     run_log.last(kept)
-    beside = auditing.readings_path(results).with_name(run_log.LOG)
-    done = auditing.audit(
-        results,
-        truth,
-        out,
-        batches=batches,
-        by=by,
-        baseline=baseline,
-        frozen=freeze,
-        sample=sample,
-        excel=excel,
-        again=auditing.Again((beside, kept), shipped_model()) if pictures else None,
-    )
+    done = auditing.audit(results, truth, batches=batches, by=by, baseline=baseline, sample=sample)
+    if pictures:
+        logs = (auditing.readings_path(results).with_name(run_log.LOG), kept)
+        done = done.with_failure_pictures(logs, shipped_model())
+    if freeze is not None:
+        done.freeze(freeze)
+    written = done.write(out, excel=excel)
     terminal.table(auditing.console_view(done), quiet=quiet)
-    written = [*auditing.FILES, *([auditing.WORKBOOK] if excel else [])]
-    inputs = [path for path in (auditing.readings_path(results), truth, batches, baseline) if path]
-    outputs = [*(out / name for name in written), *([freeze] if freeze else [])]
-    settings = {"by": by, "sample": sample, "excel": excel}
-    about = {"models": done.models, "stations": done.stations, "images": done.total.images}
-    run_log.append(kept, run_log.LoggedRun("audit", settings, about, tuple(inputs), tuple(outputs), operator))
-    documents = [name for name in reversed(written) if not name.endswith(".csv")]
+    done.log(kept, (*written, freeze) if freeze else written, operator)
+    documents = [path.name for path in reversed(written) if path.suffix != ".csv"]
     tables = len(written) - len(documents)
     terminal.summary(f"{out}: {', '.join(documents)}, {tables} tables; run logged in {kept}", quiet=quiet)

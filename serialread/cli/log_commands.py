@@ -26,7 +26,7 @@ def verify(
     from serialread import run_log
 
     found = run_log.verify(log, head)
-    terminal.summary(found.words(), quiet=quiet)
+    terminal.summary(found.summary(), quiet=quiet)
     if not found.ok:
         raise typer.Exit(1)
 
@@ -47,6 +47,6 @@ def rerun(
     from serialread.weights import shipped_model
 
     done = auditing.rerun(log, shipped_model(), line)
-    terminal.summary(done.words(), quiet=quiet)
+    terminal.summary(done.summary(), quiet=quiet)
     if not done.ok:
         raise typer.Exit(1)

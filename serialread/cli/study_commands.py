@@ -25,8 +25,10 @@ def compare(
     """
     from serialread import auditing
 
-    terminal.summary(auditing.compare(a, b, truth, out), quiet=quiet)
-    terminal.summary(f"{out}: {', '.join(auditing.COMPARE_FILES)}", quiet=quiet)
+    done = auditing.compare(a, b, truth)
+    written = done.write(out)
+    terminal.summary(done.summary(), quiet=quiet)
+    terminal.summary(f"{out}: {', '.join(path.name for path in written)}", quiet=quiet)
 
 
 @app.command()
@@ -48,9 +50,9 @@ def plan(
     if (target is None) == (aql is None) or (aql is None) != (lot is None):
         raise typer.BadParameter("give --target, or --aql with --lot")
     if target is not None:
-        terminal.result(auditing.claim_plan(target, confidence))
+        terminal.result(auditing.plan_claim(target, confidence).summary())
     elif aql is not None and lot is not None:
-        terminal.result(auditing.sampling_plan(lot, aql))
+        terminal.result(auditing.plan_sampling(lot, aql).summary())
 
 
 @app.command()
@@ -74,5 +76,7 @@ def agreement(
     """
     from serialread import auditing
 
-    terminal.summary(auditing.agree(calls, truth, out, results), quiet=quiet)
-    terminal.summary(f"{out}: {', '.join(auditing.AGREEMENT_FILES)}", quiet=quiet)
+    done = auditing.agreement(calls, truth, results)
+    written = done.write(out)
+    terminal.summary(done.summary(), quiet=quiet)
+    terminal.summary(f"{out}: {', '.join(path.name for path in written)}", quiet=quiet)

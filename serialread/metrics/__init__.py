@@ -1,4 +1,4 @@
-"""How good readings are: texts beside their truths, shares and their reach, confidences, trends, people."""
+"""Statistics of readings: accuracy, intervals, calibration, control charts, agreement, sampling plans."""
 
 from serialread.metrics.accuracy import (
     AccuracyCounts,

@@ -1,9 +1,10 @@
-"""How far a read text is from its truth: comparison protocols, edit distances, error rates.
+"""Compare read texts with their truths: protocols, edit distances, error rates, character errors.
 
 Sources: Levenshtein (1966) for edits; 1-NED as in the ICDAR 2019 ReCTS challenge.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,10 @@ from rapidfuzz.distance import Levenshtein
 from serialread.codes import without_blanks
 from serialread.metrics.intervals import Interval, ratio, wilson
 
+Ints = NDArray[np.int64]
+
 Protocol = Callable[[str], str]
-"""What is left of a text for comparison: ``strict`` or ``mpsc``."""
+"""Normalizes a text for comparison: ``strict`` or ``mpsc``."""
 
 _NOT_MPSC = re.compile("[^a-z0-9]")
 
@@ -39,7 +42,7 @@ def edits(read: str, truth: str) -> int:
 def edits_each(reads: Sequence[str], truths: Sequence[str]) -> NDArray[np.int32]:
     """Edits of each pair, [N]; a million pairs take about a second."""
     if len(reads) != len(truths):
-        raise ValueError(f"edits_each: {len(reads)} reads for {len(truths)} truths. Give one truth a read.")
+        raise ValueError(f"edits_each: {len(reads)} reads for {len(truths)} truths. Give one truth per read.")
     if not len(reads):
         return np.zeros(0, np.int32)
     return process.cpdist(reads, truths, scorer=Levenshtein.distance, dtype=np.int32)
@@ -57,7 +60,7 @@ def one_minus_ned(read: str, truth: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How far each of N reads is from its truth, both reduced by one protocol.
+    """Edits between each of N reads and its truth, both normalized by one protocol.
 
     Attributes:
         edits: [N].
@@ -84,7 +87,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyCounts:
-    """Counts over many pairs of a read and its truth; tallies add up, rates are properties.
+    """Counts over many pairs of a read and its truth; counts add up, rates are properties.
 
     Attributes:
         right: pairs that are equal.
@@ -102,7 +105,7 @@ class AccuracyCounts:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]], protocol: Protocol = strict) -> "AccuracyCounts":
-        """Count (read, truth) pairs, both sides reduced by the protocol first."""
+        """Count (read, truth) pairs, both sides normalized by the protocol first."""
         listed = list(pairs)
         marks = Marks.of([read for read, _ in listed], [truth for _, truth in listed], protocol)
         return cls(
@@ -146,3 +149,53 @@ class AccuracyCounts:
     def interval(self) -> Interval:
         """Wilson interval of the accuracy at 95 %."""
         return wilson(self.right, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Every edit between N reads and their truths, in order: M edits.
+
+    The alignment has the fewest edits; among several, rapidfuzz chooses.
+
+    Attributes:
+        pair: index of the pair, [M].
+        position: position in the truth, from 1, [M]; an insertion has that of the character after it, or one
+            past the end.
+        truth: the character of the truth, [M]; "" for an insertion.
+        read: the character that was read, [M]; "" for a deletion.
+    """
+
+    pair: Ints
+    position: Ints
+    truth: NDArray[np.object_]
+    read: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, reads: Sequence[str], truths: Sequence[str]) -> "Edits":
+        """Align each read with its truth; equal pairs cost next to nothing."""
+        found: list[tuple[int, int, str, str]] = []
+        for number, (read, truth) in enumerate(zip(reads, truths, strict=True)):
+            if read == truth:
+                continue
+            for op in Levenshtein.editops(truth, read):
+                deleted = "" if op.tag == "insert" else truth[op.src_pos]
+                inserted = "" if op.tag == "delete" else read[op.dest_pos]
+                found.append((number, op.src_pos + 1, deleted, inserted))
+        pair, position, truth_chars, read_chars = zip(*found, strict=True) if found else ((), (), (), ())
+        return cls(
+            np.array(pair, np.int64),
+            np.array(position, np.int64),
+            np.array(truth_chars, object),
+            np.array(read_chars, object),
+        )
+
+
+def count_characters(texts: Sequence[str]) -> dict[str, int]:
+    """How often each character occurs in all texts, in the order of their code points."""
+    return dict(sorted(Counter("".join(texts)).items()))
+
+
+def count_positions(texts: Sequence[str]) -> Ints:
+    """How many texts have a character at position 1, 2, ... [longest]."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    return np.cumsum(np.bincount(lengths)[::-1])[::-1][1:] if len(texts) else np.zeros(0, np.int64)

@@ -1,8 +1,8 @@
-"""How well people and readers agree, with each other and with the truth: attribute agreement analysis.
+"""Attribute agreement analysis: people and readers compared with the truth and with each other.
 
 Sources: AIAG, Measurement Systems Analysis, 4th edition, chapter III section C (effectiveness, miss and false
-alarm rates and their limits: 90 / 2 / 5 % acceptable, 80 / 5 / 10 % marginal; effectiveness counts parts of
-which every trial was right, as its example's 42 of 50); Fleiss (Psychological Bulletin 1971) through
+alarm rates and their limits: 90 / 2 / 5 % acceptable, 80 / 5 / 10 % marginal; effectiveness counts parts with
+every trial right, as in its example of 42 of 50); Fleiss (Psychological Bulletin 1971) through
 statsmodels.
 """
 
@@ -21,11 +21,11 @@ Grade = Literal["acceptable", "marginal", "not acceptable", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """What one appraiser did; a call is a text, or a refusal.
+    """The calls of one appraiser; a call is a text, or a refusal.
 
     Attributes:
         parts: parts appraised.
-        effective: parts of which every call was right.
+        effective: parts with every call right.
         calls: all calls.
         good: calls on parts that are to be read.
         misread: of these, calls of a wrong text.
@@ -33,7 +33,7 @@ class Appraisal:
         bad: calls on parts that are to be refused.
         missed: of these, calls of any text.
         repeated: parts called more than once.
-        steady: of these, with the same call each time.
+        consistent: of these, with the same call each time.
     """
 
     parts: int
@@ -45,7 +45,7 @@ class Appraisal:
     bad: int
     missed: int
     repeated: int
-    steady: int
+    consistent: int
 
     @classmethod
     def of(cls, calls: Sequence[Sequence[str]], truths: Sequence[str]) -> "Appraisal":
@@ -64,17 +64,17 @@ class Appraisal:
             bad=len(bad),
             missed=sum(call != "" for call in bad),
             repeated=len(repeated),
-            steady=sum(len(set(each)) == 1 for each in repeated),
+            consistent=sum(len(set(each)) == 1 for each in repeated),
         )
 
     @property
     def effectiveness(self) -> float:
-        """Share of parts of which every call was right, 0..1."""
+        """Share of parts with every call right, 0..1."""
         return ratio(self.effective, self.parts)
 
     @property
     def miss_rate(self) -> float:
-        """Share of calls that let a part to be refused pass, 0..1; nan without such parts."""
+        """Share of calls that accept a part to be refused, 0..1; nan without such parts."""
         return ratio(self.missed, self.bad)
 
     @property
@@ -89,7 +89,7 @@ class Appraisal:
 
     @property
     def grade(self) -> Grade:
-        """AIAG's decision: 90 / 2 / 5 % is acceptable, 80 / 5 / 10 % marginal; a misread weighs as a miss."""
+        """AIAG's decision: 90 / 2 / 5 % is acceptable, 80 / 5 / 10 % marginal; a misread counts as a miss."""
         missed = float(np.nanmax([self.miss_rate, self.misread_rate])) if self.calls else math.nan
         rates = (1 - self.effectiveness, missed, self.false_alarm_rate)
         known = [(rate, limits) for rate, limits in zip(rates, _LIMITS, strict=True) if not math.isnan(rate)]
@@ -103,14 +103,13 @@ class Appraisal:
 
 
 _LIMITS = ((0.10, 0.20), (0.02, 0.05), (0.05, 0.10))
-"""Most parts not effective, misses and false alarms: acceptable, marginal."""
+"""Upper limits of parts not effective, misses and false alarms: acceptable, marginal."""
 
 
 def fleiss_kappa(ratings: NDArray[np.object_]) -> float:
-    """Agreement beyond chance of R raters on N subjects, [N, R] categories, -1..1.
+    """Fleiss' kappa: agreement beyond chance of R raters on N subjects, [N, R] categories, -1..1.
 
-    1 is full agreement; nan with fewer than two raters or no subject, or where all chose one category (chance
-    alone then agrees fully).
+    1 is full agreement; nan with fewer than two raters, no subject, or a single category.
     """
     subjects, raters = ratings.shape
     if subjects == 0 or raters < 2:

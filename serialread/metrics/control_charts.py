@@ -1,8 +1,8 @@
-"""Whether batches in their order are the same process: control limits and the rules for leaving them.
+"""Control charts: limits of a stable process, and the rules that detect a change.
 
 Sources: Shewhart's p-chart and the exponentially weighted moving average (Roberts, Technometrics 1959) as in
 Montgomery, Introduction to Statistical Quality Control, chapters 7 and 9; Laney's p' (Quality Engineering
-2002) for large batches whose rates spread more than chance allows; runs after Nelson (Journal of Quality
+2002) for large batches whose rates vary more than binomially; runs after Nelson (Journal of Quality
 Technology 1984).
 """
 
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,28 +22,28 @@ SIGMAS = 3.0
 """Half width of the limits, in standard deviations."""
 
 EWMA_WEIGHT = 0.2
-"""Weight of the newest batch: sees a lasting shift of one sigma in about ten batches (Montgomery)."""
+"""Weight of the newest batch: detects a shift of one sigma within about ten batches (Montgomery)."""
 
 RUN = 9
-"""Batches in a row on one side of the centre that are no chance (Nelson's rule 2)."""
+"""Consecutive batches on one side of the centre that signal a shift (Nelson's rule 2)."""
 
 RISE = 6
-"""Batches in a row that rise, or fall, without a break (Nelson's rule 3)."""
+"""Consecutive batches that rise, or fall, and so signal a trend (Nelson's rule 3)."""
 
-_RARE = 0.00135  # what a normal tail leaves beyond three sigma
-_D2 = 1.128  # mean range of two normal values, in sigmas
+_TAIL = float(norm.sf(SIGMAS))
+_D2 = 1.128  # expected range of two normal values, in sigmas, as tabulated
 
 
 @dataclass(frozen=True, slots=True)
 class ControlLimits:
-    """What a process did while it was in order: what later batches are held against.
+    """Centre and spread of a stable process, from which the limits of later batches follow.
 
     Attributes:
         kind: "share" for a p' chart, "mean" for an EWMA.
         centre: mean share 0..1, or mean of the batches' means.
-        sigma: for a share how much more it spreads than chance, 1 or more; for a mean the standard deviation
-            of the batches' means.
-        batches: batches it was taken from.
+        sigma: for a share, its overdispersion (1 is binomial); for a mean, the standard deviation of the
+            means of the batches.
+        batches: batches it was computed from.
     """
 
     kind: Literal["share", "mean"]
@@ -53,10 +54,10 @@ class ControlLimits:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure of each of K batches between its limits.
+    """The charted value of each of K batches, with its limits.
 
     Attributes:
-        limits: what the lines are drawn from.
+        limits: centre and spread that the limits follow from.
         value: the share, or the moving average, [K].
         low: lower limit, [K].
         high: upper limit, [K].
@@ -73,8 +74,7 @@ class Chart:
 def share_limits(hits: Ints, totals: Ints) -> ControlLimits:
     """Centre and overdispersion of K batches with ``hits`` of ``totals`` (at least 1 each).
 
-    Laney's sigma_z is the mean moving range of the standardized shares over 1.128; below 1 it is taken for 1,
-    for no process is steadier than chance.
+    Laney's sigma_z is the mean moving range of the standardized shares divided by 1.128, and at least 1.
     """
     centre = float(hits.sum() / totals.sum())
     spread = np.sqrt(centre * (1 - centre) / totals)
@@ -87,19 +87,19 @@ def share_limits(hits: Ints, totals: Ints) -> ControlLimits:
 def share_chart(hits: Ints, totals: Ints, limits: ControlLimits) -> Chart:
     """Laney's p' chart of K batches; with a sigma of 1 it is the p-chart.
 
-    A share beyond a limit counts as out only where the binomial itself finds it as rare: with few expected
-    hits three sigma are left by chance far too often.
+    A share beyond a limit counts as out only if its binomial probability is below the normal tail, too:
+    with few expected hits, chance alone exceeds three sigma far too often.
     """
     value = hits / totals
-    reach = SIGMAS * limits.sigma * np.sqrt(limits.centre * (1 - limits.centre) / totals)
-    low, high = np.clip(limits.centre - reach, 0, 1), np.clip(limits.centre + reach, 0, 1)
-    above = (value > high) & (binom.sf(hits - 1, totals, limits.centre) < _RARE)
-    below = (value < low) & (binom.cdf(hits, totals, limits.centre) < _RARE)
+    half_width = SIGMAS * limits.sigma * np.sqrt(limits.centre * (1 - limits.centre) / totals)
+    low, high = np.clip(limits.centre - half_width, 0, 1), np.clip(limits.centre + half_width, 0, 1)
+    above = (value > high) & (binom.sf(hits - 1, totals, limits.centre) < _TAIL)
+    below = (value < low) & (binom.cdf(hits, totals, limits.centre) < _TAIL)
     return Chart(limits, value, low, high, above.astype(np.int64) - below)
 
 
 def mean_limits(means: Floats) -> ControlLimits:
-    """Centre and spread of K batches' means; the spread is their mean moving range over 1.128."""
+    """Centre and spread of the means of K batches; the spread is their mean moving range over 1.128."""
     spread = float(np.abs(np.diff(means)).mean()) / _D2 if len(means) > 1 else 0.0
     return ControlLimits("mean", float(means.mean()), spread, len(means))
 
@@ -107,37 +107,36 @@ def mean_limits(means: Floats) -> ControlLimits:
 def ewma_chart(
     means: Floats, limits: ControlLimits, weight: float = EWMA_WEIGHT, sigmas: float = SIGMAS
 ) -> Chart:
-    """Exponentially weighted moving average of K batches' means, begun at the centre.
+    """Exponentially weighted moving average of the means of K batches, started at the centre.
 
     Args:
-        means: one a batch, [K].
+        means: one per batch, [K].
         limits: centre and spread.
         weight: of the newest batch, 0..1.
         sigmas: half width of the limits.
     """
-    value, last = np.empty(len(means)), limits.centre
-    for i, mean in enumerate(means):
-        last = value[i] = weight * mean + (1 - weight) * last
+    started = pd.Series([limits.centre, *means])
+    value = started.ewm(alpha=weight, adjust=False).mean().to_numpy(np.float64)[1:]
     steps = np.arange(1, len(means) + 1)
-    reach = sigmas * limits.sigma * np.sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2 * steps)))
-    low, high = limits.centre - reach, limits.centre + reach
+    half_width = sigmas * limits.sigma * np.sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2 * steps)))
+    low, high = limits.centre - half_width, limits.centre + half_width
     slack = 1e-12 * max(1.0, abs(limits.centre))  # equal means are not out of limits of no width
     return Chart(limits, value, low, high, (value > high + slack).astype(np.int64) - (value < low - slack))
 
 
 def runs(value: Floats, centre: float, length: int = RUN) -> Ints:
-    """Where a run of ``length`` on one side of the centre done: 1 above, -1 below, 0 elsewhere, [K]."""
+    """Where a run of ``length`` on one side of the centre is complete: 1 above, -1 below, else 0, [K]."""
     return _streaks(np.sign(value - centre).astype(np.int64), length)
 
 
 def rises(value: Floats, length: int = RISE) -> Ints:
-    """Where ``length`` values in a row have risen (1) or fallen (-1); 0 elsewhere, [K]."""
+    """Where ``length`` consecutive values have risen (1) or fallen (-1); else 0, [K]."""
     steps = np.sign(np.diff(value, prepend=math.nan))
     return _streaks(np.nan_to_num(steps).astype(np.int64), length - 1)
 
 
 def _streaks(sides: Ints, length: int) -> Ints:
-    """The side where as many equal ones in a row are reached, and at each one after, until it changes."""
+    """The side from the ``length``-th consecutive equal value on, until it changes."""
     found, streak = np.zeros(len(sides), np.int64), 0
     for i, side in enumerate(sides):
         streak = streak + 1 if i and side == sides[i - 1] else 1

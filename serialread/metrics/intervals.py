@@ -1,4 +1,4 @@
-"""Shares of a count: how far they reach, and whether two of them differ.
+"""Proportions: their confidence intervals, and tests whether two of them differ.
 
 Sources: Wilson (JASA 1927) and Clopper & Pearson (Biometrika 1934) for intervals of a proportion, compared by
 Newcombe (Statistics in Medicine 1998); McNemar (Psychometrika 1947) in its exact form; Bonett & Price
@@ -11,19 +11,18 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from scipy.special import bdtr
 
 Interval = tuple[float, float]
 """Low and high bound of a proportion, 0..1."""
 
 
 def wilson(right: int, total: int, confidence: float = 0.95) -> Interval:
-    """Score interval of a proportion (Wilson 1927): the one to show; (0, 1) where nothing was counted."""
+    """Score interval of a proportion (Wilson 1927), for display; (0, 1) if nothing was counted."""
     return _interval("wilson", right, total, confidence)
 
 
 def clopper_pearson(right: int, total: int, confidence: float = 0.95) -> Interval:
-    """Exact interval of a proportion (Clopper & Pearson 1934): the one to claim, never too narrow."""
+    """Exact interval of a proportion (Clopper & Pearson 1934), for claims: never too narrow."""
     return _interval("beta", right, total, confidence)
 
 
@@ -38,37 +37,42 @@ def _interval(method: Literal["wilson", "beta"], right: int, total: int, confide
 
 
 def mcnemar(a_right: Sequence[bool], b_right: Sequence[bool]) -> float:
-    """Exact two-sided p that readers a and b are equally good, from the same images in the same order.
+    """McNemar's exact test that readers A and B are equally good.
 
-    Only images that one reads right and the other wrong count (McNemar 1947); 1 where there are none.
+    Args:
+        a_right: whether A is right on each image.
+        b_right: the same for B, on the same images in the same order.
+
+    Returns:
+        Two-sided p, 0..1; 1 if no image is right for one reader alone.
     """
     if len(a_right) != len(b_right):
         raise ValueError(f"mcnemar: {len(a_right)} against {len(b_right)} images. Compare the same images.")
+    from scipy.stats import binomtest  # its import takes half a second
+
     a, b = np.asarray(a_right, bool), np.asarray(b_right, bool)
     only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
-    if only_a == only_b:
-        return 1.0
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def paired_difference(only_a: int, only_b: int, total: int, confidence: float = 0.95) -> Interval:
-    """Interval of the share of b minus the share of a, -1..1, on the same images (Bonett & Price 2012).
+    """Interval of the accuracy of B minus that of A, -1..1, on the same images (Bonett & Price 2012).
 
     Args:
-        only_a: images that only a has.
-        only_b: images that only b has.
-        total: all images, those that both or neither have included.
+        only_a: images right for A alone.
+        only_b: images right for B alone.
+        total: all images, with those right for both or neither.
         confidence: of the interval, 0..1.
     """
     _require_counts(only_a + only_b, total, confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     a, b = (only_a + 1) / (total + 2), (only_b + 1) / (total + 2)
-    reach = z * math.sqrt((a + b - (b - a) ** 2) / (total + 2))
-    return max(-1.0, b - a - reach), min(1.0, b - a + reach)
+    half_width = z * math.sqrt((a + b - (b - a) ** 2) / (total + 2))
+    return max(-1.0, b - a - half_width), min(1.0, b - a + half_width)
 
 
 def ratio(part: float, whole: float) -> float:
-    """Part of a whole; nan of nothing."""
+    """Part divided by whole; nan if the whole is 0."""
     return part / whole if whole else math.nan
 
 

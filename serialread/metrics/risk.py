@@ -1,4 +1,4 @@
-"""What a confidence is worth: whether it comes true, and what stays wrong when the least sure are set aside.
+"""Quality of a confidence: its calibration, and the risk that remains above each threshold.
 
 Sources: Brier (Monthly Weather Review 1950); expected calibration error as in Naeini et al. (AAAI 2015), with
 bins of equal width; risk-coverage curve and AURC as in Geifman & El-Yaniv (NeurIPS 2017, ICLR 2019).
@@ -17,13 +17,13 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Confidences in bins of equal width, beside what came true.
+    """Confidences in bins of equal width, with the outcomes.
 
     Attributes:
         images: readings in each bin, [bins].
         right: how many of them are right, [bins].
         confidence: their mean confidence, [bins], 0..1; nan in an empty bin.
-        brier: mean squared distance of the confidence from 1 (right) or 0 (wrong), 0..1; nan of none.
+        brier: mean squared error of the confidence, 0..1; nan without readings.
     """
 
     images: Ints
@@ -33,7 +33,7 @@ class Reliability:
 
     @classmethod
     def of(cls, confidence: Floats, right: Bools, bins: int = 10) -> "Reliability":
-        """Sort N readings into bins; a confidence on a border belongs to the bin below it, 0 to the first."""
+        """Sort N readings into bins; a confidence on an edge belongs to the bin below it, 0 to the first."""
         place = np.clip(np.ceil((confidence * bins).round(9)).astype(np.int64) - 1, 0, bins - 1)
         images = np.bincount(place, minlength=bins)
         sums = np.bincount(place, weights=confidence, minlength=bins)
@@ -43,7 +43,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error, 0..1: mean gap between confidence and share right; nan of none."""
+        """Expected calibration error, 0..1: mean gap between confidence and accuracy; nan if empty."""
         filled = self.images > 0
         if not filled.any():
             return math.nan
@@ -53,12 +53,12 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """What is wrong among the readings that are kept, from the surest alone to all of them.
+    """Risk among the readings at or above each confidence threshold.
 
-    Readings of equal confidence are kept or set aside together.
+    Readings of equal confidence are kept or left out together.
 
     Attributes:
-        threshold: least confidence kept, falling, [K].
+        threshold: lowest confidence kept, falling, [K].
         kept: readings with at least that confidence, [K].
         wrong: wrong ones among them, [K].
         total: all readings, those without a confidence included.
@@ -76,12 +76,16 @@ class RiskCoverage:
         """Order N readings by confidence; nan is never kept."""
         known = ~np.isnan(confidence)
         order = np.argsort(-confidence[known], kind="stable")
-        sure, wrong = confidence[known][order], np.cumsum(~right[known][order])
-        last = np.flatnonzero(np.append(sure[1:] != sure[:-1], True)) if len(sure) else np.zeros(0, np.int64)
+        falling, wrong = confidence[known][order], np.cumsum(~right[known][order])
+        last = (
+            np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
+            if len(falling)
+            else np.zeros(0, np.int64)
+        )
         kept, lost = last + 1, wrong[last]
-        weights = np.diff(kept, prepend=0)  # a tie is as good as its whole
+        weights = np.diff(kept, prepend=0)  # ties share one risk
         aurc = float((lost / kept * weights).sum() / kept[-1]) if len(kept) else math.nan
-        return cls(sure[last], kept, lost.astype(np.int64), len(confidence), aurc)
+        return cls(falling[last], kept, lost.astype(np.int64), len(confidence), aurc)
 
     @property
     def coverage(self) -> Floats:
@@ -94,7 +98,7 @@ class RiskCoverage:
         return self.wrong / self.kept
 
     def thinned(self, most: int) -> Ints:
-        """Numbers of at most ``most`` points, evenly spread over the coverage, first and last among them."""
+        """Indices of at most ``most`` points, spread evenly over the coverage, first and last included."""
         if len(self.kept) <= most:
             return np.arange(len(self.kept))
         wanted = np.linspace(self.kept[0], self.kept[-1], most)

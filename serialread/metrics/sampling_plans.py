@@ -1,14 +1,14 @@
-"""How many pictures carry a claim, and how many parts of a lot to look at.
+"""Sample sizes: for a claim about the accuracy, and for the acceptance of a lot.
 
 Sources: Clopper & Pearson (Biometrika 1934), one-sided; ISO 2859-1:1999 tables 1 (general level II) and 2-A
-(single sampling, normal inspection), whose letters and acceptance numbers run along diagonals. The same
+(single sampling, normal inspection), whose plans repeat along diagonals. The same
 tables are public as IS 2500 (Part 1):2000, identical to ISO 2859-1:1999, and in MIL-STD-105E (I and II-A).
 """
 
 import math
 from dataclasses import dataclass
 
-from scipy.stats import binom
+from scipy.stats import beta, binom, nbinom
 
 AQLS = (0.010, 0.015, 0.025, 0.040, 0.065, 0.10, 0.15, 0.25, 0.40, 0.65, 1.0, 1.5, 2.5, 4.0, 6.5, 10.0)
 """Acceptance quality limits with a plan, in per cent of nonconforming parts."""
@@ -24,11 +24,11 @@ _LETTERS = "ABCDEFGHJKLMNPQR"
 
 
 def pictures_needed(target: float, errors: int = 0, confidence: float = 0.95) -> int:
-    """Fewest pictures that, with so many errors among them, claim a rate of at least ``target``.
+    """Smallest number of pictures that, with ``errors`` among them, supports a claim of at least ``target``.
 
     Args:
-        target: share of right ones to claim, between 0 and 1.
-        errors: wrong ones that will be forgiven.
+        target: share of right readings to claim, between 0 and 1.
+        errors: wrong ones that are allowed.
         confidence: of the claim, one-sided, between 0 and 1.
 
     Raises:
@@ -36,31 +36,23 @@ def pictures_needed(target: float, errors: int = 0, confidence: float = 0.95) ->
     """
     if not (0 < target < 1 and 0 < confidence < 1 and errors >= 0):
         raise ValueError(f"plan: {errors} errors, {target}, {confidence}. Give shares between 0 and 1.")
-    low, high = errors, errors + 1
-    while binom.cdf(errors, high, 1 - target) > 1 - confidence:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if binom.cdf(errors, middle, 1 - target) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
+    passed = errors + 1  # the claim needs the trials until one error more than allowed: negative binomial
+    return passed + int(nbinom.ppf(confidence, passed, 1 - target))
 
 
 def chance_to_pass(pictures: int, errors: int, rate: float) -> float:
-    """Probability, 0..1, that at most ``errors`` of so many are wrong where each is right with ``rate``."""
+    """Probability, 0..1, of at most ``errors`` wrong pictures if each is right with probability ``rate``."""
     return float(binom.cdf(errors, pictures, 1 - rate))
 
 
 @dataclass(frozen=True, slots=True)
 class LotPlan:
-    """How many parts of a lot to look at, and how many bad ones to accept.
+    """How many parts of a lot to inspect, and how many bad ones to accept.
 
     Attributes:
         letter: the code letter of the plan used.
-        sample: parts to look at; the whole lot if it is smaller.
-        accept: most bad parts of an accepted lot; one more rejects it.
+        sample: parts to inspect; the whole lot if it is smaller.
+        accept: acceptance number: one bad part more rejects the lot.
         aql_percent: acceptance quality limit.
     """
 
@@ -76,11 +68,7 @@ class LotPlan:
     @property
     def consumers_risk_share(self) -> float:
         """Share of bad parts, 0..1, at which one lot in ten is still accepted."""
-        low, high = 0.0, 1.0
-        while high - low > 1e-7:
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.chance_to_accept(middle) > 0.10 else (low, middle)
-        return high
+        return float(beta.ppf(0.90, self.accept + 1, self.sample - self.accept))
 
 
 def lot_plan(lot: int, aql_percent: float) -> LotPlan:
@@ -96,8 +84,8 @@ def lot_plan(lot: int, aql_percent: float) -> LotPlan:
         known = ", ".join(map(str, AQLS))
         raise ValueError(f"plan: no plan for an AQL of {aql_percent} %. Give one of {known}.")
     letter = sum(lot > largest for largest in _LEVEL_II)
-    # steps from the letter's column that accepts none: 0 is that column, 3 and more accept some; between and
-    # beyond, arrows point at the next plan along the column
+    # steps from the AQL column whose acceptance number is 0: plans exist at 0 and from 3 on; elsewhere the
+    # arrows of the table point to the next plan in the column
     steps = places[0] - (len(AQLS) - 2 - letter)
     while not (steps == 0 or 3 <= steps < 3 + len(_ACCEPTS)):
         way = 1 if steps < 0 or steps == 2 or letter == 0 else -1

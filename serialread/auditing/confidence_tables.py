@@ -1,6 +1,6 @@
-"""What the confidence is worth: does it come true, and what stays wrong above each threshold.
+"""Whether the confidence is calibrated, and the risk that remains at each threshold.
 
-Over the images that have a truth and were read; right is the text, strict, whatever was decided.
+Over the images with a truth and a text. An image counts as right if its text is, whatever was decided.
 """
 
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from serialread.auditing.rates import rate_columns
+from serialread.auditing.figures import rate_columns
 from serialread.metrics.risk import Reliability, RiskCoverage
 
 BINS = 10
-"""Of the reliability table, of equal width."""
+"""Bins of the reliability table, of equal width."""
 
-MOST_POINTS = 200
-"""Of the risk-coverage table, spread evenly over the coverage."""
+MAX_THRESHOLDS = 200
+"""Lines of the risk-coverage table, spread evenly over the coverage."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Certainty:
-    """Calibration and selection by confidence.
+class ConfidenceTables:
+    """Calibration of the confidence, and selection by it.
 
     Attributes:
         images: images with a truth, a text and a confidence.
         brier: mean squared error of the confidence, 0..1; nan without images.
         ece: expected calibration error in ``BINS`` bins, 0..1; nan without images.
         aurc: area under the risk-coverage curve, 0..1; nan without images.
-        reliability: one line a bin of the confidence.
-        coverage: one line a threshold, from the surest on.
+        reliability: one line per bin of the confidence.
+        coverage: one line per threshold, falling.
     """
 
     images: int
@@ -39,15 +39,16 @@ class Certainty:
     coverage: pd.DataFrame
 
 
-def weigh_confidence(judged: pd.DataFrame) -> Certainty:
-    """Hold confidences against what came true."""
+def confidence_tables(judged: pd.DataFrame) -> ConfidenceTables:
+    """Compare the confidences with the outcomes."""
     known = judged[judged["known"]]
-    right = (known["read"] & (known["strict_edits"] == 0)).to_numpy(bool)
+    right = (known["read"] & (known["edits"] == 0)).to_numpy(bool)
     sure = known["sure"].where(known["read"]).to_numpy(np.float64)
     given = ~np.isnan(sure)
     bins = Reliability.of(sure[given], right[given], BINS)
     curve = RiskCoverage.of(sure, right)
-    return Certainty(int(given.sum()), bins.brier, bins.ece, curve.aurc, _reliability(bins), _coverage(curve))
+    images = int(given.sum())
+    return ConfidenceTables(images, bins.brier, bins.ece, curve.aurc, _reliability(bins), _coverage(curve))
 
 
 def _reliability(bins: Reliability) -> pd.DataFrame:
@@ -65,7 +66,7 @@ def _reliability(bins: Reliability) -> pd.DataFrame:
 
 
 def _coverage(curve: RiskCoverage) -> pd.DataFrame:
-    points = curve.thinned(MOST_POINTS)
+    points = curve.thinned(MAX_THRESHOLDS)
     return pd.DataFrame(
         {
             "threshold": curve.threshold[points].round(6),

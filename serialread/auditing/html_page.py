@@ -1,4 +1,4 @@
-"""Sections of words, charts and tables as one HTML page that fetches nothing."""
+"""HTML pages of text, charts and tables that load nothing from the network."""
 
 import base64
 import hashlib
@@ -13,11 +13,11 @@ import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
 from serialread import __version__
+from serialread.auditing.figures import percent
 from serialread.auditing.findings import Finding
-from serialread.auditing.wording import percent
 
-MOST_LINES = 200
-"""Lines of a table on the page unless said otherwise; its file holds all."""
+MAX_LINES = 200
+"""Lines of a table on the page unless stated otherwise; its CSV file holds all."""
 
 Chunk = tuple[str, bool]
 """A piece of text, and whether it differs from the other side."""
@@ -25,12 +25,12 @@ Chunk = tuple[str, bool]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell as it is shown and as it is sorted.
+    """A table cell.
 
     Attributes:
         chunks: the text in pieces.
         value: what the column is sorted by; "" sorts by the text.
-        small: a second, small line.
+        small: a second line in small print.
     """
 
     chunks: Sequence[Chunk]
@@ -39,15 +39,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class PageTable:
     """A table on the page.
 
     Attributes:
-        name: of the file that holds all of it, without its suffix.
+        name: of the CSV file that holds all of it, without its suffix.
         columns: names, and whether each holds numbers.
-        rows: its cells.
+        rows: the cells.
         left_out: lines that are not shown.
-        total: cells of a last line that stays last.
+        total: cells of a last line that sorting does not move.
     """
 
     name: str
@@ -58,28 +58,28 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportSection:
-    """A heading with words, charts and their table.
+class PageSection:
+    """A heading with an explanation, charts and a table.
 
     Attributes:
         title: the heading.
-        words: one paragraph.
-        sheet: the figures; None where there are none.
+        explanation: one paragraph.
+        table: the figures; None if there are none.
         charts: SVG drawings.
-        folded: whether the table is folded away under its charts.
-        cases: failures with their pictures, a few at a time.
+        collapsed: whether the table is hidden until its summary is clicked.
+        cases: failures with their pictures, shown in pages.
     """
 
     title: str
-    words: str
-    sheet: Sheet | None = None
+    explanation: str
+    table: PageTable | None = None
     charts: Sequence[str] = field(default=())
-    folded: bool = False
+    collapsed: bool = False
     cases: Sequence[dict[str, Any]] = field(default=())
 
 
-def rendered(template: str, **context: Any) -> str:
-    """A page; every value is escaped, and only the page's own script may run."""
+def render(template: str, **context: Any) -> str:
+    """Fill a template; every value is escaped, and only the page's own script may run."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_resource),
         autoescape=True,
@@ -94,66 +94,48 @@ def rendered(template: str, **context: Any) -> str:
 
 
 def study_page(
-    title: str, said: Sequence[str], findings: Sequence[Finding], sections: Sequence[ReportSection]
+    title: str, summary: Sequence[str], findings: Sequence[Finding], sections: Sequence[PageSection]
 ) -> str:
-    """A page of what was said, what was odd, and its tables."""
-    return rendered("study.html.j2", title=title, said=said, findings=findings, sections=sections)
+    """The page of a study: its summary, findings and tables."""
+    return render("study.html.j2", title=title, summary=summary, findings=findings, sections=sections)
 
 
 def _resource(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def table_sheet(table: pd.DataFrame, name: str, most: int = MOST_LINES) -> Sheet:
-    """A table as it is; rates stand in one cell with their Wilson interval."""
+def page_table(table: pd.DataFrame, name: str, most: int = MAX_LINES) -> PageTable:
+    """Show a table as it is; a rate and its Wilson interval share one cell."""
     bounds = {c for c in table.columns if c.endswith(("_low", "_high")) and c not in ("low", "high")}
     columns = [str(c) for c in table.columns if c not in bounds]
-    numbers = [(c.replace("_", " "), pd.api.types.is_numeric_dtype(table[c])) for c in columns]
+    heads = [(c.replace("_", " "), pd.api.types.is_numeric_dtype(table[c])) for c in columns]
     rows = [
         [rate_cell(line, c) if f"{c}_low" in bounds else any_cell(line[c]) for c in columns]
         for line in table.head(most).to_dict("records")
     ]
-    return Sheet(name, numbers, rows, max(0, len(table) - most))
+    return PageTable(name, heads, rows, max(0, len(table) - most))
 
 
-def any_cell(cell: Any) -> Cell:
-    """A cell of whatever a table holds."""
-    if isinstance(cell, str):
-        return plain(cell)
-    return number(cell) if isinstance(cell, int) else ratio_cell(cell)
-
-
-def plain(text: str) -> Cell:
-    """A text as it is."""
-    return Cell([(text, False)])
-
-
-def number(value: int) -> Cell:
-    """A count."""
-    return Cell([(f"{value:,}", False)], value)
-
-
-def ratio_cell(value: float) -> Cell:
-    """A figure in six digits."""
-    return Cell([("–" if math.isnan(value) else f"{value:.6g}", False)], sortable(value))
+def any_cell(value: Any) -> Cell:
+    """A text, a count, or a figure with six digits."""
+    if isinstance(value, str):
+        return Cell([(value, False)])
+    if isinstance(value, int):
+        return Cell([(f"{value:,}", False)], value)
+    return Cell([("–", False)], -1) if math.isnan(value) else Cell([(f"{value:.6g}", False)], value)
 
 
 def rate_cell(line: dict[Any, Any], name: str) -> Cell:
-    """A rate of a line in per cent, its Wilson interval below."""
+    """A rate of a line in per cent, with its Wilson interval in small print if the line has one."""
     value = line[name]
     if math.isnan(value):
         return Cell([("–", False)], -1)
-    reach = f"{percent(line[f'{name}_low'])}–{percent(line[f'{name}_high'])}"
-    return Cell([(percent(value), False)], value, reach)
+    bounds = [percent(line[f"{name}_{side}"]) for side in ("low", "high") if f"{name}_{side}" in line]
+    return Cell([(percent(value), False)], value, "–".join(bounds))
 
 
-def sortable(value: float) -> float:
-    """What a figure is sorted by: nothing comes first."""
-    return -1 if math.isnan(value) else value
-
-
-def marked(truth: str, text: str) -> tuple[list[Chunk], list[Chunk]]:
-    """Cut both sides where they differ; joined again they are what they were."""
+def differing_chunks(truth: str, text: str) -> tuple[list[Chunk], list[Chunk]]:
+    """Cut both texts where they differ; joined again they are unchanged."""
     steps = Levenshtein.opcodes(truth, text)
     truth_chunks = [
         (truth[s.src_start : s.src_end], s.tag != "equal") for s in steps if s.src_end > s.src_start

@@ -1,4 +1,4 @@
-"""Whether the batches, in their order, are still the same process; and what to do where they are not."""
+"""Control charts over the batches: whether the process is stable, and what to do where it is not."""
 
 import json
 import math
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.findings import Finding, counted, note, some, warning
-from serialread.auditing.wording import percent
+from serialread.auditing.figures import percent
+from serialread.auditing.findings import Finding, counted, first_names, note, warning
 from serialread.errors import RecordsError
 from serialread.metrics.control_charts import (
     RISE,
@@ -27,28 +27,28 @@ from serialread.metrics.control_charts import (
     share_limits,
 )
 
-FEWEST = 8
-"""Batches that limits of their own can be drawn from; frozen limits need none."""
+MIN_BATCHES = 8
+"""Batches from which control limits can be computed; frozen limits need none."""
 
-STEADY = 20
-"""Batches from which limits are firm; with fewer a note says that they are provisional."""
+STABLE_BATCHES = 20
+"""Batches from which the limits are reliable; with fewer a note says that they are provisional."""
 
-_MOST_FINDINGS = 5
-"""Named one by one for each measure; trends.csv holds all."""
+_MAX_FINDINGS = 5
+"""Findings listed for each measure; trends.csv holds all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure that is followed from batch to batch.
+    """A figure that is charted from batch to batch.
 
     Attributes:
         name: in trends.csv and in frozen limits.
         noun: in sentences.
         kind: a share of images, or a mean over them.
-        worse: 1 if more is worse, -1 if less is.
-        advice: what to look at where it got worse.
+        worse: 1 if higher is worse, -1 if lower is.
+        advice: what to check where it got worse.
         hits: column of judged readings that is counted, or averaged.
-        total: column that says out of which; "" for all.
+        total: column that gives the denominator of a share; "" for all images.
     """
 
     name: str
@@ -60,48 +60,24 @@ class Measure:
     total: str = ""
 
 
+_OPTICS = "check the mark, the lens and the light"
+_HOLD = "hold these parts, read them by eye and find out what changed"
+_DATA = "check the data of the marking machine"
+_LIGHT = "check the light and the depth of the mark"
+_TOOL = "check the tool and the force of the marking machine; batches.csv shows which part of the grade fell"
+_HEIGHT = "check the distance of the camera and the character height of the marking machine"
+_FORMAT = "share of codes that fail their format"
+
 MEASURES = (
-    Measure("no_read", "no-read rate", "share", 1, "look at the mark, the lens and the light", "no_read"),
-    Measure(
-        "misread",
-        "misread rate",
-        "share",
-        1,
-        "hold these parts, read them by eye and look for what changed",
-        "misread",
-        "accepted_known",
-    ),
-    Measure(
-        "misformed",
-        "share of codes that fail their format",
-        "share",
-        1,
-        "look at the marking machine's data",
-        "misformed",
-        "verdicts",
-    ),
-    Measure("confidence", "mean confidence", "mean", -1, "look at the mark, the lens and the light", "sure"),
-    Measure(
-        "contrast", "mean contrast", "mean", -1, "look at the light and the depth of the mark", "contrast"
-    ),
-    Measure(
-        "mark_grade",
-        "mean mark grade",
-        "mean",
-        -1,
-        "look at the marker's tool and force; batches.csv shows which part of the grade fell",
-        "mark_grade",
-    ),
-    Measure(
-        "text_height_px",
-        "mean text height",
-        "mean",
-        -1,
-        "look at the camera's distance and the character height of the marker",
-        "text_height_px",
-    ),
+    Measure("no_read", "no-read rate", "share", 1, _OPTICS, "no_read"),
+    Measure("misread", "misread rate", "share", 1, _HOLD, "misread", "accepted_known"),
+    Measure("format_failed", _FORMAT, "share", 1, _DATA, "format_failed", "format_checked"),
+    Measure("confidence", "mean confidence", "mean", -1, _OPTICS, "sure"),
+    Measure("contrast", "mean contrast", "mean", -1, _LIGHT, "contrast"),
+    Measure("mark_grade", "mean mark grade", "mean", -1, _TOOL, "mark_grade"),
+    Measure("text_height_px", "mean text height", "mean", -1, _HEIGHT, "text_height_px"),
 )
-"""In the order of their findings."""
+"""Every measure, in the order of the findings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,13 +85,13 @@ class Trend:
     """One measure over the batches, oldest first.
 
     Attributes:
-        measure: what is followed.
-        batches: those that have the figure, [K].
-        count: hits of a share; images of a mean, [K].
+        measure: what is charted.
+        batches: those for which it is defined, [K].
+        count: numerators of a share; images of a mean, [K].
         total: images that count, [K].
-        raw: the batch's own share or mean, [K].
-        chart: the figure between its limits; of a mean, the moving average.
-        signals: in words what is out, "" where nothing is, [K].
+        raw: the share or mean of each batch, [K].
+        chart: the charted value and its limits; for a mean, the moving average.
+        signals: the rules that each batch violates, in words, "" for none, [K].
         frozen: whether the limits were given.
     """
 
@@ -128,69 +104,66 @@ class Trend:
     signals: tuple[str, ...]
     frozen: bool
 
+    def table(self) -> pd.DataFrame:
+        """One line per batch: the columns of trends.csv."""
+        limits = self.chart.limits
+        return pd.DataFrame(
+            {
+                "measure": self.measure.name,
+                "batch": self.batches,
+                "order": np.arange(1, len(self.batches) + 1),
+                "count": self.count,
+                "images": self.total,
+                "value": self.raw.round(6),
+                "charted": self.chart.value.round(6),
+                "centre": round(limits.centre, 6),
+                "low": self.chart.low.round(6),
+                "high": self.chart.high.round(6),
+                "sigma": round(limits.sigma, 6),
+                "signal": self.signals,
+            }
+        )
 
-def follow(
+
+def compute_trends(
     judged: pd.DataFrame, order: Sequence[str], frozen: dict[str, ControlLimits] | None
 ) -> tuple[Trend, ...]:
-    """Chart every measure that two batches have.
+    """Chart every measure that is defined for two batches or more.
 
     Args:
         judged: judged readings.
         order: all batches, oldest first.
-        frozen: limits by the measures' names; None draws them from these batches.
+        frozen: limits by the names of the measures; None computes them from these batches.
     """
     trends = (_trend(measure, judged, order, frozen) for measure in MEASURES)
     return tuple(trend for trend in trends if trend is not None)
 
 
 def trend_findings(trends: Sequence[Trend]) -> Iterator[Finding]:
-    """What left its limits, in plain words; without frozen limits only if there are ``FEWEST`` batches."""
-    young = [trend for trend in trends if not trend.frozen and FEWEST <= len(trend.batches) < STEADY]
+    """What is out of control; without frozen limits only if there are ``MIN_BATCHES`` batches."""
+    young = [
+        trend for trend in trends if not trend.frozen and MIN_BATCHES <= len(trend.batches) < STABLE_BATCHES
+    ]
     if young:
         most = max(len(trend.batches) for trend in young)
-        yield note(f"Control limits come from {most} batches: provisional until there are {STEADY}.")
+        yield note(f"Control limits come from {most} batches: provisional until there are {STABLE_BATCHES}.")
     for trend in trends:
-        if trend.frozen or len(trend.batches) >= FEWEST:
+        if trend.frozen or len(trend.batches) >= MIN_BATCHES:
             yield from _trend_findings(trend)
 
 
-def trends_table(trends: Sequence[Trend]) -> pd.DataFrame:
-    """One line a measure and batch."""
-    columns = ["measure", "batch", "order", "count", "images", "value", "charted"]
-    columns += ["centre", "low", "high", "sigma", "signal"]
-    parts = [
-        pd.DataFrame(
-            {
-                "measure": trend.measure.name,
-                "batch": trend.batches,
-                "order": np.arange(1, len(trend.batches) + 1),
-                "count": trend.count,
-                "images": trend.total,
-                "value": trend.raw.round(6),
-                "charted": trend.chart.value.round(6),
-                "centre": round(trend.chart.limits.centre, 6),
-                "low": trend.chart.low.round(6),
-                "high": trend.chart.high.round(6),
-                "sigma": round(trend.chart.limits.sigma, 6),
-                "signal": trend.signals,
-            }
-        )
-        for trend in trends
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def freeze(trends: Sequence[Trend], path: Path) -> None:
-    """Write the limits of these batches, for later audits to be held against.
+def freeze_limits(trends: Sequence[Trend], path: Path) -> None:
+    """Write the control limits of these batches, as a baseline for later audits.
 
     Raises:
         RecordsError: too few batches, or a file that cannot be written.
     """
-    firm = [trend for trend in trends if len(trend.batches) >= FEWEST]
+    firm = [trend for trend in trends if len(trend.batches) >= MIN_BATCHES]
     if not firm:
         most = max((len(trend.batches) for trend in trends), default=0)
         raise RecordsError(
-            f"{path}: limits need {FEWEST} batches, here are {most}. Audit more of them together."
+            f"{path}: control limits need {MIN_BATCHES} batches, here are {most}. "
+            "Audit more batches together."
         )
     text = json.dumps({trend.measure.name: asdict(trend.chart.limits) for trend in firm}, indent=1)
     try:
@@ -199,8 +172,8 @@ def freeze(trends: Sequence[Trend], path: Path) -> None:
         raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another file.") from None
 
 
-def read_frozen(path: Path) -> dict[str, ControlLimits]:
-    """Read limits that ``freeze`` wrote.
+def read_limits(path: Path) -> dict[str, ControlLimits]:
+    """Read control limits that ``freeze_limits`` wrote.
 
     Raises:
         RecordsError: no such file, or no limits in it.
@@ -215,9 +188,13 @@ def read_frozen(path: Path) -> dict[str, ControlLimits]:
             if kinds[name] != each.kind or not (math.isfinite(each.centre) and each.sigma >= 0):
                 raise ValueError
     except OSError as error:
-        raise RecordsError(f"{path}: cannot be read: {error.strerror}. Make it: audit --freeze.") from None
+        raise RecordsError(
+            f"{path}: cannot be read: {error.strerror}. Write one: serialread audit --freeze FILE."
+        ) from None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise RecordsError(f"{path}: holds no frozen limits. Make it: audit --freeze.") from None
+        raise RecordsError(
+            f"{path}: no control limits in it. Write one: serialread audit --freeze FILE."
+        ) from None
     return limits
 
 
@@ -269,16 +246,19 @@ def _signal(out: int, side: int, rise: int) -> str:
 def _trend_findings(trend: Trend) -> Iterator[Finding]:
     chart, measure = trend.chart, trend.measure
     worse = np.flatnonzero(chart.out == measure.worse)
-    for i in worse[:_MOST_FINDINGS]:
+    for i in worse[:_MAX_FINDINGS]:
         yield warning(f"{_sentence(trend, int(i))}: {measure.advice}.")
-    if len(worse) > _MOST_FINDINGS:
-        more = counted(len(worse) - _MOST_FINDINGS, "more batch", "more batches")
+    if len(worse) > _MAX_FINDINGS:
+        more = counted(len(worse) - _MAX_FINDINGS, "more batch", "more batches")
         yield warning(f"{measure.noun}: {more} beyond the limit: see trends.csv.")
     better = [trend.batches[i] for i in np.flatnonzero(chart.out == -measure.worse)]
     if better:
-        yield note(f"{measure.noun} is beyond its other limit in {some(better)}: find out what went well.")
+        yield note(f"{measure.noun} is better than its other limit in {first_names(better)}: find out why.")
     side, rise = runs(trend.raw, chart.limits.centre), rises(trend.raw)
-    for found, length, how in ((side, RUN, "on the wrong side of the mean"), (rise, RISE, "ever worse")):
+    for found, length, how in (
+        (side, RUN, "on the wrong side of the mean"),
+        (rise, RISE, "each worse than the one before"),
+    ):
         first = np.flatnonzero(found == measure.worse)
         if len(first):
             names = f"{trend.batches[first[0] - length + 1]} to {trend.batches[first[0]]}"

@@ -1,9 +1,9 @@
-"""The audit's page in a real browser engine: Chromium, by Qt WebEngine, without a window.
+"""The report of an audit in a real browser engine: Chromium, by Qt WebEngine, without a window.
 
     make browser-test
 
-It runs them twice, for a system that is light and, with PAPER=dark, for one that is dark: an engine has one
-taste. Apart from the other tests, for the engine takes 200 MB.
+It runs the tests twice: for a light colour scheme, and with PAPER=dark for a dark one, because the engine
+keeps its scheme. The default test run leaves them out, because the engine takes 200 MB.
 """
 
 import os
@@ -19,6 +19,8 @@ os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = (
     f"--disable-gpu --no-sandbox --blink-settings=preferredColorScheme={0 if DARK else 1}"
 )
 
+from dataclasses import replace
+
 from PySide6.QtCore import QEventLoop, Qt, QTimer, QUrl
 from PySide6.QtTest import QTest
 from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineProfile, QWebEngineUrlRequestInterceptor
@@ -26,42 +28,37 @@ from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QApplication
 
 from serialread import auditing
-from serialread.auditing.failures import Cases, FailureCase
-from serialread.auditing.page import page
-from serialread.auditing.report_tables import tables
-from serialread.auditing.tables import read_readings
-from serialread.label_tables import read_labels
+from serialread.auditing.failures import FailureCase, FailurePictures
 
-ROOT = Path(__file__).parent.parent
-DATA = ROOT / "tests" / "data" / "audit"
+DATA = Path(__file__).parents[1] / "data" / "audit"
 DOT = "data:image/webp;base64,UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="
 WAIT_MS = 20_000
 
 
 class Requests(QWebEngineUrlRequestInterceptor):
-    """Keeps every address that a page asks for."""
+    """Keeps every address that a page requests."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def interceptRequest(self, info: Any) -> None:  # noqa: N802
-        self.asked.append(info.requestUrl().toString())
+        self.requested.append(info.requestUrl().toString())
 
 
 class Page(QWebEnginePage):
-    """Keeps what a page says on its console."""
+    """Keeps the console messages of a page."""
 
     def __init__(self, profile: QWebEngineProfile) -> None:
         super().__init__(profile)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def javaScriptConsoleMessage(self, level: Any, message: str, line: int, source: str) -> None:  # noqa: N802
-        self.said.append(f"{line}: {message}")
+        self.messages.append(f"{line}: {message}")
 
 
 class Browser:
-    """One page in a window that nobody sees."""
+    """One page in an invisible window."""
 
     def __init__(self, path: Path) -> None:
         self.profile, self.requests, self.view = QWebEngineProfile(), Requests(), QWebEngineView()
@@ -73,23 +70,23 @@ class Browser:
         assert self.wait(self.page.loadFinished, lambda: self.page.load(QUrl.fromLocalFile(str(path))))
 
     def wait(self, signal: Any, start: Callable[[], Any]) -> Any:
-        """What a signal says after something was started."""
-        loop, said = QEventLoop(), list[Any]()
-        signal.connect(lambda *words: (said.extend(words), loop.quit()))
+        """The last argument of a signal after something was started."""
+        loop, messages = QEventLoop(), list[Any]()
+        signal.connect(lambda *words: (messages.extend(words), loop.quit()))
         QTimer.singleShot(WAIT_MS, loop.quit)
         start()
         loop.exec()
-        assert said, "the browser did not answer"
-        return said[-1]
+        assert messages, "the browser did not answer"
+        return messages[-1]
 
     def ask(self, script: str) -> Any:
         """The value of a script."""
-        loop, said = QEventLoop(), list[Any]()
+        loop, messages = QEventLoop(), list[Any]()
         QTimer.singleShot(WAIT_MS, loop.quit)
-        self.page.runJavaScript(script, 0, lambda value: (said.append(value), loop.quit()))
+        self.page.runJavaScript(script, 0, lambda value: (messages.append(value), loop.quit()))
         loop.exec()
-        assert said, "the browser did not answer"
-        return said[0]
+        assert messages, "the browser did not answer"
+        return messages[0]
 
     def press(self, key: Qt.Key) -> None:
         QTest.keyClick(self.view.focusProxy(), key)
@@ -109,20 +106,20 @@ def application() -> QApplication:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The hand-worked audit, with thirty failures to look at."""
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    done = auditing.examine(read_readings(DATA), read_labels(DATA / "labels.csv"))
+    """The hand-worked audit, with thirty pictures of failures."""
+    out = tmp_path_factory.mktemp("report")
     chars = (("X", 0.9, "Y", 0.08), ("<", 0.6, "", 0.4))
     cases = [FailureCase(f"{i}.png", "XY", "X<", "ACCEPT", "0.9", chars, DOT) for i in range(30)]
-    path.write_text(page(done, tables(done), Cases(tuple(cases))), encoding="utf-8")
-    return path
+    done = auditing.audit(DATA, DATA / "labels.csv")
+    replace(done, failures=FailurePictures(tuple(cases))).write(out)
+    return out / "report.html"
 
 
 @pytest.fixture
 def browser(application: QApplication, report: Path) -> Iterator[Browser]:
     opened = Browser(report)
     yield opened
-    assert opened.page.said == []  # no error, no warning
+    assert opened.page.messages == []  # no error, no warning
     opened.close()
 
 
@@ -132,8 +129,8 @@ FIRST = (
 
 
 def test_the_page_asks_for_nothing_but_itself(browser: Browser, report: Path) -> None:
-    asked = [address for address in browser.requests.asked if not address.startswith("data:")]
-    assert asked == [QUrl.fromLocalFile(str(report)).toString()]
+    requested = [address for address in browser.requests.requested if not address.startswith("data:")]
+    assert requested == [QUrl.fromLocalFile(str(report)).toString()]
     assert browser.ask("document.images.length") == 30
     assert browser.ask("Array.from(document.images).every(i => i.complete && i.naturalWidth > 0)")
 

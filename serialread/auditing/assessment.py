@@ -1,0 +1,220 @@
+"""The audit as a value: readings matched with their truths, judged and summed up; written on request."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from serialread import run_log
+from serialread.auditing.batch_scores import data_findings, judge, sequence_findings
+from serialread.auditing.characters import character_tables
+from serialread.auditing.confidence_tables import ConfidenceTables, confidence_tables
+from serialread.auditing.failures import MAX_PICTURES, FailurePictures, read_failures
+from serialread.auditing.findings import Finding, by_severity, warning
+from serialread.auditing.input_tables import group, read_batches, read_readings
+from serialread.auditing.matching import pair, without_truth
+from serialread.auditing.report_files import FILES, WORKBOOK, write_audit
+from serialread.auditing.sampling import SAMPLE
+from serialread.auditing.sections import Assessment, build_tables
+from serialread.auditing.trends import Trend, compute_trends, freeze_limits, read_limits, trend_findings
+from serialread.errors import RecordsError
+from serialread.imaging import digest
+from serialread.label_tables import TextTable, read_labels
+from serialread.metrics.control_charts import ControlLimits
+
+
+@dataclass(frozen=True, slots=True)
+class AuditInput:
+    """A table that was audited: its path, the SHA-256 of its bytes, and its lines that count."""
+
+    path: Path
+    sha256: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audit:
+    """What an audit found.
+
+    Every table of the report is a pandas ``DataFrame`` and an attribute: ``batches``, ``groups``, ``trends``,
+    ``errors``, ``confusions``, ``characters``, ``positions``, ``lengths``, ``confidence``, ``coverage``,
+    ``sampling``, ``unmatched``. docs/audit.md describes their columns.
+
+    Attributes:
+        inputs: readings.csv, then the truth table, the batch table and the baseline where they were given.
+        judged: whether a truth was given.
+        total: the line of ``batches`` for all images, by column.
+        findings: the most serious first.
+        tables: every table by its name.
+        confidence_quality: Brier score, calibration error and area under the risk-coverage curve.
+        control_charts: the measures that were charted, with their limits.
+        models: ids of the models that read.
+        stations: ids of the stations.
+        read_at: first and last time of reading, as text.
+        options: column of the batches (``by``) and number of images to label (``sample``).
+        failures: pictures of the failures; none unless ``with_failure_pictures`` was called.
+    """
+
+    inputs: tuple[AuditInput, ...]
+    judged: bool
+    total: dict[str, Any]
+    findings: tuple[Finding, ...]
+    tables: dict[str, pd.DataFrame]
+    confidence_quality: ConfidenceTables
+    control_charts: tuple[Trend, ...]
+    models: tuple[str, ...]
+    stations: tuple[str, ...]
+    read_at: tuple[str, str]
+    options: dict[str, Any]
+    failures: FailurePictures = field(default_factory=FailurePictures)
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """A table of the report."""
+        if name == "tables" or name not in self.tables:
+            raise AttributeError(f"an audit has no table {name!r}")
+        return self.tables[name]
+
+    def write(self, out: Path, *, excel: bool = False) -> tuple[Path, ...]:
+        """Write the tables, audit.json, audit.md and report.html into a folder, which is created.
+
+        Args:
+            out: the folder; files of these names are replaced.
+            excel: write ``WORKBOOK``, too.
+
+        Returns:
+            Every file that was written.
+
+        Raises:
+            RecordsError: the folder cannot be written, an input would be replaced, or XlsxWriter is missing.
+        """
+        return write_audit(self, out, excel=excel)
+
+    def freeze(self, path: Path) -> None:
+        """Write the control limits of these batches, as the baseline of later audits.
+
+        Raises:
+            RecordsError: too few batches, a name that a report uses, or a file that cannot be written.
+        """
+        if path.name in (*FILES, WORKBOOK) or path.resolve() in [s.path.resolve() for s in self.inputs]:
+            raise RecordsError(f"{path}: the audit reads or writes a file of this name. Name another file.")
+        freeze_limits(self.control_charts, path)
+
+    def with_failure_pictures(
+        self, logs: Sequence[Path], shipped_model: Path, most: int = MAX_PICTURES
+    ) -> "Audit":
+        """Read the failures again for the report, as the log says that they were read.
+
+        Args:
+            logs: run logs that may hold the run; the first that exists is used.
+            shipped_model: the model of runs that name none.
+            most: failures to read: accepted images first, then by falling confidence.
+
+        Returns:
+            The same audit with pictures, or with the reason why there are none.
+        """
+        failures = read_failures(self.errors, self.inputs[0].path, logs, shipped_model, most)
+        return replace(self, failures=failures)
+
+    def log(self, log: Path, written: Sequence[Path], operator: str = "") -> str:
+        """Append this audit to a run log; returns the hash of its line.
+
+        Args:
+            log: the log, which is created if it is missing.
+            written: files that were written.
+            operator: who ran the audit.
+
+        Raises:
+            RecordsError: the log cannot be written, or its last line is damaged.
+        """
+        about = {"models": self.models, "stations": self.stations, "images": self.total["images"]}
+        options = {**self.options, "excel": any(path.name == WORKBOOK for path in written)}
+        inputs = tuple(source.path for source in self.inputs)
+        return run_log.append(
+            log, run_log.LoggedRun("audit", options, about, inputs, tuple(written), operator)
+        )
+
+
+def audit(
+    results: Path,
+    truth: Path | None = None,
+    *,
+    batches: Path | None = None,
+    by: str | None = None,
+    baseline: Path | None = None,
+    sample: int = SAMPLE,
+) -> Audit:
+    """Compare readings with the truth and sum them up by batch; writes nothing.
+
+    Args:
+        results: readings.csv, or the folder that ``serialread read --out`` wrote.
+        truth: table with the columns filename and text; None counts the readings without judging them.
+        batches: table with the column batch or filename, and other columns to sum up by.
+        by: column whose values are the batches; None uses the folders of the pictures.
+        baseline: control limits that ``Audit.freeze`` wrote; None computes them from these batches.
+        sample: number of images without a truth to draw for labelling.
+
+    Raises:
+        RecordsError: inputs that are missing or damaged.
+    """
+    readings = read_readings(results)
+    limits = None if baseline is None else read_limits(baseline)
+    done = audit_tables(
+        readings,
+        None if truth is None else read_labels(truth),
+        batches=None if batches is None else read_batches(batches),
+        by=by,
+        limits=limits,
+        sample=sample,
+    )
+    if baseline is None or limits is None:
+        return done
+    return replace(done, inputs=(*done.inputs, AuditInput(baseline, digest(baseline), len(limits))))
+
+
+def audit_tables(
+    readings: TextTable,
+    truth: TextTable | None = None,
+    *,
+    batches: TextTable | None = None,
+    by: str | None = None,
+    limits: dict[str, ControlLimits] | None = None,
+    sample: int = SAMPLE,
+) -> Audit:
+    """The same as ``audit``, from tables that were read before.
+
+    Raises:
+        RecordsError: there is no column ``by``.
+    """
+    grouping = group(readings.rows, batches, by)
+    pairing = without_truth(grouping.rows) if truth is None else pair(grouping.rows, truth.rows)
+    judged = judge(pairing.rows)
+    trends = compute_trends(judged, grouping.order, limits)
+    quality = confidence_tables(judged)
+    characters = character_tables(judged)
+    tables = build_tables(
+        Assessment(judged, grouping.about, pairing.unmatched, characters, quality, trends, sample)
+    )
+    sources = [source for source in (readings, truth, batches) if source is not None]
+    findings = [
+        *(warning(text) for source in sources for text in source.warnings),
+        *grouping.findings,
+        *pairing.findings,
+        *data_findings(judged),
+        *sequence_findings(judged),
+        *trend_findings(trends),
+    ]
+    return Audit(
+        inputs=tuple(AuditInput(source.path, source.sha256, len(source.rows)) for source in sources),
+        judged=truth is not None,
+        total={str(name): cell for name, cell in tables["batches"].tail(1).to_dict("records")[0].items()},
+        findings=by_severity(findings),
+        tables=tables,
+        confidence_quality=quality,
+        control_charts=trends,
+        models=tuple(judged["model_id"].unique()),
+        stations=tuple(judged["station_id"].unique()),
+        read_at=(judged["read_at"].min(), judged["read_at"].max()),
+        options={"by": by, "sample": sample},
+    )

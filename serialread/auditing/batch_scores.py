@@ -1,0 +1,186 @@
+"""Judge every reading by its truth, and sum the readings up by batch."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from serialread.auditing.figures import rate_columns
+from serialread.auditing.findings import Finding, counted, first_names, note, warning
+from serialread.auditing.input_tables import MARK_PARTS, MEASURES, POINTS, VERDICT
+from serialread.codes import Serials
+from serialread.metrics import Marks, mpsc, strict
+from serialread.records import Decision, Verdict
+
+Array = NDArray[Any]
+
+QUANTILES = {"05": 0.05, "50": 0.5, "95": 0.95}
+"""Quantiles of the confidence of the images with a text."""
+
+_SPREADSHEET_NUMBER = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
+
+
+def judge(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add what is countable to readings with ``truth`` and ``known``, and a ``note`` on damaged truths.
+
+    A rejected image is never right, whatever its text; edits are those of the text as it was read.
+    """
+    judged = rows.assign(
+        sure=_confidences(rows["confidence"]), read=[strict(text) != "" for text in rows["text"]]
+    )
+    for name, decision in _DECISIONS.items():
+        judged[name] = judged["decision"] == decision
+    known = judged["known"].to_numpy(bool)
+    for prefix, protocol in (("", strict), ("mpsc_", mpsc)):
+        marks = Marks.of(judged["text"][known], judged["truth"][known], protocol)
+        for column in ("edits", "read_chars", "truth_chars", "similarity"):
+            judged[prefix + column] = _spread(getattr(marks, column), known)
+        judged[f"{prefix}right"] = _spread(marks.edits == 0, known) & judged["read"] & ~judged["rejected"]
+    for grade, points in POINTS.items():
+        judged[f"mark_{grade}"] = judged["mark_grade"] == points
+    judged["no_read"] = ~judged["read"] | judged["rejected"]
+    judged["format_checked"] = judged[VERDICT] != ""
+    judged["format_failed"] = judged["format_checked"] & (judged[VERDICT] == Verdict.MISPRINT.value)
+    judged["length_errors"] = known & judged["read"] & (judged["read_chars"] != judged["truth_chars"])
+    judged["accepted_known"] = judged["accepted"] & known
+    judged["misread"] = judged["accepted_known"] & ~judged["right"]
+    return judged.assign(note=_notes(judged))
+
+
+_DECISIONS = {"accepted": Decision.ACCEPT, "review": Decision.REVIEW, "rejected": Decision.REJECT}
+_PROTOCOL_SUMS = ("right", "edits", "truth_chars", "similarity")
+_SUMS = (
+    *("read", *_DECISIONS, "no_read", "known", "length_errors", "accepted_known", "misread"),
+    *("format_checked", "format_failed", *(f"mark_{grade}" for grade in POINTS)),
+    *_PROTOCOL_SUMS,
+    *(f"mpsc_{name}" for name in _PROTOCOL_SUMS),
+)
+
+
+def score_table(judged: pd.DataFrame, by: pd.Series, name: str = "batch") -> pd.DataFrame:
+    """One line per value of ``by``, in the order of their first images: the columns of batches.csv.
+
+    Rates have six decimals; what is undefined is nan.
+
+    Args:
+        judged: result of ``judge``.
+        by: the batch of each reading, or another value to group by.
+        name: column for the values of ``by``.
+    """
+    groups = judged.groupby(by, sort=False)
+    sums = groups[list(_SUMS)].sum()
+    images = groups.size()
+    medians = groups[list(MEASURES)].median().round(6)
+    sure = judged["sure"].where(judged["read"]).groupby(by, sort=False)
+    grades = sums[[f"mark_{grade}" for grade in POINTS]]
+    points = grades.to_numpy() @ np.array(list(POINTS.values()))
+    table = {
+        name: sums.index.to_numpy(object),
+        "images": images,
+        **{column: sums[column] for column in ("read", *_DECISIONS, "no_read")},
+        **rate_columns("no_read_rate", sums["no_read"], images),
+        "no_truth": images - sums["known"],
+        **_protocol_columns(sums, ""),
+        **_protocol_columns(sums, "mpsc_"),
+        "length_errors": sums["length_errors"],
+        **rate_columns("length_error_rate", sums["length_errors"], sums["known"]),
+        "accepted_known": sums["accepted_known"],
+        "misread": sums["misread"],
+        **rate_columns("misread_rate", sums["misread"], sums["accepted_known"]),
+        "format_checked": sums["format_checked"],
+        "format_failed": sums["format_failed"],
+        **rate_columns("format_failure_rate", sums["format_failed"], sums["format_checked"]),
+        **{f"confidence_p{p}": sure.quantile(q).reindex(sums.index).round(6) for p, q in QUANTILES.items()},
+        **{f"{m}_p50": medians[m] for m in ("text_height_px", "contrast", "elapsed_ms")},
+        **grades,
+        "mark_grade_mean": _ratios(points, grades.sum(axis=1)),
+        **{f"{part}_p50": medians[part] for part in MARK_PARTS},
+    }
+    return pd.DataFrame({column: np.asarray(cells) for column, cells in table.items()})
+
+
+def _protocol_columns(sums: pd.DataFrame, prefix: str) -> dict[str, Any]:
+    right, edits, chars, similarity = (sums[prefix + name] for name in _PROTOCOL_SUMS)
+    return {
+        f"{prefix}right": right,
+        f"{prefix}wrong": sums["known"] - right,
+        **rate_columns(f"{prefix}accuracy", right, sums["known"]),
+        f"{prefix}edits": edits,
+        f"{prefix}truth_chars": chars,
+        f"{prefix}cer": _ratios(edits, chars),
+        f"{prefix}one_minus_ned": _ratios(similarity, sums["known"]),
+    }
+
+
+def _ratios(parts: Any, wholes: pd.Series) -> Array:
+    return np.asarray(parts / wholes.where(wholes > 0).to_numpy(np.float64)).round(6)
+
+
+def data_findings(judged: pd.DataFrame) -> Iterator[Finding]:
+    """What the cells themselves show: damaged truths, missing confidences, several models."""
+    for text, advice in _NOTES.items():
+        names = judged["image"][judged["note"] == text]
+        if len(names):
+            images = counted(len(names), "image")
+            yield warning(f"{images}: {text}; counted as wrong: {first_names(names)}. {advice}")
+    unsure = judged["image"][judged["sure"].isna() & judged["read"]]
+    if len(unsure):
+        images = counted(len(unsure), "image")
+        yield warning(f"{images} without a confidence between 0 and 1: {first_names(unsure)}.")
+    for column, noun in (("model_id", "model"), ("station_id", "station")):
+        distinct = judged[column].unique()
+        if len(distinct) > 1:
+            yield note(f"Read by {counted(len(distinct), noun)}: {first_names(distinct)}.")
+
+
+def sequence_findings(judged: pd.DataFrame) -> Iterator[Finding]:
+    """One sentence per batch whose codes fail the sequence checks: duplicates, gaps, order, other form."""
+    for _, rows in judged.groupby("batch", sort=False):
+        serials, name = Serials(), rows["batch"].iloc[0]
+        pairs = zip(rows["image"], rows["text"], strict=True)
+        odd = [f"{image} {what}" for image, code in pairs for what in serials.take(code, image)]
+        if odd:
+            place = f"Batch {name}" if name else "Batch without a name"
+            listed = first_names(odd, separator="; ")
+            yield warning(f"{place}: {counted(len(odd), 'sequence finding')}: {listed}.")
+
+
+_ZEROS = "the truth seems to have lost its leading zeros"
+_NUMBER = "a spreadsheet seems to have rewritten the truth as a number"
+_NOTES = {
+    _ZEROS: "Format the column as text before you save the table.",
+    _NUMBER: "Format the column as text and enter these truths again.",
+}
+
+
+def _notes(judged: pd.DataFrame) -> list[str]:
+    suspects = (judged["known"] & ~judged["right"]).to_numpy(bool)
+    notes = np.full(len(judged), "", dtype=object)
+    pairs = zip(judged["text"][suspects], judged["truth"][suspects], strict=True)
+    notes[suspects] = np.array([_damage(strict(read), strict(truth)) for read, truth in pairs], dtype=object)
+    return list(notes)
+
+
+def _damage(read: str, truth: str) -> str:
+    """What a spreadsheet may have done to a truth: 7 instead of 007, 1.23E+11 instead of 123456789012."""
+    if not (read.isascii() and read.isdecimal()):
+        return ""
+    if truth.isascii() and truth.isdecimal():
+        shorter = len(truth) < len(read) and truth.lstrip("0") == read.lstrip("0")
+        return _ZEROS if shorter else ""
+    return _NUMBER if _SPREADSHEET_NUMBER.fullmatch(truth) else ""
+
+
+def _confidences(texts: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
+    return numbers.where((numbers >= 0) & (numbers <= 1))
+
+
+def _spread(values: Array, known: NDArray[np.bool_]) -> Array:
+    """Values of the known rows at their places, [N]; 0 elsewhere."""
+    spread = np.zeros(len(known), values.dtype)
+    spread[known] = values
+    return spread

@@ -1,0 +1,221 @@
+"""Write reports: CSV tables, JSON, Markdown, an HTML page and a workbook. Equal inputs give equal bytes."""
+
+import datetime
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from serialread import __version__
+from serialread.auditing.findings import Finding
+from serialread.auditing.html_page import render
+from serialread.auditing.sections import SECTIONS, headline
+from serialread.errors import RecordsError
+
+if TYPE_CHECKING:
+    from serialread.auditing.assessment import Audit
+
+FILES = (
+    *(f"{section.name}.csv" for section in SECTIONS if section.table),
+    *("audit.json", "audit.md", "report.html"),
+)
+"""What ``Audit.write`` always writes."""
+
+WORKBOOK = "audit.xlsx"
+"""What it writes on request."""
+
+MAX_SHEET_LINES = 1_048_575
+"""Lines that an Excel sheet can hold below its header."""
+
+MAX_MARKDOWN_LINES = 30
+"""Lines of each table in Markdown; the CSV files hold all."""
+
+_TEXT_WIDTH = 24
+
+
+def write_audit(audit: "Audit", out: Path, *, excel: bool = False) -> tuple[Path, ...]:
+    """Write ``FILES`` into a folder, and with ``excel`` the workbook; returns what was written.
+
+    Raises:
+        RecordsError: the folder cannot be written, an input would be replaced, or XlsxWriter is missing.
+    """
+    if excel:
+        require_excel()
+    require_free(out, [source.path for source in audit.inputs])
+    files: dict[str, str | pd.DataFrame] = {f"{name}.csv": table for name, table in audit.tables.items()}
+    files["audit.json"] = json_text(_document(audit))
+    files["audit.md"] = "\n".join(_markdown(audit)) + "\n"
+    sections = [shown for section in SECTIONS for shown in section.on_page(audit)]
+    files["report.html"] = render("report.html.j2", audit=audit, headline=headline(audit), sections=sections)
+    written = write_files(out, files)
+    if not excel:
+        return written
+    with _reported(out):
+        write_workbook(audit.tables, out / WORKBOOK)
+    return (*written, out / WORKBOOK)
+
+
+def require_free(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a folder where the report would replace one of its inputs.
+
+    Raises:
+        RecordsError: the folder holds an input under the name of an output.
+    """
+    outputs = {(out / name).resolve() for name in (*FILES, WORKBOOK)}
+    for path in inputs:
+        if path.resolve() in outputs:
+            raise RecordsError(f"{path}: the audit would replace it. Give another --out folder.")
+
+
+def write_files(out: Path, files: dict[str, str | pd.DataFrame]) -> tuple[Path, ...]:
+    """Write texts and tables (as CSV) into a folder, which is created; returns their paths.
+
+    Raises:
+        RecordsError: the folder or a file cannot be written.
+    """
+    with _reported(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            if isinstance(content, str):
+                (out / name).write_text(content, encoding="utf-8", newline="\n")
+            else:
+                content.to_csv(out / name, index=False, lineterminator="\n", encoding="utf-8")
+    return tuple(out / name for name in files)
+
+
+@contextmanager
+def _reported(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordsError(
+            f"{out}: cannot be written: {error.strerror}. Give another --out folder."
+        ) from None
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """A JSON document; nan becomes null."""
+    return json.dumps(_nulled(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _nulled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _nulled(cell) for name, cell in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nulled(cell) for cell in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _document(audit: "Audit") -> dict[str, Any]:
+    quality = audit.confidence_quality
+    return {
+        "serialread": __version__,
+        "inputs": [{"name": s.path.name, "sha256": s.sha256, "lines": s.lines} for s in audit.inputs],
+        "models": audit.models,
+        "stations": audit.stations,
+        "read_at": audit.read_at,
+        "findings": [asdict(finding) for finding in audit.findings],
+        "calibration": {
+            "images": quality.images,
+            **{name: round(getattr(quality, name), 6) for name in ("brier", "ece", "aurc")},
+        },
+        "total": audit.total,
+        **{s.name: s.json(audit.tables[s.name]) for s in SECTIONS if s.table},
+    }
+
+
+# --- Markdown -------------------------------------------------------------------------------------
+
+
+def _markdown(audit: "Audit") -> Iterator[str]:
+    yield "# Audit of serial number readings\n"
+    yield f"- images: {audit.total['images']:,}"
+    yield from (f"- {name}: {words}" for name, _, words in headline(audit))
+    if not audit.judged:
+        yield f"- no truth given; label the {len(audit.sampling):,} images of sampling.csv to judge them"
+    yield "\n## Findings\n"
+    yield from findings_lines(audit.findings)
+    for section in SECTIONS:
+        if section.markdown is not None and len(audit.tables[section.name]):
+            yield f"\n## {section.title}\n"
+            columns, table = section.markdown(audit), audit.tables[section.name]
+            yield from table_lines(table, columns, total_line=section.total_line)
+    yield "\n## Inputs\n"
+    yield from (f"- {s.path.name}: {s.lines:,} lines, SHA-256 {s.sha256}" for s in audit.inputs)
+    yield f"- model {', '.join(audit.models) or 'not named'}; serialread {__version__}"
+
+
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """One list item per finding."""
+    return [f"- **{finding.severity}**: {_escaped(finding.text)}" for finding in findings] or ["None."]
+
+
+def table_lines(table: pd.DataFrame, columns: Sequence[str], *, total_line: bool = False) -> Iterator[str]:
+    """The named columns of the first ``MAX_MARKDOWN_LINES`` lines, and of the last if it is a total."""
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + " --- |" * len(columns)
+    left_out = len(table) - MAX_MARKDOWN_LINES - total_line
+    shown = table
+    if left_out > 0:
+        shown = pd.concat([table.head(MAX_MARKDOWN_LINES), table.tail(int(total_line))])
+    for line in shown[list(columns)].itertuples(index=False):
+        yield "| " + " | ".join(_escaped(cell) for cell in line) + " |"
+    if left_out > 0:
+        yield f"\n{left_out:,} more lines in the CSV file."
+
+
+def _escaped(cell: object) -> str:
+    """A cell as plain text: nothing in it can end the cell or become markup."""
+    if isinstance(cell, float):
+        return "–" if pd.isna(cell) else f"{cell:.4f}"
+    text = str(cell).replace("\n", " ").replace("\r", " ")
+    return "".join(f"&#{ord(char)};" if char in "|<>&*_`[]\\" else char for char in text)
+
+
+# --- Excel ----------------------------------------------------------------------------------------
+
+
+def require_excel() -> None:
+    """Refuse early if the optional library is missing.
+
+    Raises:
+        RecordsError: XlsxWriter is not installed.
+    """
+    if find_spec("xlsxwriter") is None:
+        raise RecordsError(
+            "audit.xlsx: XlsxWriter is not installed. Install it: pip install 'serialread[excel]'"
+        )
+
+
+def write_workbook(tables: dict[str, pd.DataFrame], path: Path) -> None:
+    """Write one sheet per table, with frozen headers and filters; texts stay texts: 00123 and =1+1."""
+    import xlsxwriter
+
+    options = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(path), {**options, "constant_memory": True}) as book:
+        book.set_properties({"created": datetime.datetime(2000, 1, 1), "title": "serialread audit"})
+        bold = book.add_format({"bold": True, "bg_color": "#E8ECF0"})
+        for name, table in tables.items():
+            sheet = book.add_worksheet(name)
+            sheet.freeze_panes(1, 1)
+            lines = min(len(table), MAX_SHEET_LINES)
+            sheet.autofilter(0, 0, max(lines, 1), len(table.columns) - 1)
+            for number, column in enumerate(table.columns):
+                wide = table[column].dtype == object or pd.api.types.is_string_dtype(table[column])
+                sheet.set_column(number, number, _TEXT_WIDTH if wide else max(9, len(column)))
+            sheet.write_row(0, 0, list(table.columns), bold)
+            for row, cells in enumerate(table.head(lines).itertuples(index=False), start=1):
+                for number, cell in enumerate(cells):
+                    if isinstance(cell, str):
+                        sheet.write_string(row, number, cell)
+                    elif not pd.isna(cell):
+                        sheet.write_number(row, number, cell)

@@ -19,6 +19,6 @@ chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1
     --screenshot="$place/report.png" "file://$place/audit/report.html"
 for name in explain normalize report; do
     "$python" -c 'import sys; from PIL import Image
-Image.open(sys.argv[1]).convert("RGB").quantize(96).save(sys.argv[2], optimize=True)' \
+Image.open(sys.argv[1]).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(sys.argv[2], optimize=True)' \
         "$place/$name.png" "docs/images/$name.png"
 done

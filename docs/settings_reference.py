@@ -54,7 +54,7 @@ def sections(root: type[BaseModel]) -> list[type[BaseModel]]:
     found = [root]
     for one in found:
         for field in one.model_fields.values():
-            found.extend(inner for inner in _models(field.annotation) if inner not in found)
+            found.extend(inner for inner in models_in(field.annotation) if inner not in found)
     return found
 
 
@@ -109,12 +109,13 @@ def _type(annotation: Any) -> str:
     )
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that an annotation names, unions and containers included."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     else:
         for inner in get_args(annotation):
-            yield from _models(inner)
+            yield from models_in(inner)
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How fast samples are made: crops a second of one core, and of a store grown by one worker and by two.
+"""Speed of the generator: crops a second of one core, and of a store made by one process and by two workers.
 
 python benchmarks/generator_speed.py recipes/data/marks.toml --count 3000
 
@@ -52,22 +52,22 @@ def alone(recipe: DataRecipe, count: int) -> Iterator[str]:
         yield f"make_sample, {caches} | {count / (time.process_time() - start):.0f} crops/s of a core"
     start = time.process_time()
     size = sum(len(value) for sample in samples for _, value in encode_sample(sample, 0))
-    yield f"spelling as PNG and JSON | {count / (time.process_time() - start):.0f} crops/s of a core"
+    yield f"encoding as PNG and JSON | {count / (time.process_time() - start):.0f} crops/s of a core"
     yield f"size in the store | {size / count:.0f} bytes a crop"
 
 
 def grown(recipe: DataRecipe, count: int) -> Iterator[str]:
-    """Whole stores, rendering, spelling, sending and writing together."""
+    """Whole stores: rendering, encoding, sending and writing together."""
     make = partial(synth.make_sample, recipe, SEED)
-    startup = spent_on(partial(only_start, recipe), 1, workers=1)[0]
-    for workers in (1, 2):
-        made, written, clock = spent_on(make, count, workers)
-        made -= workers * startup
-        rates = f"{count / made:.0f} crops/s of a worker's core, {count / clock:.0f} by the clock"
-        yield f"store, {workers} worker(s) | {rates}, start included"
-        yield f"writing process beside {workers} worker(s) | {1e6 * written / count:.0f} µs a crop"
-        if workers == 2:  # one worker has a core to itself; two share both with the process that writes
-            yield f"two workers on two free cores, by that | {2 * made / (made + written):.2f} times one"
+    _, own, clock = spent_on(make, count, workers=1)
+    yield f"store, this process alone | {count / own:.0f} crops/s of a core, {count / clock:.0f} by the clock"
+    startup = spent_on(partial(only_start, recipe), 1, workers=2)[0]  # one task starts one worker
+    made, written, clock = spent_on(make, count, workers=2)
+    made -= 2 * startup
+    rates = f"{count / made:.0f} crops/s of a worker's core, {count / clock:.0f} by the clock"
+    yield f"store, 2 workers | {rates}, start included"
+    yield f"writing process of 2 workers | {1e6 * written / count:.0f} µs a crop"
+    yield f"two workers on two free cores, computed | {2 * made / (made + written):.2f} times one"
 
 
 def only_start(recipe: DataRecipe, index: int) -> Sample:

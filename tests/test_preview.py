@@ -81,5 +81,5 @@ def test_a_sheet_that_cannot_be_saved_says_why(tmp_path: Path) -> None:
         save(sheet, tmp_path / "sheet.jpg")
     assert str(caught.value) == f"{tmp_path}/sheet.jpg: a contact sheet is a PNG. Name it sheet.png."
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordsError, match=r"cannot be written: .*\. Name another place\."):
+    with pytest.raises(RecordsError, match=r"cannot be written: .*\. Name another file\."):
         save(sheet, tmp_path / "file" / "sheet.png")

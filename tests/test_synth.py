@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from serialread.codes import without_blanks
 from serialread.config import DataRecipe, load, marks
 from serialread.config.data_recipe import Camera
-from serialread.config.spans import Span
+from serialread.config.marks import Span
 from serialread.errors import RecipeError
 from serialread.records import Sample
 from serialread.synth import make_sample, processes, render, typeface_names
@@ -294,7 +294,7 @@ def test_visibility_falls_when_the_mark_gets_weaker() -> None:
 
 
 def test_a_display_shows_what_seven_segments_can() -> None:
-    texts = {make_sample(only("display"), 2, index).text for index in range(60)}
+    texts = {sample.text for sample in forty("display")}
     assert set("".join(texts)) <= set("0123456789-.:AbCdEFHJLPUhnortuy")
     assert any("." in text and text.replace(".", "").isdigit() for text in texts)
     assert 0.6 < np.mean([not any(c.isalpha() for c in text) for text in texts]) < 1

@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from serialread.codes import MAX_LENGTH, PRINTABLE
-from serialread.config.marks import Process
+from serialread.config.marks import Process, Share, Span, Weight
 from serialread.config.section import Section
-from serialread.config.spans import Share, Span, Weight
 
 
 def _printable(frequencies: dict[str, float]) -> dict[str, float]:

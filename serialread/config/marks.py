@@ -6,10 +6,23 @@ another unit: a recipe then means the same at every resolution. Grey values are 
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from serialread.config.section import Section
-from serialread.config.spans import Share, Span, Weight
+
+
+def _rising(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] > span[1]:
+        raise ValueError("a span is (low, high)")
+    return span
+
+
+Span = Annotated[tuple[float, float], AfterValidator(_rising)]
+"""Low and high end of a uniform draw."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""Part of all samples, 0..1."""
+Weight = Annotated[float, Field(ge=0)]
+"""Relative weight; weights need not add up to 1."""
 
 
 class Relief(Section):

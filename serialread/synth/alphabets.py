@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.synth.rng import below, one_of, within
+from serialread.synth.rng import Rng, below, one_of, within
 
 _DATA = Path(__file__).parent / "data"
 
@@ -298,7 +298,7 @@ def segment_faces() -> tuple[Segments, ...]:
     )
 
 
-def displayable(text: str, rng: np.random.Generator, *, letters: bool) -> str:
+def displayable(text: str, rng: Rng, *, letters: bool) -> str:
     """The text as a display can show it: letters in a case that it has, digits for what it cannot show."""
     out = []
     for char in text:

@@ -6,7 +6,7 @@ import string
 import numpy as np
 
 from serialread.config.data_recipe import Texts
-from serialread.synth.rng import below, one_of, weighted, within
+from serialread.synth.rng import Rng, below, one_of, weighted, within
 
 _SEPARATORS = "--.//"
 _SYMBOLS = "-./()+:,#&*<>=_\"'%"
@@ -17,7 +17,7 @@ _UNAMBIGUOUS = "".join(c for c in string.ascii_lowercase if c not in "iloq")
 """Letters that resemble no digit in either case."""
 
 
-def random_text(texts: Texts, max_length: int, rng: np.random.Generator) -> str:
+def random_text(texts: Texts, max_length: int, rng: Rng) -> str:
     """Draw a code with its gaps; without blanks it has 1..``max_length`` characters."""
     kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
     letters = _UNAMBIGUOUS if rng.random() < texts.unambiguous_share else string.ascii_lowercase
@@ -40,7 +40,7 @@ def random_text(texts: Texts, max_length: int, rng: np.random.Generator) -> str:
     return text
 
 
-def from_pattern(pattern: str, rng: np.random.Generator, letters: str = string.ascii_lowercase) -> str:
+def from_pattern(pattern: str, rng: Rng, letters: str = string.ascii_lowercase) -> str:
     """Fill a pattern: ``#`` digit, ``@`` capital, ``*`` either, ``_`` lower case, ``{a|b}`` one of them.
 
     ``letters`` are those that may be drawn, in lower case.
@@ -58,7 +58,7 @@ def from_pattern(pattern: str, rng: np.random.Generator, letters: str = string.a
     return "".join(out)
 
 
-def _fill(char: str, letters: str, rng: np.random.Generator) -> str:
+def _fill(char: str, letters: str, rng: Rng) -> str:
     pool = {
         "#": string.digits,
         "@": letters.upper(),
@@ -68,13 +68,13 @@ def _fill(char: str, letters: str, rng: np.random.Generator) -> str:
     return one_of(pool, rng) if pool else char
 
 
-def _length(texts: Texts, max_length: int, rng: np.random.Generator) -> int:
+def _length(texts: Texts, max_length: int, rng: Rng) -> int:
     if rng.random() < texts.long_share:
         return 1 + below(max_length, rng)
     return weighted(texts.lengths[:max_length], rng) + 1
 
 
-def _arbitrary(length: int, letters: str, texts: Texts, rng: np.random.Generator) -> str:
+def _arbitrary(length: int, letters: str, texts: Texts, rng: Rng) -> str:
     """Letters and digits in one style: lower case, Capitalised, CAPITALS, MixedCase."""
     style = weighted(texts.styles, rng)
     digits = one_of(texts.digit_shares, rng)
@@ -84,14 +84,12 @@ def _arbitrary(length: int, letters: str, texts: Texts, rng: np.random.Generator
     return (text, text.capitalize(), text.upper())[style]
 
 
-def _letters_and_digits(
-    length: int, digits: float, letters: str, texts: Texts, rng: np.random.Generator
-) -> str:
+def _letters_and_digits(length: int, digits: float, letters: str, texts: Texts, rng: Rng) -> str:
     places = (rng.random(length) < digits).tolist()
     return "".join(_drawn(string.digits if digit else letters, 1, texts, rng) for digit in places)
 
 
-def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> str:
+def _drawn(pool: str, length: int, texts: Texts, rng: Rng) -> str:
     """Characters of a pool, uniformly or by the recipe's weights."""
     if not texts.frequencies:
         return "".join(one_of(pool, rng) for _ in range(length))
@@ -101,17 +99,17 @@ def _drawn(pool: str, length: int, texts: Texts, rng: np.random.Generator) -> st
     return "".join(pool[weighted(weights, rng)] for _ in range(length))
 
 
-def _confused(text: str, rng: np.random.Generator) -> str:
+def _confused(text: str, rng: Rng) -> str:
     """Replace a third of the confusable characters by others of their group."""
     return "".join(_lookalike(c, rng) if rng.random() < 0.35 else c for c in text)
 
 
-def _lookalike(char: str, rng: np.random.Generator) -> str:
+def _lookalike(char: str, rng: Rng) -> str:
     groups = [g for g in _ALIKE if char in g]
     return one_of(one_of(groups, rng), rng) if groups else char
 
 
-def _with_symbol(text: str, rng: np.random.Generator) -> str:
+def _with_symbol(text: str, rng: Rng) -> str:
     """Replace characters by separators or symbols."""
     chars = list(text)
     pool = (_SEPARATORS, _SYMBOLS, _RARE)[weighted((0.6, 0.3, 0.1), rng)]
@@ -121,7 +119,7 @@ def _with_symbol(text: str, rng: np.random.Generator) -> str:
     return "".join(chars)
 
 
-def _with_gaps(text: str, rng: np.random.Generator) -> str:
+def _with_gaps(text: str, rng: Rng) -> str:
     places = sorted(
         rng.choice(np.arange(1, len(text)), size=min(1 + below(3, rng), len(text) - 1), replace=False)
     )

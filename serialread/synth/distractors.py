@@ -13,7 +13,7 @@ from serialread.records import Floats, Pixels
 from serialread.synth.fields import blurred
 from serialread.synth.fonts import Face, advance
 from serialread.synth.photography import Shaded, within_range
-from serialread.synth.rng import below, one_of, within
+from serialread.synth.rng import Rng, below, one_of, within
 
 Points = NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -32,7 +32,7 @@ class DistractorShape:
     strength: float = 1.0
 
 
-def other_chars(face: Face, count: int, rng: np.random.Generator) -> str:
+def other_chars(face: Face, count: int, rng: Rng) -> str:
     """Characters of another line, without those that the typeface lacks."""
     return "".join(c for c in (one_of(_OTHER_CHARS, rng) for _ in range(count)) if _drawable(face, c))
 
@@ -45,7 +45,7 @@ def _drawable(face: Face, char: str) -> bool:
     return True
 
 
-def logo(bounds: Box, rng: np.random.Generator) -> list[DistractorShape]:
+def logo(bounds: Box, rng: Rng) -> list[DistractorShape]:
     """An irregular shape left or right of the text, filled or in outline."""
     x0, y0, x1, y1 = bounds
     size = (y1 - y0) * within((0.4, 0.65), rng)
@@ -63,7 +63,7 @@ def logo(bounds: Box, rng: np.random.Generator) -> list[DistractorShape]:
     return shapes
 
 
-def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[DistractorShape]:
+def frame(bounds: Box, corners: Points, rng: Rng) -> list[DistractorShape]:
     """A box, one with round ends, a bar next to the text or between its parts, or a line above or below it.
 
     ``corners`` [n, 4, 2] are those of the characters, ``bounds`` those of all.
@@ -97,7 +97,7 @@ def frame(bounds: Box, corners: Points, rng: np.random.Generator) -> list[Distra
             return [_line(left - 3, y, right + 3, y, width)]
 
 
-def strokes(bounds: Box, rng: np.random.Generator) -> list[DistractorShape]:
+def strokes(bounds: Box, rng: Rng) -> list[DistractorShape]:
     """One to four upright strokes of a tool left or right of the text: feed marks, a slip, a scratch.
 
     Readers confuse them with 1 and I. To keep labels correct, each differs from every character of the code:
@@ -134,7 +134,7 @@ def _line(x0: float, y0: float, x1: float, y1: float, width: float, strength: fl
     return DistractorShape(np.array([[x0, y0], [x1, y1]]), False, width, strength)
 
 
-def overprinted(shaded: Shaded, printed: Floats, rng: np.random.Generator) -> Shaded:
+def overprinted(shaded: Shaded, printed: Floats, rng: Rng) -> Shaded:
     """Print a part of the code next to the part that is already marked."""
     coverage = blurred(printed, within((0.4, 0.9), rng))
     contrast = within((0.12, 0.7), rng)
@@ -147,7 +147,7 @@ def overprinted(shaded: Shaded, printed: Floats, rng: np.random.Generator) -> Sh
     return within_range(both)
 
 
-def ended(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
+def ended(shaded: Shaded, owners: Pixels, rng: Rng) -> Shaded:
     """Let the part end next to the code: beyond its edge the tone is another, even one."""
     free = _free(owners)
     side = below(4, rng)
@@ -162,7 +162,7 @@ def ended(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
     return replace(shaded, pixels=pixels, parameters={**shaded.parameters, "edge": side})
 
 
-def drilled(shaded: Shaded, owners: Pixels, rng: np.random.Generator) -> Shaded:
+def drilled(shaded: Shaded, owners: Pixels, rng: Rng) -> Shaded:
     """Add a hole or a screw head next to the code, as far as the margin shows it."""
     free = _free(owners)
     rows, columns = owners.shape

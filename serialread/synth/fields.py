@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from serialread.records import Floats
-from serialread.synth.rng import below
+from serialread.synth.rng import Rng, below
 
 _GRAINS = 1 << 20
 """Normal values that are drawn once; a picture uses a run of them from a random offset."""
@@ -38,7 +38,7 @@ def enlarged(field: Floats, size: tuple[int, ...]) -> Floats:
     return np.asarray(cv2.resize(field, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def towards_one_end(count: int, rng: np.random.Generator) -> Floats:
+def towards_one_end(count: int, rng: Rng) -> Floats:
     """From 0 somewhere along a line to 1 at one of its ends, float32 [count]."""
     beginning = rng.uniform(0.0, 0.6)
     rise = np.clip((np.linspace(0, 1, count, dtype=np.float32) - beginning) / (1 - beginning), 0, 1)
@@ -53,7 +53,7 @@ def ramp(count: int) -> Floats:
     return steps
 
 
-def grain(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+def grain(size: tuple[int, int], rng: Rng) -> Floats:
     """Normal noise, float32 ``size``, spread 1, read-only: a random part of noise that was drawn once."""
     count = size[0] * size[1]
     start = below(max(_GRAINS - count, 1), rng)

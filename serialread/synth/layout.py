@@ -10,7 +10,7 @@ from serialread.config.data_recipe import Layout
 from serialread.synth import distractors, fonts
 from serialread.synth.distractors import Box, DistractorShape
 from serialread.synth.fonts import Dots, Face, Points, Segments, advance
-from serialread.synth.rng import within
+from serialread.synth.rng import Rng, within
 
 Matrices = NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def set_line(
     setting: Setting,
     rows: int,
     max_width: int,
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> TypesetLine:
     """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``max_width`` px wide.
 
@@ -133,9 +133,7 @@ def set_line(
     )
 
 
-def _along_a_line(
-    text: str, face: Face, layout: Layout, setting: Setting, rng: np.random.Generator
-) -> Matrices:
+def _along_a_line(text: str, face: Face, layout: Layout, setting: Setting, rng: Rng) -> Matrices:
     """One matrix a character on the baseline y = 0."""
     wide = _separators(text, face, layout, rng)
     pens = _pens(text, face, wide, layout, rng)
@@ -162,7 +160,7 @@ def _along_a_line(
     return m
 
 
-def _separators(text: str, face: Face, layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
+def _separators(text: str, face: Face, layout: Layout, rng: Rng) -> NDArray[np.float64]:
     """Factors on the characters' widths: long dashes and narrow slashes in some codes, else 1.
 
     Dot matrices and displays keep their own.
@@ -180,9 +178,7 @@ def _separators(text: str, face: Face, layout: Layout, rng: np.random.Generator)
     return wide
 
 
-def _pens(
-    text: str, face: Face, wide: NDArray[np.float64], layout: Layout, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _pens(text: str, face: Face, wide: NDArray[np.float64], layout: Layout, rng: Rng) -> NDArray[np.float64]:
     """X of every character's origin before stretching; blanks move the pen."""
     spacing = within(layout.spacing, rng)
     if rng.random() < 0.3:  # wide spacing is common on nameplates and chips
@@ -204,14 +200,14 @@ def _pens(
     return np.array(pens)
 
 
-def _tilt(length: int, layout: Layout, rng: np.random.Generator) -> float:
+def _tilt(length: int, layout: Layout, rng: Rng) -> float:
     """Tilt of the line, rad; smaller for long lines, whose crops would else be mostly surface."""
     drawn = within((-15, 15), rng) if rng.random() < 0.1 else layout.tilt_deg * rng.standard_normal()
     most = min(15.0, float(np.degrees(np.arctan2(_RISE, 0.7 * length))))
     return float(np.radians(min(max(drawn, -most), most)))
 
 
-def _bend(length: int, layout: Layout, rng: np.random.Generator) -> float:
+def _bend(length: int, layout: Layout, rng: Rng) -> float:
     """Angle between the first and the last character, rad; 0 for a straight line."""
     if length < 4 or rng.random() >= layout.arc_share:
         return 0.0
@@ -219,14 +215,14 @@ def _bend(length: int, layout: Layout, rng: np.random.Generator) -> float:
     return side * min(within((0.15, 0.9), rng), 8 * _RISE / (0.7 * length))
 
 
-def _around(length: int, layout: Layout, rng: np.random.Generator) -> float:
+def _around(length: int, layout: Layout, rng: Rng) -> float:
     """Half the angle around a shaft, rad; smaller for short codes."""
     if length < 3 or rng.random() >= layout.cylinder_share:
         return 0.0
     return within((0.25, min(0.95, 0.3 + 0.06 * length)), rng)
 
 
-def _perspective(flat: Matrices, layout: Layout, rng: np.random.Generator) -> tuple[float, Matrices]:
+def _perspective(flat: Matrices, layout: Layout, rng: Rng) -> tuple[float, Matrices]:
     """The angle of the camera to the surface's normal, deg, and the resulting homography [3, 3].
 
     The plane is rotated about the middle of the line, in any direction, and seen from
@@ -294,7 +290,7 @@ def _bounds(corners: Points) -> Box:
 
 
 def _with_distractors(
-    code: GlyphRun, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: np.random.Generator
+    code: GlyphRun, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: Rng
 ) -> tuple[list[DistractorShape], Box, list[GlyphRun]]:
     """Distractors, and the part of the surface that the picture shows.
 
@@ -319,7 +315,7 @@ def _with_distractors(
     return shapes, crop, [run for run in runs if run.chars]
 
 
-def _margins(layout: Layout, rng: np.random.Generator) -> list[float]:
+def _margins(layout: Layout, rng: Rng) -> list[float]:
     """Free surface left, above, right and below the text; negative where characters are cut off."""
     low, high = layout.margin
     scale = within((0.3, 1.0), rng)
@@ -334,9 +330,7 @@ def _margins(layout: Layout, rng: np.random.Generator) -> list[float]:
     return [left * wide, top, right * wide, bottom]
 
 
-def _row(
-    code: GlyphRun, other: Face, sign: int, shown: float, pose: _Pose, rng: np.random.Generator
-) -> GlyphRun:
+def _row(code: GlyphRun, other: Face, sign: int, shown: float, pose: _Pose, rng: Rng) -> GlyphRun:
     """A line above (-1) or below (1) the code, of which ``shown`` ch are visible; without a label."""
     size = 1.0 if other is code.face else within((0.5, 1.7), rng)
     chars = distractors.other_chars(other, round(len(code.chars) / size) + 1, rng)
@@ -346,9 +340,7 @@ def _row(
     return _other_text(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
 
 
-def _cut_off(
-    code: GlyphRun, other: Face, crop: Box, pose: _Pose, rng: np.random.Generator
-) -> tuple[GlyphRun, Box]:
+def _cut_off(code: GlyphRun, other: Face, crop: Box, pose: _Pose, rng: Rng) -> tuple[GlyphRun, Box]:
     """A character of another code left or right of this one, and the crop that cuts through it."""
     size = 1.0 if other is code.face else within((0.6, 1.5), rng)
     char = distractors.other_chars(other, 1, rng)

@@ -7,7 +7,7 @@ looks straight down. Fields are float32 [H, W], 0 black .. 1 white; lengths in c
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from serialread.config.marks import Relief, Tone
 from serialread.records import Floats
 from serialread.synth.fields import blurred, enlarged, halved, ramp
 from serialread.synth.photography import Parameters, Shaded, Wanted, expose
-from serialread.synth.rng import below, within
+from serialread.synth.rng import Rng, below, within
 from serialread.synth.strokes import Mark
 from serialread.synth.surfaces import Surface, draw_surface
 
@@ -46,7 +46,7 @@ class Finish:
     grain: float | None = None
 
 
-def lights(rng: np.random.Generator, *, low: bool = False) -> tuple[Light, ...]:
+def lights(rng: Rng, *, low: bool = False) -> tuple[Light, ...]:
     """One to three lights, the first the strongest; ``low`` puts it 10 to 25 degrees above the surface."""
     found: list[Light] = []
     for strength in (1.0, *(within((0.2, 0.8), rng) for _ in range(below(3, rng)))):
@@ -129,19 +129,19 @@ D = TypeVar("D", bound=Relief)
 T = TypeVar("T", bound=Tone)
 
 
-def _sunk(process: Relief, rng: np.random.Generator) -> bool:
+def _sunk(process: Relief, rng: Rng) -> bool:
     return False
 
 
-def _whole(coverage: Floats, surface: Surface, process: Relief, rng: np.random.Generator) -> Floats:
+def _whole(coverage: Floats, surface: Surface, process: Relief, rng: Rng) -> Floats:
     return coverage
 
 
-def _clean_depth(depth: Floats, stroke_px: float, process: Relief, rng: np.random.Generator) -> Floats:
+def _clean_depth(depth: Floats, stroke_px: float, process: Relief, rng: Rng) -> Floats:
     return depth
 
 
-def floor_tone(body: Floats, process: Relief, rng: np.random.Generator) -> Floats:
+def floor_tone(body: Floats, process: Relief, rng: Rng) -> Floats:
     """Tone of a mark against its background, as a part of the background's: oxide, fresh metal."""
     return np.float32(within(process.floor_tone, rng)) * body
 
@@ -157,10 +157,10 @@ class ReliefAppearance(Generic[D]):
         floor_tone: tone of the mark where it is not filled.
     """
 
-    raised: Callable[[D, np.random.Generator], bool] = _sunk
-    coverage: Callable[[Floats, Surface, D, np.random.Generator], Floats] = _whole
-    depth: Callable[[Floats, float, D, np.random.Generator], Floats] = _clean_depth
-    floor_tone: Callable[[Floats, D, np.random.Generator], Floats] = floor_tone
+    raised: Callable[[D, Rng], bool] = _sunk
+    coverage: Callable[[Floats, Surface, D, Rng], Floats] = _whole
+    depth: Callable[[Floats, float, D, Rng], Floats] = _clean_depth
+    floor_tone: Callable[[Floats, D, Rng], Floats] = floor_tone
 
     def shade(
         self,
@@ -169,7 +169,7 @@ class ReliefAppearance(Generic[D]):
         around: float,
         weights: Mapping[SurfaceKind, float],
         surfaces: Surfaces,
-        rng: np.random.Generator,
+        rng: Rng,
     ) -> Shaded:
         """Put a mark on a surface and light both.
 
@@ -223,9 +223,7 @@ class ReliefAppearance(Generic[D]):
         }
         return replace(shaded, parameters=drawn)
 
-    def _depth(
-        self, mark: Mark, surface: Surface, process: D, rng: np.random.Generator
-    ) -> tuple[Floats, Floats]:
+    def _depth(self, mark: Mark, surface: Surface, process: D, rng: Rng) -> tuple[Floats, Floats]:
         """Depth (or height) of the mark, and how much of a px belongs to it, 0..1."""
         coverage = self.coverage(mark.coverage, surface, process, rng)
         flank = within(process.flank, rng) * mark.stroke_px
@@ -238,17 +236,23 @@ class ReliefAppearance(Generic[D]):
         return np.asarray(self.depth(depth, mark.stroke_px, process, rng), np.float32), body
 
 
-def _dark_or_bright(process: Tone, rng: np.random.Generator) -> bool:
+def _dark_or_bright(process: Tone, rng: Rng) -> bool:
     return rng.random() < 0.5
 
 
-def _even_tone(
-    coverage: Floats, mark: Mark, surface: Surface, process: Tone, bright: bool, rng: np.random.Generator
-) -> Floats:
+class MarkedSurface(NamedTuple):
+    """A mark, the surface that carries it, and whether the mark is the brighter of the two."""
+
+    mark: Mark
+    surface: Surface
+    bright: bool
+
+
+def _even_tone(coverage: Floats, on: MarkedSurface, process: Tone, rng: Rng) -> Floats:
     return coverage
 
 
-def _same_signal(signal: Floats, process: Tone, rng: np.random.Generator) -> Floats:
+def _same_signal(signal: Floats, process: Tone, rng: Rng) -> Floats:
     return signal
 
 
@@ -262,9 +266,9 @@ class ToneAppearance(Generic[T]):
         signal: the signed tone with what else the process changes.
     """
 
-    bright: Callable[[T, np.random.Generator], bool] = _dark_or_bright
-    tone: Callable[[Floats, Mark, Surface, T, bool, np.random.Generator], Floats] = _even_tone
-    signal: Callable[[Floats, T, np.random.Generator], Floats] = _same_signal
+    bright: Callable[[T, Rng], bool] = _dark_or_bright
+    tone: Callable[[Floats, MarkedSurface, T, Rng], Floats] = _even_tone
+    signal: Callable[[Floats, T, Rng], Floats] = _same_signal
 
     def shade(
         self,
@@ -273,7 +277,7 @@ class ToneAppearance(Generic[T]):
         around: float,
         weights: Mapping[SurfaceKind, float],
         surfaces: Surfaces,
-        rng: np.random.Generator,
+        rng: Rng,
     ) -> Shaded:
         """Put a mark on a surface and light both; arguments as for ``ReliefAppearance.shade``."""
         # under print the crop's own px are fine enough; the light on flanks needs smaller ones
@@ -281,7 +285,7 @@ class ToneAppearance(Generic[T]):
         surface = draw_surface(weights, surfaces, (rows // 2, columns // 2), rng, step=2)
         contrast, bright = within(process.contrast, rng), self.bright(process, rng)
         softened = blurred(mark.coverage, within((0.4, 0.9), rng))
-        coverage = self.tone(softened, mark, surface, process, bright, rng)
+        coverage = self.tone(softened, MarkedSurface(mark, surface, bright), process, rng)
         rough = within(surfaces.roughness, rng) * within((0.05, 0.5), rng)
         own_x, own_y = slopes(surface.relief, rough)
         if around:
@@ -301,7 +305,7 @@ class ToneAppearance(Generic[T]):
         return replace(shaded, parameters=drawn)
 
 
-def _filling(body: Floats, rng: np.random.Generator) -> Floats:
+def _filling(body: Floats, rng: Rng) -> Floats:
     """Tone of dirt or paint kept in the depth: wiped off around it, but not clean."""
     tone, smear = within((0.35, 0.9), rng) * (-1 if rng.random() < 0.8 else 1), within((0, 0.35), rng)
     return np.float32(tone) * (body + np.float32(smear) * (blurred(body, 4.0) - body))
@@ -317,7 +321,7 @@ def _flanked(coverage: Floats, flank_px: float, *, round_bottom: bool) -> Floats
     return blurred(np.asarray(cv2.blur(coverage, (size, size)), np.float32), 0.6)
 
 
-def _bow(size: tuple[int, ...], around: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _bow(size: tuple[int, ...], around: float, rng: Rng) -> tuple[Floats, Floats]:
     """Slopes of a surface that is not flat: a shaft, or a part that is curved or tilted."""
     middle_x, middle_y = (0.12 * rng.standard_normal(2)).tolist()
     if around:
@@ -326,7 +330,7 @@ def _bow(size: tuple[int, ...], around: float, rng: np.random.Generator) -> tupl
     return bowed((size[0], size[1]), (middle_x - along, middle_x + along), (middle_y - down, middle_y + down))
 
 
-def worn(coverage: Floats, surface: Surface, amount: float, rng: np.random.Generator) -> Floats:
+def worn(coverage: Floats, surface: Surface, amount: float, rng: Rng) -> Floats:
     """Remove part of the mark where a rough field is high; the rest stays connected enough to read."""
     if amount < 0.05:
         return coverage

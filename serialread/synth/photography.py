@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from serialread.config.data_recipe import Camera, Surfaces
 from serialread.records import Floats, Pixels
 from serialread.synth.fields import blurred, enlarged, grain, halved, ramp, shrunk, towards_one_end
-from serialread.synth.rng import below, within
+from serialread.synth.rng import Rng, below, within
 
 Parameters = dict[str, float | str | bool]
 """Drawn parameters, for the record."""
@@ -58,7 +58,7 @@ class Wanted:
 
 
 def expose(
-    bare: Floats, signal: Floats, body: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random.Generator
+    bare: Floats, signal: Floats, body: Floats, wanted: Wanted, surfaces: Surfaces, rng: Rng
 ) -> Shaded:
     """Combine surface and signal: the signal at its target strength, the pattern limited by legibility.
 
@@ -87,7 +87,7 @@ def expose(
     return within_range(Shaded(pixels, signal, wanted.strength, {}))
 
 
-def _background(soft: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random.Generator) -> Floats:
+def _background(soft: Floats, wanted: Wanted, surfaces: Surfaces, rng: Rng) -> Floats:
     """The light without pattern and mark, at the size of ``soft``."""
     kept = np.float32(wanted.evenness / max(cv2.mean(soft)[0], 1e-3))
     uneven = np.clip(soft * kept, 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
@@ -97,7 +97,7 @@ def _background(soft: Floats, wanted: Wanted, surfaces: Surfaces, rng: np.random
     return np.asarray(uneven, np.float32)
 
 
-def _falloff(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
+def _falloff(size: tuple[int, ...], rng: Rng) -> Floats:
     """Slow change of light across the crop, as a factor around 1."""
     x, y = ramp(size[1]), ramp(size[0])
     sx, sy, bow = (spread * rng.standard_normal() for spread in (0.22, 0.12, 0.25))
@@ -105,7 +105,7 @@ def _falloff(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
     return np.asarray(along[None] + np.float32(sy) * y[:, None], np.float32)
 
 
-def _glare(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
+def _glare(size: tuple[int, ...], rng: Rng) -> Floats:
     """A soft bright patch or band, to be added; exposure keeps it from burning out the mark."""
     x = np.arange(size[1], dtype=np.float32)
     y = np.arange(size[0], dtype=np.float32)
@@ -151,7 +151,7 @@ def _quartered(field: Floats, rows: int) -> Floats:
 
 
 def photograph(
-    scene: Floats, strength: float, cap_px: float, camera: Camera, rows: int, rng: np.random.Generator
+    scene: Floats, strength: float, cap_px: float, camera: Camera, rows: int, rng: Rng
 ) -> tuple[Pixels, dict[str, float]]:
     """Take a picture of a scene.
 
@@ -202,7 +202,7 @@ def photograph(
     return stored, {**drawn, "uneven_focus_px": round(uneven, 2)} if uneven else drawn
 
 
-def _moved(scene: Floats, rng: np.random.Generator) -> Floats:
+def _moved(scene: Floats, rng: Rng) -> Floats:
     """A scene with motion blur: a short line as kernel."""
     size = 2 * below(3, rng) + 5
     angle = within((0, np.pi), rng)

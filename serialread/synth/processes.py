@@ -10,46 +10,31 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 import cv2
 import numpy as np
 
+from serialread.config import marks
 from serialread.config.data_recipe import SurfaceKind, Surfaces
-from serialread.config.marks import (
-    Display,
-    DotPeen,
-    Embossed,
-    Engraved,
-    Ink,
-    InkJet,
-    Laser,
-    Moulded,
-    Pen,
-    Scribed,
-    Stamped,
-    Stencil,
-    Thermal,
-)
 from serialread.config.section import Section
 from serialread.records import Floats
 from serialread.synth import alphabets
 from serialread.synth.fields import blurred, enlarged, grain
 from serialread.synth.layout import Setting
-from serialread.synth.lighting import ReliefAppearance, ToneAppearance, floor_tone, worn
+from serialread.synth.lighting import MarkedSurface, ReliefAppearance, ToneAppearance, floor_tone, worn
 from serialread.synth.photography import Shaded
-from serialread.synth.rng import below, one_of, within
+from serialread.synth.rng import Rng, below, one_of, within
 from serialread.synth.strokes import Mark, Tool
-from serialread.synth.surfaces import Surface
 
 FaceKind = Literal["outline", "strokes", "dots", "segments"]
 P = TypeVar("P", bound=Section)
 
 
-def _any_text(text: str, process: Section, rng: np.random.Generator) -> str:
+def _any_text(text: str, process: Section, rng: Rng) -> str:
     return text
 
 
-def _mostly_even(process: Section, rng: np.random.Generator) -> Setting:
+def _mostly_even(process: Section, rng: Rng) -> Setting:
     return Setting(hand_set=rng.random() < 0.08)
 
 
-def _by_hand(process: Section, rng: np.random.Generator) -> Setting:
+def _by_hand(process: Section, rng: Rng) -> Setting:
     return Setting(hand_set=True)
 
 
@@ -68,12 +53,12 @@ class ProcessSpec(Generic[P]):
     """
 
     section: type[P]
-    face_kind: Callable[[P, np.random.Generator], FaceKind]
-    tool: Callable[[P, np.random.Generator], Tool]
+    face_kind: Callable[[P, Rng], FaceKind]
+    tool: Callable[[P, Rng], Tool]
     surface_weights: Callable[[Surfaces], Mapping[SurfaceKind, float]]
     appearance: ReliefAppearance[Any] | ToneAppearance[Any]
-    setting: Callable[[P, np.random.Generator], Setting] = _mostly_even
-    writable: Callable[[str, P, np.random.Generator], str] = _any_text
+    setting: Callable[[P, Rng], Setting] = _mostly_even
+    writable: Callable[[str, P, Rng], str] = _any_text
 
     @property
     def kind(self) -> str:
@@ -85,9 +70,7 @@ class ProcessSpec(Generic[P]):
         """Whether light and shade make the mark visible, not its tone."""
         return isinstance(self.appearance, ReliefAppearance)
 
-    def shade(
-        self, mark: Mark, process: P, around: float, surfaces: Surfaces, rng: np.random.Generator
-    ) -> Shaded:
+    def shade(self, mark: Mark, process: P, around: float, surfaces: Surfaces, rng: Rng) -> Shaded:
         """Put the mark on a surface and light it; ``around`` is half its angle around a shaft, rad."""
         weights = self.surface_weights(surfaces)
         return self.appearance.shade(mark, process, around, weights, surfaces, rng)
@@ -101,19 +84,19 @@ def spec_of(process: Section) -> ProcessSpec[Any]:
 # Letter shapes and surfaces that several processes share
 
 
-def _always(kind: FaceKind) -> Callable[[Section, np.random.Generator], FaceKind]:
+def _always(kind: FaceKind) -> Callable[[Section, Rng], FaceKind]:
     return lambda process, rng: kind
 
 
-def _outline_or_strokes(process: Engraved | Stamped | Laser, rng: np.random.Generator) -> FaceKind:
+def _outline_or_strokes(process: marks.Engraved | marks.Stamped | marks.Laser, rng: Rng) -> FaceKind:
     return "outline" if rng.random() < process.outline_share else "strokes"
 
 
-def _outline_tool(process: Section, rng: np.random.Generator) -> Tool:
+def _outline_tool(process: Section, rng: Rng) -> Tool:
     return Tool(width=0.12)
 
 
-def _single_stroke(process: Laser | Pen, rng: np.random.Generator) -> Tool:
+def _single_stroke(process: marks.Laser | marks.Pen, rng: Rng) -> Tool:
     return Tool(width=within(process.stroke, rng))
 
 
@@ -128,7 +111,7 @@ def _printed(surfaces: Surfaces) -> Mapping[SurfaceKind, float]:
 # Marks with depth
 
 
-def _cutter(process: Engraved, rng: np.random.Generator) -> Tool:
+def _cutter(process: marks.Engraved, rng: Rng) -> Tool:
     width = within(process.stroke, rng)
     if rng.random() >= process.double_share:
         return Tool(width=width)
@@ -136,7 +119,7 @@ def _cutter(process: Engraved, rng: np.random.Generator) -> Tool:
     return Tool(width=width, second=(aside * float(np.cos(direction)), aside * float(np.sin(direction))))
 
 
-def _scriber(process: Scribed, rng: np.random.Generator) -> Tool:
+def _scriber(process: marks.Scribed, rng: Rng) -> Tool:
     pressure = within(process.pressure, rng)
     return Tool(
         width=within(process.stroke, rng),
@@ -147,7 +130,7 @@ def _scriber(process: Scribed, rng: np.random.Generator) -> Tool:
     )
 
 
-def _punch(process: Stamped, rng: np.random.Generator) -> Tool:
+def _punch(process: marks.Stamped, rng: Rng) -> Tool:
     return Tool(
         width=within(process.stroke, rng),
         uneven=within(process.tilt, rng),
@@ -158,7 +141,7 @@ def _punch(process: Stamped, rng: np.random.Generator) -> Tool:
     )
 
 
-def _stylus(process: DotPeen, rng: np.random.Generator) -> Tool:
+def _stylus(process: marks.DotPeen, rng: Rng) -> Tool:
     pitch = round(within(process.pitch, rng) * 200) / 200  # few pitches: the dots of each are kept
     return Tool(
         width=pitch,
@@ -171,7 +154,7 @@ def _stylus(process: DotPeen, rng: np.random.Generator) -> Tool:
     )
 
 
-def _flash(depth: Floats, stroke_px: float, process: Embossed, rng: np.random.Generator) -> Floats:
+def _flash(depth: Floats, stroke_px: float, process: marks.Embossed, rng: Rng) -> Floats:
     """Pimples and flash, as a worn mould leaves them."""
     if rng.random() >= process.flash_share:
         return depth
@@ -183,7 +166,7 @@ def _flash(depth: Floats, stroke_px: float, process: Embossed, rng: np.random.Ge
     return depth + blurred(field, 1.0)
 
 
-def _rubbed_tops(body: Floats, process: Embossed, rng: np.random.Generator) -> Floats:
+def _rubbed_tops(body: Floats, process: marks.Embossed, rng: Rng) -> Floats:
     if rng.random() < process.rubbed_share:
         return np.float32(within((-0.4, 0.6), rng)) * body * body
     return floor_tone(body, process, rng)
@@ -191,26 +174,26 @@ def _rubbed_tops(body: Floats, process: Embossed, rng: np.random.Generator) -> F
 
 _RELIEF = (
     ProcessSpec(
-        section=Engraved,
+        section=marks.Engraved,
         face_kind=_outline_or_strokes,
         tool=_cutter,
         surface_weights=_metal,
-        appearance=ReliefAppearance[Engraved](),
+        appearance=ReliefAppearance[marks.Engraved](),
     ),
     ProcessSpec(
-        section=Scribed,
+        section=marks.Scribed,
         face_kind=_always("strokes"),
         tool=_scriber,
         surface_weights=_metal,
-        appearance=ReliefAppearance[Scribed](),
+        appearance=ReliefAppearance[marks.Scribed](),
         setting=_by_hand,
     ),
     ProcessSpec(
-        section=Stamped,
+        section=marks.Stamped,
         face_kind=_outline_or_strokes,
         tool=_punch,
         surface_weights=_metal,
-        appearance=ReliefAppearance[Stamped](
+        appearance=ReliefAppearance[marks.Stamped](
             coverage=lambda coverage, surface, process, rng: worn(
                 coverage, surface, within(process.wear, rng), rng
             )
@@ -218,27 +201,29 @@ _RELIEF = (
         setting=_by_hand,
     ),
     ProcessSpec(
-        section=Embossed,
+        section=marks.Embossed,
         face_kind=_always("outline"),
         tool=_outline_tool,
         surface_weights=_metal,
-        appearance=ReliefAppearance[Embossed](
+        appearance=ReliefAppearance[marks.Embossed](
             raised=lambda process, rng: True, depth=_flash, floor_tone=_rubbed_tops
         ),
     ),
     ProcessSpec(
-        section=Moulded,
+        section=marks.Moulded,
         face_kind=_always("outline"),
         tool=_outline_tool,
         surface_weights=lambda surfaces: {"plastic": 3, "painted": 1},
-        appearance=ReliefAppearance[Moulded](raised=lambda process, rng: rng.random() >= process.sunk_share),
+        appearance=ReliefAppearance[marks.Moulded](
+            raised=lambda process, rng: rng.random() >= process.sunk_share
+        ),
     ),
     ProcessSpec(
-        section=DotPeen,
+        section=marks.DotPeen,
         face_kind=lambda process, rng: "dots" if rng.random() < process.matrix_share else "strokes",
         tool=_stylus,
         surface_weights=_metal,
-        appearance=ReliefAppearance[DotPeen](),
+        appearance=ReliefAppearance[marks.DotPeen](),
     ),
 )
 
@@ -246,7 +231,7 @@ _RELIEF = (
 # Marks of tone
 
 
-def _drops(process: InkJet, rng: np.random.Generator) -> Tool:
+def _drops(process: marks.InkJet, rng: Rng) -> Tool:
     return Tool(
         width=0.12,
         dot=within(process.dot, rng),
@@ -257,7 +242,7 @@ def _drops(process: InkJet, rng: np.random.Generator) -> Tool:
     )
 
 
-def _display_segments(process: Display, rng: np.random.Generator) -> Tool:
+def _display_segments(process: marks.Display, rng: Rng) -> Tool:
     return Tool(
         width=round(within(process.stroke, rng), 2),
         gap=round(within(process.gap, rng), 2),
@@ -265,12 +250,12 @@ def _display_segments(process: Display, rng: np.random.Generator) -> Tool:
     )
 
 
-def _display_setting(process: Display, rng: np.random.Generator) -> Setting:
+def _display_setting(process: marks.Display, rng: Rng) -> Setting:
     slant = within(process.slant_deg, rng) if rng.random() < 0.5 else 0.0
     return Setting(straight=True, slant_deg=slant)
 
 
-def _displayable(text: str, process: Display, rng: np.random.Generator) -> str:
+def _displayable(text: str, process: marks.Display, rng: Rng) -> str:
     """A display shows few letters, and often a decimal point."""
     text = alphabets.displayable(text, rng, letters=rng.random() < process.letter_share)
     if len(text) > 2 and text.isdigit() and rng.random() < process.point_share:
@@ -279,9 +264,7 @@ def _displayable(text: str, process: Display, rng: np.random.Generator) -> str:
     return text
 
 
-def _lasered(
-    coverage: Floats, mark: Mark, surface: Surface, process: Laser, bright: bool, rng: np.random.Generator
-) -> Floats:
+def _lasered(coverage: Floats, on: MarkedSurface, process: marks.Laser, rng: Rng) -> Floats:
     """The laser's hatch lines, its grain and its discoloured edge."""
     toned = coverage
     if rng.random() < process.hatch_share:
@@ -300,7 +283,7 @@ def _lasered(
     return np.asarray(toned, np.float32)
 
 
-def _reversed_contrast(signal: Floats, process: Laser, rng: np.random.Generator) -> Floats:
+def _reversed_contrast(signal: Floats, process: marks.Laser, rng: Rng) -> Floats:
     """Contrast that reverses somewhere along the line, quickly, so that few characters are lost."""
     if rng.random() >= process.reversed_share:
         return signal
@@ -311,11 +294,9 @@ def _reversed_contrast(signal: Floats, process: Laser, rng: np.random.Generator)
     return np.asarray(signal * (line * weak).astype(np.float32)[None], np.float32)
 
 
-def _inked(
-    coverage: Floats, mark: Mark, surface: Surface, process: Ink, bright: bool, rng: np.random.Generator
-) -> Floats:
+def _inked(coverage: Floats, on: MarkedSurface, process: marks.Ink, rng: Rng) -> Floats:
     """Worn ink, now and then with a shadow of the other tone or as an outline alone."""
-    coverage = worn(coverage, surface, within(process.worn, rng), rng)
+    coverage = worn(coverage, on.surface, within(process.worn, rng), rng)
     if rng.random() >= process.effects_share:
         return coverage
     if rng.random() < 0.5:
@@ -326,11 +307,9 @@ def _inked(
     return np.asarray(edge, np.float32) / np.float32(255)
 
 
-def _thermal_print(
-    coverage: Floats, mark: Mark, surface: Surface, process: Thermal, bright: bool, rng: np.random.Generator
-) -> Floats:
+def _thermal_print(coverage: Floats, on: MarkedSurface, process: marks.Thermal, rng: Rng) -> Floats:
     """Faded print; dead elements of the comb leave lines along the feed of the label."""
-    coverage = worn(coverage, surface, within(process.faded, rng), rng)
+    coverage = worn(coverage, on.surface, within(process.faded, rng), rng)
     if rng.random() >= process.dead_element_share:
         return coverage
     coverage = coverage.copy()
@@ -342,27 +321,21 @@ def _thermal_print(
     return coverage
 
 
-def _sprayed(
-    coverage: Floats, mark: Mark, surface: Surface, process: Stencil, bright: bool, rng: np.random.Generator
-) -> Floats:
-    soft = blurred(coverage, max(within(process.overspray, rng) * mark.stroke_px * 4, 0.5))
-    return worn(soft, surface, within(process.worn, rng), rng)
+def _sprayed(coverage: Floats, on: MarkedSurface, process: marks.Stencil, rng: Rng) -> Floats:
+    soft = blurred(coverage, max(within(process.overspray, rng) * on.mark.stroke_px * 4, 0.5))
+    return worn(soft, on.surface, within(process.worn, rng), rng)
 
 
-def _penned(
-    coverage: Floats, mark: Mark, surface: Surface, process: Pen, bright: bool, rng: np.random.Generator
-) -> Floats:
+def _penned(coverage: Floats, on: MarkedSurface, process: marks.Pen, rng: Rng) -> Floats:
     rows, columns = coverage.shape
     uneven = enlarged(blurred(grain((rows // 2, columns // 2), rng), 3.0), (rows, columns))
     coverage = coverage * np.clip(0.85 + uneven * np.float32(1.25), 0.4, 1)
-    return worn(np.asarray(coverage, np.float32), surface, within(process.worn, rng), rng)
+    return worn(np.asarray(coverage, np.float32), on.surface, within(process.worn, rng), rng)
 
 
-def _displayed(
-    coverage: Floats, mark: Mark, surface: Surface, process: Display, bright: bool, rng: np.random.Generator
-) -> Floats:
+def _displayed(coverage: Floats, on: MarkedSurface, process: marks.Display, rng: Rng) -> Floats:
     """A glow around what shines; a shadow on the reflector behind what darkens."""
-    if bright:
+    if on.bright:
         return coverage + np.float32(within((0.1, 0.5), rng)) * blurred(coverage, within((2, 6), rng))
     if rng.random() < 0.5:
         shift = np.array([[1, 0, within((-3, 3), rng)], [0, 1, within((0.5, 4), rng)]])
@@ -374,56 +347,56 @@ def _displayed(
 
 _TONE = (
     ProcessSpec(
-        section=Laser,
+        section=marks.Laser,
         face_kind=_outline_or_strokes,
         tool=_single_stroke,
         surface_weights=_printed,
-        appearance=ToneAppearance[Laser](tone=_lasered, signal=_reversed_contrast),
+        appearance=ToneAppearance[marks.Laser](tone=_lasered, signal=_reversed_contrast),
     ),
     ProcessSpec(
-        section=Ink,
+        section=marks.Ink,
         face_kind=_always("outline"),
         tool=_outline_tool,
         surface_weights=_printed,
-        appearance=ToneAppearance[Ink](tone=_inked),
+        appearance=ToneAppearance[marks.Ink](tone=_inked),
     ),
     ProcessSpec(
-        section=InkJet,
+        section=marks.InkJet,
         face_kind=_always("dots"),
         tool=_drops,
         surface_weights=_printed,
-        appearance=ToneAppearance[InkJet](),
+        appearance=ToneAppearance[marks.InkJet](),
     ),
     ProcessSpec(
-        section=Thermal,
+        section=marks.Thermal,
         face_kind=_always("outline"),
         tool=_outline_tool,
         surface_weights=lambda surfaces: {"label": 3, "paper": 1},
-        appearance=ToneAppearance[Thermal](
+        appearance=ToneAppearance[marks.Thermal](
             tone=_thermal_print, bright=lambda process, rng: rng.random() < 0.03
         ),
     ),
     ProcessSpec(
-        section=Stencil,
+        section=marks.Stencil,
         face_kind=_always("outline"),
         tool=lambda process, rng: Tool(width=0.12, bridge=within(process.bridge, rng)),
         surface_weights=_printed,
-        appearance=ToneAppearance[Stencil](tone=_sprayed),
+        appearance=ToneAppearance[marks.Stencil](tone=_sprayed),
     ),
     ProcessSpec(
-        section=Pen,
+        section=marks.Pen,
         face_kind=_always("strokes"),
         tool=_single_stroke,
         surface_weights=_printed,
-        appearance=ToneAppearance[Pen](tone=_penned),
+        appearance=ToneAppearance[marks.Pen](tone=_penned),
         setting=_by_hand,
     ),
     ProcessSpec(
-        section=Display,
+        section=marks.Display,
         face_kind=_always("segments"),
         tool=_display_segments,
         surface_weights=lambda surfaces: {"label": 3, "painted": 1},
-        appearance=ToneAppearance[Display](
+        appearance=ToneAppearance[marks.Display](
             tone=_displayed, bright=lambda process, rng: rng.random() < process.led_share
         ),
         setting=_display_setting,

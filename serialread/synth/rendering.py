@@ -25,7 +25,7 @@ from serialread.synth.fonts import Face
 from serialread.synth.layout import TypesetLine, set_line
 from serialread.synth.photography import Parameters, Shaded, photograph, visibility
 from serialread.synth.processes import FaceKind, spec_of
-from serialread.synth.rng import one_of, weighted, within
+from serialread.synth.rng import Rng, one_of, weighted, within
 from serialread.synth.strokes import Mark, draw
 
 _OVERSAMPLING = 2  # rendered at twice the crop's height, then photographed
@@ -101,7 +101,7 @@ def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
     return tuple(sorted({f.name for kind in get_args(FaceKind) for f in _faces(kind, recipe.typefaces)}))
 
 
-def _process(recipe: DataRecipe, rng: np.random.Generator) -> Process:
+def _process(recipe: DataRecipe, rng: Rng) -> Process:
     return recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
 
 
@@ -132,7 +132,7 @@ def _families(kind: FaceKind, typefaces: Typefaces) -> tuple[tuple[Face, ...], .
     return tuple(tuple(group) for group in groups.values())
 
 
-def _face(text: str, process: Process, typefaces: Typefaces, rng: np.random.Generator) -> tuple[Face, str]:
+def _face(text: str, process: Process, typefaces: Typefaces, rng: Rng) -> tuple[Face, str]:
     """A typeface that has every character of the text, and the text, in capitals for unicase typefaces."""
     families = _families(spec_of(process).face_kind(process, rng), typefaces)
     code = without_blanks(text)
@@ -146,7 +146,7 @@ def _face(text: str, process: Process, typefaces: Typefaces, rng: np.random.Gene
     return face, text
 
 
-def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Face:
+def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: Rng) -> Face:
     """The typeface of other lines: the code's own, or any that the process may use."""
     if rng.random() >= recipe.layout.neighbour_typeface_share:
         return face
@@ -154,7 +154,7 @@ def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: np.random
 
 
 def _best_picture(
-    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: Rng
 ) -> tuple[Pixels, Parameters]:
     """Light and photograph the mark until it is as visible as the recipe demands; the best of a few tries."""
     pictures = []
@@ -166,7 +166,7 @@ def _best_picture(
     return pixels, {**parameters, "visibility": round(seen, 2), "lightings": len(pictures)}
 
 
-def _background(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator) -> Sample:
+def _background(line: TypesetLine, process: Process, recipe: DataRecipe, rng: Rng) -> Sample:
     """The surface and its distractors without the code, in the light that the code would have."""
     tool = spec_of(process).tool(process, rng)
     mark = draw(replace(line, runs=line.runs[1:]), tool, rng)
@@ -181,7 +181,7 @@ def _background(line: TypesetLine, process: Process, recipe: DataRecipe, rng: np
 
 
 def _picture(
-    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
+    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: Rng
 ) -> tuple[float, Pixels, Parameters]:
     """One picture of the mark: its visibility, its pixels, and the drawn parameters."""
     shaded = _marked(mark, line, process, recipe, rng)
@@ -192,7 +192,7 @@ def _picture(
 
 
 def _photographed(
-    shaded: Shaded, mark: Mark, line: TypesetLine, recipe: DataRecipe, rng: np.random.Generator
+    shaded: Shaded, mark: Mark, line: TypesetLine, recipe: DataRecipe, rng: Rng
 ) -> tuple[Shaded, Pixels, dict[str, float]]:
     """The lit mark with edges and holes of the part; its picture; and the drawn parameters."""
     if rng.random() < recipe.layout.edge_share:
@@ -203,9 +203,7 @@ def _photographed(
     return shaded, pixels, taken
 
 
-def _marked(
-    mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: np.random.Generator
-) -> Shaded:
+def _marked(mark: Mark, line: TypesetLine, process: Process, recipe: DataRecipe, rng: Rng) -> Shaded:
     """The lit mark; in some samples one end of it is printed and only the other has depth."""
     part = rng.random() < recipe.overprint_share and line.length > 2
     if not part or not spec_of(process).has_depth:

@@ -9,25 +9,26 @@ from typing import TypeVar
 import numpy as np
 
 T = TypeVar("T")
+Rng = np.random.Generator
 
 
-def within(span: tuple[float, float], rng: np.random.Generator) -> float:
+def within(span: tuple[float, float], rng: Rng) -> float:
     """Draw uniformly between the two ends of a span."""
     low, high = span
     return low + (high - low) * rng.random()
 
 
-def below(count: int, rng: np.random.Generator) -> int:
+def below(count: int, rng: Rng) -> int:
     """Draw an index of ``count`` items, uniformly."""
     return int(count * rng.random())
 
 
-def one_of(items: Sequence[T], rng: np.random.Generator) -> T:
+def one_of(items: Sequence[T], rng: Rng) -> T:
     """Draw one item, uniformly."""
     return items[int(len(items) * rng.random())]
 
 
-def weighted(weights: Sequence[float], rng: np.random.Generator) -> int:
+def weighted(weights: Sequence[float], rng: Rng) -> int:
     """Draw an index by weights of 0 or more, at least one above 0."""
     return bisect_right(_ends(tuple(weights)), rng.random())
 

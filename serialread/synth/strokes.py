@@ -15,7 +15,7 @@ from serialread.synth.alphabets import ALL_ON
 from serialread.synth.fields import ramp, towards_one_end
 from serialread.synth.fonts import Dots, Face, Outline, Points, Segments, Strokes
 from serialread.synth.layout import GlyphRun, TypesetLine
-from serialread.synth.rng import within
+from serialread.synth.rng import Rng, within
 
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates: 1/16 px
 _OWNED = 90  # coverage (of 255) from which a pixel belongs to its character
@@ -95,7 +95,7 @@ class Mark:
         right[:, :column] = 0
         return replace(self, coverage=left), replace(self, coverage=right)
 
-    def fading(self, loss: float, rng: np.random.Generator) -> "Mark":
+    def fading(self, loss: float, rng: Rng) -> "Mark":
         """The mark with ``loss`` (0..1) of it missing at one end, gradually less towards the other."""
         size = self.coverage.shape
         kept = 1 - np.float32(loss) * towards_one_end(size[1], rng)
@@ -129,7 +129,7 @@ class _Glyph(NamedTuple):
         return self.bottom - self.top, self.right - self.left
 
 
-def draw(line: TypesetLine, tool: Tool, rng: np.random.Generator) -> Mark:
+def draw(line: TypesetLine, tool: Tool, rng: Rng) -> Mark:
     """Draw every character of a line and its distractors."""
     coverage, owners = np.zeros(line.size, np.uint8), np.zeros(line.size, np.uint8)
     sway = tool.sway * line.cap_px, within((2, 12), rng) * line.cap_px, within((0, 2 * np.pi), rng)
@@ -187,7 +187,7 @@ def _draw_shapes(coverage: Pixels, line: TypesetLine) -> None:
             cv2.polylines(coverage, [points], len(points) > 2, grey, thickness, cv2.LINE_AA, _SHIFT)
 
 
-def _struck(patch: Pixels, cap_px: float, tool: Tool, rng: np.random.Generator) -> tuple[Pixels, bool]:
+def _struck(patch: Pixels, cap_px: float, tool: Tool, rng: Rng) -> tuple[Pixels, bool]:
     """The patch after this strike: second pass, double strike, slope; and whether it is whole."""
     if tool.second is not None:
         patch = np.maximum(patch, _shifted(patch, tool.second[0] * cap_px, tool.second[1] * cap_px))
@@ -208,7 +208,7 @@ def _shifted(patch: Pixels, x: float, y: float) -> Pixels:
     return np.asarray(cv2.warpAffine(patch, matrix, (patch.shape[1], patch.shape[0])), np.uint8)
 
 
-def _patch(glyph: _Glyph, tool: Tool, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+def _patch(glyph: _Glyph, tool: Tool, rng: Rng) -> tuple[Pixels, Pixels]:
     """Coverage of one character, and its mask, in which dots are joined; uint8."""
     face, char, scale = glyph.face, glyph.char, glyph.scale
     match face:
@@ -287,7 +287,7 @@ def _polylines(strokes: tuple[Points, tuple[slice, ...]], glyph: _Glyph, width_p
     return patch
 
 
-def _by_hand(face: Strokes, glyph: _Glyph, width_px: float, tool: Tool, rng: np.random.Generator) -> Pixels:
+def _by_hand(face: Strokes, glyph: _Glyph, width_px: float, tool: Tool, rng: Rng) -> Pixels:
     """Strokes drawn by hand: bent, slightly displaced, sometimes written twice."""
     points, parts = fonts.bendable(face, glyph.char)
     patch = np.zeros(glyph.size, np.uint8)
@@ -300,9 +300,7 @@ def _by_hand(face: Strokes, glyph: _Glyph, width_px: float, tool: Tool, rng: np.
     return patch
 
 
-def _dots(
-    points: NDArray[np.float64], pitch: float, glyph: _Glyph, tool: Tool, rng: np.random.Generator
-) -> Pixels:
+def _dots(points: NDArray[np.float64], pitch: float, glyph: _Glyph, tool: Tool, rng: Rng) -> Pixels:
     struck = points
     if tool.missing:
         left = points[rng.random(len(points)) >= tool.missing]
@@ -325,14 +323,14 @@ def _circles(centres: NDArray[np.float64], radii_px: NDArray[np.float64], glyph:
     return patch
 
 
-def _unevenly(patch: Pixels, uneven: float, depth: float, rng: np.random.Generator) -> Pixels:
+def _unevenly(patch: Pixels, uneven: float, depth: float, rng: Rng) -> Pixels:
     """Let the strength decrease across the character, as under a tilted punch, but never to 0."""
     fall = within((0, uneven), rng)
     strength = _sloped(patch.shape, depth * (1 - 0.5 * fall), 1.3 * fall * depth, rng)
     return np.asarray(cv2.multiply(patch, np.clip(strength, 0.2, 1), dtype=cv2.CV_8U), np.uint8)
 
 
-def _partly(patch: Pixels, missing: float, rng: np.random.Generator) -> Pixels:
+def _partly(patch: Pixels, missing: float, rng: Rng) -> Pixels:
     """Leave a side of the character unmarked: the depth falls to 0 towards it."""
     x, y, wide, high = cv2.boundingRect(patch)
     if not wide:  # outside the picture
@@ -345,7 +343,7 @@ def _partly(patch: Pixels, missing: float, rng: np.random.Generator) -> Pixels:
     return out
 
 
-def _sloped(size: tuple[int, ...], middle: float, fall: float, rng: np.random.Generator) -> Floats:
+def _sloped(size: tuple[int, ...], middle: float, fall: float, rng: Rng) -> Floats:
     """A plane, float32 ``size``: ``middle`` at its centre, falling by ``fall`` in a random direction."""
     angle = within((0, 2 * np.pi), rng)
     x = ramp(size[1]) * np.float32(fall * math.cos(angle))

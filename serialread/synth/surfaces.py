@@ -14,7 +14,7 @@ from serialread.errors import ImageError, RecipeError
 from serialread.imaging.loading import PICTURE_SUFFIXES, load_image
 from serialread.records import Floats
 from serialread.synth.fields import blurred, shrunk
-from serialread.synth.rng import below, one_of, weighted, within
+from serialread.synth.rng import Rng, below, one_of, weighted, within
 
 # px at the working scale; large enough that two crops rarely show the same part. The width is no power of
 # two: rows a page of memory apart would share lines of the processor's cache
@@ -48,7 +48,7 @@ def draw_surface(
     weights: Mapping[SurfaceKind, float],
     surfaces: Surfaces,
     size: tuple[int, int],
-    rng: np.random.Generator,
+    rng: Rng,
     step: int = 1,
 ) -> Surface:
     """Cut a patch of ``size`` from a random surface, ``step`` times coarser than its tiles."""
@@ -69,7 +69,7 @@ def draw_surface(
     return Surface(kind, patch, tone.astype(np.float32), gloss, -turn if kind in _GRAINED else None)
 
 
-def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np.random.Generator) -> Floats:
+def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: Rng) -> Floats:
     """A rotated and scaled part of a tile, float32 [H, W]."""
     rows, columns = size
     c, s = np.cos(turn) * scale, np.sin(turn) * scale
@@ -81,17 +81,17 @@ def _cut(tile: Floats, size: tuple[int, int], scale: float, turn: float, rng: np
     )
 
 
-def _coarse(tile: Floats, size: tuple[int, int], scale: float, rng: np.random.Generator) -> Floats:
+def _coarse(tile: Floats, size: tuple[int, int], scale: float, rng: Rng) -> Floats:
     """A part of a tile of coarse detail: cut at half the size, then enlarged."""
     half = _cut(tile, ((size[0] + 1) // 2, (size[1] + 1) // 2), 2 * scale, 0.0, rng)
     return np.asarray(cv2.resize(half, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _scale(kind: str, rng: np.random.Generator) -> float:
+def _scale(kind: str, rng: Rng) -> float:
     return math.exp(within((-0.7, 0.5), rng))
 
 
-def _turn(kind: str, rng: np.random.Generator) -> float:
+def _turn(kind: str, rng: Rng) -> float:
     """Direction of the surface's grain: mostly along or across the code."""
     if rng.random() < 0.7:
         return math.pi / 2 * below(4, rng) + 0.06 * rng.standard_normal()
@@ -171,14 +171,14 @@ def _streaks(noise: Floats, length: float) -> Floats:
     return _unit(_blur(noise, length, 0.7))
 
 
-def _octaves(rng: np.random.Generator, spreads: tuple[float, ...], weights: tuple[float, ...]) -> Floats:
+def _octaves(rng: Rng, spreads: tuple[float, ...], weights: tuple[float, ...]) -> Floats:
     total = np.zeros(_TILE, np.float32)
     for spread, weight in zip(spreads, weights, strict=True):
         total += np.float32(weight) * _unit(_blur(rng.standard_normal(_TILE, np.float32), spread))
     return total
 
 
-def _rings(rng: np.random.Generator, *, near: bool) -> Floats:
+def _rings(rng: Rng, *, near: bool) -> Floats:
     """Feed marks: arcs of a cutter (near centre) or rings of a lathe (far centre), slightly irregular."""
     y, x = np.mgrid[: _TILE[0], : _TILE[1]].astype(np.float32)
     centre = rng.uniform(200, 700) if near else rng.uniform(3000, 9000)
@@ -194,7 +194,7 @@ def _rings(rng: np.random.Generator, *, near: bool) -> Floats:
     return _unit(np.interp(radius, steps, profile).astype(np.float32))
 
 
-def _scene(rng: np.random.Generator) -> Floats:
+def _scene(rng: Rng) -> Floats:
     """A background as in photographs of scenes: flat patches with edges, gradients, grain."""
     field = _octaves(rng, (25, 60), (1, 2))
     flat = np.round(field * 1.5) / 1.5
@@ -205,7 +205,7 @@ def _scene(rng: np.random.Generator) -> Floats:
     return flat.astype(np.float32) + 0.15 * _octaves(rng, (1.0,), (1,))
 
 
-def _stains(size: tuple[int, int], step: int, rng: np.random.Generator) -> Floats:
+def _stains(size: tuple[int, int], step: int, rng: Rng) -> Floats:
     """Rust, oil, dirt: patches with soft edges that darken, sometimes brighten."""
     field = _coarse(_tile("cast", 2)[0], size, step * within((0.15, 0.5), rng), rng)
     steep = 4 / (float(cv2.meanStdDev(field)[1][0, 0]) + 1e-6)
@@ -215,7 +215,7 @@ def _stains(size: tuple[int, int], step: int, rng: np.random.Generator) -> Float
     return np.asarray(1 - np.float32(depth) * cover, np.float32)
 
 
-def _scratches(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _scratches(size: tuple[int, int], rng: Rng) -> Floats:
     field = np.zeros(size, np.float32)
     for _ in range(1 + below(6, rng)):
         (x0, x1), (y0, y1) = rng.uniform(-20, size[1] + 20, 2), rng.uniform(-20, size[0] + 20, 2)
@@ -223,7 +223,7 @@ def _scratches(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     return blurred(field, 0.7) * np.float32(1.5)
 
 
-def _photographed(folders: tuple[Path, ...], size: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _photographed(folders: tuple[Path, ...], size: tuple[int, int], rng: Rng) -> Floats:
     """The tone of a random part of a surface photograph, float32 ``size``, around 1."""
     pictures = _photographs(folders)
     picture = one_of(pictures, rng)

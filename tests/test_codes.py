@@ -41,9 +41,7 @@ def codes_of(lattice: Lattice) -> set[str]:
 )
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_a_check_is_right_where_python_stdnum_says_so(
-    check: str, chars: str, valid: object, data: st.DataObject
-) -> None:
+def test_checks_agree_with_python_stdnum(check: str, chars: str, valid: object, data: st.DataObject) -> None:
     text = data.draw(st.text(chars, min_size=2, max_size=20))
     assert CHECKS[check].accepts(text) == valid(text)  # type: ignore[operator]
     right = [c for c in ALNUM if c in CHECKS[check].chars and CHECKS[check].accepts(text + c)]
@@ -52,7 +50,7 @@ def test_a_check_is_right_where_python_stdnum_says_so(
 
 @settings(deadline=None)
 @given(payload=st.text(DIGITS, min_size=7, max_size=17))
-def test_the_gs1_check_digit_is_the_one_of_python_stdnum(payload: str) -> None:
+def test_gs1_check_digits_agree_with_python_stdnum(payload: str) -> None:
     right = [d for d in DIGITS if CHECKS["gs1"].accepts(payload + d)]
     assert right == [ean.calc_check_digit(payload)]
 
@@ -62,7 +60,7 @@ def test_the_gs1_check_digit_is_the_one_of_python_stdnum(payload: str) -> None:
     owner=st.text(string.ascii_uppercase, min_size=3, max_size=3),
     serial=st.text(DIGITS, min_size=7, max_size=7),
 )
-def test_container_codes_are_checked_as_python_stdnum_does(owner: str, serial: str) -> None:
+def test_container_codes_agree_with_python_stdnum(owner: str, serial: str) -> None:
     text = f"{owner}U{serial}"
     assert format_of("iso6346").obeys(text) == iso6346.is_valid(text)
 
@@ -70,7 +68,7 @@ def test_container_codes_are_checked_as_python_stdnum_does(owner: str, serial: s
 @pytest.mark.parametrize(
     "vin", ["1M8GDM9AXKP042788", "11111111111111111", "5GZCZ43D13S812715", "1HGCM82633A004352"]
 )
-def test_a_vin_with_its_check_character_is_right_and_no_other_character_is(vin: str) -> None:
+def test_only_the_check_character_of_a_vin_is_right(vin: str) -> None:
     wanted = format_of("vin-checked")
     assert wanted.obeys(vin)
     others = [c for c in DIGITS + "X" if c != vin[8]]
@@ -109,7 +107,7 @@ def patterns() -> st.SearchStrategy[str]:
 
 @settings(max_examples=300, deadline=None)
 @given(pattern=patterns(), text=st.text("AB1-", min_size=1, max_size=6))
-def test_patterns_mean_what_regular_expressions_mean(pattern: str, text: str) -> None:
+def test_patterns_match_what_regular_expressions_match(pattern: str, text: str) -> None:
     try:
         wanted = format_of(f"({pattern})")
     except RecipeError as error:
@@ -120,7 +118,7 @@ def test_patterns_mean_what_regular_expressions_mean(pattern: str, text: str) ->
 
 @settings(max_examples=60, deadline=None)
 @given(pattern=patterns())
-def test_a_lattice_holds_every_code_and_no_other(pattern: str) -> None:
+def test_a_lattice_contains_exactly_the_codes(pattern: str) -> None:
     try:
         lattice = format_of(f"({pattern})").codes("AB1-", 3)
     except RecipeError:
@@ -142,7 +140,7 @@ def test_a_lattice_holds_every_code_and_no_other(pattern: str) -> None:
         (r"\(\d\)\[\.\]", "(1)[.]", "(1)[,]"),
     ],
 )
-def test_checks_hold_where_they_are_written(pattern: str, right: str, wrong: str) -> None:
+def test_checks_apply_to_their_part_of_the_pattern(pattern: str, right: str, wrong: str) -> None:
     wanted = format_of(pattern)
     assert (wanted.obeys(right), wanted.obeys(wrong)) == (True, False)
 
@@ -172,14 +170,14 @@ def test_checks_hold_where_they_are_written(pattern: str, right: str, wrong: str
         ("(((A{1,25}){1,25}){1,25}){1,25}", "too large: nested repetitions multiply."),
     ],
 )
-def test_a_pattern_that_makes_no_sense_is_refused_with_its_place(asked: str, message: str) -> None:
+def test_an_invalid_pattern_is_refused_with_the_position(asked: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         format_of(asked)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-# ready-made formats
+# predefined formats
 
 
 @pytest.mark.parametrize(
@@ -206,18 +204,18 @@ def test_a_pattern_that_makes_no_sense_is_refused_with_its_place(asked: str, mes
         ("part-vag", "06A905115D", "06A9051151"),
     ],
 )
-def test_ready_made_formats_hold_their_codes(name: str, right: str, wrong: str) -> None:
+def test_predefined_formats_match_their_codes(name: str, right: str, wrong: str) -> None:
     assert (format_of(name).obeys(right), format_of(name).obeys(wrong)) == (True, False)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_ready_made_format_fits_into_the_longest_code(name: str) -> None:
+def test_every_predefined_format_fits_the_maximum_length(name: str) -> None:
     lattice = format_of(name).codes(PRINTABLE, MAX_LENGTH)
     assert 1 <= len(lattice.layers) <= MAX_LENGTH
 
 
 @settings(deadline=None)
 @given(body=st.text(DIGITS, min_size=14, max_size=14))
-def test_equipment_numbers_are_checked_as_python_stdnum_does(body: str) -> None:
+def test_equipment_numbers_agree_with_python_stdnum(body: str) -> None:
     for digit in DIGITS:
         assert format_of("imei").obeys(body + digit) == imei.is_valid(body + digit)

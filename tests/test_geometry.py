@@ -1,4 +1,4 @@
-"""Stations see their codes straight: lens, fixture, region, arc; every way back to the picture is known."""
+"""Lens, fixture, region and arc: pictures are rectified, and points map back to the source picture."""
 
 import base64
 from pathlib import Path
@@ -60,7 +60,7 @@ def middle_of(pixels: Pixels, near: tuple[float, float], reach: int = 9) -> Floa
 # the lens
 
 
-def test_what_the_lens_bent_lies_straight_again() -> None:
+def test_lens_distortion_is_removed() -> None:
     flat = np.array([[x, y] for x in range(100, 600, 110) for y in (60, 240, 420)], np.float64)
     straight = undistort(frame_of(np.zeros((480, 640), np.uint8)), LENS)
     bent = dotted(straight.sources(flat).astype(np.float32), 480, 640)
@@ -69,7 +69,7 @@ def test_what_the_lens_bent_lies_straight_again() -> None:
         np.testing.assert_allclose(middle_of(seen, (x, y)), (x, y), atol=0.15)
 
 
-def test_a_lens_serves_other_resolutions_of_its_camera() -> None:
+def test_a_lens_applies_to_other_resolutions_of_its_camera() -> None:
     small, large = (frame_of(np.zeros(size, np.uint8)) for size in ((240, 320), (480, 640)))
     points = np.array([[20.0, 30.0], [300.0, 200.0]])
     np.testing.assert_allclose(
@@ -169,7 +169,7 @@ def test_a_circle_becomes_a_strip_in_reading_direction(tops: str) -> None:
 
 @given(x=st.floats(0, 235), y=st.floats(0, 40))
 @settings(max_examples=30, deadline=None)
-def test_a_point_of_the_strip_knows_where_on_the_circle_it_lies(x: float, y: float) -> None:
+def test_points_of_the_strip_map_to_the_circle(x: float, y: float) -> None:
     arc = Arc(center=(0.5, 0.475), radii=(0.325, 0.425), span_deg=90)
     strip = unwrap(frame_of(np.zeros((400, 400), np.uint8)), arc)
     ((seen_x, seen_y),) = strip.sources(np.array([[x, y]])).tolist()
@@ -177,7 +177,7 @@ def test_a_point_of_the_strip_knows_where_on_the_circle_it_lies(x: float, y: flo
     assert np.degrees(np.arctan2(seen_x - 200, 190 - seen_y)) == pytest.approx(90 * x / 236, abs=0.1)
 
 
-def test_a_full_circle_is_cut_open_where_nothing_is_marked() -> None:
+def test_a_full_circle_is_cut_at_a_gap() -> None:
     angles = np.arange(100, 360 + 60, 12, dtype=np.float32)  # none from 60 to 100
     arc = Arc(center=(0.5, 0.475), radii=(0.325, 0.425))
     strip = unwrap(frame_of(ring(angles)), arc).pixels
@@ -185,7 +185,7 @@ def test_a_full_circle_is_cut_open_where_nothing_is_marked() -> None:
     assert strip[:, -10:].max() < 60
 
 
-def test_the_middle_of_a_circle_is_found_and_a_missing_one_is_a_reason() -> None:
+def test_the_center_of_a_circle_is_found_and_a_missing_circle_is_an_error() -> None:
     pixels = np.full((400, 400), 60, np.uint8)
     cv2.circle(pixels, (210, 180), 120, 200, -1, cv2.LINE_AA)
     assert find_circle(pixels) == pytest.approx((210.5, 180.5), abs=2)
@@ -216,7 +216,7 @@ BOX = (0.12, 0.14, 0.3, 0.42)
 
 @pytest.mark.parametrize("by", ["print", "edge"])
 @pytest.mark.parametrize(("dx", "dy", "degrees"), [(0, 0, 0), (25, -14, 0), (-20, 18, 9), (10, 5, -17)])
-def test_a_moved_part_is_laid_as_the_taught_one(by: str, dx: float, dy: float, degrees: float) -> None:
+def test_a_moved_part_is_brought_to_the_taught_pose(by: str, dx: float, dy: float, degrees: float) -> None:
     taught = teach_fixture(image_of(part()), StationView(), BOX, by)  # type: ignore[arg-type]
     fixture = taught.model_copy(update={"turn_deg": 20.0 if degrees else 0.0})
     laid = fix(frame_of(part(dx, dy, degrees, light=0.8)), fixture)
@@ -225,7 +225,7 @@ def test_a_moved_part_is_laid_as_the_taught_one(by: str, dx: float, dy: float, d
         np.testing.assert_allclose(found, (x + 0.5, 200.5), atol=2.5)
 
 
-def test_a_picture_without_the_mark_is_a_reason() -> None:
+def test_a_picture_without_the_mark_is_an_error() -> None:
     fixture = teach_fixture(image_of(part()), StationView(), BOX, "print")
     noise = np.random.default_rng(1).integers(0, 255, (300, 400), np.uint8)
     _, _, _, correlation = find_mark(noise, fixture)
@@ -246,7 +246,7 @@ def test_an_empty_box_cannot_be_taught() -> None:
     )
 
 
-def test_a_fixture_survives_its_file(tmp_path: Path) -> None:
+def test_a_fixture_round_trips_through_its_file(tmp_path: Path) -> None:
     fixture = teach_fixture(image_of(part()), StationView(), BOX, "edge")
     save_station(Station(name="s").with_view(fixture=fixture), tmp_path / "s.toml")
     assert load(tmp_path / "s.toml", Station).view.fixture == fixture
@@ -263,7 +263,7 @@ def test_a_fixture_survives_its_file(tmp_path: Path) -> None:
         ("[view]\ntext_height = [0.4, 0.3]", "text_height is (least, most)"),
     ],
 )
-def test_a_view_that_makes_no_sense_is_refused(tmp_path: Path, values: str, problem: str) -> None:
+def test_an_invalid_view_is_refused(tmp_path: Path, values: str, problem: str) -> None:
     (tmp_path / "s.toml").write_text(values)
     with pytest.raises(RecipeError) as caught:
         load(tmp_path / "s.toml", Station)
@@ -279,13 +279,13 @@ def full_view() -> StationView:
     )
 
 
-def test_steps_are_taken_in_order_and_only_those_asked_for() -> None:
+def test_only_configured_steps_are_applied_in_order() -> None:
     assert [name for name, _ in prepare(image_of(part()), StationView())] == ["picture"]
     names = [name for name, _ in prepare(image_of(part()), full_view())]
     assert names == ["picture", "lens", "fixture", "region", "arc"]
 
 
-def test_the_same_picture_gives_the_same_steps_and_stays_as_it_is() -> None:
+def test_steps_are_deterministic_and_do_not_change_the_picture() -> None:
     pixels = part()
     first, second = (list(prepare(image_of(pixels), full_view())) for _ in range(2))
     for (_, one), (_, other) in zip(first, second, strict=True):

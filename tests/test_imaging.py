@@ -1,4 +1,4 @@
-"""Pictures of every kind become upright 8-bit pixels or a reason, text lines the network's array."""
+"""Pictures of every kind become upright 8-bit pixels or an error; text lines become network input."""
 
 import io
 import struct
@@ -150,7 +150,7 @@ def test_uncommon_pixels_become_8_bits_of_full_range(tmp_path: Path, make: Calla
 
 @pytest.mark.parametrize(("ink", "behind"), [(20, 255), (230, 0)])
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_transparent_pictures_are_laid_on_what_their_ink_stands_out_from(
+def test_transparent_pictures_are_composited_on_a_contrasting_background(
     tmp_path: Path, ink: int, behind: int, mode: str
 ) -> None:
     opaque = np.zeros((40, 60), np.uint8)
@@ -160,7 +160,7 @@ def test_transparent_pictures_are_laid_on_what_their_ink_stands_out_from(
     assert (pixels[20, 30].max(), pixels[2, 2].max()) == (ink, behind)
 
 
-def test_the_first_of_several_pages_is_taken_and_said(tmp_path: Path) -> None:
+def test_the_first_of_several_pages_is_read_and_the_others_are_noted(tmp_path: Path) -> None:
     pages = [Image.fromarray(corner_marked()), Image.new("L", (60, 40), 0)]
     data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     image = loaded(tmp_path / "x.tif", data)
@@ -174,7 +174,7 @@ def test_the_digest_is_of_the_file(tmp_path: Path) -> None:
     assert digest(tmp_path / "none") == ""
 
 
-def torn(format_: str, share: float) -> bytes:
+def truncated(format_: str, share: float) -> bytes:
     noisy = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     exif = Image.Exif()
     data = encoded(Image.fromarray(noisy), format_, **({"exif": exif.tobytes()} if format_ == "JPEG" else {}))
@@ -183,9 +183,9 @@ def torn(format_: str, share: float) -> bytes:
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
-def test_a_torn_picture_is_refused(tmp_path: Path, format_: str, share: float) -> None:
+def test_a_truncated_picture_is_refused(tmp_path: Path, format_: str, share: float) -> None:
     with pytest.raises(ImageError):
-        loaded(tmp_path / "x", torn(format_, share))
+        loaded(tmp_path / "x", truncated(format_, share))
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,8 @@ def test_a_torn_picture_is_refused(tmp_path: Path, format_: str, share: float) -
     [
         (b"", "the file is empty. Copy it again."),
         (b"no picture", "not a picture of a known format. Give a jpg, png, bmp, tif or webp."),
-        (torn("JPEG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
-        (torn("PNG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
+        (truncated("JPEG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
+        (truncated("PNG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
         (encoded(Image.new("L", (1, 1)), "PNG"), "1x1 px are too few to hold text. Give a larger picture."),
         (
             encoded(Image.new("L", (300, 7)), "JPEG"),
@@ -222,7 +222,7 @@ def crc_of(chunk: bytes) -> bytes:
     return zlib.crc32(chunk).to_bytes(4, "big")
 
 
-def test_what_cannot_be_opened_is_a_reason(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be read"):
         load_image(tmp_path)
     with pytest.raises(ImageError, match="No such file"):
@@ -231,9 +231,9 @@ def test_what_cannot_be_opened_is_a_reason(tmp_path: Path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), format_=st.sampled_from(["JPEG", "PNG", "BMP", "TIFF", "WEBP"]))
-def test_damaged_bytes_give_pixels_or_a_reason_and_nothing_else(seed: int, format_: str) -> None:
+def test_damaged_bytes_give_pixels_or_an_image_error(seed: int, format_: str) -> None:
     rng = np.random.default_rng(seed)
-    data = bytearray(torn(format_, 1.0))
+    data = bytearray(truncated(format_, 1.0))
     for place in rng.integers(0, len(data), rng.integers(1, 8)):
         data[place] = rng.integers(0, 256)
     try:
@@ -246,7 +246,7 @@ def test_damaged_bytes_give_pixels_or_a_reason_and_nothing_else(seed: int, forma
 def test_loading_warns_of_nothing(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        loaded(tmp_path / "x", torn("JPEG", 1.0))
+        loaded(tmp_path / "x", truncated("JPEG", 1.0))
 
 
 # every source of pictures
@@ -360,7 +360,7 @@ def test_a_source_that_is_no_picture_is_one_error(source: object, reason: str) -
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_a_turned_frame_knows_where_its_px_come_from(degrees: int) -> None:
+def test_a_rotated_frame_maps_its_px_to_the_source(degrees: int) -> None:
     pixels = corner_marked()
     frame = Frame.whole(image_of(pixels)).turned(degrees).cut(2, 3, 30, 33)
     x, y = frame.quad[0]
@@ -370,14 +370,14 @@ def test_a_turned_frame_knows_where_its_px_come_from(degrees: int) -> None:
     assert frame.source_per_px == pytest.approx(1)
 
 
-def test_a_shrunk_frame_spans_the_same_quad() -> None:
+def test_a_shrunk_frame_has_the_same_quad() -> None:
     frame = Frame.whole(image_of(written()))
     np.testing.assert_allclose(frame.shrunk(32).quad, frame.quad, atol=1e-3)
     assert frame.shrunk(32).pixels.shape == (32, 128)
     assert frame.shrunk(64) is frame
 
 
-def test_a_warp_that_changes_nothing_changes_nothing() -> None:
+def test_an_identity_warp_changes_nothing() -> None:
     frame = Frame.whole(image_of(written()))
     np.testing.assert_array_equal(frame.warped(np.eye(3), 240, 60).pixels, frame.pixels)
 
@@ -434,7 +434,7 @@ def test_a_station_that_is_mounted_upside_down_turns_its_pictures() -> None:
 
 
 @pytest.mark.parametrize("tilt", [-12.0, -6.0, 5.0, 9.0])
-def test_a_tilt_is_measured_and_can_be_removed(tilt: float) -> None:
+def test_a_tilt_is_estimated_and_can_be_removed(tilt: float) -> None:
     level = written(width=320, height=110, size=45)
     turn = cv2.getRotationMatrix2D((160, 55), tilt, 1.0)
     tilted = cv2.warpAffine(level, turn, (320, 110), borderMode=cv2.BORDER_REPLICATE)
@@ -503,7 +503,7 @@ def test_a_station_that_does_not_tighten_looks_for_nothing() -> None:
 
 @given(height=st.integers(8, 100), width=st.integers(8, 1200), seed=st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_an_array_is_even_where_it_is_filled_and_zero_beyond(height: int, width: int, seed: int) -> None:
+def test_network_input_is_normalized_with_zero_padding(height: int, width: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 255, (height, width), np.uint8)
     array, filled = to_array(pixels, GEOMETRY), content_width(pixels, GEOMETRY)
     assert array.shape == (1, 32, GEOMETRY.bucket(filled))

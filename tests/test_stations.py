@@ -156,11 +156,11 @@ def test_the_whole_picture_is_joined_with_nothing() -> None:
 
 
 def labelled(folder: Path, count: int) -> Path:
-    """Pictures of one kind: a code in two rows, of which the label names the second alone."""
+    """Small pictures, upside down, of a code in two rows."""
     rows = []
     for number in range(count):
         code = f"{7264 + 119 * number}KX"
-        pixels = part(["SN74LS06N", code], width=480, size=0.7)
+        pixels = part(["SN74LS06N", code], width=320, size=0.5)
         saved(folder / "images", f"{number}.png", np.ascontiguousarray(np.rot90(pixels, 2)))
         rows.append((f"{number}.png", "SN74LS06N" + code))
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
@@ -168,13 +168,15 @@ def labelled(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_geometry_is_calibrated_from_a_few_labelled_pictures(tmp_path: Path) -> None:
+def test_geometry_is_calibrated_by_a_few_labelled_pictures(tmp_path: Path) -> None:
     out = tmp_path / "calib" / "s.toml"
     arguments = ["station", "geometry", str(labelled(tmp_path, 6)), "--out", str(out), "--learn", "5"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    assert "on 5 pictures; these: " in done.output.replace("\n", " ")
-    assert "the other 1: " in done.output.replace("\n", " ")
+    shown = done.output.replace("\n", " ")
+    assert "on 5 pictures; these: 0 exact" in shown
+    assert "-> 5 exact" in shown
+    assert "the other 1: " in shown
     station = load(out, Station)
     assert station.model_id == Reader(shipped_model()).model_id
     pictures = [Picture(path, path.name) for path in sorted((tmp_path / "images").glob("*.png"))]
@@ -189,7 +191,7 @@ def test_too_few_labelled_pictures_are_one_clear_error(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path}: at least 5 labelled pictures are needed, got 4. Label more."
 
 
-def test_a_picture_is_normalized_before_ones_eyes(tmp_path: Path) -> None:
+def test_the_steps_of_normalization_are_drawn(tmp_path: Path) -> None:
     path = saved(tmp_path, "1.png", part(["SN74LS06N"]))
     done = CliRunner().invoke(app, ["station", "normalize", str(path), "--out", str(tmp_path / "steps.png")])
     assert done.exit_code == 0, done.output

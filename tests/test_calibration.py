@@ -36,14 +36,14 @@ from serialread.errors import CalibrationError, RecipeError, RecordsError
 from serialread.reader import Picture, calibrated, decide, judge, log_odds, trust
 from serialread.records import CharReading, Decision, FreeReading, Reading, Record, Verdict
 
-# what a promise needs
+# thresholds
 
 
 @pytest.mark.parametrize(
     ("misread", "certainty", "needed"),
     [(0.05, 0.95, 59), (0.01, 0.95, 299), (0.005, 0.95, 598), (0.001, 0.95, 2995), (0.01, 0.99, 459)],
 )
-def test_a_promise_needs_so_many_pictures_read_right(misread: float, certainty: float, needed: int) -> None:
+def test_a_guarantee_needs_a_number_of_pictures(misread: float, certainty: float, needed: int) -> None:
     assert pictures_needed(misread, certainty) == needed
     assert smallest_misread_rate(needed, certainty) <= misread < smallest_misread_rate(needed - 1, certainty)
 
@@ -59,7 +59,7 @@ def test_a_promise_needs_so_many_pictures_read_right(misread: float, certainty: 
         (58, 1, 0.05, (59, 1, False)),
     ],
 )
-def test_the_limit_is_the_laxest_that_passes(
+def test_the_lowest_threshold_that_passes_is_found(
     right: int, wrong_last: int, misread: float, expected: tuple[int, int, bool] | None
 ) -> None:
     outcomes = [True] * right + [False] * wrong_last
@@ -76,7 +76,7 @@ def test_the_limit_is_the_laxest_that_passes(
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), sharpness=st.floats(0.5, 4), misread=st.floats(0.02, 0.3))
-def test_a_limit_that_passed_passes_the_binomial_test(seed: int, sharpness: float, misread: float) -> None:
+def test_a_threshold_passes_if_the_binomial_test_does(seed: int, sharpness: float, misread: float) -> None:
     rng = np.random.default_rng(seed)
     odds = rng.normal(1.5, 1, 300) * sharpness
     right = rng.random(300) < 1 / (1 + np.exp(-odds))
@@ -89,7 +89,7 @@ def test_a_limit_that_passed_passes_the_binomial_test(seed: int, sharpness: floa
 
 @pytest.mark.filterwarnings("ignore:Fixed sequence testing requires a monotonic risk")
 @pytest.mark.parametrize("seed", range(6))
-def test_the_limit_is_the_one_of_mapie(seed: int) -> None:
+def test_the_threshold_equals_that_of_mapie(seed: int) -> None:
     risk_control = pytest.importorskip("mapie.risk_control")
     rng = np.random.default_rng(seed)
     sure = expit(rng.normal(2.5, 2, 400))
@@ -112,10 +112,10 @@ def test_the_limit_is_the_one_of_mapie(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("pictures", "passes"), [(200, True), (186, True), (184, False)])
-def test_no_single_error_decides_where_half_the_pictures_carry_the_promise(
+def test_no_single_error_decides_if_half_the_pictures_support_the_guarantee(
     pictures: int, passes: bool
 ) -> None:
-    """5 % is carried by 93 accepted readings with one wrong among them."""
+    """5 % is supported by 93 accepted readings with one wrong among them."""
     outcomes = [number != 10 for number in range(pictures)]
     found = find_threshold(np.linspace(1, 0, pictures).tolist(), outcomes, 0.05, 0.95)
     assert found is not None
@@ -123,14 +123,14 @@ def test_no_single_error_decides_where_half_the_pictures_carry_the_promise(
     assert found.accepted == (pictures if passes else 59)
 
 
-def test_readings_that_are_equally_sure_are_accepted_together() -> None:
+def test_readings_of_equal_confidence_are_accepted_together() -> None:
     found = find_threshold([0.9] * 100 + [0.5] * 100, [True] * 100 + [False] * 100, 0.05, 0.95)
     assert found is not None
     assert (found.at, found.accepted, found.wrong, found.passed) == (0.9, 100, 0, True)
 
 
 @pytest.mark.parametrize(("accuracy_offset", "pictures"), [(0.5, 200), (2.0, 200), (2.0, 600), (-3.0, 300)])
-def test_a_promise_is_broken_by_at_most_one_calibration_in_twenty(
+def test_a_guarantee_fails_in_at_most_one_calibration_of_twenty(
     accuracy_offset: float, pictures: int
 ) -> None:
     """The true misread rate above each limit is known here: log-odds are normal and honest."""
@@ -153,7 +153,7 @@ def test_a_promise_is_broken_by_at_most_one_calibration_in_twenty(
 @settings(max_examples=30, deadline=None)
 @example(slope=0.203125, offset=0.1875, seed=2698931)
 @given(slope=st.floats(0.2, 3), offset=st.floats(-3, 3), seed=st.integers(0, 2**32 - 1))
-def test_the_fit_is_the_one_of_scikit_learn(slope: float, offset: float, seed: int) -> None:
+def test_the_fit_equals_that_of_scikit_learn(slope: float, offset: float, seed: int) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     rng = np.random.default_rng(seed)
     odds = rng.normal(1, 3, 500)
@@ -171,7 +171,7 @@ def test_the_fit_is_the_one_of_scikit_learn(slope: float, offset: float, seed: i
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_pictures_that_are_all_right_or_all_wrong_give_a_sober_fit(right: bool) -> None:
+def test_pictures_that_are_all_right_or_all_wrong_give_a_moderate_fit(right: bool) -> None:
     slope, offset = fit_platt([1.0, 2.0, 5.0] * 20, [right] * 60)
     assert slope > 0
     assert 0.5 < calibrated(3.0, slope, offset) < 1 if right else calibrated(3.0, slope, offset) < 0.5
@@ -191,14 +191,14 @@ def test_calibration_keeps_the_order(p: float, q: float, slope: float, offset: f
     assert calibrated(odds[0], slope, offset) <= calibrated(odds[1], slope, offset)
 
 
-def test_a_string_is_as_sure_as_its_weakest_place_however_long_it_is() -> None:
+def test_log_odds_are_those_of_the_least_certain_position_at_any_length() -> None:
     sure, doubted = (CharReading(c, p, ("", 0.0)) for c, p in (("A", 0.99), ("B", 0.7)))
     short, long = Reading((sure, doubted), 0.99), Reading((sure,) * 9 + (doubted,), 0.99)
     assert log_odds(short) == log_odds(long) == pytest.approx(np.log(0.7 / 0.3))
     assert log_odds(Reading((sure,), 0.6)) == pytest.approx(np.log(0.6 / 0.4))
 
 
-def test_a_confidence_of_one_or_next_to_nothing_can_be_calibrated() -> None:
+def test_extreme_confidences_can_be_calibrated() -> None:
     for confidence in (1.0, 1e-300):
         assert 0 < calibrated(log_odds(reading_of("A", confidence)), 1.0, 0.0) < 1
 
@@ -235,7 +235,7 @@ def labelled_of(truths: list[str]) -> LabelledPictures:
     return LabelledPictures(Path("marks"), pictures, tuple(truths), 0)
 
 
-def test_a_calibrated_station_accepts_what_is_sure_enough(tmp_path: Path) -> None:
+def test_a_calibrated_station_accepts_readings_above_its_threshold(tmp_path: Path) -> None:
     confidences = np.linspace(0.999, 0.2, 200)
     records = [record_of(i, "A1", float(p)) for i, p in enumerate(confidences)]
     truths = ["A1"] * 120 + ["B1"] * 80
@@ -259,7 +259,7 @@ def test_a_calibrated_station_accepts_what_is_sure_enough(tmp_path: Path) -> Non
     )
 
 
-def test_the_protocol_says_what_is_wrong() -> None:
+def test_the_protocol_defines_what_counts_as_wrong() -> None:
     records = [record_of(i, "a-1", 0.9) for i in range(60)]
     made = fit_acceptance(records, labelled_of(["A1"] * 60), Station(), 0.05, protocol="mpsc")
     assert made.calibration is not None
@@ -293,7 +293,7 @@ def test_too_few_pictures_are_refused_with_their_number(changes: dict[str, objec
     )
 
 
-def test_an_uncalibrated_station_keeps_all_else() -> None:
+def test_an_uncalibrated_station_keeps_all_other_settings() -> None:
     station = Station(
         name="s",
         model_id="m",
@@ -313,12 +313,12 @@ def test_an_uncalibrated_station_keeps_all_else() -> None:
         Station(model_id="m", limits=StationLimits(accept_at=1e-7, text_height_px=(12.5, 40))),
     ],
 )
-def test_a_station_is_read_as_it_was_written(tmp_path: Path, station: Station) -> None:
+def test_a_station_file_round_trips(tmp_path: Path, station: Station) -> None:
     (tmp_path / "s.toml").write_text(to_toml(station), encoding="utf-8")
     assert load(tmp_path / "s.toml", Station) == station
 
 
-def test_a_station_file_is_not_lost(tmp_path: Path) -> None:
+def test_a_station_file_is_not_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "s.toml"
     refuse_to_replace(out, None)
     out.write_text("")
@@ -390,7 +390,7 @@ def write_folder(folder: Path, count: int, truth: Callable[[int], str], images: 
     return folder
 
 
-def test_labels_name_pictures_in_images_or_beside_the_table(tmp_path: Path) -> None:
+def test_labels_name_pictures_in_images_or_next_to_the_table(tmp_path: Path) -> None:
     for images in ("images", "."):
         folder = write_folder(
             tmp_path / images.replace(".", "x"), 3, lambda i: f"A {i}" if i else " ", images

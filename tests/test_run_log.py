@@ -1,4 +1,4 @@
-"""The log of runs: whole while nobody touches it, and telling when somebody did."""
+"""The log of runs: intact until it is changed, and every change is detected."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def logged(folder: Path, runs: int = 3) -> Path:
     return log
 
 
-def test_every_line_vouches_for_the_one_before(tmp_path: Path) -> None:
+def test_every_line_contains_the_hash_of_the_line_before(tmp_path: Path) -> None:
     log = logged(tmp_path)
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert [line["line"] for line in lines] == [1, 2, 3]
@@ -59,7 +59,7 @@ def test_moved_lines_are_found(tmp_path: Path) -> None:
     assert len(verify(log).problems) == 3
 
 
-def test_a_changed_line_with_a_fresh_hash_breaks_the_next(tmp_path: Path) -> None:
+def test_a_changed_line_with_a_new_hash_breaks_the_next(tmp_path: Path) -> None:
     log = logged(tmp_path)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     lines[0]["operator"] = "nobody"
@@ -78,7 +78,7 @@ def test_lines_cut_off_the_end_are_found_by_a_noted_head(tmp_path: Path) -> None
     assert verify(log, head).problems == (f"no line with the hash {head}: lines were cut off or rewritten.",)
 
 
-def test_a_log_that_went_on_still_holds_an_earlier_head(tmp_path: Path) -> None:
+def test_a_longer_log_still_contains_an_earlier_head(tmp_path: Path) -> None:
     head = verify(logged(tmp_path)).head
     assert verify(logged(tmp_path), head).lines == 6
 
@@ -103,7 +103,7 @@ def test_a_folder_can_be_moved_with_its_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", ['{"line":4', "{}\n", "no json\n", "[]\n"])
-def test_a_broken_end_is_found_and_not_written_after(tmp_path: Path, torn: str) -> None:
+def test_a_broken_end_is_found_and_not_appended_to(tmp_path: Path, torn: str) -> None:
     log = logged(tmp_path)
     log.write_text(log.read_text() + torn)
     assert verify(log).problems[0] == "line 4 is damaged: it is no JSON object."
@@ -112,24 +112,30 @@ def test_a_broken_end_is_found_and_not_written_after(tmp_path: Path, torn: str) 
     assert str(caught.value) == f"{log}: line 4 is damaged. Keep this log, and start another with --log."
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A log of two runs, and its bytes."""
+    log = logged(tmp_path_factory.mktemp("log"), runs=2)
+    return log, log.read_bytes()
+
+
 @given(place=st.integers(0, 10_000), flip=st.integers(1, 127))
 @settings(max_examples=60, deadline=None)
-def test_no_byte_can_change_unseen(tmp_path_factory: pytest.TempPathFactory, place: int, flip: int) -> None:
-    log = logged(tmp_path_factory.mktemp("log"), runs=2)
-    data = bytearray(log.read_bytes())
+def test_every_changed_byte_is_detected(untouched: tuple[Path, bytes], place: int, flip: int) -> None:
+    log, before = untouched
+    data = bytearray(before)
     data[place % len(data)] ^= flip
     log.write_bytes(data)
-    try:
+    try:  # between the values, a byte may change and the log still says the same
         same = [json.loads(line) for line in bytes(data).splitlines()] == [
-            json.loads(line)
-            for line in bytes(logged(tmp_path_factory.mktemp("log"), 2).read_bytes()).splitlines()
+            json.loads(line) for line in before.splitlines()
         ]
     except ValueError:
         same = False
     assert same or not verify(log).ok
 
 
-def test_no_log_and_no_place_for_one_are_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_or_unwritable_log_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(
         RecordsError,
         match=r"none.log: no such log. serialread read and serialread audit write one with --log.",
@@ -170,6 +176,6 @@ def test_two_runs_do_not_write_at_once_and_a_killed_run_leaves_no_lock(
     assert run_log.verify(tmp_path / "runs.log").ok
 
 
-def test_the_digest_of_the_pictures_does_not_hang_on_their_order() -> None:
+def test_the_digest_of_the_pictures_does_not_depend_on_their_order() -> None:
     pairs = [("a.png", "01"), ("b.png", "02")]
     assert pictures_digest(pairs) == pictures_digest(pairs[::-1]) != pictures_digest(pairs[:1])

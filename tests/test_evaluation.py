@@ -1,4 +1,4 @@
-"""A model's measures: protocols, tables, attention against masks, two models on the same crops."""
+"""Evaluation: protocols, tables, attention matched with masks, two models on the same crops; text masks."""
 
 import csv
 import json
@@ -37,7 +37,7 @@ GEOMETRY = CropGeometry(widths=(96, 160))
 
 
 class Oracle:
-    """Reads every crop as the text that it is told, with all attention on the first column."""
+    """Reads every crop as a given text, with all attention on the first column."""
 
     def __init__(self, texts: dict[bytes, str], chars: str = PRINTABLE) -> None:
         self.card = ModelCard("oracle", Alphabet(chars), GEOMETRY, "r", 1)
@@ -73,11 +73,11 @@ def case(truth: str, text: str, folded: str = "", place: str = "s:0") -> Evaluat
         ("A B1", "AB1", (True, True, True)),
     ],
 )
-def test_protocols_ask_for_case_and_symbols_or_not(truth: str, text: str, right: tuple[bool, ...]) -> None:
+def test_protocols_count_case_and_symbols_or_not(truth: str, text: str, right: tuple[bool, ...]) -> None:
     assert tuple(case(truth, text).is_right(p) for p in ("strict", "mpsc", "36")) == right
 
 
-def test_two_cases_that_share_their_certainty_beat_a_third_character_once_they_are_folded() -> None:
+def test_the_two_cases_of_a_letter_add_up_in_the_caseless_reading() -> None:
     class Undecided(Oracle):
         def run(self, batch: Floats) -> tuple[Floats, ...]:
             scores, alpha = super().run(batch)
@@ -94,7 +94,7 @@ def test_two_cases_that_share_their_certainty_beat_a_third_character_once_they_a
     assert (found.is_right("mpsc"), found.is_right("36")) == (False, True)
 
 
-def test_every_sample_gives_one_case_with_its_place_and_origin() -> None:
+def test_every_sample_gives_one_crop_with_its_id_and_origin() -> None:
     data = [
         Sample(s.pixels, s.text, s.glyphs, Origin("ink" if i % 2 else "laser", "face", ()))
         for i, s in enumerate(samples(20))
@@ -109,7 +109,7 @@ def test_every_sample_gives_one_case_with_its_place_and_origin() -> None:
     assert [line.right["strict"] for line in lines if line.table == "all"] == [20]
 
 
-def test_attention_inside_its_character_is_found_there() -> None:
+def test_attention_is_matched_with_the_masks() -> None:
     whole = sample(1, 3)
     assert whole.glyphs is not None
     own = column_owners(place_masks(whole.glyphs, GEOMETRY), 3, 4)
@@ -135,7 +135,7 @@ def test_attention_is_averaged_over_characters_not_over_crops() -> None:
     assert attention.shared == 0.5
 
 
-def test_two_models_are_compared_on_the_same_crops_alone() -> None:
+def test_two_models_are_compared_on_the_same_crops_only() -> None:
     mine = ModelEvaluation("a", tuple(case("A", "A", place=f"s:{i}") for i in range(8)), Counter())
     theirs = ModelEvaluation(
         "b", tuple(case("A", "AB"[i > 2], place=f"s:{7 - i}") for i in range(8)), Counter()
@@ -212,7 +212,7 @@ def test_two_means_find_print_of_either_polarity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sides", "length", "ground_is_high"),
+    ("sides", "length", "background_is_high"),
     [
         ("", 1.0, False),
         ("t", 1.0, False),
@@ -222,23 +222,23 @@ def test_two_means_find_print_of_either_polarity() -> None:
         ("tblr", 1.0, True),
     ],
 )
-def test_the_ground_owns_most_borders_and_a_tie_goes_to_the_larger_share(
-    sides: str, length: float, ground_is_high: bool
+def test_the_background_has_most_borders_and_a_tie_goes_to_the_larger_share(
+    sides: str, length: float, background_is_high: bool
 ) -> None:
     high = np.zeros((10, 20), np.uint8)
     for side in sides:
         along = high.T if side in "lr" else high
         along[0 if side in "tl" else -1, : round(length * along.shape[1])] = 1
 
-    assert np.array_equal(text_cluster(high), 1 - high if ground_is_high else high)
+    assert np.array_equal(text_cluster(high), 1 - high if background_is_high else high)
 
 
-def test_a_picture_of_one_grey_has_no_text() -> None:
+def test_a_uniform_picture_has_no_text() -> None:
     assert not two_means(np.full((8, 20), 90, np.uint8)).any()
     assert not relief_clusters(np.full((8, 20), 90, np.uint8), ReliefClusters()).any()
 
 
-def test_a_groove_of_a_bright_and_a_dark_flank_is_one_stroke_to_relief_clusters_alone() -> None:
+def test_only_relief_clusters_join_the_two_flanks_of_a_groove() -> None:
     rng = np.random.default_rng(1)
     grey = rng.normal(128, 4, (32, 96)).astype(np.float32)
     true = np.zeros((32, 96), bool)
@@ -256,7 +256,7 @@ def test_a_groove_of_a_bright_and_a_dark_flank_is_one_stroke_to_relief_clusters_
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_masks_are_zero_and_one_whatever_the_picture(seed: int) -> None:
+def test_masks_of_any_picture_are_zero_and_one(seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (16, 30), dtype=np.uint8)
     mask = two_means(pixels)
 

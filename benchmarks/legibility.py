@@ -66,7 +66,7 @@ def by_rapidocr(python: Path, paths: Sequence[Path]) -> list[str]:
 
 
 def by_serialread(paths: Sequence[Path]) -> list[str]:
-    records = Reader(shipped_model()).read(paths)
+    records = Reader(shipped_model()).read_many(paths)
     return [record.reading.text if record.reading else "" for record in records]
 
 

@@ -18,24 +18,24 @@ import numpy as np
 from serialread.calibration import load_labelled
 from serialread.config import Code, StationView
 from serialread.datasets import SampleStore
-from serialread.imaging import Closer, Extent, load_image, propose, to_array
+from serialread.imaging import Extent, TightView, load_image, propose, to_array
 from serialread.inference.session import Engine
 from serialread.metrics import mpsc
 from serialread.metrics.risk import RiskCoverage
 from serialread.reader import log_odds
-from serialread.reader.fusion import SURE, vote
-from serialread.reader.outputs import Outputs, looked_at, reading_of, where
+from serialread.reader.fusion import SURE, fuse
+from serialread.reader.outputs import Outputs, maps_of, reading_of, text_extent
 from serialread.records import Pixels, Reading
 from serialread.weights import shipped_model
 
 MARKS = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
 LOOKS = {
-    "1.00": Closer(1.0, 0.35),
-    "0.92": Closer(0.92, 0.35),
-    "0.82": Closer(0.82, 0.35),
-    "0.92 wide": Closer(0.92),
-    "0.82 wide": Closer(0.82),
-    "0.72 wide": Closer(0.72),
+    "1.00": TightView(1.0, 0.35),
+    "0.92": TightView(0.92, 0.35),
+    "0.82": TightView(0.82, 0.35),
+    "0.92 wide": TightView(0.92),
+    "0.82 wide": TightView(0.82),
+    "0.72 wide": TightView(0.72),
 }
 """By the share of the height that the text takes; wide ones keep the crop's width."""
 TOGETHER = (
@@ -97,7 +97,7 @@ def read(engine: Engine, cases: Sequence[Case]) -> dict[str, list[Reading]]:
     outputs = seen(engine, pictures)
     found = {"": readings(pictures, outputs)}
     extents: list[Extent] = [
-        where(looked_at(one, pixels, engine.card, len(reading.chars)), pixels)
+        text_extent(maps_of(one, pixels, engine.card, len(reading.chars)), pixels)
         for one, pixels, reading in zip(outputs, pictures, found[""], strict=True)
     ]
     for name, closer in LOOKS.items():
@@ -133,7 +133,7 @@ def looks_table(cases: Sequence[Case], found: dict[str, list[Reading]]) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for names in TOGETHER:
         taken = [heard(found, i, names) for i in range(len(cases))]
-        voted = [vote(one) for one in taken]
+        voted = [fuse(one) for one in taken]
         right = [mpsc(one.text) == mpsc(case.truth) for one, case in zip(voted, cases, strict=True)]
         more = sum(len(one) - 1 for one in taken) / len(taken)
         counts = [str(sum(right[i] for i in members)) for members in grounds.values()]

@@ -63,7 +63,7 @@ def photos_of(folder: Path, every: int) -> list[tuple[Picture, list[str]]]:
 
 def held(reader: Reader, known: list[tuple[Picture, list[str]]], *, whole: bool) -> str:
     """How many of the named texts are what was read, or a part of it."""
-    records = reader.read([picture for picture, _ in known])
+    records = reader.read_many([picture for picture, _ in known])
     texts = [mpsc(r.reading.text) if r.reading else "" for r in records]
     pairs = [(mpsc(name), text) for text, (_, names) in zip(texts, known, strict=True) for name in names]
     hits = sum(name == text if whole else name in text for name, text in pairs)

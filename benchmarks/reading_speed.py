@@ -143,7 +143,7 @@ def peak_mb() -> float:
 
 
 def read_with_serialread(asked: argparse.Namespace) -> dict[str, float | str]:
-    from serialread.reader import Reader, begin, compare_codes, find_images, write_records
+    from serialread.reader import Reader, begin, check_sequences, find_images, write_records
     from serialread.weights import shipped_model
 
     reader = Reader(asked.model or shipped_model(), engine=asked.engine)
@@ -152,7 +152,7 @@ def read_with_serialread(asked: argparse.Namespace) -> dict[str, float | str]:
     def read() -> Iterator[tuple[str, str]]:
         with TemporaryDirectory() as out:
             begin(Path(out), "new", pictures, reader.model_id, "")
-            for record in write_records(compare_codes(reader.read(pictures)), Path(out)):
+            for record in write_records(check_sequences(reader.read_many(pictures)), Path(out)):
                 yield record.image, record.reading.text if record.reading else ""
 
     return told_of(f"serialread ({asked.engine})", asked.folder, read)
@@ -212,7 +212,7 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
     results = timed("network, one look", lambda: [engine.run(batch) for batch in batches])
     each = [(s, a) for scores, attention in results for s, a in zip(scores, attention, strict=True)]
     timed("decode", lambda: [decode(s, engine.card.alphabet, a, (64, 256)) for s, a in each])
-    records = list(Reader(model, engine=asked.engine).read(paths))
+    records = list(Reader(model, engine=asked.engine).read_many(paths))
     graded = [(c, r.reading) for c, r in zip(crops, records, strict=True) if r.reading]
     timed("grade the mark", lambda: [grade_mark(crop, reading) for crop, reading in graded])
     lines = timed("JSON line", lambda: [json_line(r) for r in records])

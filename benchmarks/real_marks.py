@@ -41,7 +41,7 @@ class SetScore:
 
 
 def texts_of(reader: Reader, pictures: list[Picture]) -> list[str]:
-    return [record.reading.text if record.reading else "" for record in reader.read(pictures)]
+    return [record.reading.text if record.reading else "" for record in reader.read_many(pictures)]
 
 
 def score_crops(reader: Reader, folder: Path, *, show_wrong: bool) -> SetScore:

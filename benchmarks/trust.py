@@ -25,7 +25,7 @@ from serialread.codes import format_of
 from serialread.config import Code, DataRecipe, Station, StationView, load
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image, propose, to_array
-from serialread.inference import Search, decode
+from serialread.inference import FormatSearch, decode
 from serialread.inference.session import Engine
 from serialread.metrics import clopper_pearson, mpsc, strict, wilson
 from serialread.metrics.risk import Reliability, RiskCoverage
@@ -62,7 +62,7 @@ def formats_table(model: Path, folder: Path) -> None:
         obedient = [wanted.obeys(truth) for truth in known.truths]
         shares, misprints = [], 0
         for code in (Code(), Code(format=asked)):
-            records = list(Reader(model, Station(code=code)).read(known.pictures))
+            records = list(Reader(model, Station(code=code)).read_many(known.pictures))
             read = zip(records, known.truths, obedient, strict=True)
             right = sum(text_of(record) == truth for record, truth, obeys in read if obeys)
             shares.append(f"{100 * right / sum(obedient):.1f} ({right})")
@@ -87,7 +87,7 @@ def scores_of(engine: Engine, known: LabelledPictures) -> tuple[list[tuple[Float
     return found, 1000 * seconds / len(found)
 
 
-def decoding_ms(scores: list[tuple[Floats, Floats]], engine: Engine, search: Search | None) -> float:
+def decoding_ms(scores: list[tuple[Floats, Floats]], engine: Engine, search: FormatSearch | None) -> float:
     rounds = []
     for _ in range(20):
         started = process_time()
@@ -103,7 +103,7 @@ def cost_table(model: Path, folder: Path) -> None:
     print("|---|---|---|---|---|---|---|")
     for name, asked in COSTS:
         scores, network = scores_of(engine, load_labelled(folder / name))
-        search = Search(format_of(asked), engine.card.alphabet)
+        search = FormatSearch(format_of(asked), engine.card.alphabet)
         free, fitted = decoding_ms(scores, engine, None), decoding_ms(scores, engine, search)
         made = [decode(one, engine.card.alphabet, search=search).free is not None for one, _ in scores]
         print(
@@ -174,7 +174,7 @@ def promise_table(
     model: Path, known: LabelledPictures, misread: float, halves: int, protocol: ProtocolName, code: Code
 ) -> None:
     station = Station(code=code)
-    records, truths = list(Reader(model, station).read(known.pictures)), known.truths
+    records, truths = list(Reader(model, station).read_many(known.pictures)), known.truths
     same = {"strict": strict, "mpsc": mpsc}[protocol]
     right = [same(text_of(r)) == same(t) for r, t in zip(records, truths, strict=True)]
     low, high = wilson(sum(right), len(right))

@@ -1,4 +1,4 @@
-"""What travels between the rooms: frozen values, numpy and the standard library only."""
+"""The values that travel between packages: frozen dataclasses of numpy arrays and plain Python values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -275,3 +275,13 @@ class Record:
     """What is odd about the code beside those before it in its batch, in plain words."""
     quality: MarkQuality | None = None
     """How well the code was marked; None when nothing was read."""
+
+    @property
+    def text(self) -> str:
+        """The code; "" when nothing was read."""
+        return self.reading.text if self.reading else ""
+
+    @property
+    def chars(self) -> tuple[CharReading, ...]:
+        """Its characters with their confidences, runners-up and boxes."""
+        return self.reading.chars if self.reading else ()

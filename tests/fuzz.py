@@ -87,7 +87,7 @@ def read_mutated(reader: Reader, count: int, seed: int) -> Iterator[Record]:
     for lot, first in enumerate(range(0, count, LOT)):
         with TemporaryDirectory() as folder:
             pictures = written(Path(folder), min(LOT, count - first), seed + lot)
-            records = list(reader.read(pictures))
+            records = list(reader.read_many(pictures))
         assert [r.image for r in records] == [p.image for p in pictures]
         yield from records
 

@@ -17,7 +17,7 @@ from serialread.auditing import Severity
 from serialread.auditing.batch_scores import sequence_findings
 from serialread.codes import Serials
 from serialread.errors import RecipeError
-from serialread.reader import Reader, begin, compare_codes, write_records
+from serialread.reader import Reader, begin, check_sequences, write_records
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.serialization import csv_row, json_line
 from serialread.records import BarcodeCheck
@@ -66,7 +66,7 @@ def test_any_codes_can_be_compared(codes: list[str]) -> None:
 
 def test_batches_do_not_know_one_another_and_records_keep_what_was_found(tmp_path: Path) -> None:
     records = [record_of(f"{batch}/{n}.png", f"SN-{n}") for n in (11, 12, 13, 14, 16) for batch in "ab"]
-    found = list(compare_codes(records))
+    found = list(check_sequences(records))
     assert [(r.image, r.sequence_findings) for r in found if r.sequence_findings] == [
         ("a/16.png", ("1 missing after SN-14",)),
         ("b/16.png", ("1 missing after SN-14",)),
@@ -82,7 +82,7 @@ def test_a_run_that_goes_on_remembers_the_codes_before(tmp_path: Path) -> None:
     list(write_records(records[:4], tmp_path))
     start = begin(tmp_path, "resume", (), "stub-000000000000", "")
     assert start.codes[-1] == ("", "SN-14", "14.png")
-    assert [r.sequence_findings for r in compare_codes(records[4:], start.codes)] == [
+    assert [r.sequence_findings for r in check_sequences(records[4:], start.codes)] == [
         ("1 missing after SN-14",)
     ]
 
@@ -127,10 +127,10 @@ def test_a_barcode_beside_the_text_stands_in_the_record(tmp_path: Path, kind: st
     cv2.imwrite(str(tmp_path / "2.png"), np.full((40, 160), 200, np.uint8))
     model = write_stub(tmp_path / "stub.onnx")
     pictures = [tmp_path / "1.png", tmp_path / "2.png"]
-    with_code, without = Reader(model, barcodes=True).read(pictures)
+    with_code, without = Reader(model, barcodes=True).read_many(pictures)
     assert (with_code.barcodes, with_code.barcode_check) == (("SN-4021",), BarcodeCheck.DIFFERS)
     assert (without.barcodes, without.barcode_check) == ((), BarcodeCheck.NONE)
-    plain = next(iter(Reader(model).read(pictures[:1])))
+    plain = next(iter(Reader(model).read_many(pictures[:1])))
     assert (plain.barcode_check, plain.reading) == (BarcodeCheck.NOT_ASKED, with_code.reading)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serialread.codes import MAX_LENGTH, Alphabet, Format, format_of
-from serialread.inference import Search, boxes_of, decode
+from serialread.inference import FormatSearch, boxes_of, decode
 from serialread.records import CharStatus, Floats
 
 ALPHABET = Alphabet()
@@ -115,10 +115,10 @@ def test_the_search_finds_the_likeliest_of_all_codes_that_obey(
     logits = sharpness * np.random.default_rng(seed).normal(size=(5, SMALL.classes))
     scores = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
     wanted = format_of(pattern)
-    text = SMALL.decode([*Search(wanted, SMALL).best(scores), 0])
+    text = SMALL.decode([*FormatSearch(wanted, SMALL).best(scores), 0])
     known = brute_force(scores, wanted)
     assert known[text] == pytest.approx(max(known.values()), abs=1e-4)
-    reading = decode(scores, SMALL, search=Search(wanted, SMALL))
+    reading = decode(scores, SMALL, search=FormatSearch(wanted, SMALL))
     free = decode(scores, SMALL)
     assert reading.free_text == free.text
     assert reading.text == (free.text if wanted.obeys(free.text) or not free.chars else text)
@@ -126,7 +126,7 @@ def test_the_search_finds_the_likeliest_of_all_codes_that_obey(
 
 def test_a_format_makes_the_likeliest_code_of_what_was_read_and_keeps_both() -> None:
     scores = scores_of("O12", 0.6, rival="0")
-    reading = decode(scores, ALPHABET, search=Search(format_of("digits"), ALPHABET))
+    reading = decode(scores, ALPHABET, search=FormatSearch(format_of("digits"), ALPHABET))
     assert (reading.text, reading.free_text) == ("012", "O12")
     assert reading.chars[0].runner_up == ("O", pytest.approx(0.6, rel=1e-4))
     assert reading.confidence == pytest.approx(0.4 * 0.6**3, rel=1e-3)
@@ -134,11 +134,13 @@ def test_a_format_makes_the_likeliest_code_of_what_was_read_and_keeps_both() -> 
 
 def test_a_check_digit_chooses_among_what_is_likely() -> None:
     scores = scores_of("490154203237519", 0.7, rival="8")  # the last digit should be 8
-    assert decode(scores, ALPHABET, search=Search(format_of("imei"), ALPHABET)).text == "490154203237518"
+    assert (
+        decode(scores, ALPHABET, search=FormatSearch(format_of("imei"), ALPHABET)).text == "490154203237518"
+    )
 
 
 def test_no_format_makes_a_code_of_nothing() -> None:
-    reading = decode(scores_of(""), ALPHABET, search=Search(format_of("imei"), ALPHABET))
+    reading = decode(scores_of(""), ALPHABET, search=FormatSearch(format_of("imei"), ALPHABET))
     assert (reading.chars, reading.free) == ((), None)
 
 
@@ -154,7 +156,7 @@ def test_no_format_makes_a_code_of_nothing() -> None:
 def test_every_character_says_what_became_of_it(
     probability: float, rival: str, pattern: str, status: CharStatus
 ) -> None:
-    search = Search(format_of(pattern), ALPHABET) if pattern else None
+    search = FormatSearch(format_of(pattern), ALPHABET) if pattern else None
     scores = scores_of("B", probability, rival)
     assert decode(scores, ALPHABET, search=search).chars[0].status is status
 

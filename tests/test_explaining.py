@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from serialread import cli
 from serialread.errors import ImageError, RecordsError
-from serialread.reader import explanation
+from serialread.imaging import save_png
+from serialread.reader import Reader, explanation
 
 pytest.importorskip("onnx")
 
@@ -30,12 +31,13 @@ def picture(tmp_path: Path) -> Path:
 
 
 def test_every_character_has_a_row_and_maps_as_wide_as_the_crop(stub: Path, picture: Path) -> None:
-    found = explanation.Explainer(stub).explain(picture)
-    count, columns = found.attention.shape
+    found = Reader(stub).explain(picture)
+    (line,) = found.lines
+    count, columns = line.attention.shape
 
     assert len(found.reading.text) == count == 2
-    assert found.glyphs.shape == (count, 8, columns)
-    assert columns == pytest.approx(found.crop.pixels.shape[1] / found.crop.pixels.shape[0] * 8, abs=1)
+    assert line.glyphs.shape == (count, 8, columns)
+    assert columns == pytest.approx(line.pixels.shape[1] / line.pixels.shape[0] * 8, abs=1)
     drawn = found.drawn()
     assert drawn.shape[1] == explanation.LEFT + explanation.ZOOM * 4 * columns
     assert (drawn.dtype, drawn.shape[2]) == (np.uint8, 3)
@@ -55,9 +57,9 @@ def test_the_drawing_is_written_and_the_reading_told(stub: Path, picture: Path, 
 
 def test_what_cannot_be_explained_or_written_says_why(stub: Path, picture: Path, tmp_path: Path) -> None:
     with pytest.raises(RecordsError) as caught:
-        explanation.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "why.jpg")
+        save_png(np.zeros((4, 4, 3), np.uint8), tmp_path / "why.jpg", "an explanation")
     assert str(caught.value) == f"{tmp_path / 'why.jpg'}: an explanation is a PNG. Name it why.png."
     torn = tmp_path / "torn.png"
     torn.write_bytes(picture.read_bytes()[:60])
     with pytest.raises(ImageError, match=r"torn\.png"):
-        explanation.Explainer(stub).explain(torn)
+        Reader(stub).explain(torn)

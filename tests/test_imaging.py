@@ -19,24 +19,30 @@ from serialread.errors import ImageError
 from serialread.imaging import (
     PICTURE_SUFFIXES,
     Extent,
-    FoundLine,
-    Level,
+    LevelView,
     as_image,
     content_width,
     digest,
     load_image,
     loading,
     normalize,
-    propose,
     to_array,
 )
-from serialread.imaging.crops import contrast, text_rows
+from serialread.imaging.crops import contrast, prepare, text_rows, whole_crops
 from serialread.imaging.filling import is_filled
 from serialread.imaging.frames import Frame
 from serialread.imaging.tilt import estimate_tilt
-from serialread.records import LoadedImage, Pixels
+from serialread.records import Crop, LoadedImage, Pixels
 
 GEOMETRY = CropGeometry()
+
+
+def propose(image: LoadedImage, view: StationView) -> tuple[Crop, ...]:
+    """The whole picture in all its orientations."""
+    *_, (_, frame) = prepare(image, view)
+    return whole_crops(frame, view)
+
+
 AS_IT_IS = StationView(find_lines=False, deskew=False)
 
 
@@ -442,7 +448,7 @@ def test_a_tilt_is_estimated_and_can_be_removed(tilt: float) -> None:
     crop = normalize(image_of(tilted), StationView(find_lines=False))
     assert crop.tilt_deg == estimate_tilt(tilted)
     height, width = crop.pixels.shape
-    level = Level(crop.tilt_deg).look(Extent(0, width, 0, height), (height, width)).at(crop.pixels)
+    level = LevelView(crop.tilt_deg).of(Extent(0, width, 0, height), (height, width)).cut(crop.pixels)
     assert abs(estimate_tilt(level)) <= 2.0
     assert normalize(image_of(tilted), AS_IT_IS).tilt_deg == 0.0
 
@@ -473,10 +479,10 @@ def test_contrast_is_the_spread_of_greys() -> None:
     assert contrast(np.tile(np.array([0, 255], np.uint8), (32, 50))) == 1.0
 
 
-# is there anything to look for?
+# is there anything to search for?
 
 
-def test_a_line_that_fills_its_picture_is_not_looked_for() -> None:
+def test_a_line_that_fills_its_picture_is_told_from_one_that_does_not() -> None:
     canvas = np.full((600, 1000), 170, np.uint8)
     canvas[350:410, 550:790] = written()
     for pixels, filled in (
@@ -484,18 +490,7 @@ def test_a_line_that_fills_its_picture_is_not_looked_for() -> None:
         (written(), True),
         (canvas, False),
     ):
-        asked: list[Frame] = []
         assert is_filled(Frame.whole(image_of(pixels))) is filled
-        propose(image_of(pixels), StationView(), lambda frame, view, asked=asked: asked.append(frame) or ())
-        assert bool(asked) is not filled
-
-
-def test_a_station_that_does_not_tighten_looks_for_nothing() -> None:
-    def find(frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
-        raise AssertionError("looked for")
-
-    pixels = np.full((600, 1000), 170, np.uint8)
-    assert len(propose(image_of(pixels), StationView(find_lines=False), find)) == 1
 
 
 # the array

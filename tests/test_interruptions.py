@@ -14,7 +14,7 @@ import pytest
 from stub_model import write_stub
 
 from serialread.errors import RecordsError
-from serialread.reader import Reader, begin, claimed, find_images, write_records
+from serialread.reader import Reader, begin, claim, find_images, write_records
 from serialread.reader.results import LOCK
 
 ROOT = Path(__file__).parent.parent
@@ -37,13 +37,13 @@ def lines(out: Path) -> list[str]:
 
 
 def test_a_second_run_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    with claimed(tmp_path):
-        with pytest.raises(RecordsError) as caught, claimed(tmp_path):
+    with claim(tmp_path):
+        with pytest.raises(RecordsError) as caught, claim(tmp_path):
             pass
         (tmp_path / "readings.jsonl").touch()
     told = f"{tmp_path}: another run is writing there. Wait for it, or name another folder."
     assert str(caught.value) == told
-    with claimed(tmp_path):  # free again
+    with claim(tmp_path):  # free again
         pass
 
 
@@ -51,7 +51,7 @@ def test_a_folder_that_cannot_be_locked_is_one_clear_error(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with (
         pytest.raises(RecordsError, match=r"file: cannot be written \(File exists\)\. Make room"),
-        claimed(tmp_path / "file"),
+        claim(tmp_path / "file"),
     ):
         pass
 
@@ -75,9 +75,9 @@ def test_a_run_that_is_told_to_stop_keeps_what_it_read_and_goes_on_later(model: 
     run.wait(30)
     pictures = find_images([first.parent]).pictures
     reader = Reader(model)
-    with claimed(out):  # the lock of the one that was stopped holds nobody up
+    with claim(out):  # the lock of the one that was stopped holds nobody up
         start = begin(out, "resume", pictures, reader.model_id, "")
-        list(write_records(reader.read(start.pictures), out))
+        list(write_records(reader.read_many(start.pictures), out))
     assert start.kept > 0
     assert sorted(lines(out)) == sorted(p.image for p in pictures)
 
@@ -109,7 +109,7 @@ def test_hostile_names_come_back_as_they_are_and_reach_nothing(model: Path, tmp_
     os.mkfifo(tmp_path / "in" / "pipe.png")
     found, reader, out = find_images([tmp_path / "in"]), Reader(model), tmp_path / "out"
     begin(out, "new", found.pictures, reader.model_id, "")
-    records = {record.image: record for record in write_records(reader.read(found.pictures), out)}
+    records = {record.image: record for record in write_records(reader.read_many(found.pictures), out)}
     assert set(records) == {*names, "round.png", "device.png", "pipe.png"} - {"..png"}
     assert all(records[name].reading for name in names if name in records)
     assert all(

@@ -3,19 +3,22 @@
 import cv2
 import numpy as np
 import pytest
-from test_imaging import image_of, written
+from test_imaging import written
 
-from serialread.config import StationView
-from serialread.imaging import propose
-from serialread.imaging.frames import Frame
+from serialread.config import Station, StationView
 from serialread.imaging.tilt import estimate_tilt
-from serialread.inference.session import Engine
-from serialread.reader import line_finder
-from serialread.reader.line_search import MOST_LINES, find_text_lines
-from serialread.records import Floats, Pixels
-from serialread.weights import shipped_model
+from serialread.reader import Reader
+from serialread.reader.line_search import MOST_LINES
+from serialread.records import Crop, Floats, Pixels
 
-find = line_finder(shipped_model())
+READER = Reader()
+
+
+PLAIN = StationView()
+
+
+def propose(pixels: Pixels, view: StationView = PLAIN) -> tuple[Crop, ...]:
+    return READER.at(Station(view=view)).propose(pixels)
 
 
 def placed(tilt_deg: float = 0.0, *, lines: bool = False) -> tuple[Pixels, Floats]:
@@ -43,14 +46,14 @@ def holds(crop_quad: Floats, corners: Floats) -> bool:
 @pytest.mark.parametrize("lines", [False, True])
 def test_a_code_in_a_fifth_of_the_width_is_found(tilt_deg: float, lines: bool) -> None:
     pixels, corners = placed(tilt_deg, lines=lines)
-    whole, *found = propose(image_of(pixels), StationView(), find)
+    whole, *found = propose(pixels)
     assert any(holds(crop.quad, corners) for crop in found)
     np.testing.assert_allclose(whole.quad[2], [1000, 600])
 
 
 def test_a_found_line_lies_level() -> None:
     pixels, corners = placed(10.0)
-    crop = next(c for c in propose(image_of(pixels), StationView(), find) if holds(c.quad, corners))
+    crop = next(c for c in propose(pixels) if holds(c.quad, corners))
     assert abs(estimate_tilt(crop.pixels)) <= 2.0
     (x0, y0), (x1, y1) = crop.quad[:2].tolist()
     assert np.degrees(np.arctan2(y0 - y1, x1 - x0)) == pytest.approx(10.0, abs=2.5)
@@ -60,7 +63,7 @@ def test_a_code_that_stands_upright_is_found_and_turned() -> None:
     pixels, corners = placed()
     upright = np.ascontiguousarray(np.rot90(pixels))
     turned_corners = np.column_stack((corners[:, 1], 1000 - corners[:, 0])).astype(np.float32)
-    crops = propose(image_of(upright), StationView(), find)[1:]
+    crops = propose(upright)[1:]
     found = [c for c in crops if holds(c.quad, turned_corners)]
     assert len(found) >= 2  # once each way round
     assert all(c.pixels.shape[1] > 2 * c.pixels.shape[0] for c in found)
@@ -69,11 +72,11 @@ def test_a_code_that_stands_upright_is_found_and_turned() -> None:
 def test_proposals_are_few_even_on_a_texture() -> None:
     texture = np.random.default_rng(0).integers(0, 255, (500, 700), np.uint8)
     blurred = cv2.GaussianBlur(texture, (0, 0), 3).astype(np.uint8)
-    assert len(propose(image_of(blurred), StationView(), find)) <= 1 + 2 * MOST_LINES
+    assert len(propose(blurred)) <= 1 + 2 * MOST_LINES
 
 
 def test_a_plain_surface_proposes_nothing() -> None:
-    assert len(propose(image_of(np.full((500, 700), 128, np.uint8)), StationView(), find)) == 1
+    assert len(propose(np.full((500, 700), 128, np.uint8))) == 1
 
 
 @pytest.mark.parametrize(("text_height", "is_there"), [((0.02, 0.06), True), ((0.08, 0.3), False)])
@@ -81,22 +84,28 @@ def test_text_of_another_height_than_the_station_expects_is_not_proposed(
     text_height: tuple[float, float], is_there: bool
 ) -> None:
     pixels, corners = placed()
-    _, *found = propose(image_of(pixels), StationView(text_height=text_height), find)
+    _, *found = propose(pixels, StationView(text_height=text_height))
     assert any(holds(crop.quad, corners) for crop in found) is is_there
 
 
 def test_a_line_that_stands_is_not_looked_for_where_the_station_never_turns() -> None:
-    upright = Frame.whole(image_of(np.ascontiguousarray(np.rot90(placed()[0]))))
-    engine = Engine(shipped_model(), outputs=None)
-    assert any(line.standing for line in find_text_lines(engine, upright, StationView()))
-    assert not any(
-        line.standing for line in find_text_lines(engine, upright, StationView(vertical_text="never"))
-    )
+    vertical = np.ascontiguousarray(np.rot90(placed()[0]))
+
+    def standing(view: StationView) -> list[Crop]:
+        found = propose(vertical, view)[1:]
+        return [
+            crop
+            for crop in found
+            if abs(np.subtract(*crop.quad[:2])[0]) < abs(np.subtract(*crop.quad[:2])[1])
+        ]
+
+    assert standing(StationView())
+    assert not standing(StationView(vertical_text="never"))
 
 
 def test_the_same_picture_gives_the_same_lines() -> None:
     pixels, _ = placed(6.0, lines=True)
-    first, second = (propose(image_of(pixels), StationView(), find) for _ in range(2))
+    first, second = (propose(pixels) for _ in range(2))
     assert len(first) == len(second)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
@@ -105,6 +114,6 @@ def test_the_same_picture_gives_the_same_lines() -> None:
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (70, 900), (900, 70), (66, 4000)])
 def test_pictures_of_any_shape_are_searched(height: int, width: int) -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (height, width), np.uint8)
-    for crop in propose(image_of(pixels), StationView(), find):
+    for crop in propose(pixels):
         assert min(crop.pixels.shape) >= 1
         assert np.isfinite(crop.quad).all()

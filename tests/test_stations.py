@@ -15,7 +15,7 @@ from serialread.cli import app
 from serialread.config import Station, StationView, load
 from serialread.errors import CalibrationError
 from serialread.reader import Picture, Reader, log_odds
-from serialread.reader.rows import join, rows_of
+from serialread.reader.rows import join_rows, rows_of
 from serialread.records import CharReading, Crop, Pixels, Reading
 from serialread.weights import shipped_model
 
@@ -48,7 +48,7 @@ def reader() -> Reader:
 
 
 def text_of(reader: Reader, path: Path) -> str:
-    (record,) = reader.read([path])
+    (record,) = reader.read_many([path])
     return record.reading.text if record.reading else ""
 
 
@@ -72,7 +72,7 @@ def test_a_found_code_is_read_whichever_way_up_it_lies(reader: Reader, tmp_path:
 
 def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> None:
     path = saved(tmp_path, "1.png", part(["SN74LS06N", "28CHK32E4"]))
-    (record,) = reader.read([path])
+    (record,) = reader.read_many([path])
     assert record.reading is not None
     assert record.reading.text == "SN74LS06N28CHK32E4"
     boxes = [char.box for char in record.reading.chars]
@@ -84,7 +84,7 @@ def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> No
 
 
 def test_a_code_that_is_another_upside_down_is_reported(reader: Reader, tmp_path: Path) -> None:
-    (record,) = reader.read([saved(tmp_path, "1.png", part(["6608098"], size=1.5))])
+    (record,) = reader.read_many([saved(tmp_path, "1.png", part(["6608098"], size=1.5))])
     assert record.reading is not None
     assert {record.reading.text, record.upside_down_text} == {"6608098", "8608099"}
     assert record.reason == f"reads {record.upside_down_text} the other way up"
@@ -132,7 +132,7 @@ def test_rows_are_joined_from_top_to_foot_and_from_left_to_right() -> None:
     readings = [reading_of(text) for text in ("", "AB", "CD", "EF", "GH")]
     rows = rows_of(crops, readings, 1)
     assert rows == (4, 1, 2, 3)
-    joined = join([crops[n] for n in rows], [readings[n] for n in rows], 1)
+    joined = join_rows([crops[n] for n in rows], [readings[n] for n in rows], 1)
     assert joined.text == "GHABCDEF"
     assert joined.confidence == pytest.approx(np.prod([r.confidence for r in readings[1:]]))
     assert joined.chars[2].box == (5.0, 5.0, 9.0, 35.0)
@@ -142,8 +142,8 @@ def test_rows_are_joined_from_top_to_foot_and_from_left_to_right() -> None:
 def test_a_code_in_rows_is_as_sure_as_its_least_sure_row() -> None:
     crops = [crop_at(100, 300), crop_at(120, 352)]
     doubtful = replace(reading_of("AB"), joint_odds=-1.5)
-    assert log_odds(join(crops, [doubtful, reading_of("CD")], 1)) == -1.5
-    assert log_odds(join(crops, [reading_of("AB"), reading_of("CD", 0.7)], 0)) == pytest.approx(
+    assert log_odds(join_rows(crops, [doubtful, reading_of("CD")], 1)) == -1.5
+    assert log_odds(join_rows(crops, [reading_of("AB"), reading_of("CD", 0.7)], 0)) == pytest.approx(
         np.log(0.7 / 0.3)
     )
 
@@ -180,7 +180,7 @@ def test_geometry_is_calibrated_by_a_few_labelled_pictures(tmp_path: Path) -> No
     station = load(out, Station)
     assert station.model_id == Reader(shipped_model()).model_id
     pictures = [Picture(path, path.name) for path in sorted((tmp_path / "images").glob("*.png"))]
-    texts = [r.reading.text for r in Reader(shipped_model(), station).read(pictures) if r.reading]
+    texts = [r.reading.text for r in Reader(shipped_model(), station).read_many(pictures) if r.reading]
     assert sum(text.startswith("SN74LS06N") for text in texts) >= 5
 
 

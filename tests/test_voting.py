@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from serialread.codes import Alphabet, format_of
 from serialread.config import Code
-from serialread.imaging.views import CLOSER, LEAST_PX, PITCH, Closer, Extent, Level, extent_of
-from serialread.inference import Search, decode
+from serialread.imaging.views import LEAST_PX, PITCH, TIGHT_VIEWS, Extent, LevelView, TightView, extent_of
+from serialread.inference import FormatSearch, decode
 from serialread.reader.decisions import judge, log_odds
-from serialread.reader.fusion import next_look, vote
+from serialread.reader.fusion import fuse, next_view
 from serialread.records import CharReading, FreeReading, Reading, Verdict
 
 
@@ -28,17 +28,17 @@ def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading
     ("texts", "closer"),
     [
         ([("A1", 0.99)], None),
-        ([("A1", 0.5)], CLOSER[0]),
+        ([("A1", 0.5)], TIGHT_VIEWS[0]),
         ([("A1", 0.5), ("A1", 0.1)], None),
-        ([("A1", 0.5), ("AI", 0.9)], CLOSER[1]),
+        ([("A1", 0.5), ("AI", 0.9)], TIGHT_VIEWS[1]),
         ([("A1", 0.5), ("AI", 0.9), ("A", 0.9)], None),
         ([("", 0.5), ("", 0.5)], None),
     ],
 )
 def test_a_doubtful_crop_is_looked_at_until_two_looks_agree(
-    texts: list[tuple[str, float]], closer: Closer | None
+    texts: list[tuple[str, float]], closer: TightView | None
 ) -> None:
-    assert next_look([reading(text, sure ** (1 / (len(text) + 1))) for text, sure in texts]) == closer
+    assert next_view([reading(text, sure ** (1 / (len(text) + 1))) for text, sure in texts]) == closer
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,17 @@ def test_a_doubtful_crop_is_looked_at_until_two_looks_agree(
     ],
 )
 def test_the_string_with_most_confidence_in_all_wins(texts: list[tuple[str, float]], winner: str) -> None:
-    assert vote([reading(text, sure) for text, sure in texts]).text == winner
+    assert fuse([reading(text, sure) for text, sure in texts]).text == winner
 
 
 def test_looks_that_agree_are_as_sure_together_as_on_average() -> None:
-    together = vote([reading("A1", 0.9), reading("A1", 0.7)])
+    together = fuse([reading("A1", 0.9), reading("A1", 0.7)])
     assert [c.confidence for c in together.chars] == pytest.approx([0.8, 0.8])
     assert together.end_confidence == pytest.approx(0.8)
 
 
 def test_a_look_that_differs_in_one_character_is_its_runner_up() -> None:
-    together = vote([reading("A1", 0.9), reading("AI", 0.8)])
+    together = fuse([reading("A1", 0.9), reading("AI", 0.8)])
     assert together.text == "A1"
     assert together.chars[1].confidence == pytest.approx(0.45)
     assert together.chars[1].runner_up == ("I", pytest.approx(0.4))
@@ -70,7 +70,7 @@ def test_a_look_that_differs_in_one_character_is_its_runner_up() -> None:
 
 
 def test_a_look_of_another_length_counts_against_the_whole_code() -> None:
-    together = vote([reading("A1", 0.9), reading("A1", 0.9), reading("A11", 0.3)])
+    together = fuse([reading("A1", 0.9), reading("A1", 0.9), reading("A11", 0.3)])
     assert [c.confidence for c in together.chars] == pytest.approx([0.9, 0.9])
     assert together.end_confidence == pytest.approx(0.6)
 
@@ -90,7 +90,7 @@ def test_looks_that_agree_are_surer_the_surer_each_is_and_those_sure_of_another_
     def together(*odds: float, against: float | None = None) -> float:
         looks = [sure_by("A1", 6), *(sure_by("A1", x) for x in odds)]
         looks += [] if against is None else [sure_by("AI", against)]
-        voted = vote(looks)
+        voted = fuse(looks)
         assert voted.text == "A1"
         return log_odds(voted)
 
@@ -99,39 +99,39 @@ def test_looks_that_agree_are_surer_the_surer_each_is_and_those_sure_of_another_
 
 
 def test_two_equally_sure_looks_that_agree_are_surer_than_one() -> None:
-    alone, two = sure_by("A1", 3.0), vote([sure_by("A1", 3.0), sure_by("A1", 3.0)])
+    alone, two = sure_by("A1", 3.0), fuse([sure_by("A1", 3.0), sure_by("A1", 3.0)])
     assert log_odds(alone) == pytest.approx(3.0)
     assert log_odds(two) == pytest.approx(4.0)
-    assert log_odds(vote([sure_by("A1", 3.0), sure_by("AI", 2.0)])) == pytest.approx(2 / 3)
+    assert log_odds(fuse([sure_by("A1", 3.0), sure_by("AI", 2.0)])) == pytest.approx(2 / 3)
 
 
 def test_one_look_is_left_as_it_is() -> None:
-    assert vote([reading("A1", 0.8)]) == reading("A1", 0.8)
+    assert fuse([reading("A1", 0.8)]) == reading("A1", 0.8)
 
 
 @given(
     st.lists(st.tuples(st.text("AB1", max_size=4), st.floats(0.01, 1)), min_size=1, max_size=6),
 )
 def test_a_vote_is_a_reading_like_any_other(texts: list[tuple[str, float]]) -> None:
-    together = vote([reading(text, sure) for text, sure in texts])
+    together = fuse([reading(text, sure) for text, sure in texts])
     assert together.text in {text for text, _ in texts}
     assert 0 <= together.confidence <= max(sure for _, sure in texts) + 1e-9
     assert all(0 <= c.runner_up[1] <= 1 and 0 <= c.confidence <= 1 for c in together.chars)
 
 
 ALPHABET = Alphabet("01A")
-DIGITS = Search(format_of(r"[01]+"), ALPHABET)
+DIGITS = FormatSearch(format_of(r"[01]+"), ALPHABET)
 
 
-def read_in(looks: list[list[list[float]]], search: Search | None) -> Reading:
+def read_in(looks: list[list[list[float]]], search: FormatSearch | None) -> Reading:
     """The reading of a picture whose looks have these scores, each taken only where one is asked for."""
     readings = list[Reading]()
     for scores in looks:
         table = np.log(np.array(scores) / np.sum(scores, axis=1, keepdims=True))
         readings.append(decode(table, ALPHABET, search=search))
-        if next_look(readings) is None:
+        if next_view(readings) is None:
             break
-    return vote(readings)
+    return fuse(readings)
 
 
 SCORES = st.lists(st.lists(st.floats(0.01, 1), min_size=4, max_size=4), min_size=3, max_size=3)
@@ -147,14 +147,14 @@ def test_a_code_that_wins_without_the_format_and_obeys_it_wins_with_it(
 
 def test_looks_that_were_made_to_obey_do_not_outvote_one_that_does() -> None:
     fitted = replace(reading("18", 0.9), free=FreeReading("1B", 0.05, 0.9))
-    assert vote([fitted, reading("13", 0.5), fitted]).text == "13"
-    assert vote([fitted, replace(reading("13", 0.5), free=FreeReading("I3", 0.5, 0.3))]).text == "18"
+    assert fuse([fitted, reading("13", 0.5), fitted]).text == "13"
+    assert fuse([fitted, replace(reading("13", 0.5), free=FreeReading("I3", 0.5, 0.3))]).text == "18"
 
 
 def test_what_sure_looks_see_speaks_against_a_code_that_one_strays_to() -> None:
     """Two looks surely see what the format forbids, one reads a code: it is fitted, and not to be trusted."""
     fitted = replace(reading("18", 0.01), free=FreeReading("1B", 12.0, 0.99))
-    together = vote([fitted, reading("13", 0.8), fitted])
+    together = fuse([fitted, reading("13", 0.8), fitted])
     assert together.text == "13"
     assert together.free is not None
     assert together.free.text == together.free_text == "1B"
@@ -167,28 +167,28 @@ def test_what_sure_looks_see_speaks_against_a_code_that_one_strays_to() -> None:
 
 def test_looks_that_agree_on_what_the_format_forbids_are_followed_by_another() -> None:
     fitted = replace(reading("18", 0.5), free=FreeReading("1B", 0.5, 0.2))
-    assert next_look([fitted, fitted]) == CLOSER[1]
-    assert next_look([fitted, fitted, fitted]) is None
+    assert next_view([fitted, fitted]) == TIGHT_VIEWS[1]
+    assert next_view([fitted, fitted, fitted]) is None
 
 
 def test_a_tilted_crop_is_looked_at_level_last_of_all() -> None:
     looks = [reading("A1", 0.5), reading("AI", 0.5), reading("4I", 0.5)]
-    assert next_look(looks[:2], tilt_deg=8.0) == CLOSER[1]
-    assert next_look(looks, tilt_deg=8.0) == Level(8.0)
-    assert next_look([*looks, reading("41", 0.5)], tilt_deg=8.0) is None
-    assert next_look(looks) is None
+    assert next_view(looks[:2], tilt_deg=8.0) == TIGHT_VIEWS[1]
+    assert next_view(looks, tilt_deg=8.0) == LevelView(8.0)
+    assert next_view([*looks, reading("41", 0.5)], tilt_deg=8.0) is None
+    assert next_view(looks) is None
 
 
 def test_widely_set_text_is_pushed_together() -> None:
     wide, usual = Extent(10, 210, 20, 40, chars=5), Extent(10, 70, 20, 40, chars=5)
     assert wide.narrowed == pytest.approx(PITCH * 20 * 5 / 200)
     assert (usual.narrowed, Extent(10, 210, 20, 40).narrowed) == (1.0, 1.0)
-    tight, whole = (closer.look(wide, (60, 300)) for closer in CLOSER)
+    tight, whole = (closer.of(wide, (60, 300)) for closer in TIGHT_VIEWS)
     assert tight.size[1] == pytest.approx((200 + 2 * 0.35 * 20) * wide.narrowed, abs=1)
     assert whole.size[1] == 300
     pixels = np.full((60, 300), 200, np.uint8)
     pixels[20:40, 150:160] = 10
-    (x,) = np.nonzero((tight.at(pixels) < 100).any(axis=0))
+    (x,) = np.nonzero((tight.cut(pixels) < 100).any(axis=0))
     box = CharReading("1", 1.0, ("", 0.0), (float(x.min()), 0.0, float(x.max() + 1), 20.0))
     placed = tight.placed(Reading((box,), 1.0), (60, 300)).chars[0].box
     assert placed is not None
@@ -206,12 +206,12 @@ EXTENTS = st.builds(
 )
 
 
-@given(st.sampled_from(CLOSER), EXTENTS, st.integers(1, 80), st.integers(8, 600))
+@given(st.sampled_from(TIGHT_VIEWS), EXTENTS, st.integers(1, 80), st.integers(8, 600))
 def test_a_look_is_a_picture_of_the_text_and_never_nothing(
-    closer: Closer, extent: Extent, height: int, width: int
+    closer: TightView, extent: Extent, height: int, width: int
 ) -> None:
-    look = closer.look(extent, (height, width))
-    seen = look.at(np.full((height, width), 90, np.uint8))
+    look = closer.of(extent, (height, width))
+    seen = look.cut(np.full((height, width), 90, np.uint8))
     assert seen.dtype == np.uint8
     assert seen.shape == look.size
     assert seen.shape[0] == round(extent.height / closer.share)
@@ -220,8 +220,8 @@ def test_a_look_is_a_picture_of_the_text_and_never_nothing(
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1, -0.2])
-@pytest.mark.parametrize("closer", CLOSER)
-def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: Closer, slope: float) -> None:
+@pytest.mark.parametrize("closer", TIGHT_VIEWS)
+def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: TightView, slope: float) -> None:
     """Marks at both ends of a line that falls to the right stand at one height in the look."""
     pixels, marks = np.full((64, 300), 200, np.uint8), list[tuple[int, int]]()
     extent = Extent(40, 260, 22, 42, slope)
@@ -229,8 +229,8 @@ def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: Close
         y = round(22 + slope * (x + 5 - extent.middle))
         pixels[y : y + 20, x : x + 10] = 10
         marks.append((x, y))
-    look = closer.look(extent, (64, 300))
-    seen = look.at(pixels)
+    look = closer.of(extent, (64, 300))
+    seen = look.cut(pixels)
     half, boxes = seen.shape[1] // 2, []
     for start in (0, half):
         rows, columns = np.nonzero(seen[:, start : start + half] < 100)

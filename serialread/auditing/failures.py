@@ -12,7 +12,7 @@ import pandas as pd
 from serialread import run_log
 from serialread.auditing.rerunning import RunSetup
 from serialread.errors import RecordsError, SerialreadError
-from serialread.reader.explanation import Explainer, Explanation
+from serialread.reader import Explanation, Reader
 from serialread.records import Decision, Pixels
 
 MAX_PICTURES = 200
@@ -79,13 +79,13 @@ def read_failures(
     if errors.empty:
         return FailurePictures()
     try:
-        setup, explainer = _explainer(readings, logs, shipped_model)
+        setup, reader = _opened(readings, logs, shipped_model)
     except SerialreadError as error:
         return FailurePictures(incomplete=str(error))
     accepted = errors["decision"] == Decision.ACCEPT
     wanted = pd.concat([errors[accepted], errors[~accepted]]).head(most)
     shown, size = list[FailureCase](), 0
-    for case in _cases(wanted, setup, explainer):
+    for case in _cases(wanted, setup, reader):
         size += len(case.picture)
         if size > MAX_BYTES:
             break
@@ -95,26 +95,26 @@ def read_failures(
     return FailurePictures(tuple(shown), incomplete if missing else "")
 
 
-def _explainer(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, Explainer]:
+def _opened(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, Reader]:
     """The run that wrote the readings, ready to read again; a SerialreadError says why not."""
     log = next((log for log in logs if log.is_file()), None)
     if log is None:
         raise RecordsError("There is no log of the run that read them.")
     line = run_log.run_of(log, "read", wrote=readings)
     setup = RunSetup.of(line, log, shipped)
-    explainer = Explainer(setup.model, setup.station, setup.engine)
-    if explainer.model_id != line["about"].get("model_id"):
+    reader = Reader(setup.model, setup.station, engine=setup.engine)
+    if reader.model_id != line["about"].get("model_id"):
         raise RecordsError(f"The model that read them, {line['about'].get('model_id')}, is not available.")
-    return setup, explainer
+    return setup, reader
 
 
-def _cases(errors: pd.DataFrame, setup: RunSetup, explainer: Explainer) -> Iterator[FailureCase]:
+def _cases(errors: pd.DataFrame, setup: RunSetup, reader: Reader) -> Iterator[FailureCase]:
     for row in errors.to_dict("records"):
         path = setup.find(row["image"], row["sha256"])
         if path is None:
             continue
         try:
-            seen = explainer.explain(path)
+            seen = reader.explain(path)
         except SerialreadError:
             continue
         yield FailureCase(
@@ -123,7 +123,7 @@ def _cases(errors: pd.DataFrame, setup: RunSetup, explainer: Explainer) -> Itera
             row["text"],
             row["decision"],
             row["confidence"],
-            tuple((c.char, c.confidence, *c.runner_up) for c in seen.told.chars),
+            tuple((c.char, c.confidence, *c.runner_up) for c in seen.reading.chars),
             _data_url(_overlay(seen)),
         )
 

@@ -13,7 +13,7 @@ from serialread.config import Station
 from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.inference.session import EngineKind
-from serialread.reader import FILES, Picture, Reader, compare_codes
+from serialread.reader import FILES, Picture, Reader, check_sequences
 from serialread.reader.serialization import json_bytes, json_line
 
 VOLATILE = frozenset({"read_at", "elapsed_ms"})
@@ -127,11 +127,11 @@ def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
     done = Rerun(log, line["line"])
     if not run_log.same_bytes(written, log, line["outputs"][written]):
         done.differences.append(f"{written} has changed since line {done.line} wrote it.")
-    reader = Reader(setup.model, setup.station, setup.engine, barcodes=setup.barcodes)
+    reader = Reader(setup.model, setup.station, engine=setup.engine, barcodes=setup.barcodes)
     done.circumstances += _circumstances(line, reader)
     waiting: deque[RecordJson] = deque()
-    again = reader.read(_pictures(log.parent / written, setup, done, waiting))
-    for record in compare_codes(again):
+    again = reader.read_many(_pictures(log.parent / written, setup, done, waiting))
+    for record in check_sequences(again):
         old, new = waiting.popleft(), json.loads(json_bytes(json_line(record)))
         differing = [
             name for name in {**old, **new} if name not in VOLATILE and old.get(name) != new.get(name)

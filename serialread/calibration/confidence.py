@@ -71,7 +71,7 @@ def calibrate_confidence(
     """
     known = load_labelled(labelled)
     reader = Reader(model or shipped_model(), load_station(station).uncalibrated())
-    records: Iterable[Record] = reader.read(known.pictures)
+    records: Iterable[Record] = reader.read_many(known.pictures)
     if track:
         records = track(records, total=len(known.pictures))
     fitted = fit_acceptance(records, known, reader.station, misread, protocol=protocol, certainty=certainty)

@@ -16,9 +16,9 @@ from serialread.calibration.station_files import (
 )
 from serialread.config import Station, StationView
 from serialread.errors import CalibrationError
-from serialread.imaging import load_image, show_steps, teach_fixture
+from serialread.imaging import load_image, teach_fixture
 from serialread.metrics import mpsc, one_minus_ned
-from serialread.reader import Picture, Reader, line_finder
+from serialread.reader import Picture, Reader
 from serialread.records import Pixels, Record
 from serialread.weights import shipped_model
 
@@ -86,7 +86,7 @@ def calibrate_geometry(
     known = load_labelled(labelled)
     reader = Reader(model or shipped_model(), load_station(station).uncalibrated())
     tuned = tune_view(
-        known, reader.station, reader.model_id, lambda at, some: list(reader.at(at).read(some)), learn
+        known, reader.station, reader.model_id, lambda at, some: list(reader.at(at).read_many(some)), learn
     )
     return CalibratedStation(tuned.station, tuned.summary())
 
@@ -97,8 +97,7 @@ def draw_normalization(picture: Path, station: StationSource = None, model: Path
     Raises:
         ImageError: the picture cannot be read, or does not show the station's fixture or circle.
     """
-    find = line_finder(model or shipped_model())
-    return show_steps(load_image(picture), load_station(station).view, find)
+    return Reader(model, load_station(station)).show_steps(picture)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,14 +184,13 @@ def explain(
 
     Draws the glyph maps over the crop, and the attention of every character.
     """
-    from serialread.config import Station, load
-    from serialread.reader import explanation
-    from serialread.weights import shipped_model
+    from serialread.imaging import save_png
+    from serialread.reader import Reader
 
-    place = load(station, Station) if station else None
-    found = explanation.Explainer(model or shipped_model(), place).explain(image)
-    explanation.save(found.drawn(), out)
-    terminal.summary(f"{out}: {found.told.text}, confidence {found.told.confidence:.3f}", quiet=quiet)
+    found = Reader(model, station).explain(image)
+    save_png(found.drawn(), out, "an explanation")
+    text, confidence = found.reading.text, found.reading.confidence
+    terminal.summary(f"{out}: {text}, confidence {confidence:.3f}", quiet=quiet)
 
 
 def _opened(model: Path) -> "Path | evaluation.Model":

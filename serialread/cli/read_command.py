@@ -42,47 +42,34 @@ def read(
     """
     from time import perf_counter
 
-    from serialread import reader as reading
-    from serialread import run_log
-    from serialread.config import Station, load
-    from serialread.weights import shipped_model
+    from serialread import reader
 
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
-    kept = log or out / run_log.LOG
-    run_log.last(kept)
-    found = reading.find_images(paths)
-    place = load(station, Station) if station else Station()
-    place = place.with_format(code_format) if code_format else place
-    reader = reading.Reader(model or shipped_model(), place, engine, barcodes=barcodes)
-    mode: reading.Mode = "resume" if resume else "overwrite" if overwrite else "new"
-    with reading.claimed(out):
-        start = reading.begin(out, mode, found.pictures, reader.model_id, reader.station.station_id)
-        started, tally, pictures = perf_counter(), reading.RunSummary(), list[tuple[str, str]]()
-        compared = reading.compare_codes(reader.read(start.pictures), start.codes)
-        records = reading.write_records(compared, out)
-        for record in terminal.track(records, len(start.pictures), "images", quiet=quiet):
-            tally.add(record)
-            pictures.append((record.image, record.image_sha256))
-    terminal.table(reading.console_view(tally, perf_counter() - started), quiet=quiet)
-    settings = {
-        "pictures": [run_log.named(path, kept) for path in paths],
-        "model": run_log.named(model, kept) if model else "",
-        "engine": engine,
-        "resume": resume,
-        "strict": strict,
-        "barcodes": barcodes,
+    run = reader.read_folder(
+        paths,
+        out,
+        model=model,
+        station=station,
+        format=code_format,
+        engine=engine,
+        barcodes=barcodes,
+        resume=resume,
+        overwrite=overwrite,
+        strict=strict,
+        log=log,
+        operator=operator,
+    )
+    started = perf_counter()
+    for _ in terminal.track(run, run.total, "images", quiet=quiet):
+        pass
+    terminal.table(reader.console_view(run.summary, perf_counter() - started), quiet=quiet)
+    remarks = {
+        "kept from before": run.kept,
+        "read again, for their pictures have changed": run.again,
+        "files passed over, no pictures by their names": len(run.passed_over),
     }
-    about = {
-        "model_id": reader.model_id,
-        "station": reader.station.model_dump(mode="json", exclude_defaults=True),
-        "station_id": reader.station.station_id,
-        "images": tally.images,
-        "images_sha256": run_log.pictures_digest(pictures),
-    }
-    written = tuple(out / name for name in reading.FILES)
-    inputs = tuple(path for path in (station, model) if path)
-    run_log.append(kept, run_log.LoggedRun("read", settings, about, inputs, written, operator))
-    terminal.summary(f"{out}: {', '.join(reading.FILES)}{reading.aside(found, start)}", quiet=quiet)
-    if strict and tally.not_accepted + start.not_accepted:
+    more = "".join(f"; {count} {remark}" for remark, count in remarks.items() if count)
+    terminal.summary(f"{out}: {', '.join(reader.FILES)}{more}", quiet=quiet)
+    if strict and run.not_accepted:
         raise typer.Exit(3)

@@ -1,20 +1,19 @@
 """Pixels before the network: load a picture, find and deskew its text, make the network's array."""
 
-from serialread.imaging.crops import Finder, FoundLine, normalize, propose, teach_fixture, turned_180
+from serialread.imaging.crops import FoundLine, normalize, teach_fixture, turned_180
 from serialread.imaging.drawing import save_png, show_steps, tinted
 from serialread.imaging.loading import PICTURE_SUFFIXES, as_image, digest, load_image
 from serialread.imaging.network_input import column_owners, content_width, place_masks, to_array
-from serialread.imaging.views import CLOSER, Closer, Extent, Level, Look, extent_of
+from serialread.imaging.views import TIGHT_VIEWS, CropView, Extent, LevelView, TightView, extent_of
 
 __all__ = [
-    "CLOSER",
     "PICTURE_SUFFIXES",
-    "Closer",
+    "TIGHT_VIEWS",
+    "CropView",
     "Extent",
-    "Finder",
     "FoundLine",
-    "Level",
-    "Look",
+    "LevelView",
+    "TightView",
     "as_image",
     "column_owners",
     "content_width",
@@ -23,7 +22,6 @@ __all__ = [
     "load_image",
     "normalize",
     "place_masks",
-    "propose",
     "save_png",
     "show_steps",
     "teach_fixture",

@@ -1,6 +1,6 @@
-"""From a picture to its text lines: upright, cut out, measured."""
+"""From a picture to crops of its text lines: normalized, cut out, measured."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +10,6 @@ import numpy as np
 from serialread.config import Fixture, StationView
 from serialread.config.view import Point
 from serialread.imaging.distortion import undistort, unwrap
-from serialread.imaging.filling import is_filled
 from serialread.imaging.fixture import fix, teach
 from serialread.imaging.frames import Frame
 from serialread.imaging.tilt import estimate_tilt
@@ -27,46 +26,29 @@ class FoundLine:
     """A text line that was found in a picture, cut out and level.
 
     Attributes:
-        frame: the line, lying.
-        standing: whether it stands upright in its picture, and was turned by a quarter, clockwise.
+        frame: the line, horizontal.
+        standing: whether it is vertical in its picture and was turned clockwise by a quarter.
     """
 
     frame: Frame
     standing: bool = False
 
 
-Finder = Callable[[Frame, StationView], Sequence[FoundLine]]
-"""What finds text lines in a frame, likeliest first."""
-
-
 def normalize(image: LoadedImage, view: StationView) -> Crop:
-    """The most likely text line of a picture."""
-    return propose(image, view)[0]
-
-
-def propose(image: LoadedImage, view: StationView, find: Finder | None = None) -> tuple[Crop, ...]:
-    """Text lines that a picture may mean, most likely first, at least one.
-
-    A picture that its text fills is proposed once, as it is. Only where the text fills a part, or stands
-    upright, are there more proposals: the network reads them all, and the surest reading counts.
-
-    Args:
-        image: the picture.
-        view: what to do to it.
-        find: what finds lines where the text fills only a part; None: nothing does.
+    """The whole picture, or the station's part of it, as one text line.
 
     Raises:
-        ImageError: what the station knows the code's place by is not seen.
+        ImageError: the station's fixture or circle is not found in the picture.
     """
     *_, (_, frame) = prepare(image, view)
-    return tuple(finish(way, tilt_deg) for way, tilt_deg in ways(frame, view, find))
+    return whole_crops(frame, view)[0]
 
 
 def prepare(image: LoadedImage, view: StationView) -> Iterator[tuple[str, Frame]]:
-    """The picture in grey, and after each step that the station asks for, with the step's name.
+    """The picture in grey, then the result of each of the station's steps, with the step's name.
 
     Raises:
-        ImageError: the station's fixture, or the circle that its code lies on, is not seen.
+        ImageError: the station's fixture or circle is not found in the picture.
     """
     yield "picture", (frame := Frame.whole(image))
     if view.lens:
@@ -97,22 +79,29 @@ def teach_fixture(
     return teach(frame, box, by)
 
 
-def ways(frame: Frame, view: StationView, find: Finder | None) -> Iterator[tuple[Frame, float]]:
-    """The frame and the text lines found in it, each way up that the station allows, and its tilt.
+def whole_crops(frame: Frame, view: StationView) -> tuple[Crop, ...]:
+    """The whole frame as a text line, in each orientation that the station allows.
 
-    Degrees, counter-clockwise; found lines are level.
+    A frame that is higher than wide may hold a single character or vertical text: both are proposed.
     """
-    for way in whole_ways(frame, view):
-        yield way, estimate_tilt(way.pixels) if view.deskew else 0.0
-    if find and view.find_lines and not is_filled(frame):
-        for line in find(frame, view):
-            whole = line.frame.turned(270) if line.standing else line.frame
-            for way in turn(whole, view, standing=line.standing, over=view.upside_down != "never"):
-                yield way, 0.0
+    ways = _orientations(frame, view, standing=False, both=view.upside_down == "both")
+    if frame.pixels.shape[0] > TALL * frame.pixels.shape[1] and view.vertical_text != "never":
+        ways += _orientations(frame, view, standing=True, both=view.upside_down == "both")
+    return tuple(finish(way, estimate_tilt(way.pixels) if view.deskew else 0.0) for way in ways)
+
+
+def line_crops(lines: Sequence[FoundLine], view: StationView) -> tuple[Crop, ...]:
+    """Found lines, which are level, each in the orientations that the station allows."""
+    crops: list[Crop] = []
+    for line in lines:
+        frame = line.frame.turned(270) if line.standing else line.frame
+        both = view.upside_down != "never"
+        crops += (finish(way, 0.0) for way in _orientations(frame, view, standing=line.standing, both=both))
+    return tuple(crops)
 
 
 def finish(frame: Frame, tilt_deg: float) -> Crop:
-    """Shrink and measure a text line, tilted by so much."""
+    """Shrink and measure a text line of a known tilt."""
     frame = frame.shrunk(CROP_HEIGHT_PX)
     top, bottom = text_rows(frame.pixels)
     return Crop(
@@ -125,7 +114,7 @@ def finish(frame: Frame, tilt_deg: float) -> Crop:
 
 
 def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame:
-    """The station's region, its perspective taken out: four corners become a rectangle."""
+    """The station's region without its perspective: four corners become a rectangle."""
     height, width = frame.pixels.shape
     corners = np.array(region, np.float32) * np.array([width, height], np.float32)
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
@@ -134,28 +123,19 @@ def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame
     return frame.warped(np.asarray(cv2.getPerspectiveTransform(target, corners), np.float64), wide, high)
 
 
-def whole_ways(frame: Frame, view: StationView) -> Iterator[Frame]:
-    """The whole frame each way up that it may stand; a tall one may be a single character, and lie right."""
-    over = view.upside_down == "both"
-    yield from turn(frame, view, standing=False, over=over)
-    if frame.pixels.shape[0] > TALL * frame.pixels.shape[1] and view.vertical_text != "never":
-        yield from turn(frame, view, standing=True, over=over)
-
-
-def turn(frame: Frame, view: StationView, *, standing: bool, over: bool) -> Iterator[Frame]:
-    """A line each way up that it may be: one that stands upright laid down, ``over`` also upside down."""
+def _orientations(frame: Frame, view: StationView, *, standing: bool, both: bool) -> list[Frame]:
+    """A line in each orientation it may have: vertical text laid down; with ``both`` also upside down."""
     if not standing:
         turns: tuple[int, ...] = (0,)
     else:
         turns = {"counter_clockwise": (270,), "clockwise": (90,)}.get(view.vertical_text, (270, 90))
-    if over and len(turns) == 1:
+    if both and len(turns) == 1:
         turns = (*turns, (turns[0] + 180) % 360)
-    for degrees in turns:
-        yield frame.turned(degrees)
+    return [frame.turned(degrees) for degrees in turns]
 
 
 def turned_180(crop: Crop) -> Crop:
-    """A crop the other way up."""
+    """A crop turned by 180 degrees; its quad turns with it."""
     turned = np.ascontiguousarray(crop.pixels[::-1, ::-1])
     return replace(crop, pixels=turned, quad=np.roll(crop.quad, 2, axis=0))
 

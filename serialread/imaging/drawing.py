@@ -6,12 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.config import StationView
 from serialread.errors import RecordsError
-from serialread.imaging.crops import Finder, finish, prepare, ways
 from serialread.imaging.frames import Frame
-from serialread.imaging.views import Extent, Level
-from serialread.records import Crop, Floats, LoadedImage, Pixels
+from serialread.imaging.views import Extent, LevelView
+from serialread.records import Crop, Floats, Pixels
 
 STEP_PX = 320
 """Longer side of a picture on the sheet."""
@@ -61,24 +59,16 @@ def save_png(picture: Pixels, path: Path, what: str) -> None:
         raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another file.") from None
 
 
-def show_steps(image: LoadedImage, view: StationView, find: Finder | None = None) -> Pixels:
-    """A sheet, BGR: the picture after each step of the station, then every proposed line.
+def show_steps(steps: Sequence[tuple[str, Frame]], crops: Sequence[Crop]) -> Pixels:
+    """A sheet, BGR: the picture after each of the station's steps, then every proposed line.
 
     Args:
-        image: the picture.
-        view: the station's.
-        find: proposes lines where the text fills only a part of the picture.
-
-    Raises:
-        ImageError: the station's fixture or circle is not found.
+        steps: names and results, as ``crops.prepare`` yields them.
+        crops: the proposed lines.
     """
-    steps = list(prepare(image, view))
-    last = steps[-1][1]
-    crops = [finish(way, tilt_deg) for way, tilt_deg in ways(last, view, find)]
-    lines = [_line(number, crop) for number, crop in enumerate(crops)]
     pictures = [_picture(name, frame) for name, frame in steps]
     pictures[0] = _picture("picture, with the lines proposed", steps[0][1], crops)
-    return _stacked([_side_by_side(pictures), *lines])
+    return _stacked([_side_by_side(pictures), *(_line(number, crop) for number, crop in enumerate(crops))])
 
 
 def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
@@ -97,12 +87,12 @@ def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
 def _line(number: int, crop: Crop) -> Pixels:
     """One proposal: cut out, and level as the network sees it where it is in doubt."""
     height, width = crop.pixels.shape
-    level = Level(crop.tilt_deg).look(Extent(0.0, width, 0.0, height), (height, width))
+    level = LevelView(crop.tilt_deg).of(Extent(0.0, width, 0.0, height), (height, width))
     panels = [
         (f"line {number}: {crop.text_height_px:.0f} px high, contrast {crop.contrast:.2f}", crop.pixels)
     ]
     if crop.tilt_deg:
-        panels.append((f"if in doubt, level: tilt {crop.tilt_deg:.0f} deg", level.at(crop.pixels)))
+        panels.append((f"if in doubt, level: tilt {crop.tilt_deg:.0f} deg", level.cut(crop.pixels)))
     return _side_by_side([_named(name, _fitted(pixels)) for name, pixels in panels])
 
 

@@ -109,6 +109,18 @@ def digest(path: Path) -> str:
         return ""
 
 
+def header_px(source: str | Path | bytes) -> int:
+    """Number of px of a picture file by its header; 0 if that cannot be read."""
+    try:
+        if not isinstance(source, bytes) and not Path(source).is_file():  # a pipe may never end
+            return 0
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _quiet(), Image.open(file, formats=_known_formats()) as header:
+            return header.width * header.height
+    except Exception:  # loading the picture reports what is wrong with it
+        return 0
+
+
 def decode_image(data: bytes) -> tuple[Pixels, str]:
     """Upright 8-bit pixels of a picture file's bytes, and a note on what was ignored."""
     if not data:

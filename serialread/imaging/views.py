@@ -1,7 +1,7 @@
-"""Other looks at a crop, closer: the text that was found in it, level and larger.
+"""Views of a crop for test-time augmentation: its text, level and larger.
 
-The network's glyph maps tell where the text is. A code that fills more of the crop is seen at more px, and
-what stood beside it - a border that looks like a 1, another line - is gone.
+The network's glyph maps show where the text is. A view that the text fills has more px per character, and
+distractors at its edges - a border that looks like a 1, another line - are cut off.
 
 Letters: L characters, h x n cells of the glyph maps that the crop fills, H W px.
 """
@@ -14,30 +14,30 @@ import numpy as np
 from serialread.records import Box, Floats, Pixels, Reading
 
 EDGES = (0.04, 0.96)
-"""Top and foot of the text are these quantiles of all glyphs' mass, levelled."""
+"""Top and bottom of the text: quantiles of the mass of all glyph maps, along the text's slope."""
 ENDS = (0.05, 0.95)
-"""Its ends are these quantiles of the first and of the last glyph's."""
+"""Ends of the text: quantiles of the mass of the first and of the last glyph map."""
 LEVELLED = 4
-"""Fewest characters by whose places a slope can be told."""
+"""Fewest characters from which a slope is measured."""
 PITCH = 0.75
-"""Characters that take more of the text's height each, gaps included, are pushed together: of widely set ones
-the network reads more than there are (benchmarks/reading.md)."""
+"""Pitch per text height above which a view is narrowed: in widely spaced text the network reads more
+characters than there are (benchmarks/reading.md)."""
 LEAST_PX = 6
-"""Text of less height is taken for so high."""
-_PARTS = 4  # a cell's mass lies evenly over so many parts of it
+"""Least height of text."""
+_PARTS = 4  # parts of a cell over which its mass is spread evenly
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where the text of a crop lies, crop px.
+    """Where the text of a crop is, crop px.
 
     Attributes:
-        left: where it begins.
-        right: where it ends.
-        top: above its middle column.
-        foot: below it.
-        slope: how far it falls to the right per px.
-        chars: how many characters it has; 0 if that is not known.
+        left: its first column.
+        right: its last column.
+        top: its upper edge in its middle column.
+        foot: its lower edge in its middle column.
+        slope: px down per px to the right.
+        chars: number of characters; 0 if unknown.
     """
 
     left: float
@@ -49,7 +49,7 @@ class Extent:
 
     @property
     def middle(self) -> float:
-        """The column at which top and foot are told."""
+        """The column to which top and foot refer."""
         return (self.left + self.right) / 2
 
     @property
@@ -59,16 +59,16 @@ class Extent:
 
     @property
     def narrowed(self) -> float:
-        """By how much to push it together so that it is not set widely, 0..1."""
+        """Factor that narrows widely spaced text to the usual pitch, 0..1."""
         usual = PITCH * self.height * self.chars
         return min(usual / max(self.right - self.left, 1.0), 1.0) if self.chars else 1.0
 
     def level(self, x: float) -> float:
-        """Half way between top and foot in a column."""
+        """The row of the text's centre line in a column."""
         return (self.top + self.foot) / 2 + self.slope * (x - self.middle)
 
     def seen_from(self, left: float, top: float, across: float, down: float) -> "Extent":
-        """The same in px of the picture: the crop was cut from it at (left, top) and is as much smaller."""
+        """The same in px of the picture: the crop begins at (left, top) and is scaled by (across, down)."""
         return Extent(
             left=(self.left + left) * across,
             right=(self.right + left) * across,
@@ -80,7 +80,7 @@ class Extent:
 
 
 def extent_of(glyphs: Floats, size: tuple[int, int]) -> Extent | None:
-    """Where glyph maps [L, h, n], 0..1, of a crop of ``size`` (height, width) see text; None without any."""
+    """The extent of glyph maps [L, h, n], 0..1, in a crop of ``size`` (rows, columns); None if empty."""
     across, down = (glyphs.sum(axis=axis, dtype=np.float64) for axis in (1, 2))  # [L, n], [L, h]
     mass = down.sum(axis=1)
     if not len(glyphs) or not (mass > 0).all():
@@ -115,53 +115,52 @@ def _quantile(mass: Floats, share: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """A part of a crop, level and as large as it is there.
+class CropView:
+    """A part of a crop, warped so that it is level.
 
     Attributes:
-        matrix: [2, 3], from this look's px to the crop's.
-        size: rows and columns of this look.
+        matrix: [2, 3], from px of the view to px of the crop.
+        size: rows and columns of the view.
     """
 
     matrix: Floats
     size: tuple[int, int]
 
-    def at(self, pixels: Pixels) -> Pixels:
-        """What it sees of a crop [H, W], uint8 ``size``; the crop's edge goes on where it reaches beyond."""
+    def cut(self, pixels: Pixels) -> Pixels:
+        """The view of a crop [H, W], uint8 ``size``; beyond the crop its edge px are repeated."""
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = self.size[::-1]
         seen = cv2.warpAffine(pixels, self.matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(seen, np.uint8)
 
     def placed(self, reading: Reading, size: tuple[int, int]) -> Reading:
-        """A reading of ``at``'s pixels with its boxes in the whole crop of ``size`` (height, width)."""
+        """A reading of the view with its boxes in px of the crop of ``size`` (height, width)."""
         return replace(
             reading,
             chars=tuple(replace(c, box=self._back(c.box, size) if c.box else None) for c in reading.chars),
         )
 
     def _back(self, box: Box, size: tuple[int, int]) -> Box:
-        """The upright hull, within the crop, of a box in this look."""
+        """The bounding box, within the crop, of a box in the view."""
         corners = np.array([(box[i], box[j], 1) for i in (0, 2) for j in (1, 3)]) @ self.matrix.T
         x, y = np.clip(corners, 0, size[::-1]).T.tolist()
         return min(x), min(y), max(x), max(y)
 
 
 @dataclass(frozen=True, slots=True)
-class Closer:
-    """How to look closer.
+class TightView:
+    """A tighter crop around the text.
 
     Attributes:
-        share: of its height that the text shall take, 0..1.
-        room: what is seen beyond the ends of the text, in text heights; widely set text is pushed together.
-            None keeps the crop's width.
+        share: share of the view's height that is text, 0..1.
+        room: margin at both ends, in text heights; widely spaced text is narrowed. None keeps all columns.
     """
 
     share: float
     room: float | None = None
 
-    def look(self, extent: Extent, size: tuple[int, int]) -> Look:
-        """At a crop of ``size`` (height, width), of which the text takes ``extent``."""
+    def of(self, extent: Extent, size: tuple[int, int]) -> CropView:
+        """The view in a crop of ``size`` (height, width) whose text is at ``extent``."""
         left, right, narrowed = 0.0, float(size[1]), 1.0
         if self.room is not None:
             beyond, narrowed = self.room * extent.height, extent.narrowed
@@ -169,24 +168,24 @@ class Closer:
         rows = extent.height / self.share
         top = extent.level(left) - rows / 2
         matrix = np.array([[1 / narrowed, 0, left], [extent.slope / narrowed, 1, top]], np.float32)
-        return Look(matrix, (round(rows), max(round((right - left) * narrowed), LEAST_PX)))
+        return CropView(matrix, (round(rows), max(round((right - left) * narrowed), LEAST_PX)))
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """How to look at a crop that is tilted.
+class LevelView:
+    """The whole crop, turned so that its text is level.
 
     Attributes:
-        tilt_deg: of its text, counter-clockwise.
+        tilt_deg: tilt of the text, counter-clockwise.
     """
 
     tilt_deg: float
 
-    def look(self, extent: Extent, size: tuple[int, int]) -> Look:
-        """At the whole crop of ``size`` (height, width), turned about its middle, whatever the extent."""
+    def of(self, extent: Extent, size: tuple[int, int]) -> CropView:
+        """The view in a crop of ``size`` (height, width), turned about its centre; the extent is not used."""
         middle = (size[1] / 2 - 0.5, size[0] / 2 - 0.5)
-        return Look(np.asarray(cv2.getRotationMatrix2D(middle, self.tilt_deg, 1.0), np.float32), size)
+        return CropView(np.asarray(cv2.getRotationMatrix2D(middle, self.tilt_deg, 1.0), np.float32), size)
 
 
-CLOSER = (Closer(share=0.82, room=0.35), Closer(share=0.92))
-"""Looks beside the crop as it is, in their order; benchmarks/reading.md has what others are worth."""
+TIGHT_VIEWS = (TightView(share=0.82, room=0.35), TightView(share=0.92))
+"""Retries of a doubtful crop, in order; benchmarks/reading.md compares them with others."""

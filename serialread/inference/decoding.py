@@ -9,7 +9,7 @@ import numpy as np
 
 from serialread.codes import Alphabet
 from serialread.config import Code
-from serialread.inference.format_search import Search
+from serialread.inference.format_search import FormatSearch
 from serialread.records import Box, CharReading, CharStatus, Floats, FreeReading, Reading
 
 SEEN = (0.1, 0.9)
@@ -25,7 +25,7 @@ def decode(
     crop_size: tuple[int, int] = (1, 1),
     filled: float = 1.0,
     code: Code = _ANY,
-    search: Search | None = None,
+    search: FormatSearch | None = None,
 ) -> Reading:
     """The most likely string, or with ``search`` the most likely one of those that obey its format.
 

@@ -32,7 +32,7 @@ class _Layer:
     stops: Integers
 
 
-class Search:
+class FormatSearch:
     """A format, ready to find its likeliest code in a network's scores."""
 
     def __init__(self, wanted: Format, alphabet: Alphabet) -> None:
@@ -51,7 +51,7 @@ class Search:
         self._cells = np.concatenate([at * len(groups) + x.groups for at, x in enumerate(self._layers)])
 
     @classmethod
-    def of(cls, code: Code, alphabet: Alphabet) -> "Search | None":
+    def of(cls, code: Code, alphabet: Alphabet) -> "FormatSearch | None":
         """The search for a station's format; None where it names none."""
         return cls(format_of(code.format), alphabet) if code.format else None
 

@@ -1,33 +1,35 @@
-"""From pictures to records: find the files, read them, decide, write what was read."""
+"""From pictures to records: find the files, read them, decide, write the results."""
 
-from serialread.reader.barcodes import compare_codes
+from serialread.reader.barcodes import check_sequences
 from serialread.reader.decisions import calibrated, decide, judge, log_odds, objection_to, trust
-from serialread.reader.line_search import line_finder
+from serialread.reader.explanation import Explanation
 from serialread.reader.picture_files import Found, Picture, find_images
-from serialread.reader.pipeline import Reader
-from serialread.reader.results import FILES, Mode, Start, begin, claimed, write_records
-from serialread.reader.summary import RunSummary, aside, console_view
+from serialread.reader.reader import Reader
+from serialread.reader.results import FILES, Mode, Start, begin, claim, write_records
+from serialread.reader.runs import FolderRun, read_folder
+from serialread.reader.summary import RunSummary, console_view
 
 __all__ = [
     "FILES",
+    "Explanation",
+    "FolderRun",
     "Found",
     "Mode",
     "Picture",
     "Reader",
     "RunSummary",
     "Start",
-    "aside",
     "begin",
     "calibrated",
-    "claimed",
-    "compare_codes",
+    "check_sequences",
+    "claim",
     "console_view",
     "decide",
     "find_images",
     "judge",
-    "line_finder",
     "log_odds",
     "objection_to",
+    "read_folder",
     "trust",
     "write_records",
 ]

@@ -1,4 +1,4 @@
-"""What to do with a reading, and why."""
+"""Accept, review or reject a reading, and why."""
 
 import math
 
@@ -6,7 +6,7 @@ from serialread.config import Calibration, Code, StationLimits
 from serialread.records import Decision, Reading, Verdict
 
 NOTHING_READ = "no character found"
-NOT_CALIBRATED = "not calibrated: no limit says how sure is sure enough"
+NOT_CALIBRATED = "not calibrated: the station has no acceptance threshold"
 
 
 def decide(
@@ -17,7 +17,7 @@ def decide(
     limits: StationLimits,
     upside_down_text: str = "",
 ) -> tuple[Decision, str]:
-    """Accept only what is sure by limits that were measured; without limits every reading is for review.
+    """Accept a reading that reaches the acceptance threshold; without a threshold every reading is REVIEW.
 
     Args:
         reading: what was read.
@@ -25,7 +25,7 @@ def decide(
         verdict: as ``judge`` gives it.
         text_height_px: height of the characters in the source picture.
         limits: the station's.
-        upside_down_text: what the line reads nearly as surely when turned over; "" if nothing else.
+        upside_down_text: what the line reads upside down nearly as surely; "" if nothing else.
 
     Returns:
         The decision, and in plain words why it is not ACCEPT ("" if it is).
@@ -55,7 +55,7 @@ def objection_to(
     if verdict is Verdict.MISPRINT:
         return f"{verdict.value}: looks like {reading.free_text}"
     if upside_down_text:
-        return f"reads {upside_down_text} the other way up"
+        return f"reads {upside_down_text} upside down"
     return ""
 
 

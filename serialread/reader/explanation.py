@@ -1,32 +1,82 @@
-"""Why the network read what it read: where every slot looked, drawn over the crop.
+"""Why the network read what it read: glyph maps and attention over the crop, boxes over the picture.
 
-Letters: T positions, N attention columns, h rows of the glyph maps.
+Letters: T characters, N attention columns, h rows of the glyph maps.
 """
 
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from serialread.config import Station
-from serialread.imaging import Extent, load_image, propose, save_png, tinted, to_array, turned_180
-from serialread.inference import Search
-from serialread.inference.session import Engine, EngineKind, lacking
-from serialread.reader.fusion import next_look, vote
-from serialread.reader.line_search import find_text_lines
-from serialread.reader.orientation import read_where_needed, surely_over, surest
-from serialread.reader.outputs import Outputs, looked_at, reading_of, where
-from serialread.records import Crop, Floats, Pixels, Reading
+from serialread.imaging import tinted
+from serialread.inference.session import ModelCard
+from serialread.reader.outputs import maps_of
+from serialread.reader.pipeline import PictureReading, SeenView
+from serialread.records import CharReading, Crop, Decision, Floats, Pixels, Reading, Record
 
 ZOOM = 6
-"""Picture px for one px of the network's crop."""
+"""Picture px per px of the network's crop."""
 LINE = 26
-"""Height of a row of writing, px."""
+"""Height of a row of text, px."""
 PAPER, INK = 250, (30, 30, 30)
 LEFT = 150
-"""Room for the names of the rows, px."""
+"""Width of the row names, px."""
+COLOURS = {
+    Decision.ACCEPT: (60, 160, 40),
+    Decision.REVIEW: (0, 150, 240),
+    Decision.REJECT: (40, 40, 220),
+}
+"""BGR of what is drawn over a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedLine:
+    """One row of the code, in the view that decided it.
+
+    Attributes:
+        pixels: the view, grey [H, W].
+        chars: the row's characters as they stand in the code.
+        attention: float32 [T, N], where the network looked for each character, without padding.
+        glyphs: float32 [T, h, N], which cells belong to each character, 0..1.
+    """
+
+    pixels: Pixels
+    chars: tuple[CharReading, ...]
+    attention: Floats
+    glyphs: Floats
+
+    def overlay(self, height_px: int) -> Pixels:
+        """BGR uint8: the view, and below it the same with its glyph maps, each ``height_px`` high."""
+        height, width = self.pixels.shape
+        size = (max(round(width * height_px / height), 1), height_px)
+        grey = np.asarray(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return np.concatenate([np.repeat(grey[..., None], 3, axis=2), tinted(grey, self.glyphs)])
+
+    def panels(self, title: str) -> list[Pixels]:
+        """The view, its characters, its glyph maps, and a row of attention per character."""
+        width, height = ZOOM * 4 * self.attention.shape[1], ZOOM * 4 * self.glyphs.shape[1]
+        grey = np.asarray(cv2.resize(self.pixels, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+        rows = zip(self.chars, _bars(self.attention, width), strict=True)
+        return [
+            _named("crop", np.repeat(grey[..., None], 3, axis=2)),
+            self._text_row(title, width),
+            _named("glyph maps", tinted(grey, self.glyphs)),
+            *(
+                _named(f"{i}: {c.char}  {c.confidence:.3f}  ({c.runner_up[0]} {c.runner_up[1]:.3f})", bar)
+                for i, (c, bar) in enumerate(rows, start=1)
+            ),
+        ]
+
+    def _text_row(self, title: str, width: int) -> Pixels:
+        """Every character below the centre of its attention."""
+        row = np.full((LINE, LEFT + width, 3), PAPER, np.uint8)
+        _write(row, title, 4, 17)
+        columns = np.arange(self.attention.shape[1]) + 0.5
+        for char, looked in zip(self.chars, self.attention, strict=True):
+            centre = float((looked * columns).sum() / max(float(looked.sum()), 1e-6)) / len(columns)
+            _write(row, char.char, LEFT + round(centre * width) - 6, 20, 0.7)
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,111 +84,81 @@ class Explanation:
     """A reading and what the network saw on the way.
 
     Attributes:
-        reading: of the look that is shown.
-        told: what ``read`` says, all looks joined; the same text.
-        crop: the surest line of the picture, as the surest look that read so saw it.
-        attention: float32 [T, N], where each character's slot looked; the columns that the crop fills.
-        glyphs: float32 [T, h, N], which cells each slot took for its glyph, 0..1; the same columns.
+        reading: the code, the same as in the picture's record.
+        crop: the best line of the picture.
+        lines: the rows of the code, from top to bottom.
+        best: the number of the best line among them.
     """
 
     reading: Reading
-    told: Reading
     crop: Crop
-    attention: Floats
-    glyphs: Floats
+    lines: tuple[ExplainedLine, ...]
+    best: int
+
+    @classmethod
+    def of(cls, found: PictureReading, card: ModelCard) -> "Explanation":
+        """Explain what was read with a model."""
+        lines, chars = list[ExplainedLine](), list(found.reading.chars)
+        for number in found.rows:
+            view = _deciding_view(found, number)
+            count = len(view.reading.chars)
+            attention, glyphs = maps_of(view.outputs, view.pixels, card, count)
+            lines.append(ExplainedLine(view.pixels, tuple(chars[:count]), attention, glyphs))
+            del chars[:count]
+        return cls(found.reading, found.crop, tuple(lines), found.rows.index(found.best))
 
     def drawn(self) -> Pixels:
-        """BGR uint8: the crop, the glyph maps over it, and one row of attention a character."""
-        width = ZOOM * 4 * self.attention.shape[1]
-        height = ZOOM * 4 * self.glyphs.shape[1]
-        resized = cv2.resize(self.crop.pixels, (width, height), interpolation=cv2.INTER_CUBIC)
-        grey = np.asarray(resized, np.uint8)
-        panels = [
-            _named("crop", np.repeat(grey[..., None], 3, axis=2)),
-            self._written(width),
-            _named("glyph maps", tinted(grey, self.glyphs)),
-            *(
-                _named(f"{i + 1}: {c.char}  {c.confidence:.3f}  ({c.runner_up[0]} {c.runner_up[1]:.3f})", bar)
-                for i, (c, bar) in enumerate(zip(self.told.chars, _bars(self.attention, width), strict=True))
-            ),
-        ]
-        return np.concatenate(panels, axis=0)
+        """BGR uint8: for each row of the code its crop, glyph maps and the attention of every character."""
+        title = f"read, {self.reading.confidence:.3f}"
+        panels = [panel for line in self.lines for panel in line.panels(title)]
+        width = max(panel.shape[1] for panel in panels)
+        return np.concatenate([_widened(panel, width) for panel in panels], axis=0)
 
     def overlay(self, height_px: int) -> Pixels:
-        """BGR uint8: the crop, and below it the same with the glyph maps, each so high."""
-        height, width = self.crop.pixels.shape
-        size = (max(round(width * height_px / height), 1), height_px)
-        grey = np.asarray(cv2.resize(self.crop.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return np.concatenate([np.repeat(grey[..., None], 3, axis=2), tinted(grey, self.glyphs)])
-
-    def _written(self, width: int) -> Pixels:
-        """Every character under the middle of where it was seen."""
-        row = np.full((LINE, LEFT + width, 3), PAPER, np.uint8)
-        _write(row, f"read, {self.told.confidence:.3f}", 4, 17)
-        for char in self.reading.chars:
-            if char.box is not None:
-                middle = (char.box[0] + char.box[2]) / 2 / self.crop.pixels.shape[1]
-                _write(row, char.char, LEFT + round(middle * width) - 6, 20, 0.7)
-        return row
+        """BGR uint8: the best line, and below it the same with its glyph maps, each ``height_px`` high."""
+        return self.lines[self.best].overlay(height_px)
 
 
-class Explainer:
-    """A model and a station, ready to read pictures again and keep what the network looked at."""
-
-    def __init__(self, model: Path, station: Station | None = None, engine: EngineKind = "openvino") -> None:
-        """Open a model with its glyph maps.
-
-        Args:
-            model: a model file with glyph maps.
-            station: the station whose pictures come; None for pictures of anywhere.
-            engine: the library that runs the network.
-
-        Raises:
-            CheckpointError: the model cannot be used, or holds no glyph maps.
-        """
-        self._network = Engine(model, engine, outputs=None)
-        if "glyphs" not in self._network.outputs:
-            raise lacking(model, "glyphs")
-        self._station = station or Station()
-        self._search = Search.of(self._station.code, self._network.card.alphabet)
-        self.model_id = self._network.card.model_id
-
-    def explain(self, path: Path) -> Explanation:
-        """Read one picture again.
-
-        Raises:
-            ImageError: the picture cannot be read.
-        """
-        find = partial(find_text_lines, self._network)
-        seen = [self._seen(crop) for crop in propose(load_image(path), self._station.view, find)]
-        if self._station.view.upside_down == "found" and surely_over(seen[0][0].reading):
-            seen.append(self._seen(turned_180(seen[0][0].crop)))
-        found = [one for one, _ in seen]
-        crops = [one.crop for one in found]
-        readings = read_where_needed(crops, [one.reading for one in found])
-        mostly_right = self._station.view.upside_down == "found"
-        best, extent = seen[surest(crops, readings, mostly_right=mostly_right)]
-        looks = [best]
-        while closer := next_look([one.reading for one in looks], best.crop.tilt_deg):
-            look = closer.look(extent, best.crop.pixels.shape)
-            looks.append(self._seen(replace(best.crop, pixels=look.at(best.crop.pixels)))[0])
-        told = vote([one.reading for one in looks], self._station.code)
-        same = [one for one in looks if one.reading.text == told.text]
-        return replace(max(same, key=lambda one: one.reading.confidence), told=told)
-
-    def _seen(self, crop: Crop) -> tuple[Explanation, Extent]:
-        """One look of the network at one crop, and where its text stands, as ``read`` takes it."""
-        card, code = self._network.card, self._station.code
-        (outputs,) = Outputs.of_each(self._network, to_array(crop.pixels, card.geometry)[None])
-        reading = reading_of(outputs, crop.pixels, card, code, self._search)
-        attention, glyphs = looked_at(outputs, crop.pixels, card, len(reading.chars))
-        extent = where(looked_at(outputs, crop.pixels, card, len(reading.free_text)), crop.pixels)
-        return Explanation(reading, reading, crop, attention, glyphs), extent
+def _deciding_view(found: PictureReading, number: int) -> SeenView:
+    """Of the views of a row that read its text, the one with the highest confidence."""
+    views = found.lines[number].views
+    if number != found.best:
+        return views[0]
+    same = [view for view in views if view.reading.text == found.line.text]
+    return max(same, key=lambda view: view.reading.confidence)
 
 
-def save(picture: Pixels, path: Path) -> None:
-    """Write a picture as PNG; a RecordsError says why it cannot be."""
-    save_png(picture, path, "an explanation")
+def drawn_record(pixels: Pixels, record: Record, crop: Crop) -> Pixels:
+    """A picture, grey or BGR, with its code over it: boxes, text, confidence and decision; BGR uint8."""
+    drawn = pixels.copy() if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    colour, size = COLOURS[record.decision], max(min(drawn.shape[:2]) / 400, 0.4)
+    pen = max(round(2 * size), 1)
+    outlines = [(crop.quad, pen), *((quad, 1) for quad in _char_quads(record, crop))]
+    for quad, thickness in outlines:
+        cv2.polylines(drawn, [np.round(quad).astype(np.int32)], True, colour, thickness, cv2.LINE_AA)
+    left, top = crop.quad.min(axis=0).tolist()
+    at = (max(round(left), 0), max(round(top - 6 * size), round(24 * size)))
+    label = f"{record.text}  {record.confidence or 0:.3f} {record.decision}"
+    for thickness, ink in ((4 * pen, (255, 255, 255)), (pen, colour)):
+        cv2.putText(drawn, label, at, cv2.FONT_HERSHEY_SIMPLEX, size, ink, thickness, cv2.LINE_AA)
+    return drawn
+
+
+def _char_quads(record: Record, crop: Crop) -> Floats:
+    """Corners [T, 4, 2] of the characters' boxes in px of the picture."""
+    height, width = crop.pixels.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    to_picture = cv2.getPerspectiveTransform(corners, crop.quad.astype(np.float32))
+    boxes = [char.box for char in record.chars if char.box]
+    quads = [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in boxes]
+    points = np.array(quads, np.float32).reshape(-1, 1, 2)
+    if not boxes:
+        return points.reshape(-1, 4, 2)
+    return np.asarray(cv2.perspectiveTransform(points, to_picture), np.float32).reshape(-1, 4, 2)
+
+
+def _widened(panel: Pixels, width: int) -> Pixels:
+    return np.pad(panel, ((0, 0), (0, width - panel.shape[1]), (0, 0)), constant_values=PAPER)
 
 
 def _named(name: str, panel: Pixels) -> Pixels:
@@ -149,12 +169,14 @@ def _named(name: str, panel: Pixels) -> Pixels:
     return row
 
 
-def _bars(attention: Floats, width: int) -> list[Pixels]:
-    """One bar a slot, black where it looked most."""
-    peak = np.maximum(attention.max(axis=1, keepdims=True), 1e-6) if attention.size else attention
-    grey = (255 * (1 - attention / peak)).astype(np.uint8) if attention.size else attention.astype(np.uint8)
-    bars = [cv2.resize(row[None], (width, LINE - 4), interpolation=cv2.INTER_NEAREST) for row in grey]
-    return [np.repeat(bar[..., None], 3, axis=2).astype(np.uint8, copy=False) for bar in bars]
+def _bars(attention: Floats, width: int) -> Sequence[Pixels]:
+    """One bar per character, black where its attention is highest."""
+    bars: list[Pixels] = []
+    for row in attention:
+        grey = (255 * (1 - row / max(float(row.max()), 1e-6))).astype(np.uint8)
+        bar = cv2.resize(grey[None], (width, LINE - 4), interpolation=cv2.INTER_NEAREST)
+        bars.append(np.repeat(bar[..., None], 3, axis=2).astype(np.uint8, copy=False))
+    return bars
 
 
 def _write(row: Pixels, words: str, x: int, baseline: int, size: float = 0.4) -> None:

@@ -1,4 +1,4 @@
-"""One reading of several looks at the same code: when to look again, and what all looks say together."""
+"""Test-time augmentation: when a crop is read in another view, and how all readings are fused."""
 
 import math
 from collections import defaultdict
@@ -6,46 +6,46 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from serialread.config import Code
-from serialread.imaging import CLOSER, Closer, Level
+from serialread.imaging import TIGHT_VIEWS, LevelView, TightView
 from serialread.inference import status_of
 from serialread.reader.decisions import log_odds
 from serialread.records import CharReading, FreeReading, Reading
 
 SURE = 0.8
-"""A reading with less confidence is looked at again."""
+"""Confidence below which a crop is read in another view."""
 
 _ANY = Code()
 
 
-def next_look(readings: Sequence[Reading], tilt_deg: float = 0.0) -> Closer | Level | None:
-    """What to look at next; None where the crop as it is reads surely, two looks agree, or none is left.
+def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> TightView | LevelView | None:
+    """The next view to read; None if the crop itself is read surely, two views agree, or none is left.
 
-    Looks that read what the format does not allow agree on nothing: another one may read a code.
+    Views whose free reading breaks the format do not count as agreeing: another view may read a code.
 
     Args:
-        readings: so far, one at least; the first is that of the crop as it is.
-        tilt_deg: of the crop; a tilted one is looked at level, too, last of all.
+        readings: of the views so far; the first is that of the crop itself.
+        tilt_deg: tilt of the crop; if it is not 0, the last view is level.
     """
-    looks: Sequence[Closer | Level] = (*CLOSER, Level(tilt_deg)) if tilt_deg else CLOSER
+    views: Sequence[TightView | LevelView] = (*TIGHT_VIEWS, LevelView(tilt_deg)) if tilt_deg else TIGHT_VIEWS
     texts = [reading.text for reading in readings if reading.free is None]
-    if readings[0].confidence >= SURE or len(set(texts)) < len(texts) or len(readings) > len(looks):
+    if readings[0].confidence >= SURE or len(set(texts)) < len(texts) or len(readings) > len(views):
         return None
-    return looks[len(readings) - 1]
+    return views[len(readings) - 1]
 
 
-def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
-    """What most looks agree on, with the doubt of those that do not.
+def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
+    """Fuse the readings of all views of a crop into one.
 
-    Every look gives its string the confidence that it has in it. Where some looks read a code that obeys the
-    format and others were made to, only the former have a say: a code that wins without the format wins with
-    it. ``free`` is what would have won without it. The winner keeps the boxes of its surest look; a character
-    is as sure as the looks are on average that read as many characters, and the end as all looks are on
-    average, so that a look of another length counts against the whole code. ``joint_odds`` are the looks'
-    log-odds: those that read another string count against the code if they are sure of theirs.
+    Each view votes for its string with its confidence. If some free readings obey the format and others do
+    not, only the former vote: a code that wins without the format also wins with it. ``free`` is the winner
+    without the format. The result has the boxes of the winner's surest view. A character's confidence is the
+    mean over the views with the same number of characters, the end's is the mean over all views: a view of
+    another length lowers the confidence of the whole code. ``joint_odds`` combines the log-odds of all views;
+    a view that is sure of another string counts against the code.
 
     Args:
-        readings: of the same crop, boxes in the crop's px; the first is that of the crop as it is.
-        code: when a character is in doubt.
+        readings: of the same crop, boxes in the crop's px; the first is that of the crop itself.
+        code: the thresholds for a character's status.
     """
     if len(readings) == 1:
         return readings[0]
@@ -63,17 +63,16 @@ def vote(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
 
 
 def _joint_odds(readings: Sequence[Reading], text: str) -> float:
-    """Twice the sum of all looks' log-odds for a string over one more than their number.
+    """Twice the sum of all views' log-odds for a string, divided by their number plus one.
 
-    So a look alone has its own, and two equally sure ones have more: as if one that knows nothing was among
-    them.
+    One view alone keeps its log-odds, and two equally sure ones have more.
     """
     odds = (log_odds(r) if r.text == text else -max(_seen_odds(r), 0.0) for r in readings)
     return 2 * sum(odds) / (len(readings) + 1)
 
 
 def _seen_odds(reading: Reading) -> float:
-    """Log-odds of what a look saw, which the format may have made into another code."""
+    """Log-odds of a view's free reading."""
     if reading.free is None:
         return log_odds(reading)
     seen = min(max(reading.free.confidence, 1e-9), 1 - 1e-9)
@@ -81,7 +80,7 @@ def _seen_odds(reading: Reading) -> float:
 
 
 def _free(readings: Sequence[Reading], text: str) -> FreeReading | None:
-    """What the looks say together without the format; None where that is the code."""
+    """The views' joint reading without the format; None if that is the code."""
     seen: dict[str, float] = defaultdict(float)
     for reading in readings:
         seen[reading.free_text] += (reading.free or reading).confidence
@@ -94,7 +93,7 @@ def _free(readings: Sequence[Reading], text: str) -> FreeReading | None:
 
 
 def _voters(readings: Sequence[Reading]) -> Sequence[Reading]:
-    """Of looks of which the format changed some, those that it did not; all, if it changed all or none."""
+    """The readings that vote: those that the format did not change; all, if it changed all or none."""
     unchanged = [reading for reading in readings if reading.free is None]
     if len(unchanged) == len(readings):
         return readings
@@ -102,7 +101,7 @@ def _voters(readings: Sequence[Reading]) -> Sequence[Reading]:
 
 
 def _agreed(char: CharReading, seen: Sequence[CharReading], code: Code) -> CharReading:
-    """A character with the average of its confidence over several looks, and its strongest rival."""
+    """A character with its mean confidence over several views, and its strongest rival."""
     masses: dict[str, float] = defaultdict(float)
     for one in seen:
         masses[one.char] += one.confidence / len(seen)

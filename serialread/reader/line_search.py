@@ -1,67 +1,65 @@
-"""Where in a picture text lines lie: the network reads it strip by strip, and text is where it reads some.
+"""Find text lines in a picture by reading it strip by strip: text is where the network reads some.
 
-Good enough to propose, not to decide: the proposals are read as any crop is. A network that has learned to
-read nothing in bare surfaces (``background_share`` of the generator) is what makes this work.
+The result proposes lines and decides nothing: the proposals are read as any crop is. It works because the
+network has learned to read nothing in bare surfaces (``background_share`` of the generator).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import groupby, islice
-from pathlib import Path
+from itertools import islice
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from serialread.config import Code, StationView
-from serialread.imaging import Extent, Finder, FoundLine, to_array
+from serialread.imaging import Extent, FoundLine
 from serialread.imaging.crops import CROP_HEIGHT_PX
 from serialread.imaging.filling import WIDE
 from serialread.imaging.frames import Frame, Matrix, moved
-from serialread.inference.session import Engine, EngineKind
-from serialread.reader.orientation import worth
-from serialread.reader.outputs import Outputs, looked_at, reading_of, where
-from serialread.reader.scheduler import BATCH
+from serialread.inference.session import ModelCard
+from serialread.reader.orientation import clear_chars
+from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
 from serialread.records import Floats, Pixels, Reading
 
 LONGER = (4.8, 8.3, 14.6, 22.0)
 """Longer sides at which a picture is searched, in heights of a strip."""
 ENLARGED = 2.5
-"""A picture is enlarged no more than this."""
+"""Largest factor by which a picture is enlarged."""
 NARROWED = 0.8
-"""Pictures are so much narrower when searched: in wide strips, wide characters are read twice."""
+"""Factor by which pictures are narrowed for the search: in wide strips, wide characters are read twice."""
 STRIP, STEP = 5.0, 0.5
-"""Length of a strip, and how far down the next one lies, in its heights; along, they overlap by half."""
+"""Length of a strip and vertical distance between strips, in strip heights; along, strips overlap by half."""
 LOWEST = 0.3
-"""Least share of a strip's height that text takes: what is lower is seen better at another scale."""
+"""Least share of a strip's height that text fills: lower text is seen better at another scale."""
 TILTED_DEG = (12.0, -12.0)
-"""So far the picture is turned if little was read; the network reads what is tilted by 8 degrees and less."""
+"""Angles at which the picture is searched again if little was read; the network reads tilts of up to 8
+degrees."""
 ENOUGH = 3.0
-"""Characters of the surest spot, surely read less surely wrong, with which the picture is not turned."""
+"""``clear_chars`` of the best spot from which the picture is not searched again."""
 PLAIN = 2.0
-"""Strips of less deviation, in greys, hold nothing."""
+"""Strips with a lower standard deviation, in grey levels, hold nothing."""
 SOME = 0.5
-"""Characters surely read, less those surely wrong, from which on a strip holds text."""
+"""``clear_chars`` from which a strip holds text."""
 MOST_SPOTS, ALIKE, MOST_LINES = 24, 2, 8
-"""Best spots that are looked at again, so many of one place, and lines that are proposed, at most."""
+"""Spots that are read again, how many of them may share one place, and lines that are proposed, at most."""
 READ = 0.9
-"""Share of a whole picture's characters, surely read less surely wrong, with which nothing is looked for."""
+"""``clear_chars`` per character of the whole picture from which nothing is searched for."""
 SHARED = 0.5
-"""A spot of which a surer one covers so much is part of it."""
+"""A spot is part of a better one that covers this share of it."""
 LEAST_PX = 8
-"""No picture is made smaller."""
+"""Least side of a scaled picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Where some strip was read.
+    """Text that was read in a strip.
 
     Attributes:
-        frame: the picture, as it lies or turned by a quarter.
+        frame: the picture, upright or turned by a quarter.
         standing: whether it is turned.
         extent: where the text is, px of the frame.
-        merit: how surely it was read.
+        merit: ``clear_chars`` of the reading.
     """
 
     frame: Frame
@@ -70,7 +68,7 @@ class _Spot:
     merit: float
 
     def cut(self, share: float, room: float) -> Frame:
-        """The text level: it takes a share of the height, with room beside it in text heights."""
+        """The text, level: ``share`` of the height is text, with ``room`` at both ends in text heights."""
         return self.frame.warped(*self._placed(share, room))
 
     @property
@@ -82,7 +80,7 @@ class _Spot:
         return np.concatenate((corners.min(axis=0), corners.max(axis=0))).astype(np.float32)
 
     def _placed(self, share: float, room: float) -> tuple[Matrix, int, int]:
-        """From px of the text, cut out, to px of the frame, and its width and height."""
+        """Matrix from px of the cut-out to px of the frame, and the cut-out's width and height."""
         extent, narrowed = self.extent, self.extent.narrowed
         rows, beyond = extent.height / share, room * extent.height
         slant = float(np.hypot(1, extent.slope))
@@ -94,97 +92,126 @@ class _Spot:
         return to_frame, max(round(length), LEAST_PX), max(round(rows), LEAST_PX)
 
 
-def line_finder(model: Path, kind: EngineKind = "openvino") -> Finder:
-    """What finds text lines with a model file; raises as ``Engine`` does."""
-    return partial(find_text_lines, Engine(model, kind, outputs=None))
-
-
-def find_text_lines(engine: Engine, frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
+def find_text_lines(frame: Frame, view: StationView, card: ModelCard) -> Steps[tuple[FoundLine, ...]]:
     """Text lines in a picture, surest first, at most ``MOST_LINES``.
 
     Args:
-        engine: the network; without glyph maps among its outputs, lines are cut less closely.
-        frame: what is searched.
-        view: how high text may be, and whether lines may stand upright.
+        frame: the picture.
+        view: how high text may be, and whether lines may be vertical.
+        card: of the network; without glyph maps among its outputs, lines are cut less closely.
+
+    Yields:
+        Strips and cut-outs to recognize; the driver sends their outputs back.
     """
-    if _is_read(engine, frame):
+    if (yield from _is_read(frame, card)):
         return ()
-    found = _everywhere(engine, frame, view)
+    spots = yield from _search(frame, view, card)
     for tilt_deg in () if _along(frame) else TILTED_DEG:
-        if max((spot.merit for spot in found), default=0.0) < ENOUGH:
-            found += _everywhere(engine, _turned(frame, tilt_deg), view)
-    first = _closer(engine, _apart(found, MOST_SPOTS, ALIKE))
-    again = [
-        max(pair, key=lambda spot: spot.merit) for pair in zip(first, _closer(engine, first), strict=True)
-    ]
-    sure = (spot for spot in again if spot.merit >= SOME)
+        if max((spot.merit for spot in spots), default=0.0) < ENOUGH:
+            spots += yield from _search(_turned(frame, tilt_deg), view, card)
+    first = yield from _read_cut_outs(_apart(spots, MOST_SPOTS, ALIKE), card)
+    second = yield from _read_cut_outs(first, card)
+    better = [max(pair, key=lambda spot: spot.merit) for pair in zip(first, second, strict=True)]
+    sure = (spot for spot in better if spot.merit >= SOME)
     return tuple(FoundLine(spot.cut(share=0.8, room=0.5), spot.standing) for spot in _apart(sure, MOST_LINES))
 
 
-def _closer(engine: Engine, spots: Sequence[_Spot]) -> list[_Spot]:
-    """The spots as they show cut out with some room: level, and with what goes on at their ends."""
+def _read_cut_outs(spots: Sequence[_Spot], card: ModelCard) -> Steps[list[_Spot]]:
+    """The spots, read again level and with room at their ends."""
     cut = [spot.cut(share=0.7, room=1.2) for spot in spots]
-    read = _read(engine, [one.pixels for one in cut])
+    read = yield from _read([one.pixels for one in cut], card)
     return [
-        _Spot(one, spot.standing, extent, worth(reading)) if extent else replace(spot, merit=0.0)
+        _Spot(one, spot.standing, extent, clear_chars(reading)) if extent else replace(spot, merit=0.0)
         for spot, one, (reading, extent) in zip(spots, cut, read, strict=True)
     ]
 
 
-def _everywhere(engine: Engine, frame: Frame, view: StationView) -> list[_Spot]:
-    """Where strips of a frame were read, lying or standing."""
+def _search(frame: Frame, view: StationView, card: ModelCard) -> Steps[list[_Spot]]:
+    """Where strips of a frame were read, horizontal or vertical, at all scales."""
     along = _along(frame)
-    lying = along != "standing"
-    standing = along != "lying" and view.vertical_text != "never"
-    found = list(_spots(engine, frame, False, view)) if lying else []
-    return [*found, *_spots(engine, frame.turned(90), True, view)] if standing else found
+    tilings = _tilings(frame, False, view, card) if along != "vertical" else []
+    if along != "horizontal" and view.vertical_text != "never":
+        tilings += _tilings(frame.turned(90), True, view, card)
+    read = yield from _read([strip for tiling in tilings for strip in tiling.strips], card)
+    seen, spots = iter(read), list[_Spot]()
+    for tiling in tilings:
+        for place, (reading, extent) in zip(tiling.places, islice(seen, len(tiling.places)), strict=True):
+            if extent and (found := tiling.extent_in_frame(place, extent)):
+                spots.append(_Spot(tiling.frame, tiling.standing, found, clear_chars(reading)))
+    return spots
 
 
-def _along(frame: Frame) -> Literal["lying", "standing", ""]:
-    """How text runs in a picture that is cut round a line, by its shape; "" of a whole view."""
+def _along(frame: Frame) -> Literal["horizontal", "vertical", ""]:
+    """How text runs in a picture that is cut out around a line, by its shape; "" of a whole view."""
     height, width = frame.pixels.shape
-    return "lying" if width > WIDE * height else "standing" if height > WIDE * width else ""
+    return "horizontal" if width > WIDE * height else "vertical" if height > WIDE * width else ""
 
 
 def _turned(frame: Frame, degrees: float) -> Frame:
-    """The frame turned about its middle, clockwise; what lies in its corners is lost."""
+    """The frame turned clockwise about its centre; its corners are lost."""
     height, width = frame.pixels.shape
     back = np.vstack((cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0), [0, 0, 1]))
     return frame.warped(back, width, height)
 
 
-def _is_read(engine: Engine, frame: Frame) -> bool:
-    """Whether the network reads the frame as a whole, and surely: there is nothing to look for."""
+def _is_read(frame: Frame, card: ModelCard) -> Steps[bool]:
+    """Whether the network reads the frame as a whole, and surely: then there is nothing to search for."""
     small = frame.shrunk(CROP_HEIGHT_PX).pixels
-    ((reading, extent),) = _read(engine, [small])
+    ((reading, extent),) = yield from _read([small], card)
     if extent is None or extent.height < LOWEST * small.shape[0]:
         return False
-    return worth(reading) >= READ * len(reading.chars)
+    return clear_chars(reading) >= READ * len(reading.chars)
 
 
-def _spots(engine: Engine, frame: Frame, standing: bool, view: StationView) -> Iterator[_Spot]:
-    """Where strips of a frame were read, at all scales."""
+@dataclass(frozen=True, slots=True)
+class _Tiling:
+    """A frame at one scale, cut into strips.
+
+    Attributes:
+        frame: the picture, turned by a quarter where vertical text is searched for.
+        standing: whether it is turned.
+        scale: px of the frame per px of a strip, across and down.
+        heights: least and most height of text, px of the frame.
+        rows: height of a strip, px.
+        places: where strips begin (left, top), px of the scaled frame.
+        strips: grey [rows, W] each.
+    """
+
+    frame: Frame
+    standing: bool
+    scale: tuple[float, float]
+    heights: tuple[float, float]
+    rows: int
+    places: list[tuple[int, int]]
+    strips: list[Pixels]
+
+    def extent_in_frame(self, place: tuple[int, int], extent: Extent) -> Extent | None:
+        """The text of a strip in px of the frame; None if its height is not one that is searched for."""
+        if extent.height < LOWEST * self.rows:
+            return None
+        found = extent.seen_from(*place, *self.scale)
+        return found if self.heights[0] <= found.height <= self.heights[1] else None
+
+
+def _tilings(frame: Frame, standing: bool, view: StationView, card: ModelCard) -> list[_Tiling]:
     height, width = frame.pixels.shape
-    rows = engine.card.geometry.height
-    least, most = (share * max(height, width) for share in view.text_height or (0.0, 1.0))
-    for longer in LONGER:
-        scale = longer * rows / max(height, width)
+    rows, longer = card.geometry.height, max(height, width)
+    least, most = (share * longer for share in view.text_height or (0.0, 1.0))
+    tilings: list[_Tiling] = []
+    for side in LONGER:
+        scale = side * rows / longer
         if scale > ENLARGED or rows / scale < least or LOWEST * rows / scale > most:
             continue
         size = max(round(width * scale * NARROWED), LEAST_PX), max(round(height * scale), rows)
-        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        small = np.asarray(cv2.resize(frame.pixels, size, interpolation=way), np.uint8)
-        across, down = width / size[0], height / size[1]
-        places, strips = _strips(small, rows)
-        for (left, top), (reading, extent) in zip(places, _read(engine, strips), strict=True):
-            if extent and extent.height >= LOWEST * rows:
-                found = extent.seen_from(left, top, across, down)
-                if least <= found.height <= most:
-                    yield _Spot(frame, standing, found, worth(reading))
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        small = np.asarray(cv2.resize(frame.pixels, size, interpolation=method), np.uint8)
+        factors = width / size[0], height / size[1]
+        tilings.append(_Tiling(frame, standing, factors, (least, most), rows, *_strips(small, rows)))
+    return tilings
 
 
 def _strips(pixels: Pixels, rows: int) -> tuple[list[tuple[int, int]], list[Pixels]]:
-    """Where strips of a picture [H, W] begin (left, top) that are not plain, and the strips [rows, w]."""
+    """Strips [rows, W] of a picture [H, W] that are not plain, and where they begin (left, top)."""
     length = round(STRIP * rows)
     height, width = pixels.shape
     places = [
@@ -198,32 +225,26 @@ def _strips(pixels: Pixels, rows: int) -> tuple[list[tuple[int, int]], list[Pixe
 
 
 def _steps(whole: int, part: int, step: int) -> list[int]:
-    """Where parts begin that cover the whole, evenly and at most ``step`` apart."""
+    """Starts of parts that cover the whole evenly, at most ``step`` apart."""
     count = -(-max(whole - part, 0) // step)
     return [round(i * (whole - part) / count) for i in range(count + 1)] if count else [0]
 
 
-def _read(engine: Engine, strips: Sequence[Pixels]) -> list[tuple[Reading, Extent | None]]:
+def _read(strips: Sequence[Pixels], card: ModelCard) -> Steps[list[tuple[Reading, Extent | None]]]:
     """What is in each strip, and where; None where there is no text."""
-    found: dict[int, tuple[Reading, Extent | None]] = {}
-    arrays = [to_array(strip, engine.card.geometry) for strip in strips]
-    order = sorted(range(len(strips)), key=lambda i: arrays[i].shape[2])
-    for _, alike in groupby(order, key=lambda i: arrays[i].shape[2]):
-        while batch := list(islice(alike, BATCH)):
-            each = Outputs.of_each(engine, np.stack([arrays[i] for i in batch]))
-            found |= {i: _seen(engine, strips[i], one) for i, one in zip(batch, each, strict=True)}
-    return [found[i] for i in range(len(strips))]
+    outputs = (yield strips) if strips else ()
+    return [_seen(strip, one, card) for strip, one in zip(strips, outputs, strict=True)]
 
 
-def _seen(engine: Engine, strip: Pixels, outputs: Outputs) -> tuple[Reading, Extent | None]:
-    reading = reading_of(outputs, strip, engine.card, Code(), None)
-    if worth(reading) < SOME:
+def _seen(strip: Pixels, outputs: Outputs, card: ModelCard) -> tuple[Reading, Extent | None]:
+    reading = reading_of(outputs, strip, card, Code(), None)
+    if clear_chars(reading) < SOME:
         return reading, None
-    return reading, where(looked_at(outputs, strip, engine.card, len(reading.chars)), strip)
+    return reading, text_extent(maps_of(outputs, strip, card, len(reading.chars)), strip)
 
 
 def _apart(spots: Iterable[_Spot], most: int, alike: int = 1) -> list[_Spot]:
-    """The surest spots, without those of which so many surer ones hold half."""
+    """The best spots, without those that ``alike`` better ones share half with."""
     kept: list[tuple[_Spot, Floats]] = []
     for spot in sorted(spots, key=lambda spot: -spot.merit):
         if len(kept) == most:
@@ -235,6 +256,6 @@ def _apart(spots: Iterable[_Spot], most: int, alike: int = 1) -> list[_Spot]:
 
 
 def _shared(box: Floats, other: Floats) -> float:
-    """Part of a box that another covers: one that reaches far beyond it is not the same line."""
+    """Share of a box that another one covers."""
     sides = np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0)
     return float(np.prod(sides)) / max(float(np.prod(box[2:] - box[:2])), 1e-6)

@@ -1,4 +1,7 @@
-"""Which of several readings of one picture to believe, and whether it reads as well the other way up."""
+"""Which of a picture's lines holds the code, and which way up each line is.
+
+Readings are None where a line was not read: the upside-down twin of a line that is surely upright.
+"""
 
 from collections.abc import Sequence
 
@@ -7,118 +10,113 @@ import numpy as np
 from serialread.codes import either_way
 from serialread.records import Crop, Reading
 
-ODDLY = 6.0
-"""Characters by which a line that lies upside down has to be better, where pictures mostly lie right and the
-network does not tell which way up it lies: its characters are read as others, and fluently."""
-SURE_WAY = 2.0
-"""Log-odds, or how much one way has more than the other, from which on the network tells which is upright."""
-NOT_NEEDED = Reading((), 0.0)
-"""Of a line the other way up, where the network is sure that it lies right."""
+FLIP_PENALTY = 6.0
+"""Penalty, in characters, of an upside-down line where pictures are mostly upright and the network is not
+sure of the orientation: upside-down text is often read fluently as other characters."""
+SURE_ODDS = 2.0
+"""Log-odds, or difference of log-odds between both orientations, from which the network is sure."""
 
 
-def surest(crops: Sequence[Crop], readings: Sequence[Reading], *, mostly_right: bool = False) -> int:
-    """Number of the line with most characters surely read, and others beside it that run the same way.
+def choose_line(
+    crops: Sequence[Crop], readings: Sequence[Reading | None], *, mostly_upright: bool = False
+) -> int:
+    """The number of the line that holds the code: the one with the most ``clear_chars``.
 
-    A character that is as likely wrong as right counts nothing, one that is likelier wrong counts against; of
-    other lines the half. The first is the whole picture; a part of it has to be better by a character. Of a
-    line and the same turned over only the one counts that the network takes for upright, if it is sure.
+    Half the clear characters of other lines in the same direction are added. The first line is the whole
+    picture; a part of it has to be better by one character. Of a line and its upside-down twin only the one
+    counts that the network takes for upright, if it is sure.
 
     Args:
-        crops: the lines, each as read.
+        crops: the lines.
         readings: of the lines.
-        mostly_right: whether a picture mostly lies the right way up.
+        mostly_upright: whether pictures are mostly upright.
     """
-    ways = [_way(crop) for crop in crops]
-    told = [_told(number, crops, readings) for number in range(len(crops))]
-    merits = [0.0 if right is False else worth(r) for r, right in zip(readings, told, strict=True)]
-    lines = [max(one - 1, 0) if number else 0.0 for number, one in enumerate(merits)]
+    quarters = [_quarter(crop) for crop in crops]
+    upright = [_is_upright(number, crops, readings) for number in range(len(crops))]
+    scores = [
+        0.0 if reading is None or right is False else clear_chars(reading)
+        for reading, right in zip(readings, upright, strict=True)
+    ]
+    lines = [max(score - 1, 0) if number else 0.0 for number, score in enumerate(scores)]
     along = [
-        sum(line for line, way in zip(lines, ways, strict=True) if way == quarter) for quarter in range(4)
+        sum(line for line, other in zip(lines, quarters, strict=True) if other == quarter)
+        for quarter in range(4)
     ]
 
     def merit(number: int) -> float:
-        others = (along[ways[number]] - lines[number]) / 2 if lines[number] else 0.0
-        odd = ODDLY if mostly_right and ways[number] == 2 and told[number] is None else 0.0
-        return merits[number] + others - odd + (number == 0)
+        others = (along[quarters[number]] - lines[number]) / 2 if lines[number] else 0.0
+        is_odd = mostly_upright and quarters[number] == 2 and upright[number] is None
+        return scores[number] + others - FLIP_PENALTY * is_odd + (number == 0)
 
-    return max(range(len(readings)), key=merit)
+    return max((number for number, reading in enumerate(readings) if reading is not None), key=merit)
 
 
-def turned_over(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> str:
-    """What the best reading's line reads when turned over, if that is another code and good to a character.
+def upside_down_text(crops: Sequence[Crop], readings: Sequence[Reading | None], best: int) -> str:
+    """What a line reads upside down, if that is another code and at most one clear character worse; else "".
 
-    Turned over, most codes are read without conviction; 69 and 1008 are codes either way.
+    Upside down, most codes are read with low confidence; codes such as 69 and 1008 are not.
     """
-    if _told(best, crops, readings):
+    own = readings[best]
+    if own is None or _is_upright(best, crops, readings):
         return ""
     for crop, reading in zip(crops, readings, strict=True):
         if (
-            is_turned_over(crop, crops[best])
-            and reading.text != readings[best].text
-            and worth(reading) > max(worth(readings[best]) - 1, 0)
+            reading is not None
+            and is_upside_down_twin(crop, crops[best])
+            and reading.text != own.text
+            and clear_chars(reading) > max(clear_chars(own) - 1, 0)
         ):
             return reading.text
     return ""
 
 
-def read_where_needed(crops: Sequence[Crop], readings: Sequence[Reading]) -> list[Reading]:
-    """The readings, without those of lines turned over that surely lie right: as if nobody had read them."""
-    over = overs(crops)
-    return [
-        NOT_NEEDED if number in over and surely_upright(readings[number - 1]) else reading
-        for number, reading in enumerate(readings)
-    ]
-
-
-def overs(crops: Sequence[Crop]) -> set[int]:
-    """Numbers of crops that are the line before them turned over."""
+def upside_down_twins(crops: Sequence[Crop]) -> set[int]:
+    """Numbers of the crops that are the line before them upside down."""
     found: set[int] = set()
     for number in range(1, len(crops)):
-        if number - 1 not in found and is_turned_over(crops[number - 1], crops[number]):
+        if number - 1 not in found and is_upside_down_twin(crops[number - 1], crops[number]):
             found.add(number)
     return found
 
 
-def surely_upright(reading: Reading) -> bool:
-    """Whether nobody has to read a line turned over, too: it is upright, and no code of either way."""
-    return reading.upright is not None and reading.upright >= SURE_WAY and not either_way(reading.text)
-
-
-def surely_over(reading: Reading) -> bool:
-    """Whether a line that nobody expects upside down lies so: it has to be read turned over, too."""
-    return reading.upright is not None and reading.upright <= -SURE_WAY and not either_way(reading.text)
-
-
-def is_turned_over(one: Crop, other: Crop) -> bool:
-    """Whether two crops are one line, the one way up and the other."""
+def is_upside_down_twin(one: Crop, other: Crop) -> bool:
+    """Whether two crops are one line in opposite directions."""
     apart = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
     along = np.dot(one.quad[1] - one.quad[0], other.quad[1] - other.quad[0])
     return bool(along < 0 and apart < max(one.text_height_px, other.text_height_px) / 2)
 
 
-def _told(number: int, crops: Sequence[Crop], readings: Sequence[Reading]) -> bool | None:
-    """Whether the network takes a line for upright rather than the same turned over; None if not sure."""
-    own = readings[number].upright
-    for crop, reading in zip(crops, readings, strict=True):
-        if not is_turned_over(crop, crops[number]):
-            continue
-        if reading is NOT_NEEDED:
-            return True
-        if readings[number] is NOT_NEEDED:
-            return False
-        if own is None or reading.upright is None or abs(own - reading.upright) < SURE_WAY:
-            return None
-        right = own > reading.upright
-        return None if either_way((readings[number] if right else reading).text) else right
-    return None
+def surely_upright(reading: Reading) -> bool:
+    """Whether a line need not be read upside down: it is upright, and no code in both orientations."""
+    return reading.upright is not None and reading.upright >= SURE_ODDS and not either_way(reading.text)
 
 
-def worth(reading: Reading) -> float:
-    """Characters surely read, less those surely wrong."""
+def surely_upside_down(reading: Reading) -> bool:
+    """Whether a line that is expected upright has to be read upside down, too."""
+    return reading.upright is not None and reading.upright <= -SURE_ODDS and not either_way(reading.text)
+
+
+def clear_chars(reading: Reading) -> float:
+    """Expected number of right characters minus that of wrong ones: the sum of 2 * confidence - 1."""
     return sum(2 * c.confidence - 1 for c in reading.chars)
 
 
-def _way(crop: Crop) -> int:
-    """Quarter turns, clockwise, from lying right to the way that the line runs in its picture."""
+def _is_upright(number: int, crops: Sequence[Crop], readings: Sequence[Reading | None]) -> bool | None:
+    """Whether a line is upright rather than its upside-down twin; None if that is unknown or not sure."""
+    own = readings[number]
+    for crop, reading in zip(crops, readings, strict=True):
+        if not is_upside_down_twin(crop, crops[number]):
+            continue
+        if reading is None or own is None:
+            return reading is None
+        if own.upright is None or reading.upright is None or abs(own.upright - reading.upright) < SURE_ODDS:
+            return None
+        right = own.upright > reading.upright
+        return None if either_way((own if right else reading).text) else right
+    return None
+
+
+def _quarter(crop: Crop) -> int:
+    """Quarter turns, clockwise, from upright to the direction of the line in its picture."""
     x, y = (crop.quad[1] - crop.quad[0]).tolist()
     return round(float(np.arctan2(y, x)) / (np.pi / 2)) % 4

@@ -1,21 +1,24 @@
-"""What the network's outputs say of one crop: the code, and where it stands.
+"""From the network's outputs of one crop to its code and the place of its text.
 
 Letters: T positions, C classes, N columns, h rows of the glyph maps.
 """
 
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 from serialread.config import Code
-from serialread.imaging import Extent, content_width, extent_of
+from serialread.imaging import Extent, content_width, extent_of, to_array
 from serialread.imaging.crops import text_rows
-from serialread.inference import Search, decode
+from serialread.inference import FormatSearch, decode
 from serialread.inference.session import Engine, ModelCard
 from serialread.records import Floats, Pixels, Reading
 
 
 class Outputs(NamedTuple):
-    """What the network says of one crop; None what it does not say."""
+    """What the network says of one crop; None where the model has no such output."""
 
     scores: Floats
     """Log-probabilities [T, C]."""
@@ -24,18 +27,24 @@ class Outputs(NamedTuple):
     glyphs: Floats | None = None
     """Glyph maps [T, h, N]."""
     upright: Floats | None = None
-    """Log-odds [] that the line lies the right way up."""
+    """Log-odds [] that the line is upright."""
 
-    @classmethod
-    def of_each(cls, engine: Engine, batch: Floats) -> list[Self]:
-        """Of every crop of a batch [B, 1, H, W]."""
-        found = engine.run(batch)
-        each = zip(*found, strict=True)
-        return [cls(**dict(zip(engine.outputs, one, strict=True))) for one in each]
+
+T = TypeVar("T")
+Steps = Generator[Sequence[Pixels], Sequence[Outputs], T]
+"""A computation that needs the network: it yields grey crops [H, W], receives their outputs in the same
+order, and returns a result."""
+
+
+def recognize(engine: Engine, crops: Sequence[Pixels]) -> list[Outputs]:
+    """The network's outputs for crops [H, W] whose arrays have one width."""
+    arrays = [to_array(crop, engine.card.geometry) for crop in crops]
+    found = zip(*engine.run(np.stack(arrays)), strict=True)
+    return [Outputs(**dict(zip(engine.outputs, one, strict=True))) for one in found]
 
 
 def reading_of(
-    outputs: Outputs, pixels: Pixels, card: ModelCard, code: Code, search: Search | None
+    outputs: Outputs, pixels: Pixels, card: ModelCard, code: Code, search: FormatSearch | None
 ) -> Reading:
     """The code in a crop [H, W], boxes in its px."""
     height, width = pixels.shape
@@ -44,20 +53,20 @@ def reading_of(
     return reading if outputs.upright is None else replace(reading, upright=float(outputs.upright))
 
 
-def looked_at(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> tuple[Floats, ...]:
-    """Attention and, if there are any, glyph maps of ``count`` characters: columns that the crop fills."""
+def maps_of(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> tuple[Floats, ...]:
+    """Attention and, if the model has them, glyph maps of the first ``count`` characters, without padding."""
     columns = max(round(_filled(pixels, card) * outputs.attention.shape[1]), 1)
     maps = [output for output in (outputs.attention, outputs.glyphs) if output is not None]
     return tuple(output[:count, ..., :columns] for output in maps)
 
 
-def where(looked: tuple[Floats, ...], pixels: Pixels) -> Extent:
-    """Where in a crop the characters stand that were ``looked_at``.
+def text_extent(maps: tuple[Floats, ...], pixels: Pixels) -> Extent:
+    """Where the text of a crop [H, W] is, by ``maps_of`` its characters.
 
-    As the glyph maps show it; without such maps, or where nothing was read, the rows in which most changes.
+    Measured by the glyph maps; without them, or if nothing was read, by the rows with most gradient.
     """
     height, width = pixels.shape
-    found = extent_of(looked[1], (height, width)) if len(looked) > 1 else None
+    found = extent_of(maps[1], (height, width)) if len(maps) > 1 else None
     top, foot = text_rows(pixels)
     return found or Extent(0.0, float(width), float(top), float(foot))
 

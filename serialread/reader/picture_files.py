@@ -1,14 +1,16 @@
 """Which files are pictures to read, and what they are called in the results."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from serialread.errors import RecordsError
+from natsort import natsort_keygen, ns
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+from serialread.errors import RecordsError
+from serialread.imaging import PICTURE_SUFFIXES
+
+_natural = natsort_keygen(alg=ns.PATH | ns.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,11 @@ class Found:
 
     Attributes:
         pictures: in the order of the paths; within a folder in natural order, 2 before 10.
-        others: how many files were passed over, because their names are no picture's.
+        passed_over: names of the files that are no pictures by their suffixes, relative to the folder given.
     """
 
     pictures: tuple[Picture, ...]
-    others: int
+    passed_over: tuple[str, ...]
 
 
 def find_images(paths: Iterable[Path]) -> Found:
@@ -52,7 +54,7 @@ def find_images(paths: Iterable[Path]) -> Found:
         RecordsError: a path does not exist, or no picture was found at all.
     """
     pictures: list[Picture] = []
-    others = 0
+    others: list[str] = []
     places = list(paths)
     for place in places:
         if not place.exists():
@@ -61,16 +63,17 @@ def find_images(paths: Iterable[Path]) -> Found:
             pictures.append(Picture(place, place.name))
             continue
         files = list(_files(place, set()))
-        found = [f for f in files if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
-        others += len(files) - len(found)
+        found = [f for f in files if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith(".")]
+        taken = set(found)
+        others += sorted(f.relative_to(place).as_posix() for f in files if f not in taken)
         named = [Picture(f, f.relative_to(place).as_posix()) for f in found]
-        pictures += sorted(named, key=lambda picture: _natural(picture.image))
+        pictures += sorted(named, key=lambda picture: (_natural(picture.image), picture.image))
     if not pictures:
         where = ", ".join(str(p) for p in places)
         raise RecordsError(
-            f"{where}: no pictures here. Give a folder with {', '.join(sorted(SUFFIXES))} files."
+            f"{where}: no pictures here. Give a folder with {', '.join(sorted(PICTURE_SUFFIXES))} files."
         )
-    return Found(tuple(pictures), others)
+    return Found(tuple(pictures), tuple(others))
 
 
 def _files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
@@ -96,17 +99,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself: a file that cannot be read
         return False
-
-
-_Chunk = tuple[bool, int, str]
-"""Whether it is letters, its value as a number, its letters."""
-
-
-def _natural(image: str) -> tuple[list[tuple[list[_Chunk], str]], str]:
-    """Sort key: numbers by value before case-folded letters, folder by folder; then the name itself."""
-    return [(_chunks(part.casefold()), part) for part in image.split("/")], image
-
-
-def _chunks(text: str) -> list[_Chunk]:
-    chunks = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(False, int(c), "") if c[0] in "0123456789" else (True, 0, c) for c in chunks]

@@ -1,357 +1,209 @@
-"""From picture files to records: many at a time, in their order, in bounded memory."""
+"""How a picture is read: one generator that yields the crops to recognize and receives the network's outputs.
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from copy import copy
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
-from itertools import islice
-from pathlib import Path
-from time import perf_counter
-from typing import Self, TypeVar
+Whoever drives it decides how crops are batched: ``scheduler.Scheduler`` over many pictures, ``run_alone`` for
+one. There is no second implementation.
+"""
 
-import cv2
-import numpy as np
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from serialread.config import Station, StationView
-from serialread.errors import CalibrationError, ImageError
-from serialread.imaging import Extent, Look, digest, load_image, propose, to_array, turned_180
-from serialread.inference import Search
-from serialread.inference.session import Engine, EngineKind
-from serialread.reader.barcodes import barcodes_in, check_barcodes, require_barcodes
-from serialread.reader.decisions import decide, judge, trust
-from serialread.reader.fusion import next_look, vote
-from serialread.reader.grading import grade_mark
+from serialread.config import Station
+from serialread.imaging import Extent
+from serialread.imaging.crops import line_crops, prepare, turned_180, whole_crops
+from serialread.imaging.filling import is_filled
+from serialread.inference import FormatSearch
+from serialread.inference.session import ModelCard
+from serialread.reader.fusion import fuse, next_view
 from serialread.reader.line_search import find_text_lines
-from serialread.reader.orientation import NOT_NEEDED, overs, surely_over, surely_upright, surest, turned_over
-from serialread.reader.outputs import Outputs, looked_at, reading_of, where
-from serialread.reader.picture_files import Picture
-from serialread.reader.rows import join, rows_of
-from serialread.reader.scheduler import BATCH, BatchScheduler
-from serialread.records import BarcodeCheck, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
+from serialread.reader.orientation import (
+    choose_line,
+    surely_upright,
+    surely_upside_down,
+    upside_down_text,
+    upside_down_twins,
+)
+from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
+from serialread.reader.rows import join_rows, rows_of
+from serialread.records import Crop, LoadedImage, Pixels, Reading
 
-WINDOW = 256
-"""Pictures under way: enough of every width to fill its batches."""
-STREAMS = 2
-"""Batches that run at a time, at most; each stream keeps kernels of its own, some 140 MB."""
-
-A = TypeVar("A")
-B = TypeVar("B")
-
-
-@dataclass(slots=True)
-class _Item:
-    """A picture on its way to its record.
-
-    Attributes:
-        picture: which.
-        sha256: of its bytes.
-        crops: its proposals; none if it could not be read.
-        arrays: the same, as the network takes them.
-        note: why it could not be read, or what was left out.
-        seconds: time spent on it.
-        barcodes: what those beside the text say; None where nobody asked.
-        readings: of the proposals, by their number.
-        extents: where their text stands, of those that are in doubt.
-        best: the number of the proposal that counts; None until all are read.
-        looks: further readings of that proposal, boxes in the proposal's px.
-        waiting: how many arrays the network has yet to see.
-        over: numbers of proposals that are the one before turned over, and are read only if that is in doubt.
-    """
-
-    picture: Picture
-    sha256: str
-    crops: tuple[Crop, ...]
-    arrays: tuple[Floats, ...]
-    note: str
-    seconds: float
-    barcodes: tuple[str, ...] | None = None
-    readings: dict[int, Reading] = field(default_factory=dict)
-    extents: dict[int, Extent] = field(default_factory=dict)
-    best: int | None = None
-    looks: list[Reading] = field(default_factory=list)
-    waiting: int = 0
-    over: set[int] = field(default_factory=set)
-
-    @property
-    def proposals(self) -> list[Reading]:
-        """Readings of all proposals, in their order."""
-        return [self.readings[number] for number in range(len(self.crops))]
-
-    def told(self, number: int, look: Look | None, reading: Reading, extent: Extent | None) -> None:
-        """Take what the network read in a proposal, at a look if one is given."""
-        self.waiting -= 1
-        if look is not None:
-            self.looks.append(reading)
-            return
-        self.readings[number] = reading
-        if extent is not None:
-            self.extents[number] = extent
-
-    def choose(self, *, mostly_right: bool) -> int:
-        """The proposal that counts, now that all are read."""
-        if self.best is None:
-            self.best = surest(self.crops, self.proposals, mostly_right=mostly_right)
-        return self.best
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """One array that waits for the network: a proposal of a picture, as it is or at another look."""
-
-    item: _Item
-    number: int
-    pixels: Pixels
-    array: Floats
-    look: Look | None = None
-
-
-_Results = tuple[list[tuple[Reading, Extent | None]], float]
-"""Readings of a batch's tasks, boxes in px of their proposals; where the text of a proposal in doubt stands;
-and the seconds that each took."""
-
-
-class Reader:
-    """A model and a station, ready to read pictures.
+class SeenView:
+    """One view of a line and what the network said of it.
 
     Attributes:
-        model_id: the model's name and digest.
-        station: where and how sure; the default one knows no limits.
+        pixels: the view, grey [H, W].
+        outputs: the network's.
+        reading: the code; boxes in px of the line's crop.
     """
 
-    def __init__(
-        self,
-        model: Path,
-        station: Station | None = None,
-        engine: EngineKind = "openvino",
-        workers: int = 0,
-        *,
-        barcodes: bool = False,
-    ) -> None:
-        """Open a model.
+    pixels: Pixels
+    outputs: Outputs
+    reading: Reading
 
-        Args:
-            model: a model file.
-            station: the station whose pictures come; None for pictures of anywhere.
-            engine: the library that runs the network.
-            workers: threads that load and normalize, and batches that run at a time; 0 takes one a core.
-            barcodes: whether to read barcodes and matrix codes beside the text, too.
+
+@dataclass(frozen=True, slots=True)
+class ReadLine:
+    """A proposed text line and its views.
+
+    Attributes:
+        crop: the line as it was cut out.
+        views: the crop itself first, then retries; none if the line is the upside-down twin of one that is
+            surely upright.
+    """
+
+    crop: Crop
+    views: tuple[SeenView, ...] = ()
+
+    @property
+    def reading(self) -> Reading | None:
+        """Of the crop itself; None if it was not read."""
+        return self.views[0].reading if self.views else None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureReading:
+    """Everything that was read in a picture.
+
+    Attributes:
+        lines: all proposals; the first is the whole picture.
+        best: the number of the line that holds the code.
+        rows: the numbers of the lines that make up the code, from top to bottom.
+        line: the best line's reading, its views fused.
+        reading: the code: the readings of all its rows joined.
+        upside_down: what the best line reads upside down, if that is another code and nearly as sure.
+    """
+
+    lines: tuple[ReadLine, ...]
+    best: int
+    rows: tuple[int, ...]
+    line: Reading
+    reading: Reading
+    upside_down: str
+
+    @property
+    def crop(self) -> Crop:
+        """The best line's."""
+        return self.lines[self.best].crop
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A model's card and a station: all that decides how a picture is read.
+
+    Attributes:
+        card: of the model.
+        station: where the code is and what it looks like.
+        search: decodes by the station's format; None without one.
+        tells_orientation: whether the model has an orientation output.
+    """
+
+    card: ModelCard
+    station: Station
+    search: FormatSearch | None
+    tells_orientation: bool
+
+    def read(self, image: LoadedImage) -> Steps[PictureReading]:
+        """Read one picture.
 
         Raises:
-            CheckpointError: the model cannot be used.
-            RecipeError: the model's alphabet spells no code of the station's format, or barcodes are asked
-                for and what reads them is not installed.
-            CalibrationError: the station was measured with another model.
+            ImageError: the station's fixture or circle is not found in the picture.
         """
-        self.station = station or Station()
-        self._workers = workers or os.cpu_count() or 1
-        self._barcodes = barcodes
-        if barcodes:
-            require_barcodes()
-        self._streams = min(self._workers, STREAMS)
-        self._engine = Engine(model, engine, streams=self._streams, outputs=None)
-        self.model_id = self._engine.card.model_id
-        self._search = Search.of(self.station.code, self._engine.card.alphabet)
-        cv2.setNumThreads(1)  # pictures go side by side: threads within one would get in their way
-        self._refuse_another_model()
+        crops = yield from self.propose(image)
+        lines = list((yield from self._read_lines(crops)))
+        every, first = tuple(line.crop for line in lines), [line.reading for line in lines]
+        best = choose_line(every, first, mostly_upright=self._mostly_upright)
+        lines[best] = yield from self._retry(lines[best])
+        line = fuse([view.reading for view in lines[best].views], self.station.code)
+        rows, code = self._rows(every, [*first[:best], line, *first[best + 1 :]], best)
+        return PictureReading(tuple(lines), best, rows, line, code, upside_down_text(every, first, best))
 
-    def at(self, station: Station) -> Self:
-        """The same model, opened already, at another station; raises as opening it there would."""
-        other = copy(self)
-        other.station = station
-        other._search = Search.of(station.code, self._engine.card.alphabet)
-        other._refuse_another_model()
-        return other
+    def propose(self, image: LoadedImage) -> Steps[tuple[Crop, ...]]:
+        """Text lines that may hold the code; the first is the whole picture.
 
-    def _refuse_another_model(self) -> None:
-        if self.station.model_id not in ("", self.model_id):
-            raise CalibrationError(
-                f"station {self.station.name}: measured with model {self.station.model_id}, "
-                f"got {self.model_id}. Calibrate it anew, or give that model and engine."
-            )
-
-    def read(self, images: Iterable[Picture | Path]) -> Iterator[Record]:
-        """One record per picture, in their order; one that cannot be read gives the reason.
-
-        A few hundred pictures are under way at a time, however many there are.
+        A picture that its text fills is proposed once, as it is. Only where the text fills a part, or is
+        vertical, are there more proposals.
         """
-        pictures = (image if isinstance(image, Picture) else Picture(image, image.name) for image in images)
         view = self.station.view
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="prepare")
-        try:
-            yield from self._records(
-                ahead(pool, lambda p: _prepare(p, view, self._engine, self._barcodes), pictures, WINDOW // 4)
-            )
-        finally:  # whoever stops early waits for no more than what is under way
-            pool.shutdown(cancel_futures=True)
+        *_, (_, frame) = prepare(image, view)
+        whole = whole_crops(frame, view)
+        if not view.find_lines or is_filled(frame):
+            return whole
+        found = yield from find_text_lines(frame, view, self.card)
+        return (*whole, *line_crops(found, view))
 
-    def _records(self, items: Iterable[_Item]) -> Iterator[Record]:
-        """Records in the order of the items; the network sees full batches of one width each."""
-        queue: deque[_Item] = deque()
-        with BatchScheduler(self._read, self._streams) as batches:
-            for item in items:
-                queue.append(item)
-                if "upright" in self._engine.outputs:
-                    item.over = overs(item.crops)
-                for number in range(len(item.crops)):
-                    if number not in item.over:
-                        _send(_proposed(item, number), batches)
-                batches.start(BATCH)
-                while batches.is_full:
-                    self._settle(batches)
-                while len(queue) > WINDOW and queue[0].waiting:  # the first has waited long enough
-                    batches.start(1, lambda task: task.item is queue[0])
-                    self._settle(batches)
-                while queue and not queue[0].waiting:
-                    yield self._record(queue.popleft())
-            while batches.is_running or batches.is_waiting:
-                if not batches.is_running:
-                    batches.start(1)
-                self._settle(batches)
-        yield from map(self._record, queue)
+    @property
+    def _mostly_upright(self) -> bool:
+        return self.station.view.upside_down == "found"
 
-    def _read(self, tasks: list[_Task]) -> _Results:
-        """Read tasks of one width; in a thread beside others."""
-        started = perf_counter()
-        each = Outputs.of_each(self._engine, np.stack([task.array for task in tasks]))
-        found = [self._seen(task, outputs) for task, outputs in zip(tasks, each, strict=True)]
-        return found, (perf_counter() - started) / len(tasks)
+    def _read_lines(self, crops: tuple[Crop, ...]) -> Steps[list[ReadLine]]:
+        """Read proposals; an upside-down twin only where the network is not sure that the line is upright."""
+        twins = upside_down_twins(crops) if self.tells_orientation else set()
+        numbers = [n for n in range(len(crops)) if n not in twins]
+        lines = dict(zip(numbers, (yield from self._read([crops[n] for n in numbers])), strict=True))
+        more = {n: crops[n] for n in sorted(twins) if not surely_upright(lines[n - 1].views[0].reading)}
+        if self._mostly_upright and 1 not in twins and surely_upside_down(lines[0].views[0].reading):
+            crops = (*crops, turned_180(crops[0]))
+            more[len(crops) - 1] = crops[-1]
+        lines |= zip(more, (yield from self._read(list(more.values()))), strict=True)
+        return [lines.get(n, ReadLine(crop)) for n, crop in enumerate(crops)]
 
-    def _settle(self, batches: BatchScheduler[_Task, _Results]) -> None:
-        """Take the readings of the earliest batch; what stays in doubt is looked at again."""
-        tasks, (found, seconds) = batches.finish()
-        for task, (reading, extent) in zip(tasks, found, strict=True):
-            task.item.told(task.number, task.look, reading, extent)
-            task.item.seconds += seconds
-            if task.look is None:
-                self._other_way(task.item, task.number, reading, batches)
-        for task in tasks:
-            if not task.item.waiting:
-                self._look_again(task.item, batches)
-        batches.start(BATCH)
+    def _read(self, crops: Sequence[Crop]) -> Steps[list[ReadLine]]:
+        if not crops:
+            return []
+        outputs = yield [crop.pixels for crop in crops]
+        return [
+            ReadLine(crop, (self._seen(crop.pixels, found),))
+            for crop, found in zip(crops, outputs, strict=True)
+        ]
 
-    def _other_way(
-        self, item: _Item, number: int, reading: Reading, batches: BatchScheduler[_Task, _Results]
-    ) -> None:
-        """Read a line turned over, too, if it may lie upside down; a whole picture only if it surely does."""
-        if number + 1 in item.over:
-            if surely_upright(reading):
-                item.readings[number + 1] = NOT_NEEDED
-            else:
-                _send(_proposed(item, number + 1), batches)
-        elif number == 0 and self.station.view.upside_down == "found" and surely_over(reading):
-            over = turned_180(item.crops[0])
-            item.crops = (*item.crops, over)
-            item.arrays = (*item.arrays, to_array(over.pixels, self._engine.card.geometry))
-            _send(_proposed(item, len(item.crops) - 1), batches)
+    def _retry(self, line: ReadLine) -> Steps[ReadLine]:
+        """Read a doubtful line in further views until two agree (see ``fusion.next_view``)."""
+        views, extent = list(line.views), None
+        size = line.crop.pixels.shape
+        while wanted := next_view([view.reading for view in views], line.crop.tilt_deg):
+            extent = extent or self._extent(views[0])
+            view = wanted.of(extent, size)
+            pixels = view.cut(line.crop.pixels)
+            (outputs,) = yield [pixels]
+            seen = self._seen(pixels, outputs)
+            views.append(replace(seen, reading=view.placed(seen.reading, size)))
+        return replace(line, views=tuple(views))
 
-    def _look_again(self, item: _Item, batches: BatchScheduler[_Task, _Results]) -> None:
-        best = item.choose(mostly_right=self.station.view.upside_down == "found")
-        crop = item.crops[best]
-        if closer := next_look([item.readings[best], *item.looks], crop.tilt_deg):
-            look = closer.look(item.extents[best], crop.pixels.shape)
-            seen = look.at(crop.pixels)
-            _send(_Task(item, best, seen, to_array(seen, self._engine.card.geometry), look), batches)
-
-    def _seen(self, task: _Task, outputs: Outputs) -> tuple[Reading, Extent | None]:
-        card = self._engine.card
-        reading = reading_of(outputs, task.pixels, card, self.station.code, self._search)
-        if task.look:
-            height, width = task.item.crops[task.number].pixels.shape
-            return task.look.placed(reading, (height, width)), None
-        if next_look([reading]) is None:
-            return reading, None
-        seen = len(reading.free_text)  # the same further looks with a format and without
-        return reading, where(looked_at(outputs, task.pixels, card, seen), task.pixels)
-
-    def _joined(self, item: _Item, best: int, line: Reading) -> Reading:
-        """The best line's reading, with the other rows of the code where it is set in several."""
-        if len(item.crops) < 3 or self.station.view.rows == "surest" or self.station.code.format:
-            return line  # a format says what one line is
-        readings = [line if number == best else one for number, one in enumerate(item.proposals)]
-        rows = rows_of(item.crops, readings, best)
-        if len(rows) == 1:
-            return line
-        return join([item.crops[n] for n in rows], [readings[n] for n in rows], rows.index(best))
-
-    def _record(self, item: _Item) -> Record:
-        crop = reading = confidence = quality = None
-        verdict, decision, reason, upside_down_text = Verdict.NONE, Decision.REJECT, item.note, ""
-        if item.best is not None:
-            crop = item.crops[item.best]
-            line = vote([item.readings[item.best], *item.looks], self.station.code)
-            reading, quality = self._joined(item, item.best, line), grade_mark(crop, line)
-            upside_down_text = turned_over(item.crops, item.proposals, item.best)
-            confidence = trust(reading, self.station.calibration)
-            verdict = judge(reading, self.station.code)
-            decision, reason = decide(
-                reading, confidence, verdict, crop.text_height_px, self.station.limits, upside_down_text
-            )
-            reason = "; ".join(filter(None, (reason, item.note)))
-        text = reading.text if reading else ""
-        return Record(
-            image=item.picture.image,
-            image_sha256=item.sha256,
-            batch=item.picture.batch,
-            reading=reading,
-            upside_down_text=upside_down_text,
-            confidence=confidence,
-            verdict=verdict,
-            decision=decision,
-            reason=reason,
-            quad=tuple((float(x), float(y)) for x, y in crop.quad) if crop else None,
-            text_height_px=crop.text_height_px if crop else None,
-            contrast=crop.contrast if crop else None,
-            tilt_deg=crop.tilt_deg if crop else None,
-            model_id=self.model_id,
-            station_id=self.station.station_id,
-            read_at=datetime.now(UTC),
-            elapsed_ms=item.seconds * 1000,
-            barcodes=item.barcodes or (),
-            barcode_check=BarcodeCheck.NOT_ASKED
-            if item.barcodes is None
-            else check_barcodes(text, item.barcodes),
-            quality=quality,
+    def _extent(self, view: SeenView) -> Extent:
+        """Where the text is; by what was read without the format, so that a format changes no view."""
+        return text_extent(
+            maps_of(view.outputs, view.pixels, self.card, len(view.reading.free_text)), view.pixels
         )
 
+    def _seen(self, pixels: Pixels, outputs: Outputs) -> SeenView:
+        return SeenView(
+            pixels, outputs, reading_of(outputs, pixels, self.card, self.station.code, self.search)
+        )
 
-def _proposed(item: _Item, number: int) -> _Task:
-    return _Task(item, number, item.crops[number].pixels, item.arrays[number])
-
-
-def _send(task: _Task, batches: BatchScheduler[_Task, _Results]) -> None:
-    task.item.waiting += 1
-    batches.add(task)
-
-
-def ahead(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], most: int) -> Iterator[B]:
-    """Results of ``work`` in the order of the items, with at most ``most`` under way or waiting."""
-    pending: deque[Future[B]] = deque()
-    source = iter(items)
-    while True:
-        pending.extend(pool.submit(work, item) for item in islice(source, most - len(pending)))
-        if not pending:
-            return
-        yield pending.popleft().result()
+    def _rows(
+        self, crops: Sequence[Crop], readings: Sequence[Reading | None], best: int
+    ) -> tuple[tuple[int, ...], Reading]:
+        """The rows of the code, and the code; a format describes one row, so with a format there is one."""
+        line = readings[best] or Reading((), 0.0)
+        if len(crops) < 3 or self.station.view.rows == "surest" or self.station.code.format:
+            return (best,), line
+        rows = rows_of(crops, readings, best)
+        if len(rows) == 1:
+            return rows, line
+        joined = [reading for n in rows if (reading := readings[n])]
+        return rows, join_rows([crops[n] for n in rows], joined, rows.index(best))
 
 
-def _prepare(picture: Picture, view: StationView, engine: Engine, with_barcodes: bool) -> _Item:
-    """Load, normalize, scale; in a thread beside others."""
-    started = perf_counter()
+def run_alone(steps: Steps[T], recognize: Callable[[Sequence[Pixels]], Sequence[Outputs]]) -> T:
+    """Drive one generator to its end."""
     try:
-        image = load_image(picture.path)
-        crops = propose(image, view, partial(find_text_lines, engine))
-    except ImageError as error:
-        reason = _reason(error, picture.path)
-        return _Item(picture, digest(picture.path), (), (), reason, perf_counter() - started)
-    arrays = tuple(to_array(crop.pixels, engine.card.geometry) for crop in crops)
-    barcodes = barcodes_in(image.pixels) if with_barcodes else None
-    return _Item(picture, image.sha256, crops, arrays, image.note, perf_counter() - started, barcodes)
-
-
-def _reason(error: ImageError, path: Path) -> str:
-    """The error without the path: its record names it, and it differs from machine to machine."""
-    return str(error).removeprefix(f"{path}: ")
+        wanted = next(steps)
+        while True:
+            wanted = steps.send(recognize(wanted))
+    except StopIteration as done:
+        result: T = done.value
+        return result

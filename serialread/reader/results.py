@@ -48,9 +48,8 @@ class Start:
     codes: tuple[tuple[str, str, str], ...] = ()
 
 
-@contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Keep other runs out of a folder, on this machine or wherever its disk knows locks.
+def claim(out: Path) -> FileLock:
+    """Keep other runs out of a folder until the returned lock is released or the process ends.
 
     Raises:
         RecordsError: another run writes there, or the folder cannot be written.
@@ -64,10 +63,7 @@ def claimed(out: Path) -> Iterator[None]:
             raise RecordsError(
                 f"{out}: another run is writing there. Wait for it, or name another folder."
             ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return lock
 
 
 def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, station_id: str) -> Start:

@@ -1,4 +1,4 @@
-"""Codes set in several rows: which lines of a picture belong together, and what they read as one."""
+"""Codes in several rows: which lines of a picture belong to one code, and their joined reading."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,26 +10,27 @@ from serialread.reader.decisions import log_odds
 from serialread.records import CharReading, Crop, Floats, Reading
 
 SURELY = 0.6
-"""Average confidence of a line's characters from which it is part of the code."""
+"""Least mean confidence of the characters of a row."""
 ALIKE = 1.7
-"""Rows of one code differ by less than this factor in height."""
+"""Rows of one code differ in height by less than this factor."""
 NEAR = 1.2
-"""And lie no farther from each other than this, in heights of a line as it was cut out."""
+"""Largest gap between rows, in crop heights."""
 LEVEL_DEG = 10.0
-"""And are parallel to this."""
+"""Rows are parallel within this angle."""
 
 
-def rows_of(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> tuple[int, ...]:
-    """Numbers of the lines that make one code with the best one, itself among them, from top to foot.
+def rows_of(crops: Sequence[Crop], readings: Sequence[Reading | None], best: int) -> tuple[int, ...]:
+    """Numbers of the lines that make up one code with the best one, from top to bottom.
 
-    A line belongs to it that is surely read, as high, parallel, the same way up, and beside it or beside
-    another that belongs to it. The whole picture, number 0, is no line of it.
+    A row is surely read, as high as the best line, parallel to it, in the same direction, and next to it
+    or to another row. The whole picture, number 0, is never one of several rows.
     """
     if best == 0:
         return (0,)
     boxes = [_placed(crop, crops[best]) for crop in crops]
-    free = [n for n in range(1, len(crops)) if n != best and _may_belong(crops[n], crops[best], readings[n])]
-    free.sort(key=lambda n: -sum(c.confidence for c in readings[n].chars))
+    sure = {n: reading for n, reading in enumerate(readings) if n and reading is not None}
+    free = [n for n, reading in sure.items() if n != best and _may_belong(crops[n], crops[best], reading)]
+    free.sort(key=lambda n: -sum(c.confidence for c in sure[n].chars))
     rows = [best]
     while joins := [n for n in free if _joins(boxes[n], [boxes[row] for row in rows])]:
         rows.append(joins[0])
@@ -37,8 +38,8 @@ def rows_of(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> tu
     return tuple(sorted(rows, key=lambda n: _reading_order(boxes[n], boxes[best])))
 
 
-def join(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> Reading:
-    """Lines in their order as one reading; boxes are in px of crop number ``best`` and may lie around it."""
+def join_rows(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> Reading:
+    """The readings of all rows, in order, as one; boxes are in px of crop number ``best``."""
     chars: list[CharReading] = []
     end = 1.0
     for crop, reading in zip(crops, readings, strict=True):

@@ -1,81 +1,183 @@
-"""On the way through the network: full batches of one width, several beside each other, in a fixed order."""
+"""Read many pictures at once: the crops of all pictures under way share batches of one width.
+
+What shares a batch depends only on the order of the pictures and their sizes, never on timing: whatever runs
+in another thread is collected in the order in which it was started.
+"""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Generic, TypeVar
 
-from serialread.records import Floats
+from serialread.imaging import content_width
+from serialread.inference.session import Engine
+from serialread.reader.outputs import Outputs, Steps, recognize
+from serialread.records import Pixels
 
 BATCH = 16
-"""Crops that the network sees at once; twice as many are a tenth faster and cost 100 MB."""
+"""Crops in a batch; 32 are a tenth faster and take 100 MB more."""
+QUEUED = 8
+"""Full batches that run or wait to run at most."""
+ROOM = 256
+"""Cost of the pictures under way at most; it bounds memory and the work that a killed run loses."""
+COST_PX = 32_768
+"""A picture costs 1, and 1 more for so many px: 256 small crops or two large photographs fill the room."""
 
-AHEAD = 8
-"""Batches that run or wait to run: no thread idles between two of them."""
-
-
-class HasArray(Protocol):
-    """Whatever goes through the network."""
-
-    @property
-    def array(self) -> Floats:
-        """As the network takes it [1, H, W]; only equal widths share a batch."""
+T = TypeVar("T")
 
 
-T = TypeVar("T", bound=HasArray)
-R = TypeVar("R")
+def recognize_alone(engine: Engine, crops: Sequence[Pixels]) -> list[Outputs]:
+    """The network's outputs for the crops of one picture, in their order."""
+    lanes: dict[int, list[int]] = {}
+    for number, crop in enumerate(crops):
+        lanes.setdefault(_bucket(crop, engine), []).append(number)
+    found: dict[int, Outputs] = {}
+    for lane in lanes.values():
+        for numbers in (lane[start : start + BATCH] for start in range(0, len(lane), BATCH)):
+            found |= zip(numbers, recognize(engine, [crops[n] for n in numbers]), strict=True)
+    return [found[number] for number in range(len(crops))]
 
 
-class BatchScheduler(Generic[T, R]):
-    """Tasks that wait, by the width of their arrays, and batches that run beside each other.
+@dataclass(slots=True, eq=False)
+class Job(Generic[T]):
+    """A picture on its way.
 
-    Which tasks share a batch hangs on the order of the calls alone, not on which batch is done first, nor on
-    how many run: a folder is read in the same batches on any machine.
+    Attributes:
+        steps: reads it.
+        size_px: number of its px.
+        number: place in the order of all jobs.
+        crops: those it waits for, grey [H, W].
+        outputs: their outputs so far, by number; None before the steps have begun.
+        seconds: time spent on it.
+        results: what its steps returned; empty while they go on.
     """
 
-    def __init__(self, work: Callable[[list[T]], R], beside: int) -> None:
-        """Make ready to run ``work`` on batches, ``beside`` of them at a time."""
-        self._work = work
-        self._pool = ThreadPoolExecutor(beside, thread_name_prefix="network")
-        self._lanes: dict[int, list[T]] = {}
-        self._running: deque[tuple[list[T], Future[R]]] = deque()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+    steps: Steps[T]
+    size_px: int = 0
+    number: int = 0
+    crops: Sequence[Pixels] = ()
+    outputs: dict[int, Outputs] | None = None
+    seconds: float = 0.0
+    results: list[T] = field(default_factory=list)
 
     @property
-    def is_full(self) -> bool:
-        """Whether no more batches should be started before one is finished."""
-        return len(self._running) >= AHEAD
+    def cost(self) -> int:
+        """Its share of ``ROOM``."""
+        return 1 + self.size_px // COST_PX
 
-    @property
-    def is_running(self) -> bool:
-        """Whether there is a batch to finish."""
-        return bool(self._running)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether any task is in no batch yet."""
-        return any(self._lanes.values())
+_Place = tuple[Job[T], int]
+"""One of the crops that a job waits for, by its number."""
 
-    def add(self, task: T) -> None:
-        """Let a task wait for others of its width."""
-        self._lanes.setdefault(task.array.shape[2], []).append(task)
 
-    def start(self, least: int, wanted: Callable[[T], bool] | None = None) -> None:
-        """Start batches of every width that has so many tasks waiting, or a wanted one among them."""
+class Scheduler(Generic[T]):
+    """Drives the steps of many pictures and recognizes their crops in batches. Serves one run."""
+
+    def __init__(self, engine: Engine, workers: int, streams: int) -> None:
+        """Make a scheduler.
+
+        Args:
+            engine: the network.
+            workers: threads that run steps between two requests.
+            streams: batches that run at a time.
+        """
+        self._engine, self._streams = engine, streams
+        self._step_pool = ThreadPoolExecutor(workers, thread_name_prefix="steps")
+        self._network_pool = ThreadPoolExecutor(streams, thread_name_prefix="network")
+        self._order: deque[Job[T]] = deque()
+        self._started: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
+        self._lanes: dict[int, list[_Place[T]]] = {}
+        self._steps_running = self._batches_running = 0
+
+    def run(self, jobs: Iterable[Job[T]]) -> Iterator[tuple[T, float]]:
+        """Results of the jobs in their order, each with the seconds spent on it."""
+        source = iter(jobs)
+        try:
+            while True:
+                self._admit(source)
+                if not self._order:
+                    return
+                if self._order[0].results:
+                    done = self._order.popleft()
+                    yield done.results[0], done.seconds
+                    continue
+                self._start_batches()
+                future, settle = self._started.popleft()
+                settle(future.result())
+        finally:  # a caller that stops early waits only for what is running
+            self._step_pool.shutdown(cancel_futures=True)
+            self._network_pool.shutdown(cancel_futures=True)
+
+    def _admit(self, source: Iterator[Job[T]]) -> None:
+        """Begin pictures while there is room."""
+        cost = sum(job.cost for job in self._order)
+        while cost < ROOM and (job := next(source, None)) is not None:
+            job.number = self._order[-1].number + 1 if self._order else 0
+            self._order.append(job)
+            self._advance(job)
+            cost += job.cost
+
+    def _advance(self, job: Job[T]) -> None:
+        self._steps_running += 1
+        self._started.append((self._step_pool.submit(self._step, job), self._stepped))
+
+    def _step(self, job: Job[T]) -> tuple[Job[T], Sequence[Pixels], list[T], float]:
+        """Run a job's steps to their next request or their end; in a thread."""
+        begun = perf_counter()
+        # a generator is begun by sending it None
+        outputs: Any = None if job.outputs is None else [job.outputs[n] for n in range(len(job.crops))]
+        try:
+            return job, job.steps.send(outputs), [], perf_counter() - begun
+        except StopIteration as end:
+            return job, (), [end.value], perf_counter() - begun
+
+    def _stepped(self, found: tuple[Job[T], Sequence[Pixels], list[T], float]) -> None:
+        job, crops, results, seconds = found
+        job.crops, job.results = crops, results
+        self._steps_running -= 1
+        job.seconds += seconds
+        job.outputs = {}
+        for number, crop in enumerate(crops):
+            self._lanes.setdefault(_bucket(crop, self._engine), []).append((job, number))
+
+    def _start_batches(self) -> None:
+        """Start full batches; a partial one only if nothing else is left to wait for."""
         for lane in self._lanes.values():
-            while len(lane) >= least and (wanted is None or any(map(wanted, lane))):
-                batch, lane[:] = lane[:BATCH], lane[BATCH:]
-                self._running.append((batch, self._pool.submit(self._work, batch)))
+            while len(lane) >= BATCH and self._batches_running < QUEUED:
+                self._start(lane)
+        while not self._steps_running and self._batches_running < self._streams and any(self._lanes.values()):
+            self._start(min(filter(None, self._lanes.values()), key=_oldest))
 
-    def finish(self) -> tuple[list[T], R]:
-        """The batch that was started first, and what ``work`` made of it."""
-        batch, future = self._running.popleft()
-        return batch, future.result()
+    def _start(self, lane: list[_Place[T]]) -> None:
+        """Start the first batch of a lane."""
+        places, lane[:] = lane[:BATCH], lane[BATCH:]
+        self._batches_running += 1
+        self._started.append((self._network_pool.submit(self._recognize, places), self._recognized))
+
+    def _recognize(self, places: list[_Place[T]]) -> tuple[list[_Place[T]], list[Outputs], float]:
+        """Recognize crops of one width; in a thread."""
+        begun = perf_counter()
+        outputs = recognize(self._engine, [job.crops[number] for job, number in places])
+        return places, outputs, perf_counter() - begun
+
+    def _recognized(self, found: tuple[list[_Place[T]], list[Outputs], float]) -> None:
+        places, outputs, seconds = found
+        self._batches_running -= 1
+        for (job, number), output in zip(places, outputs, strict=True):
+            job.seconds += seconds / len(places)
+            if job.outputs is not None:
+                job.outputs[number] = output
+                if len(job.outputs) == len(job.crops):
+                    self._advance(job)
+
+
+def _oldest(lane: list[_Place[T]]) -> int:
+    return min(job.number for job, _ in lane)
+
+
+def _bucket(crop: Pixels, engine: Engine) -> int:
+    """Width of a crop's array, px; only equal widths share a batch."""
+    geometry = engine.card.geometry
+    return geometry.bucket(content_width(crop, geometry))

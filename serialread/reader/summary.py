@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from rich.console import Group
 from rich.table import Table
 
-from serialread.reader.picture_files import Found
-from serialread.reader.results import Start
 from serialread.records import Decision, Record
 
 _LEAST_SURE = 5
@@ -68,13 +66,3 @@ def console_view(tally: RunSummary, seconds: float) -> Group:
     for negative, _, image, text in sorted(tally.least_sure, reverse=True):
         doubts.add_row(image, text, f"{-negative:.3f}")
     return Group(counts, doubts)
-
-
-def aside(found: Found, start: Start) -> str:
-    """What else is worth a word: files passed over, lines kept; "" if nothing."""
-    remarks = {
-        "kept from before": start.kept,
-        "read again, for their pictures have changed": start.again,
-        "files passed over, no pictures by their names": found.others,
-    }
-    return "".join(f"; {count} {remark}" for remark, count in remarks.items() if count)

@@ -1,0 +1,282 @@
+"""The reader: a model and a station, ready to read pictures."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+
+from serialread.config import Station, load
+from serialread.errors import CalibrationError, ImageError
+from serialread.imaging import as_image, digest, show_steps
+from serialread.imaging.crops import prepare
+from serialread.imaging.loading import ImageSource, header_px
+from serialread.inference import FormatSearch
+from serialread.inference.session import Engine, EngineKind, lacking
+from serialread.reader.barcodes import barcodes_in, check_barcodes, require_barcodes
+from serialread.reader.decisions import decide, judge, trust
+from serialread.reader.explanation import Explanation, drawn_record
+from serialread.reader.grading import grade_mark
+from serialread.reader.outputs import Outputs, Steps
+from serialread.reader.picture_files import Picture
+from serialread.reader.pipeline import PictureReading, Pipeline, run_alone
+from serialread.reader.scheduler import Job, Scheduler, recognize_alone
+from serialread.records import BarcodeCheck, Crop, Decision, LoadedImage, Pixels, Record, Verdict
+from serialread.weights import shipped_model
+
+STREAMS = 2
+"""Batches that run at a time at most; each stream keeps its own kernels, some 140 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A picture to read, and what it is called in the results."""
+
+    picture: ImageSource
+    name: str
+    batch: str = ""
+
+    @classmethod
+    def of(cls, source: ImageSource | Picture, number: int) -> "_Source":
+        match source:
+            case Picture():
+                return cls(source.path, source.image, source.batch)
+            case str() | Path():
+                return cls(Path(source), Path(source).name)
+            case _:
+                return cls(source, str(number))
+
+    @property
+    def size_px(self) -> int:
+        """Number of its px, as far as that is known before it is loaded."""
+        match self.picture:
+            case str() | Path() | bytes():
+                return header_px(self.picture)
+            case _:
+                return int(np.prod(getattr(self.picture, "shape", (0,))[:2]))
+
+    def load(self) -> LoadedImage:
+        """The picture; an ImageError names no path, for the record's name says which picture it is."""
+        try:
+            return as_image(self.picture, self.name)
+        except ImageError as error:
+            raise ImageError(str(error).removeprefix(f"{self.name}: ")) from None
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file's bytes; "" of what is no file."""
+        return digest(Path(self.picture)) if isinstance(self.picture, str | Path) else ""
+
+
+class Reader:
+    """A model and a station, ready to read pictures.
+
+    Opening a model takes about a second; keep the reader. ``read`` may be called from several threads.
+
+    Attributes:
+        model_id: name and digest of the model.
+        station: where the code is, and when a reading is accepted. The default station accepts nothing.
+
+    Example:
+        >>> reader = Reader()
+        >>> record = reader.read("sample_images/assembly/01.jpg")
+        >>> record.text, record.confidence, record.decision
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        station: Station | str | Path | None = None,
+        format: str | None = None,  # noqa: A002 - the word that users know
+        engine: EngineKind | None = None,
+        barcodes: bool = False,
+        *,
+        workers: int = 0,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: a model file; None opens the shipped model.
+            station: a station, or its TOML file; None for pictures from anywhere.
+            format: name of a format, or a pattern, that every code obeys; replaces the station's.
+            engine: the library that runs the model, ``openvino`` unless given.
+            barcodes: whether to cross-check the code against barcodes in the picture.
+            workers: threads that load and normalize; 0 takes one per core.
+
+        Raises:
+            CheckpointError: the model cannot be used.
+            RecipeError: the station file is not valid, the model's alphabet has no code of the format, or
+                ``barcodes`` is set and zxing-cpp is not installed.
+            CalibrationError: the station was calibrated with another model, or for another format.
+        """
+        place = load(Path(station), Station) if isinstance(station, str | Path) else station or Station()
+        self.station = place.with_format(format) if format else place
+        self._workers = workers or os.cpu_count() or 1
+        self._streams = min(self._workers, STREAMS)
+        self._barcodes = barcodes
+        if barcodes:
+            require_barcodes()
+        self._model = Path(model) if model else shipped_model()
+        self._engine = Engine(self._model, engine or "openvino", streams=self._streams, outputs=None)
+        self.model_id = self._engine.card.model_id
+        self._use_station()
+
+    def at(self, station: Station) -> Self:
+        """The same opened model at another station.
+
+        Raises:
+            CalibrationError: the station was calibrated with another model.
+            RecipeError: the model's alphabet has no code of the station's format.
+        """
+        other = copy(self)
+        other.station = station
+        other._use_station()
+        return other
+
+    def _use_station(self) -> None:
+        if self.station.model_id not in ("", self.model_id):
+            raise CalibrationError(
+                f"station {self.station.name}: calibrated with model {self.station.model_id}, "
+                f"got {self.model_id}. Calibrate it again, or give that model and engine."
+            )
+        card = self._engine.card
+        search = FormatSearch.of(self.station.code, card.alphabet)
+        self._pipeline = Pipeline(card, self.station, search, "upright" in self._engine.outputs)
+
+    def read(self, source: ImageSource, name: str = "") -> Record:
+        """Read one picture.
+
+        Args:
+            source: a path, the bytes of a picture file, or an array: uint8 or uint16, grey [H, W] or BGR
+                [H, W, 3].
+            name: what the record calls the picture; by default the file's name, "0" for bytes and arrays.
+
+        Returns:
+            The record; if the picture cannot be read, its decision is REJECT and its reason says why.
+        """
+        found = _Source.of(source, 0)
+        found = replace(found, name=name) if name else found
+        begun = datetime.now(UTC)
+        record = run_alone(self._steps(found), self._recognize)
+        return replace(record, elapsed_ms=(datetime.now(UTC) - begun).total_seconds() * 1000)
+
+    def read_many(self, sources: Iterable[ImageSource | Picture]) -> Iterator[Record]:
+        """Read any number of pictures: one record each, in order, in bounded memory.
+
+        Args:
+            sources: as for ``read``; may be endless, such as the frames of a camera. Bytes and arrays are
+                named by their index.
+        """
+        named = (_Source.of(source, number) for number, source in enumerate(sources))
+        jobs = (Job(self._steps(source), source.size_px) for source in named)
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # pictures are read side by side: more threads in each would slow all of them
+        try:
+            for record, seconds in Scheduler[Record](self._engine, self._workers, self._streams).run(jobs):
+                yield replace(record, elapsed_ms=seconds * 1000)
+        finally:
+            cv2.setNumThreads(threads)
+
+    def explain(self, source: ImageSource) -> Explanation:
+        """Read one picture and keep what the network saw.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            CheckpointError: the model has no glyph maps.
+        """
+        if "glyphs" not in self._engine.outputs:
+            raise lacking(self._model, "glyphs")
+        found = run_alone(self._pipeline.read(as_image(source)), self._recognize)
+        return Explanation.of(found, self._engine.card)
+
+    def draw(self, source: ImageSource) -> Pixels:
+        """The picture with the code, its box and the boxes of its characters, BGR uint8 [H, W, 3].
+
+        Raises:
+            ImageError: the picture cannot be read.
+        """
+        image = as_image(source)
+        found = run_alone(self._pipeline.read(image), self._recognize)
+        record = self._read_record(_Source.of(source, 0), image, found, None)
+        return drawn_record(image.pixels, record, found.crop)
+
+    def propose(self, source: ImageSource) -> tuple[Crop, ...]:
+        """The text lines that the picture may hold, as they are read; the first is the whole picture.
+
+        Raises:
+            ImageError: the picture cannot be loaded, or the station's fixture or circle is not found.
+        """
+        return run_alone(self._pipeline.propose(as_image(source)), self._recognize)
+
+    def show_steps(self, source: ImageSource) -> Pixels:
+        """A sheet of every normalization step and every proposed line, BGR uint8; raises as ``propose``."""
+        image = as_image(source)
+        crops = run_alone(self._pipeline.propose(image), self._recognize)
+        return show_steps(list(prepare(image, self.station.view)), crops)
+
+    def _recognize(self, crops: Sequence[Pixels]) -> list[Outputs]:
+        return recognize_alone(self._engine, crops)
+
+    def _steps(self, source: _Source) -> Steps[Record]:
+        """Read one picture to its record; the time it took is filled in by whoever drives the steps."""
+        try:
+            image = source.load()
+            found = yield from self._pipeline.read(image)
+        except ImageError as error:
+            return self._record(source, source.sha256, reason=str(error))
+        barcodes = barcodes_in(image.pixels) if self._barcodes else None
+        return self._read_record(source, image, found, barcodes)
+
+    def _read_record(
+        self, source: _Source, image: LoadedImage, found: PictureReading, barcodes: tuple[str, ...] | None
+    ) -> Record:
+        reading, crop, station = found.reading, found.crop, self.station
+        confidence = trust(reading, station.calibration)
+        verdict = judge(reading, station.code)
+        decision, reason = decide(
+            reading, confidence, verdict, crop.text_height_px, station.limits, found.upside_down
+        )
+        return replace(
+            self._record(source, image.sha256, reason="; ".join(filter(None, (reason, image.note)))),
+            reading=reading,
+            upside_down_text=found.upside_down,
+            confidence=confidence,
+            verdict=verdict,
+            decision=decision,
+            quad=tuple((float(x), float(y)) for x, y in crop.quad),
+            text_height_px=crop.text_height_px,
+            contrast=crop.contrast,
+            tilt_deg=crop.tilt_deg,
+            barcodes=barcodes or (),
+            barcode_check=(
+                BarcodeCheck.NOT_ASKED if barcodes is None else check_barcodes(reading.text, barcodes)
+            ),
+            quality=grade_mark(crop, found.line),
+        )
+
+    def _record(self, source: _Source, sha256: str, reason: str) -> Record:
+        """The record of a picture in which nothing was read."""
+        return Record(
+            image=source.name,
+            image_sha256=sha256,
+            batch=source.batch,
+            reading=None,
+            upside_down_text="",
+            confidence=None,
+            verdict=Verdict.NONE,
+            decision=Decision.REJECT,
+            reason=reason,
+            quad=None,
+            text_height_px=None,
+            contrast=None,
+            tilt_deg=None,
+            model_id=self.model_id,
+            station_id=self.station.station_id,
+            read_at=datetime.now(UTC),
+            elapsed_ms=0.0,
+        )

@@ -1,0 +1,166 @@
+"""Read folders of pictures into a results folder: what ``serialread read`` does, for Python."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from serialread import run_log
+from serialread.config import Station
+from serialread.errors import RecordsError
+from serialread.inference.session import EngineKind
+from serialread.reader.barcodes import check_sequences
+from serialread.reader.picture_files import find_images
+from serialread.reader.reader import Reader
+from serialread.reader.results import FILES, Mode, Start, begin, claim, write_records
+from serialread.reader.summary import RunSummary
+from serialread.records import Record
+
+
+class FolderRun:
+    """A run over folders of pictures; iterate it to read them.
+
+    Records are written before they are yielded: a run that is stopped or killed keeps them, and ``resume``
+    goes on. The run is added to the log when the last record has been written.
+
+    Attributes:
+        reader: what reads the pictures.
+        total: pictures to read.
+        kept: records of an earlier run that stay.
+        again: records of an earlier run that were dropped because their picture has changed since.
+        passed_over: files that are no pictures by their names.
+        summary: counts of the records so far, without those kept.
+        log: the hash-chained log that the run is added to.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[str | Path],
+        out: str | Path,
+        reader: Reader,
+        mode: Mode,
+        log: Path | None,
+        entry: Mapping[str, object],
+    ) -> None:
+        self.reader, self.summary = reader, RunSummary()
+        self._out, self._paths, self._entry = Path(out), [Path(path) for path in paths], entry
+        self.log = log or self._out / run_log.LOG
+        run_log.last(self.log)
+        found = find_images(self._paths)
+        self.passed_over = found.passed_over
+        self._lock = claim(self._out)
+        try:
+            station_id = reader.station.station_id
+            self._start: Start = begin(self._out, mode, found.pictures, reader.model_id, station_id)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.total, self.kept, self.again = len(self._start.pictures), self._start.kept, self._start.again
+
+    @property
+    def not_accepted(self) -> int:
+        """Records, those kept included, that are not ACCEPT."""
+        return self.summary.not_accepted + self._start.not_accepted
+
+    def __iter__(self) -> Iterator[Record]:
+        """Read, write and yield one record after the other.
+
+        Raises:
+            RecordsError: the results or the log cannot be written; the run was iterated before.
+        """
+        if not self._lock.is_locked:
+            raise RecordsError(f"{self._out}: this run has ended. Begin another with read_folder.")
+        try:
+            yield from self._records()
+        finally:
+            self._lock.release()
+
+    def _records(self) -> Iterator[Record]:
+        digests: list[tuple[str, str]] = []
+        records = check_sequences(self.reader.read_many(self._start.pictures), self._start.codes)
+        for record in write_records(records, self._out):
+            self.summary.add(record)
+            digests.append((record.image, record.image_sha256))
+            yield record
+        self._add_to_log(digests)
+
+    def _add_to_log(self, digests: list[tuple[str, str]]) -> None:
+        station = self.reader.station
+        about = {
+            "model_id": self.reader.model_id,
+            "station": station.model_dump(mode="json", exclude_defaults=True),
+            "station_id": station.station_id,
+            "images": self.summary.images,
+            "images_sha256": run_log.pictures_digest(digests),
+        }
+        files = {name: Path(str(path)) for name in ("station", "model") if (path := self._entry[name])}
+        options = {
+            "pictures": [run_log.named(path, self.log) for path in self._paths],
+            "model": run_log.named(files["model"], self.log) if "model" in files else "",
+            **{name: self._entry[name] for name in ("engine", "resume", "strict", "barcodes")},
+        }
+        written = tuple(self._out / name for name in FILES)
+        operator = str(self._entry["operator"])
+        run_log.append(
+            self.log, run_log.LoggedRun("read", options, about, tuple(files.values()), written, operator)
+        )
+
+
+def read_folder(
+    paths: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    model: str | Path | None = None,
+    station: Station | str | Path | None = None,
+    format: str = "",  # noqa: A002 - the word that users know
+    engine: EngineKind | None = None,
+    barcodes: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    strict: bool = False,
+    log: str | Path | None = None,
+    operator: str = "",
+) -> FolderRun:
+    """Prepare to read all pictures of files and folders into a results folder.
+
+    Args:
+        paths: a picture or folder, or several; folders are read with everything below them.
+        out: the results folder; readings.csv, readings.jsonl and the log are written there.
+        model: a model file; None takes the shipped model.
+        station: a station, or its TOML file.
+        format: name or pattern of a format.
+        engine: the library that runs the model, ``openvino`` unless given.
+        barcodes: whether to cross-check the code against barcodes in the picture.
+        resume: go on with a stopped run.
+        overwrite: replace the folder's results.
+        strict: noted in the log; the command line's exit code depends on it.
+        log: the hash-chained log of runs; by default ``runs.log`` in ``out``.
+        operator: who runs this, for the log.
+
+    Returns:
+        The run. Nothing is read before it is iterated.
+
+    Raises:
+        RecordsError: no pictures, ``out`` holds results and neither ``resume`` nor ``overwrite`` is set,
+            another run writes there, or the log is broken.
+        CheckpointError: the model cannot be used.
+        RecipeError: the station or the format is not valid.
+        CalibrationError: the station was calibrated with another model.
+
+    Example:
+        >>> for record in read_folder("pictures/", "results/"):
+        ...     print(record.image, record.text, record.decision)
+    """
+    if resume and overwrite:
+        raise RecordsError(f"{out}: resume keeps the results, overwrite replaces them. Set one of them.")
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    reader = Reader(model, station, format, engine, barcodes)
+    entry = {
+        "station": station if isinstance(station, str | Path) else "",
+        "model": model or "",
+        "engine": engine or "openvino",
+        "resume": resume,
+        "strict": strict,
+        "barcodes": barcodes,
+        "operator": operator,
+    }
+    mode: Mode = "resume" if resume else "overwrite" if overwrite else "new"
+    return FolderRun(several, out, reader, mode, Path(log) if log else None, entry)

@@ -87,7 +87,7 @@ def test_a_code_that_is_another_upside_down_is_reported(reader: Reader, tmp_path
     (record,) = reader.read_many([saved(tmp_path, "1.png", part(["6608098"], size=1.5))])
     assert record.reading is not None
     assert {record.reading.text, record.upside_down_text} == {"6608098", "8608099"}
-    assert record.reason == f"reads {record.upside_down_text} the other way up"
+    assert record.reason == f"reads {record.upside_down_text} upside down"
 
 
 # joining

@@ -18,7 +18,7 @@ import numpy as np
 from serialread.calibration import load_labelled
 from serialread.config import Code, StationView
 from serialread.datasets import SampleStore
-from serialread.imaging import Extent, TightView, load_image, propose, to_array
+from serialread.imaging import Extent, TightView, load_image, normalize, to_array
 from serialread.inference.session import Engine
 from serialread.metrics import mpsc
 from serialread.metrics.risk import RiskCoverage
@@ -66,7 +66,7 @@ def cases_of(folder: Path, store: Path, count: int) -> list[Case]:
     for place in sorted(path.parent for path in folder.glob("*/labels.csv")):
         known, ground = load_labelled(place), "marks" if place.name in MARKS else "others"
         for picture, truth in zip(known.pictures, known.truths, strict=True):
-            found.append(Case(ground, truth, propose(load_image(picture.path), StationView())[0].pixels))
+            found.append(Case(ground, truth, normalize(load_image(picture.path), StationView()).pixels))
     samples = SampleStore(store)
     rendered = (samples[i] for i in range(min(count, len(samples))))
     return [*found, *(Case("rendered", sample.text, sample.pixels) for sample in rendered)]
@@ -102,7 +102,7 @@ def read(engine: Engine, cases: Sequence[Case]) -> dict[str, list[Reading]]:
     ]
     for name, closer in LOOKS.items():
         looks = [
-            closer.look(extent, pixels.shape).at(pixels)
+            closer.of(extent, pixels.shape).cut(pixels)
             for extent, pixels in zip(extents, pictures, strict=True)
         ]
         found[name] = readings(looks, seen(engine, looks))

@@ -176,7 +176,7 @@ def read_with_rapidocr(asked: argparse.Namespace) -> dict[str, float | str]:
 def parts(asked: argparse.Namespace) -> dict[str, float]:
     """Milliseconds an image of every step, one after the other in one thread."""
     from serialread.config import StationView
-    from serialread.imaging import load_image, propose, to_array
+    from serialread.imaging import load_image, normalize, to_array
     from serialread.inference import decode
     from serialread.inference.session import Engine
     from serialread.reader import Reader
@@ -199,7 +199,7 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
         return result
 
     images = timed("load", lambda: [load_image(path) for path in paths])
-    crops = timed("find, measure", lambda: [propose(i, StationView())[0] for i in images])
+    crops = timed("find, measure", lambda: [normalize(i, StationView()) for i in images])
     arrays = timed("scale to the array", lambda: [to_array(c.pixels, geometry) for c in crops])
     arrays.sort(key=lambda a: a.shape[2])
     batches = [

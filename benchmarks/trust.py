@@ -24,7 +24,7 @@ from serialread.calibration import LabelledPictures, ProtocolName, fit_acceptanc
 from serialread.codes import format_of
 from serialread.config import Code, DataRecipe, Station, StationView, load
 from serialread.errors import CalibrationError
-from serialread.imaging import load_image, propose, to_array
+from serialread.imaging import load_image, normalize, to_array
 from serialread.inference import FormatSearch, decode
 from serialread.inference.session import Engine
 from serialread.metrics import clopper_pearson, mpsc, strict, wilson
@@ -78,7 +78,7 @@ def scores_of(engine: Engine, known: LabelledPictures) -> tuple[list[tuple[Float
     """Scores and attention of each crop as it is, and the network's ms a crop, one at a time."""
     found, seconds = [], 0.0
     for picture in known.pictures:
-        crop = propose(load_image(picture.path), StationView(find_lines=False))[0]
+        crop = normalize(load_image(picture.path), StationView(find_lines=False))
         batch = to_array(crop.pixels, engine.card.geometry)[None]
         started = process_time()
         scores, attention = engine.run(batch)

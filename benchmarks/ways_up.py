@@ -4,7 +4,7 @@
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text), STORE rendered ones.
 Codes that may be one either way are left out. Alone: right by the sign of its log-odds; compared: of both
-ways the upright one has more; sure: upright, and told so by SURE_WAY; wrongly sure: upside down, and taken
+ways the upright one has more; sure: upright, and told so by SURE_ODDS; wrongly sure: upside down, and taken
 for upright.
 """
 
@@ -19,9 +19,9 @@ from serialread.calibration import load_labelled
 from serialread.codes import either_way
 from serialread.config import StationView
 from serialread.datasets import SampleStore
-from serialread.imaging import load_image, propose
+from serialread.imaging import load_image, normalize
 from serialread.inference.session import Engine
-from serialread.reader.orientation import SURE_WAY
+from serialread.reader.orientation import SURE_ODDS
 from serialread.records import Pixels
 from serialread.weights import shipped_model
 
@@ -29,7 +29,7 @@ from serialread.weights import shipped_model
 def crops_of(folder: Path, store: Path, count: int) -> Iterator[tuple[str, list[tuple[Pixels, str]]]]:
     for place in sorted(path.parent for path in folder.glob("*/labels.csv")):
         known = load_labelled(place)
-        pixels = (propose(load_image(p.path), StationView())[0].pixels for p in known.pictures)
+        pixels = (normalize(load_image(p.path), StationView()).pixels for p in known.pictures)
         yield place.name, list(zip(pixels, known.truths, strict=True))
     samples = SampleStore(store)
     yield "rendered", [(s.pixels, s.text) for s in (samples[i] for i in range(min(count, len(samples))))]
@@ -55,9 +55,9 @@ def main() -> None:
         shares = (
             ((right > 0).mean() + (over < 0).mean()) / 2,
             (right > over).mean(),
-            (right >= SURE_WAY).mean(),
-            (over >= SURE_WAY).mean(),
-            (over - right >= SURE_WAY).mean(),
+            (right >= SURE_ODDS).mean(),
+            (over >= SURE_ODDS).mean(),
+            (over - right >= SURE_ODDS).mean(),
         )
         cells = " | ".join(f"{100 * share:.1f}" for share in shares)
         print(f"| {name} | {len(lying)} | {cells} |", flush=True)

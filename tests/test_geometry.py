@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from serialread.calibration import fit_lens, save_station
 from serialread.config import Arc, Fixture, Lens, Station, StationView, load
 from serialread.errors import CalibrationError, ImageError, RecipeError
-from serialread.imaging import propose, show_steps, teach_fixture
+from serialread.imaging import normalize, show_steps, teach_fixture
 from serialread.imaging.crops import prepare
 from serialread.imaging.distortion import find_circle, undistort, unwrap
 from serialread.imaging.fixture import find_mark, fix
@@ -230,7 +230,7 @@ def test_a_picture_without_the_mark_is_an_error() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (300, 400), np.uint8)
     _, _, _, correlation = find_mark(noise, fixture)
     with pytest.raises(ImageError) as caught:
-        propose(image_of(noise), StationView(fixture=fixture))
+        normalize(image_of(noise), StationView(fixture=fixture))
     assert str(caught.value) == (
         f"the station's fixture was not found (correlation {correlation:.2f}, needs 0.60). "
         "Check the pose of the part."
@@ -295,7 +295,8 @@ def test_steps_are_deterministic_and_do_not_change_the_picture() -> None:
 
 @pytest.mark.parametrize("view", [StationView(), full_view()])
 def test_the_steps_are_drawn_side_by_side(view: StationView) -> None:
-    sheet = show_steps(image_of(part()), view)
+    image = image_of(part())
+    sheet = show_steps(list(prepare(image, view)), [normalize(image, view)])
     assert sheet.dtype == np.uint8
     assert sheet.shape[1] > 320 * len(list(prepare(image_of(part()), view)))
 

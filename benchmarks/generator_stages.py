@@ -20,7 +20,7 @@ import cv2
 
 from serialread.config import DataRecipe, load, recipe_id
 from serialread.datasets import sample_store, store_writing
-from serialread.synth import distractors, lighting, photography, rendering
+from serialread.synth import distractors, lighting, photography, processes, rendering
 
 SEED = 99
 STAGES: tuple[tuple[str, ModuleType, str], ...] = (
@@ -28,7 +28,7 @@ STAGES: tuple[tuple[str, ModuleType, str], ...] = (
     ("typeface", rendering, "_face"),
     ("layout", rendering, "set_line"),
     ("drawing: coverage and masks", rendering, "draw"),
-    ("surface: relief and tone cut from tiles", lighting, "draw_surface"),
+    ("surface: relief and tone cut from tiles", processes, "draw_surface"),
     ("relief: flanks, slopes, light, shadow", lighting.ReliefAppearance, "shade"),  # type: ignore[arg-type]
     ("tone: wear, grain, light", lighting.ToneAppearance, "shade"),  # type: ignore[arg-type]
     ("exposure", lighting, "expose"),

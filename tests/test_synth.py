@@ -136,7 +136,7 @@ def test_one_spec_adds_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
         section=Etched,
         face_kind=lambda process, rng: "strokes",
         tool=lambda process, rng: Tool(width=0.12),
-        surface_weights=lambda surfaces: {"anodised": 1},
+        surface_weights={"anodised": 1},
         appearance=ToneAppearance[Etched](bright=lambda process, rng: True),
         writable=lambda text, process, rng: "7" * len(text),
     )

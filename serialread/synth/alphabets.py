@@ -228,38 +228,8 @@ Ends = Literal["pointed", "mitred", "blunt"]
 ALL_ON = "8"
 """The character with all segments on."""
 
-_ON = {
-    "0": "abcdef",
-    "1": "bc",
-    "2": "abdeg",
-    "3": "abcdg",
-    "4": "bcfg",
-    "5": "acdfg",
-    "6": "acdefg",
-    "7": "abc",
-    "8": "abcdefg",
-    "9": "abcdfg",
-    "-": "g",
-    "A": "abcefg",
-    "b": "cdefg",
-    "C": "adef",
-    "d": "bcdeg",
-    "E": "adefg",
-    "F": "aefg",
-    "H": "bcefg",
-    "J": "bcd",
-    "L": "def",
-    "P": "abefg",
-    "U": "bcdef",
-    "h": "cefg",
-    "n": "ceg",
-    "o": "cdeg",
-    "r": "eg",
-    "t": "defg",
-    "u": "cde",
-    "y": "bcdfg",
-}
-"""Characters that are unique; S, O and B would be 5, 0 and 8."""
+_ON = dict(line.split() for line in (_DATA / "segments.txt").read_text().splitlines()[1:])
+"""Segments that are on, by character."""
 _TAILLESS = {"6": "cdefg", "9": "abcfg"}
 _HOOKED = {"7": "abcf"}
 _POINT = 0.16

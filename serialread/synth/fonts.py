@@ -85,7 +85,6 @@ class Outline:
     name: str
     family: str
     path: Path
-    index: int
     chars: frozenset[str] = field(repr=False)
     caps_only: bool = False
 
@@ -128,11 +127,11 @@ def _examined(path: Path) -> Iterator[Outline]:
         return
     name = f"{family} {style}".strip()
     caps_only = not chars >= _NEEDED
-    face = Outline(name, family, path, 0, chars, caps_only)
+    face = Outline(name, family, path, chars, caps_only)
     try:
         if not _plausible(face):
             return
-        yield face if caps_only else Outline(name, family, path, 0, chars, _unicase(face))
+        yield face if caps_only else Outline(name, family, path, chars, _unicase(face))
     except (OSError, ValueError):
         return
 
@@ -169,7 +168,7 @@ def covers(face: Outline | Strokes | Dots | Segments, text: str) -> bool:
 @lru_cache(maxsize=60_000)
 def glyph(face: Outline, char: str, cap_px: int = 48) -> Glyph:
     """Render a character so that "H" is ``cap_px`` high."""
-    font = _font(face.path, face.index, cap_px)
+    font = _font(face.path, cap_px)
     left, top, right, bottom = font.getbbox(char, anchor="ls")
     size = (max(int(right - left), 1), max(int(bottom - top), 1))
     image = Image.new("L", size)
@@ -178,14 +177,13 @@ def glyph(face: Outline, char: str, cap_px: int = 48) -> Glyph:
 
 
 @lru_cache(maxsize=2000)
-def _font(path: Path, index: int, cap_px: int) -> ImageFont.FreeTypeFont:
-    probe = ImageFont.truetype(str(path), 200, index, layout_engine=ImageFont.Layout.BASIC)
+def _font(path: Path, cap_px: int) -> ImageFont.FreeTypeFont:
+    probe = ImageFont.truetype(path, 200, layout_engine=ImageFont.Layout.BASIC)
     high = -probe.getbbox("H", anchor="ls")[1]
     if high <= 0:
         raise ValueError(f"{path}: the letter H has no height")
-    return ImageFont.truetype(
-        str(path), max(round(200 * cap_px / high), 4), index, layout_engine=ImageFont.Layout.BASIC
-    )
+    size = max(round(200 * cap_px / high), 4)
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def held_out(name: str) -> bool:

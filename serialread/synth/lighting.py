@@ -5,7 +5,7 @@ looks straight down. Fields are float32 [H, W], 0 black .. 1 white; lengths in c
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.config.data_recipe import SurfaceKind, Surfaces
+from serialread.config.data_recipe import Surfaces
 from serialread.config.marks import Relief, Tone
 from serialread.records import Floats
 from serialread.synth.fields import blurred, enlarged, halved, ramp
 from serialread.synth.photography import Parameters, Shaded, Wanted, expose
 from serialread.synth.rng import Rng, below, within
 from serialread.synth.strokes import Mark
-from serialread.synth.surfaces import Surface, draw_surface
+from serialread.synth.surfaces import Surface
 
 _AMBIENT = 0.25
 _SHINY = 0.3  # spread of slopes, around the mirroring one, that matt metal still reflects
@@ -163,27 +163,20 @@ class ReliefAppearance(Generic[D]):
     floor_tone: Callable[[Floats, D, Rng], Floats] = floor_tone
 
     def shade(
-        self,
-        mark: Mark,
-        process: D,
-        around: float,
-        weights: Mapping[SurfaceKind, float],
-        surfaces: Surfaces,
-        rng: Rng,
+        self, mark: Mark, surface: Surface, process: D, around: float, surfaces: Surfaces, rng: Rng
     ) -> Shaded:
-        """Put a mark on a surface and light both.
+        """Light a mark on a surface.
 
         The surface alone and the surface with the mark are lit alike; their difference is the mark's signal.
 
         Args:
             mark: what was cut, struck or raised.
+            surface: what carries it, of the mark's size.
             process: its section of the recipe.
             around: half the angle that the code takes around a shaft, rad; 0 on a plane.
-            weights: of the surfaces that carry the process.
             surfaces: the recipe's section on surfaces.
             rng: source of every draw.
         """
-        surface = draw_surface(weights, surfaces, mark.owners.shape, rng)
         depth, body = self._depth(mark, surface, process, rng)
         filled = rng.random() < process.filled_share
         slope = within(process.slope, rng) * (0.35 if filled else 1.0)
@@ -271,18 +264,9 @@ class ToneAppearance(Generic[T]):
     signal: Callable[[Floats, T, Rng], Floats] = _same_signal
 
     def shade(
-        self,
-        mark: Mark,
-        process: T,
-        around: float,
-        weights: Mapping[SurfaceKind, float],
-        surfaces: Surfaces,
-        rng: Rng,
+        self, mark: Mark, surface: Surface, process: T, around: float, surfaces: Surfaces, rng: Rng
     ) -> Shaded:
-        """Put a mark on a surface and light both; arguments as for ``ReliefAppearance.shade``."""
-        # under print the crop's own px are fine enough; the light on flanks needs smaller ones
-        rows, columns = mark.owners.shape
-        surface = draw_surface(weights, surfaces, (rows // 2, columns // 2), rng, step=2)
+        """Light a mark on a surface of half its size; other arguments as for ``ReliefAppearance.shade``."""
         contrast, bright = within(process.contrast, rng), self.bright(process, rng)
         softened = blurred(mark.coverage, within((0.4, 0.9), rng))
         coverage = self.tone(softened, MarkedSurface(mark, surface, bright), process, rng)

@@ -21,9 +21,30 @@ from serialread.synth.lighting import MarkedSurface, ReliefAppearance, ToneAppea
 from serialread.synth.photography import Shaded
 from serialread.synth.rng import Rng, below, one_of, within
 from serialread.synth.strokes import Mark, Tool
+from serialread.synth.surfaces import draw_surface
 
 FaceKind = Literal["outline", "strokes", "dots", "segments"]
 P = TypeVar("P", bound=Section)
+
+
+def _outline(process: Section, rng: Rng) -> FaceKind:
+    return "outline"
+
+
+def _single_strokes(process: Section, rng: Rng) -> FaceKind:
+    return "strokes"
+
+
+def _outline_or_strokes(process: marks.Engraved | marks.Stamped | marks.Laser, rng: Rng) -> FaceKind:
+    return "outline" if rng.random() < process.outline_share else "strokes"
+
+
+def _outline_tool(process: Section, rng: Rng) -> Tool:
+    return Tool(width=0.12)
+
+
+def _pen_tool(process: marks.Laser | marks.Pen, rng: Rng) -> Tool:
+    return Tool(width=within(process.stroke, rng))
 
 
 def _any_text(text: str, process: Section, rng: Rng) -> str:
@@ -44,19 +65,19 @@ class ProcessSpec(Generic[P]):
 
     Attributes:
         section: its section of the recipe.
+        appearance: how its marks look: by relief or by tone.
         face_kind: which letter shapes a mark is made of.
         tool: the tool that makes one mark.
-        surface_weights: weights of the surfaces that carry it.
-        appearance: how its marks look: by relief or by tone.
+        surface_weights: of the surfaces that carry it; None for the recipe's metal or printed ones.
         setting: how it places characters.
         writable: the text as the process can write it, of the same length.
     """
 
     section: type[P]
-    face_kind: Callable[[P, Rng], FaceKind]
-    tool: Callable[[P, Rng], Tool]
-    surface_weights: Callable[[Surfaces], Mapping[SurfaceKind, float]]
     appearance: ReliefAppearance[Any] | ToneAppearance[Any]
+    face_kind: Callable[[P, Rng], FaceKind] = _outline
+    tool: Callable[[P, Rng], Tool] = _outline_tool
+    surface_weights: Mapping[SurfaceKind, float] | None = None
     setting: Callable[[P, Rng], Setting] = _mostly_even
     writable: Callable[[str, P, Rng], str] = _any_text
 
@@ -72,40 +93,17 @@ class ProcessSpec(Generic[P]):
 
     def shade(self, mark: Mark, process: P, around: float, surfaces: Surfaces, rng: Rng) -> Shaded:
         """Put the mark on a surface and light it; ``around`` is half its angle around a shaft, rad."""
-        weights = self.surface_weights(surfaces)
-        return self.appearance.shade(mark, process, around, weights, surfaces, rng)
+        weights = self.surface_weights or (surfaces.metal if self.has_depth else surfaces.printed)
+        rows, columns = mark.owners.shape
+        # under print the crop's own px are fine enough; the light on flanks needs smaller ones
+        size, step = ((rows, columns), 1) if self.has_depth else ((rows // 2, columns // 2), 2)
+        surface = draw_surface(weights, surfaces, size, rng, step)
+        return self.appearance.shade(mark, surface, process, around, surfaces, rng)
 
 
 def spec_of(process: Section) -> ProcessSpec[Any]:
     """The spec of a recipe's process."""
     return SPECS[process.kind]  # type: ignore[attr-defined]
-
-
-# Letter shapes and surfaces that several processes share
-
-
-def _always(kind: FaceKind) -> Callable[[Section, Rng], FaceKind]:
-    return lambda process, rng: kind
-
-
-def _outline_or_strokes(process: marks.Engraved | marks.Stamped | marks.Laser, rng: Rng) -> FaceKind:
-    return "outline" if rng.random() < process.outline_share else "strokes"
-
-
-def _outline_tool(process: Section, rng: Rng) -> Tool:
-    return Tool(width=0.12)
-
-
-def _single_stroke(process: marks.Laser | marks.Pen, rng: Rng) -> Tool:
-    return Tool(width=within(process.stroke, rng))
-
-
-def _metal(surfaces: Surfaces) -> Mapping[SurfaceKind, float]:
-    return surfaces.metal
-
-
-def _printed(surfaces: Surfaces) -> Mapping[SurfaceKind, float]:
-    return surfaces.printed
 
 
 # Marks with depth
@@ -177,14 +175,12 @@ _RELIEF = (
         section=marks.Engraved,
         face_kind=_outline_or_strokes,
         tool=_cutter,
-        surface_weights=_metal,
         appearance=ReliefAppearance[marks.Engraved](),
     ),
     ProcessSpec(
         section=marks.Scribed,
-        face_kind=_always("strokes"),
+        face_kind=_single_strokes,
         tool=_scriber,
-        surface_weights=_metal,
         appearance=ReliefAppearance[marks.Scribed](),
         setting=_by_hand,
     ),
@@ -192,7 +188,6 @@ _RELIEF = (
         section=marks.Stamped,
         face_kind=_outline_or_strokes,
         tool=_punch,
-        surface_weights=_metal,
         appearance=ReliefAppearance[marks.Stamped](
             coverage=lambda coverage, surface, process, rng: worn(
                 coverage, surface, within(process.wear, rng), rng
@@ -202,18 +197,13 @@ _RELIEF = (
     ),
     ProcessSpec(
         section=marks.Embossed,
-        face_kind=_always("outline"),
-        tool=_outline_tool,
-        surface_weights=_metal,
         appearance=ReliefAppearance[marks.Embossed](
             raised=lambda process, rng: True, depth=_flash, floor_tone=_rubbed_tops
         ),
     ),
     ProcessSpec(
         section=marks.Moulded,
-        face_kind=_always("outline"),
-        tool=_outline_tool,
-        surface_weights=lambda surfaces: {"plastic": 3, "painted": 1},
+        surface_weights={"plastic": 3, "painted": 1},
         appearance=ReliefAppearance[marks.Moulded](
             raised=lambda process, rng: rng.random() >= process.sunk_share
         ),
@@ -222,7 +212,6 @@ _RELIEF = (
         section=marks.DotPeen,
         face_kind=lambda process, rng: "dots" if rng.random() < process.matrix_share else "strokes",
         tool=_stylus,
-        surface_weights=_metal,
         appearance=ReliefAppearance[marks.DotPeen](),
     ),
 )
@@ -349,53 +338,43 @@ _TONE = (
     ProcessSpec(
         section=marks.Laser,
         face_kind=_outline_or_strokes,
-        tool=_single_stroke,
-        surface_weights=_printed,
+        tool=_pen_tool,
         appearance=ToneAppearance[marks.Laser](tone=_lasered, signal=_reversed_contrast),
     ),
     ProcessSpec(
         section=marks.Ink,
-        face_kind=_always("outline"),
-        tool=_outline_tool,
-        surface_weights=_printed,
         appearance=ToneAppearance[marks.Ink](tone=_inked),
     ),
     ProcessSpec(
         section=marks.InkJet,
-        face_kind=_always("dots"),
+        face_kind=lambda process, rng: "dots",
         tool=_drops,
-        surface_weights=_printed,
         appearance=ToneAppearance[marks.InkJet](),
     ),
     ProcessSpec(
         section=marks.Thermal,
-        face_kind=_always("outline"),
-        tool=_outline_tool,
-        surface_weights=lambda surfaces: {"label": 3, "paper": 1},
+        surface_weights={"label": 3, "paper": 1},
         appearance=ToneAppearance[marks.Thermal](
             tone=_thermal_print, bright=lambda process, rng: rng.random() < 0.03
         ),
     ),
     ProcessSpec(
         section=marks.Stencil,
-        face_kind=_always("outline"),
         tool=lambda process, rng: Tool(width=0.12, bridge=within(process.bridge, rng)),
-        surface_weights=_printed,
         appearance=ToneAppearance[marks.Stencil](tone=_sprayed),
     ),
     ProcessSpec(
         section=marks.Pen,
-        face_kind=_always("strokes"),
-        tool=_single_stroke,
-        surface_weights=_printed,
+        face_kind=_single_strokes,
+        tool=_pen_tool,
         appearance=ToneAppearance[marks.Pen](tone=_penned),
         setting=_by_hand,
     ),
     ProcessSpec(
         section=marks.Display,
-        face_kind=_always("segments"),
+        face_kind=lambda process, rng: "segments",
         tool=_display_segments,
-        surface_weights=lambda surfaces: {"label": 3, "painted": 1},
+        surface_weights={"label": 3, "painted": 1},
         appearance=ToneAppearance[marks.Display](
             tone=_displayed, bright=lambda process, rng: rng.random() < process.led_share
         ),

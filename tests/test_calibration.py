@@ -20,17 +20,19 @@ from typer.testing import CliRunner, Result
 from serialread import cli
 from serialread.calibration import (
     LabelledPictures,
-    find_threshold,
     fit_acceptance,
-    fit_platt,
-    guarantee_of,
     load_labelled,
-    pictures_needed,
     refuse_to_replace,
     save_station,
+)
+from serialread.calibration.confidence import fit_platt, guarantee_of
+from serialread.calibration.risk_control import (
+    FIRST,
+    STEPS,
+    find_threshold,
+    pictures_needed,
     smallest_misread_rate,
 )
-from serialread.calibration.risk_control import FIRST, STEPS
 from serialread.config import Code, Station, StationLimits, load, to_toml
 from serialread.errors import CalibrationError, RecipeError, RecordsError
 from serialread.reader import Picture, calibrated, decide, judge, log_odds, trust

@@ -20,14 +20,13 @@ from serialread.config.training_recipe import ReliefClusters
 from serialread.datasets import write_store
 from serialread.errors import RecordsError, StoreError
 from serialread.evaluation import (
-    AttentionMatch,
     AttentionQuality,
     EvaluatedCrop,
     EvaluationReport,
     ModelEvaluation,
     evaluate_crops,
 )
-from serialread.evaluation.evaluated_crops import match_attention
+from serialread.evaluation.evaluated_crops import AttentionMatch, match_attention
 from serialread.imaging import column_owners, place_masks
 from serialread.imaging.masks import relief_clusters, text_cluster, two_means
 from serialread.inference.session import ModelCard

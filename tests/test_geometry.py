@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread.calibration import fit_lens, save_station
+from serialread.calibration import save_station
+from serialread.calibration.lens import fit_lens
 from serialread.config import Arc, Fixture, Lens, Station, StationView, load
 from serialread.errors import CalibrationError, ImageError, RecipeError
 from serialread.imaging import normalize, show_steps, teach_fixture

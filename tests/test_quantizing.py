@@ -113,7 +113,7 @@ def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
 def test_a_model_without_wide_convolutions_is_left_as_it_is(tmp_path: Path, store: Path) -> None:
     stub = write_stub(tmp_path / "stub.onnx")
     with pytest.raises(CheckpointError, match="no convolution of 32 channels or more"):
-        quantization_gate.try_int8(stub, [store], 5)
+        quantization_gate.quantize(stub, [store], 5)
 
 
 def test_every_model_of_a_folder_has_ranges_of_its_own(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from serialread.calibration import load_labelled, tune_view
+from serialread.calibration import load_labelled
+from serialread.calibration.geometry import tune_view
 from serialread.cli import app
 from serialread.config import Station, StationView, load
 from serialread.errors import CalibrationError

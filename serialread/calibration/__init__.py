@@ -1,26 +1,8 @@
 """Fit a station to its pictures: lens, fixture, geometry and acceptance threshold."""
 
-from serialread.calibration.confidence import (
-    ProtocolName,
-    calibrate_confidence,
-    fit_acceptance,
-    fit_platt,
-    guarantee_of,
-)
-from serialread.calibration.geometry import (
-    TunedView,
-    calibrate_fixture,
-    calibrate_geometry,
-    draw_normalization,
-    tune_view,
-)
-from serialread.calibration.lens import Board, calibrate_lens, fit_lens
-from serialread.calibration.risk_control import (
-    AcceptanceThreshold,
-    find_threshold,
-    pictures_needed,
-    smallest_misread_rate,
-)
+from serialread.calibration.confidence import ProtocolName, calibrate_confidence, fit_acceptance
+from serialread.calibration.geometry import calibrate_fixture, calibrate_geometry, draw_normalization
+from serialread.calibration.lens import Board, calibrate_lens
 from serialread.calibration.station_files import (
     CalibratedStation,
     LabelledPictures,
@@ -30,26 +12,17 @@ from serialread.calibration.station_files import (
 )
 
 __all__ = [
-    "AcceptanceThreshold",
     "Board",
     "CalibratedStation",
     "LabelledPictures",
     "ProtocolName",
-    "TunedView",
     "calibrate_confidence",
     "calibrate_fixture",
     "calibrate_geometry",
     "calibrate_lens",
     "draw_normalization",
-    "find_threshold",
     "fit_acceptance",
-    "fit_lens",
-    "fit_platt",
-    "guarantee_of",
     "load_labelled",
-    "pictures_needed",
     "refuse_to_replace",
     "save_station",
-    "smallest_misread_rate",
-    "tune_view",
 ]

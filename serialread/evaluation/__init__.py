@@ -2,7 +2,6 @@
 
 from serialread.evaluation.evaluated_crops import (
     PROTOCOLS,
-    AttentionMatch,
     EvaluatedCrop,
     Model,
     evaluate_crops,
@@ -13,33 +12,25 @@ from serialread.evaluation.model_evaluation import (
     AccuracyRow,
     AttentionQuality,
     EvaluationReport,
-    Extras,
-    ModelComparison,
     ModelEvaluation,
-    ModelWithExtras,
     evaluate,
     evaluate_model,
 )
-from serialread.evaluation.quantization_gate import Int8Trial, quantize, try_int8
+from serialread.evaluation.quantization_gate import Int8Trial, quantize
 
 __all__ = [
     "FILES",
     "PROTOCOLS",
     "AccuracyRow",
-    "AttentionMatch",
     "AttentionQuality",
     "EvaluatedCrop",
     "EvaluationReport",
-    "Extras",
     "Int8Trial",
     "Model",
-    "ModelComparison",
     "ModelEvaluation",
-    "ModelWithExtras",
     "evaluate",
     "evaluate_crops",
     "evaluate_model",
     "labelled_samples",
     "quantize",
-    "try_int8",
 ]

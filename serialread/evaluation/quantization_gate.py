@@ -10,7 +10,7 @@ from serialread.config import CropGeometry
 from serialread.datasets import ConcatenatedSamples
 from serialread.errors import CheckpointError, StoreError
 from serialread.evaluation.evaluated_crops import labelled_samples
-from serialread.evaluation.model_evaluation import ModelEvaluation, evaluate_model
+from serialread.evaluation.model_evaluation import evaluate_model
 from serialread.imaging import to_array
 from serialread.inference import quantization
 from serialread.inference.session import Engine
@@ -22,10 +22,9 @@ MAX_NET_LOSS = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Int8Trial:
-    """A model's activation ranges, and its accuracy with and without int8.
+    """A model's accuracy with and without int8.
 
     Attributes:
-        ranges: measured.
         crops: read both ways.
         half: how many were read exactly in 16 bits.
         int8: how many were read exactly in int8.
@@ -33,7 +32,6 @@ class Int8Trial:
         won: read exactly in int8 only.
     """
 
-    ranges: quantization.Ranges
     crops: int
     half: int
     int8: int
@@ -54,11 +52,11 @@ class Int8Trial:
 
 
 def quantize(model: Path, stores: Sequence[Path], count: int) -> Int8Trial:
-    """Try int8 with labelled crops; if it reads as well, keep the ranges next to the model file.
+    """Measure a model's activation ranges, and keep them next to its file if int8 then reads as well.
 
     Args:
         model: a model file.
-        stores: sample stores, public LMDBs, or folders with labels.csv.
+        stores: sample stores, public LMDBs, or folders with labels.csv; all crops are read both ways.
         count: crops to measure the ranges by.
 
     Raises:
@@ -66,27 +64,23 @@ def quantize(model: Path, stores: Sequence[Path], count: int) -> Int8Trial:
         StoreError: there is nothing labelled.
     """
     quantization.remove(model)  # it may belong to another model
-    trial = try_int8(model, stores, count)
+    plain = Engine(model, precision="half")
+    ranges = quantization.measure(model, plain.card.model_id, _arrays(stores, count, plain.card.geometry))
+    half, int8 = evaluate_model(plain, stores), evaluate_model(Engine(model, ranges=ranges), stores)
+    strict = next(c for c in int8.compare(half) if c.protocol == "strict")
+    trial = Int8Trial(
+        crops=strict.crops,
+        half=half.rows[0].right["strict"],
+        int8=int8.rows[0].right["strict"],
+        lost=strict.only_second,
+        won=strict.only_first,
+    )
     if not trial.is_as_good:
         raise CheckpointError(
             f"{model}: {trial.to_text()}. The loss is too large: the model stays in 16 bits."
         )
-    quantization.keep(trial.ranges, model)
+    quantization.keep(ranges, model)
     return trial
-
-
-def try_int8(path: Path, stores: Sequence[Path], count: int) -> Int8Trial:
-    """Measure a model's ranges by ``count`` labelled crops, and read all crops with and without int8.
-
-    Raises:
-        CheckpointError: the file is not a model or has no convolutions to quantize.
-        StoreError: there is nothing labelled.
-    """
-    plain = Engine(path, precision="half")
-    ranges = quantization.measure(path, plain.card.model_id, _arrays(stores, count, plain.card.geometry))
-    half, int8 = evaluate_model(plain, stores), evaluate_model(Engine(path, ranges=ranges), stores)
-    strict = next(c for c in int8.compare(half) if c.protocol == "strict")
-    return Int8Trial(ranges, strict.crops, _exact(half), _exact(int8), strict.only_second, strict.only_first)
 
 
 def _arrays(stores: Sequence[Path], count: int, geometry: CropGeometry) -> Iterator[Floats]:
@@ -98,7 +92,3 @@ def _arrays(stores: Sequence[Path], count: int, geometry: CropGeometry) -> Itera
         )
     for number in np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int).tolist():
         yield to_array(samples[number].pixels, geometry)
-
-
-def _exact(evaluation: ModelEvaluation) -> int:
-    return evaluation.rows[0].right["strict"]

@@ -117,19 +117,17 @@ def _named(name: str, drawn: Pixels) -> Pixels:
 
 def _side_by_side(panels: Sequence[Pixels]) -> Pixels:
     height = max(panel.shape[0] for panel in panels)
-    return np.concatenate([_filled(panel, height, panel.shape[1] + GAP) for panel in panels], axis=1)
+    return np.concatenate([_padded(panel, height - panel.shape[0], GAP) for panel in panels], axis=1)
 
 
 def _stacked(rows: Sequence[Pixels]) -> Pixels:
     width = max(row.shape[1] for row in rows)
-    return np.concatenate([_filled(row, row.shape[0] + GAP, width) for row in rows], axis=0)
+    return np.concatenate([_padded(row, GAP, width - row.shape[1]) for row in rows], axis=0)
 
 
-def _filled(drawn: Pixels, height: int, width: int) -> Pixels:
-    """The picture at the top left of an empty sheet."""
-    sheet = np.full((height, width, 3), PAPER, np.uint8)
-    sheet[: drawn.shape[0], : drawn.shape[1]] = drawn
-    return sheet
+def _padded(drawn: Pixels, below: int, right: int) -> Pixels:
+    padded = cv2.copyMakeBorder(drawn, 0, below, 0, right, cv2.BORDER_CONSTANT, value=PAPER)
+    return np.asarray(padded, np.uint8)
 
 
 def _write(drawn: Pixels, words: str, at: tuple[int, int], ink: tuple[int, int, int]) -> None:

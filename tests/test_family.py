@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from sample_cases import CHARS, sample, samples
+from sample_cases import CHARS, sample
 from torch import Tensor
 
 from serialread.codes import Alphabet
@@ -16,12 +16,13 @@ from serialread.config import networks as kinds
 from serialread.config.training_recipe import Losses, Pretrained
 from serialread.errors import CheckpointError, SerialreadError
 from serialread.inference.session import Engine
-from serialread.models import SLOTS, Recognizer, build, terms
+from serialread.models import SLOTS, Recognizer, build, glyphs, layers, network, terms
 from serialread.models.layers import warped
+from serialread.models.paper import decoders, paper_parts
 from serialread.models.paper.decoders import RecurrentSiga
 from serialread.models.paper.paper_parts import Rectifier
 from serialread.records import Sample
-from serialread.training import checkpoint, export, train
+from serialread.training import batches, checkpoint, export, train
 from serialread.training.batches import Batch, collate
 from serialread.training.initialization import initialize_part
 
@@ -173,8 +174,8 @@ def built(recipe: TrainingRecipe) -> Recognizer:
     return build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
 
 
-def batch_of(recipe: TrainingRecipe, count: int = 4) -> Batch:
-    return collate([sample(i, 4) for i in range(count)], 96, recipe, Alphabet(recipe.alphabet))
+def batch_of(recipe: TrainingRecipe, count: int = 4, length: int = 4) -> Batch:
+    return collate([sample(i, length) for i in range(count)], 96, recipe, Alphabet(recipe.alphabet))
 
 
 @pytest.mark.parametrize("name", COMPOSITIONS)
@@ -230,6 +231,14 @@ def test_siga_adds_what_it_should_and_sec_adds_no_parameter() -> None:
 # --------------------------------------------------------------------------------------- learning and travel
 
 
+@pytest.fixture
+def few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three slots, enough for texts of two characters: decoders that unroll 26 steps are slow to export."""
+    for module in (batches, glyphs, layers, network, decoders, paper_parts):
+        monkeypatch.setattr(module, "SLOTS", 3)
+
+
+@pytest.mark.usefixtures("few_slots")
 @pytest.mark.parametrize("name", ["siga-r", "siga", "sec-rnn", "sec-transformer", "ctc"])
 def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
     recipe = composition(
@@ -251,22 +260,23 @@ def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
     assert seen[-1] < 0.8 * seen[0]
 
 
+@pytest.mark.usefixtures("few_slots")
 @pytest.mark.parametrize("name", ["ctc", "sec-rnn", "siga-recurrent", "siga-svtr", "siga-vit"])
 def test_a_run_of_other_parts_stops_goes_on_and_reads_by_its_model_file(name: str, tmp_path: Path) -> None:
     """Recipe, network, losses, training, checkpoint, export, engine: the same doors for all."""
-    recipe = composition(name)
-    whole = [p.loss for p in train(recipe, [samples(24)], tmp_path / "whole")]
+    recipe, data = composition(name), [sample(i, 2) for i in range(24)]
+    whole = [p.loss for p in train(recipe, [data], tmp_path / "whole")]
     stop = threading.Event()
     stop.set()  # after the first step
-    parts = [p.loss for p in train(recipe, [samples(24)], tmp_path / "parts", stop=stop)]
-    parts += [p.loss for p in train(recipe, [samples(24)], tmp_path / "parts", resume=True)]
+    parts = [p.loss for p in train(recipe, [data], tmp_path / "parts", stop=stop)]
+    parts += [p.loss for p in train(recipe, [data], tmp_path / "parts", resume=True)]
     assert parts == whole
     file = export(tmp_path / "whole", tmp_path / "model.onnx")
     engine, saved = (
         Engine(file, precision="exact", threads=1, outputs=None),
         checkpoint.load(tmp_path / "whole"),
     )
-    crops = batch_of(recipe, 3).crops
+    crops = batch_of(recipe, 3, 2).crops
     with torch.inference_mode():
         ours = saved.deployed()(crops)
     theirs = engine.run(crops.numpy())

@@ -32,9 +32,7 @@ def train(
     ] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option(
-            "--from", help="Checkpoint, weights (.safetensors) or model file (.onnx) to start from."
-        ),
+        typer.Option("--from", help="Run folder, checkpoint (.pt) or weights (.safetensors) to start from."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder --out.")] = False,
     quiet: Quiet = False,

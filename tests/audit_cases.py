@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from serialread.auditing.batch_scores import judge
 from serialread.auditing.input_tables import MEASURES, READING_COLUMNS, VERDICT
+from serialread.auditing.matching import pair
 from serialread.label_tables import TextTable
 
 DATA = Path(__file__).parent / "data" / "audit"
@@ -29,6 +31,11 @@ def truths(*pairs: tuple[str, str]) -> TextTable:
     return TextTable(
         Path("labels.csv"), "00", pd.DataFrame(list(pairs), columns=["filename", "text"], dtype=object)
     )
+
+
+def judged(lines: TextTable, labels: TextTable) -> pd.DataFrame:
+    """Readings judged by their truths, without the tables of an audit."""
+    return judge(pair(lines.rows, labels.rows).rows)
 
 
 def write_readings(path: Path, *lines: dict[str, str]) -> Path:

@@ -11,7 +11,7 @@ from stub_model import write_stub
 from typer.testing import CliRunner
 
 from serialread import auditing, cli
-from serialread.auditing import failures
+from serialread.auditing import rerunning
 
 pytest.importorskip("onnx")
 
@@ -37,7 +37,7 @@ def results(model: Path, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def audited(results: Path, model: Path, *logs: Path, most: int = failures.MAX_PICTURES) -> str:
+def audited(results: Path, model: Path, *logs: Path, most: int = rerunning.MAX_PICTURES) -> str:
     done = auditing.audit(results, results.parent / "labels.csv")
     done.with_failure_pictures(logs or (results / "runs.log",), model, most).write(results / "audit")
     return (results / "audit" / "report.html").read_text("utf-8")
@@ -51,7 +51,7 @@ def test_every_failure_has_its_picture_with_and_without_glyph_maps(results: Path
     drawn = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
     height = drawn.shape[0] // 2
     crop, maps = (part.astype(int) for part in (drawn[:height], drawn[height:]))
-    assert height == failures.HEIGHT_PX
+    assert height == rerunning.HEIGHT_PX
     assert (crop.max(axis=2) - crop.min(axis=2)).mean() < 5 < (maps.max(axis=2) - maps.min(axis=2)).mean()
 
 
@@ -67,7 +67,7 @@ def test_no_more_than_wanted_and_none_that_changed(results: Path, model: Path) -
 def test_pictures_stay_below_their_part_of_the_page(
     results: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(rerunning, "MAX_BYTES", 10_000)
     page = audited(results, model)
     assert 0 < page.count("<img ") < 20
     assert "more are missing, have changed, or exceed the size of this page." in page

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from audit_cases import DATA, line, readings, truths, write_readings
+from audit_cases import DATA, judged, line, readings, truths, write_readings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
 from serialread.auditing import FILES, Audit, audit, audit_tables, console_view
-from serialread.auditing.figures import percent
 from serialread.auditing.html_page import differing_chunks
 from serialread.auditing.sections import MAX_ERRORS
+from serialread.auditing.wording import percent
 from serialread.cli import app, main
 from serialread.metrics import AccuracyCounts, mpsc, strict
 
@@ -204,9 +204,10 @@ def test_every_audit_adds_up(rows: list[tuple[str, str, str | None, str, str]], 
     assert total["right"] == AccuracyCounts.of(pairs, strict).right
     assert total["mpsc_right"] == AccuracyCounts.of(reads, mpsc).right
     order.shuffle(lines)  # type: ignore[attr-defined]
-    again = audit_tables(readings(*lines), truths(*labels)).total
-    counts = ("right", "edits", "mpsc_right")
-    assert [again[name] for name in counts] == [total[name] for name in counts]
+    again = judged(readings(*lines), truths(*labels))
+    assert [again[name].sum() for name in ("right", "edits", "mpsc_right")] == [
+        total[name] for name in ("right", "edits", "mpsc_right")
+    ]
 
 
 # --- what people see ------------------------------------------------------------------------------

@@ -7,33 +7,38 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from audit_cases import line, readings, truths, write_readings
+from audit_cases import judged, line, readings, truths, write_readings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from serialread.auditing import Audit, audit, audit_tables, read_batches
+from serialread.auditing import Audit, audit, audit_tables, read_batches, report_files, sections
+from serialread.auditing.characters import character_tables
 from serialread.auditing.sampling import images_to_label
+from serialread.auditing.sections import ReportSection
 from serialread.auditing.trends import read_limits
 from serialread.errors import RecordsError
+from serialread.label_tables import TextTable
 
 
 def said(done: Audit) -> list[str]:
     return [f"{finding.severity}: {finding.text}" for finding in done.findings]
 
 
-def judged(*pairs: tuple[str, str], **cells: str) -> Audit:
+def tables_of(*pairs: tuple[str, str], **cells: str) -> tuple[TextTable, TextTable]:
     lines = [line(f"{i}.png", read, **cells) for i, (read, _) in enumerate(pairs)]
-    return audit_tables(
-        readings(*lines), truths(*[(f"{i}.png", truth) for i, (_, truth) in enumerate(pairs)])
-    )
+    return readings(*lines), truths(*[(f"{i}.png", truth) for i, (_, truth) in enumerate(pairs)])
+
+
+def audit_of(*pairs: tuple[str, str], **cells: str) -> Audit:
+    return audit_tables(*tables_of(*pairs, **cells))
 
 
 # --- characters -----------------------------------------------------------------------------------
 
 
 def test_characters_are_counted_as_worked_by_hand() -> None:
-    counted = judged(("8B", "BB"), ("BB", "BB"), ("B", "BA"), ("BAA", "BA"), ("", "BB"))
+    counted = audit_of(("8B", "BB"), ("BB", "BB"), ("B", "BA"), ("BAA", "BA"), ("", "BB"))
     lines = counted.characters.set_index("character")
     columns = ["in_truth", "right", "substituted", "deleted", "inserted", "mostly_read_as"]
     assert lines.loc["B", columns].tolist() == [6, 5, 1, 0, 0, "8"]
@@ -57,23 +62,21 @@ CODES = st.text("AB08", min_size=1, max_size=6)
 @given(pairs=st.lists(st.tuples(st.text("AB08", max_size=6), CODES), min_size=1, max_size=12))
 @settings(max_examples=40, deadline=None)
 def test_every_edit_of_a_text_that_was_read_is_in_every_table(pairs: list[tuple[str, str]]) -> None:
-    done = judged(*pairs)
-    read = [i for i, (text, _) in enumerate(pairs) if text]
-    edits = sum(
-        int(e) for i, e in zip(done.errors["image"], done.errors["edits"], strict=True) if int(i[:-4]) in read
-    )
-    assert done.confusions["count"].sum() == edits
-    for table in (done.characters, done.positions):
+    rows = judged(*tables_of(*pairs))
+    found = character_tables(rows)
+    edits = rows["edits"][rows["read"]].sum()
+    assert found.confusions["count"].sum() == edits
+    for table in (found.characters, found.positions):
         assert table[["substituted", "deleted", "inserted"]].to_numpy().sum() == edits
         assert (table["in_truth"] == table["right"] + table["substituted"] + table["deleted"])[
             table["in_truth"] > 0
         ].all()
-        assert table["in_truth"].sum() == sum(len(pairs[i][1]) for i in read)
-    assert done.lengths["images"].sum() == done.total["length_errors"]
+        assert table["in_truth"].sum() == sum(len(truth) for text, truth in pairs if text)
+    assert found.lengths["images"].sum() == rows["length_errors"].sum()
 
 
 def test_errors_say_what_was_taken_for_what() -> None:
-    assert judged(("A8C", "ABCD")).errors["difference"].tolist() == ["2: B read as 8; 4: D deleted"]
+    assert audit_of(("A8C", "ABCD")).errors["difference"].tolist() == ["2: B read as 8; 4: D deleted"]
 
 
 # --- confidence -----------------------------------------------------------------------------------
@@ -94,8 +97,8 @@ def test_the_reliability_is_that_of_sklearn() -> None:
 
 
 def test_a_decision_does_not_change_what_the_confidence_is_worth() -> None:
-    both = [judged(("1", "1"), ("2", "3"), decision=decision) for decision in ("ACCEPT", "REJECT")]
-    assert both[0].confidence_quality.brier == both[1].confidence_quality.brier
+    both = [audit_of(("1", "1"), ("2", "3"), decision=decision) for decision in ("ACCEPT", "REJECT")]
+    assert both[0].confidence_quality.summary() == both[1].confidence_quality.summary()
     assert both[0].coverage.equals(both[1].coverage)
 
 
@@ -368,3 +371,40 @@ def test_json_holds_every_short_table(tmp_path: Path) -> None:
     assert document["calibration"] == {"images": 0, "brier": None, "ece": None, "aurc": None}
     assert document["trends"][0]["measure"] == "no_read"
     assert document["sampling"] == 10
+
+
+def test_a_section_is_added_to_every_format_in_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    last_text = ReportSection(
+        "last_text",
+        "Last texts",
+        "The last text of each batch in order.",
+        lambda found: (
+            found.judged.groupby("batch")["text"].agg(lambda texts: max(texts, key=len)).reset_index()
+        ),
+        chart=lambda table: f'<svg class="chart" aria-label="{len(table)} batches"></svg>',
+        markdown=lambda _: ("batch", "text"),
+    )
+    for module in (sections, report_files):
+        monkeypatch.setattr(module, "SECTIONS", (*sections.SECTIONS, last_text))
+    done = audit_tables(readings(line("b/a.png", "1"), line("b/b.png", "1234")))
+    done.write(tmp_path, excel=True)
+    assert done.last_text.to_numpy().tolist() == [["b", "1234"]]
+    assert (tmp_path / "last_text.csv").read_text("utf-8") == "batch,text\nb,1234\n"
+    assert json.loads((tmp_path / "audit.json").read_text("utf-8"))["last_text"] == [
+        {"batch": "b", "text": "1234"}
+    ]
+    assert "## Last texts\n\n| batch | text |\n| --- | --- |\n| b | 1234 |" in (
+        tmp_path / "audit.md"
+    ).read_text("utf-8")
+    assert "last_text" in openpyxl.load_workbook(tmp_path / "audit.xlsx").sheetnames
+    page = (tmp_path / "report.html").read_text("utf-8")
+    for part in (
+        "Last texts</h2>",
+        "The last text of each batch in order.",
+        'aria-label="1 batches"',
+        ">1234</td>",
+    ):
+        assert part in page

@@ -3,13 +3,12 @@
 from serialread.auditing.agreement_study import Agreement, agreement
 from serialread.auditing.assessment import Audit, AuditInput, audit, audit_tables
 from serialread.auditing.console import console_view
-from serialread.auditing.failures import FailurePictures
-from serialread.auditing.findings import Finding, Severity
 from serialread.auditing.input_tables import read_batches, read_readings, readings_path
 from serialread.auditing.reader_comparison import ReaderComparison, compare
 from serialread.auditing.report_files import FILES, WORKBOOK, require_excel
-from serialread.auditing.rerunning import Rerun, rerun
+from serialread.auditing.rerunning import FailurePictures, Rerun, rerun
 from serialread.auditing.sampling import SAMPLE, ClaimPlan, SamplingPlan, plan_claim, plan_sampling
+from serialread.auditing.wording import Finding, Severity
 
 __all__ = [
     "FILES",

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serialread.auditing.figures import percent, rate_columns
-from serialread.auditing.findings import Finding, by_severity, counted, first_names, warning
 from serialread.auditing.html_page import PageSection, page_table, study_page
 from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, partners
 from serialread.auditing.report_files import findings_lines, json_text, table_lines, write_files
+from serialread.auditing.wording import Finding, by_severity, counted, first_names, percent, warning
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_labels, read_table
 from serialread.metrics import strict
 from serialread.metrics.agreement import Appraisal, fleiss_kappa
+from serialread.metrics.intervals import rate_columns
 from serialread.records import Decision
 
 READER = "reader"

@@ -1,5 +1,6 @@
 """The audit as a value: readings matched with their truths, judged and summed up; written on request."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,20 +9,20 @@ from typing import Any
 import pandas as pd
 
 from serialread import run_log
-from serialread.auditing.batch_scores import data_findings, judge, sequence_findings
+from serialread.auditing.batch_scores import ConfidenceQuality, data_findings, judge, sequence_findings
 from serialread.auditing.characters import character_tables
-from serialread.auditing.confidence_tables import ConfidenceTables, confidence_tables
-from serialread.auditing.failures import MAX_PICTURES, FailurePictures, read_failures
-from serialread.auditing.findings import Finding, by_severity, warning
-from serialread.auditing.input_tables import group, read_batches, read_readings
+from serialread.auditing.input_tables import POINTS, group, read_batches, read_readings
 from serialread.auditing.matching import pair, without_truth
 from serialread.auditing.report_files import FILES, WORKBOOK, write_audit
+from serialread.auditing.rerunning import MAX_PICTURES, FailurePictures, read_failures
 from serialread.auditing.sampling import SAMPLE
 from serialread.auditing.sections import Assessment, build_tables
 from serialread.auditing.trends import Trend, compute_trends, freeze_limits, read_limits, trend_findings
+from serialread.auditing.wording import Finding, by_severity, percent, rate_words, ratio, warning
 from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.label_tables import TextTable, read_labels
+from serialread.metrics import ratio as divide
 from serialread.metrics.control_charts import ControlLimits
 
 
@@ -62,7 +63,7 @@ class Audit:
     total: dict[str, Any]
     findings: tuple[Finding, ...]
     tables: dict[str, pd.DataFrame]
-    confidence_quality: ConfidenceTables
+    confidence_quality: ConfidenceQuality
     control_charts: tuple[Trend, ...]
     models: tuple[str, ...]
     stations: tuple[str, ...]
@@ -75,6 +76,36 @@ class Audit:
         if name == "tables" or name not in self.tables:
             raise AttributeError(f"an audit has no table {name!r}")
         return self.tables[name]
+
+    def headline(self) -> list[tuple[str, str, str]]:
+        """The main figures: name, figure, and the counts with their intervals."""
+        total, known = self.total, self.total["right"] + self.total["wrong"]
+        no_read = ("no-read rate", total["no_read"], total["images"])
+        rates = [
+            ("accuracy, strict", total["right"], known),
+            ("accuracy, MPSC", total["mpsc_right"], known),
+            ("misread rate of accepted images", total["misread"], total["accepted_known"]),
+            no_read,
+        ]
+        figures = [
+            (name, f"{percent(divide(hits, of))} %", rate_words(hits, of))
+            for name, hits, of in (rates if self.judged else [no_read])
+        ]
+        if self.judged:
+            cer = f"CER {percent(total['cer'])} %"
+            edits = f"{total['edits']:,} edits in {total['truth_chars']:,} characters"
+            figures.append(("characters", cer, f"{cer}: {edits}; 1-NED {ratio(total['one_minus_ned'])}"))
+            quality = {name: ratio(value) for name, value in self.confidence_quality.summary().items()}
+            others = f"Brier {quality['brier']}, AURC {quality['aurc']}"
+            ece, images = f"ECE {quality['ece']}", f"{self.confidence_quality.images:,} images"
+            figures.append(("confidence", ece, f"{ece}, {others}; {images}"))
+        if not math.isnan(total["mark_grade_mean"]):
+            counts = ", ".join(f"{grade} {total[f'mark_{grade}']:,}" for grade in POINTS)
+            figures.append(("mean mark grade", f"{total['mark_grade_mean']:.2f} of 4", counts))
+        if not math.isnan(total["elapsed_ms_p50"]):
+            milliseconds = f"{total['elapsed_ms_p50']:.1f} ms"
+            figures.append(("time per image", milliseconds, f"{milliseconds}, median"))
+        return figures
 
     def write(self, out: Path, *, excel: bool = False) -> tuple[Path, ...]:
         """Write the tables, audit.json, audit.md and report.html into a folder, which is created.
@@ -191,7 +222,7 @@ def audit_tables(
     pairing = without_truth(grouping.rows) if truth is None else pair(grouping.rows, truth.rows)
     judged = judge(pairing.rows)
     trends = compute_trends(judged, grouping.order, limits)
-    quality = confidence_tables(judged)
+    quality = ConfidenceQuality.of(judged)
     characters = character_tables(judged)
     tables = build_tables(
         Assessment(judged, grouping.about, pairing.unmatched, characters, quality, trends, sample)

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.figures import rate_columns
-from serialread.auditing.findings import Finding, counted, first_names, note, warning
 from serialread.auditing.input_tables import MARK_PARTS, MEASURES, POINTS, VERDICT
+from serialread.auditing.wording import Finding, counted, first_names, note, warning
 from serialread.codes import Serials
 from serialread.metrics import Marks, mpsc, strict
+from serialread.metrics.intervals import rate_columns
+from serialread.metrics.risk import Reliability, RiskCoverage
 from serialread.records import Decision, Verdict
 
 Array = NDArray[Any]
@@ -117,6 +119,37 @@ def _protocol_columns(sums: pd.DataFrame, prefix: str) -> dict[str, Any]:
 
 def _ratios(parts: Any, wholes: pd.Series) -> Array:
     return np.asarray(parts / wholes.where(wholes > 0).to_numpy(np.float64)).round(6)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfidenceQuality:
+    """Calibration of the confidence, and selection by it, over the images with a truth.
+
+    An image counts as right if its text is, whatever was decided.
+
+    Attributes:
+        images: images with a truth, a text and a confidence.
+        reliability: confidence and accuracy in ten bins.
+        curve: risk and coverage at every threshold; images without a text are never kept.
+    """
+
+    images: int
+    reliability: Reliability
+    curve: RiskCoverage
+
+    @classmethod
+    def of(cls, judged: pd.DataFrame) -> "ConfidenceQuality":
+        """Compare the confidences of judged readings with the outcomes."""
+        known = judged[judged["known"]]
+        right = (known["read"] & (known["edits"] == 0)).to_numpy(bool)
+        confidence = known["sure"].where(known["read"]).to_numpy(np.float64)
+        given = ~np.isnan(confidence)
+        reliability = Reliability.of(confidence[given], right[given])
+        return cls(int(given.sum()), reliability, RiskCoverage.of(confidence, right))
+
+    def summary(self) -> dict[str, float]:
+        """Brier score, expected calibration error and area under the risk-coverage curve."""
+        return {"brier": self.reliability.brier, "ece": self.reliability.ece, "aurc": self.curve.aurc}
 
 
 def data_findings(judged: pd.DataFrame) -> Iterator[Finding]:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.figures import rate_columns
 from serialread.metrics import strict
 from serialread.metrics.accuracy import Edits, count_characters, count_positions
+from serialread.metrics.intervals import rate_columns
 
 KINDS = ("substituted", "deleted", "inserted")
 """Kinds of edits, as columns."""

@@ -11,8 +11,8 @@ from html import escape
 
 import pandas as pd
 
-from serialread.auditing.figures import percent
 from serialread.auditing.trends import Trend
+from serialread.auditing.wording import percent
 
 Point = tuple[float, float]
 Span = tuple[float, float]

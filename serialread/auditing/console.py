@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from serialread.auditing.assessment import Audit
-from serialread.auditing.figures import interval_words, percent, ratio
-from serialread.auditing.findings import Severity, counted
-from serialread.auditing.sections import headline, json_lines
+from serialread.auditing.sections import json_lines
+from serialread.auditing.wording import Severity, counted, interval_words, percent, ratio
 
 MAX_BATCHES = 30
 """Batches shown; batches.csv holds all."""
@@ -82,7 +81,7 @@ def console_view(audit: Audit) -> RenderableType:
     ]
     if len(audit.findings) > MAX_FINDINGS:
         lines.append(Text(f"and {len(audit.findings) - MAX_FINDINGS} more findings in report.html"))
-    rates = [Text(f"{name}: {words}") for name, _, words in headline(audit) if name in _SHOWN]
+    rates = [Text(f"{name}: {words}") for name, _, words in audit.headline() if name in _SHOWN]
     if not audit.judged and len(audit.sampling):
         rates.append(Text(f"sampling.csv draws {counted(len(audit.sampling), 'image')} to label."))
     return Group(_BatchTable(audit), *rates, *lines)

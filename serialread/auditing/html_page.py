@@ -13,8 +13,7 @@ import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
 from serialread import __version__
-from serialread.auditing.figures import percent
-from serialread.auditing.findings import Finding
+from serialread.auditing.wording import Finding, percent
 
 MAX_LINES = 200
 """Lines of a table on the page unless stated otherwise; its CSV file holds all."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.findings import Finding, counted, error, first_names, warning
 from serialread.auditing.matching import located, partners
+from serialread.auditing.wording import Finding, counted, error, first_names, warning
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_table
 from serialread.records import GRADES, Decision

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.findings import Finding, counted, error, first_names, note, warning
+from serialread.auditing.wording import Finding, counted, error, first_names, note, warning
 from serialread.metrics import strict
 
 Objects = NDArray[np.object_]

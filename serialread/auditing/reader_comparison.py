@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from serialread.auditing.batch_scores import judge
-from serialread.auditing.figures import rate_words
-from serialread.auditing.findings import Finding, by_severity, counted, first_names, warning
 from serialread.auditing.html_page import PageSection, page_table, study_page
 from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, pair
 from serialread.auditing.report_files import findings_lines, json_text, table_lines, write_files
+from serialread.auditing.wording import Finding, by_severity, counted, first_names, rate_words, warning
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_labels
 from serialread.metrics import mcnemar, paired_difference

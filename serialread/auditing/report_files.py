@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from serialread import __version__
-from serialread.auditing.findings import Finding
 from serialread.auditing.html_page import render
-from serialread.auditing.sections import SECTIONS, headline
+from serialread.auditing.sections import SECTIONS
+from serialread.auditing.wording import Finding
 from serialread.errors import RecordsError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write_audit(audit: "Audit", out: Path, *, excel: bool = False) -> tuple[Path
     files["audit.json"] = json_text(_document(audit))
     files["audit.md"] = "\n".join(_markdown(audit)) + "\n"
     sections = [shown for section in SECTIONS for shown in section.on_page(audit)]
-    files["report.html"] = render("report.html.j2", audit=audit, headline=headline(audit), sections=sections)
+    files["report.html"] = render("report.html.j2", audit=audit, headline=audit.headline(), sections=sections)
     written = write_files(out, files)
     if not excel:
         return written
@@ -126,7 +126,7 @@ def _document(audit: "Audit") -> dict[str, Any]:
         "findings": [asdict(finding) for finding in audit.findings],
         "calibration": {
             "images": quality.images,
-            **{name: round(getattr(quality, name), 6) for name in ("brier", "ece", "aurc")},
+            **{name: round(figure, 6) for name, figure in quality.summary().items()},
         },
         "total": audit.total,
         **{s.name: s.json(audit.tables[s.name]) for s in SECTIONS if s.table},
@@ -139,7 +139,7 @@ def _document(audit: "Audit") -> dict[str, Any]:
 def _markdown(audit: "Audit") -> Iterator[str]:
     yield "# Audit of serial number readings\n"
     yield f"- images: {audit.total['images']:,}"
-    yield from (f"- {name}: {words}" for name, _, words in headline(audit))
+    yield from (f"- {name}: {words}" for name, _, words in audit.headline())
     if not audit.judged:
         yield f"- no truth given; label the {len(audit.sampling):,} images of sampling.csv to judge them"
     yield "\n## Findings\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.figures import percent
+from serialread.auditing.wording import percent
 from serialread.errors import RecordsError
 from serialread.metrics.sampling_plans import LotPlan, chance_to_pass, lot_plan, pictures_needed
 

@@ -4,7 +4,6 @@ To add a section, add a ``ReportSection`` to ``SECTIONS``. The page, Markdown, t
 files follow from it.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from serialread.auditing.batch_scores import score_table
+from serialread.auditing.batch_scores import ConfidenceQuality, score_table
 from serialread.auditing.characters import CharacterTables
 from serialread.auditing.charts import (
     confusion_chart,
@@ -21,8 +20,6 @@ from serialread.auditing.charts import (
     reliability_chart,
     trend_chart,
 )
-from serialread.auditing.confidence_tables import ConfidenceTables
-from serialread.auditing.figures import percent, rate_words, ratio
 from serialread.auditing.html_page import (
     Cell,
     PageSection,
@@ -68,7 +65,7 @@ class Assessment:
     about: pd.DataFrame
     unmatched: pd.DataFrame
     characters: CharacterTables
-    confidence: ConfidenceTables
+    confidence: ConfidenceQuality
     trends: tuple[Trend, ...]
     sample: int
 
@@ -119,44 +116,6 @@ class ReportSection:
 def build_tables(found: Assessment) -> dict[str, pd.DataFrame]:
     """The table of every section by its name."""
     return {section.name: section.table(found) for section in SECTIONS if section.table}
-
-
-def headline(audit: "Audit") -> list[tuple[str, str, str]]:
-    """The main figures: name, figure, and the counts with their intervals."""
-    total, quality = audit.total, audit.confidence_quality
-    rates = [("no-read rate", "no_read", "images")]
-    if audit.judged:
-        known = total["right"] + total["wrong"]
-        rates = [
-            ("accuracy, strict", "right", known),
-            ("accuracy, MPSC", "mpsc_right", known),
-            ("misread rate of accepted images", "misread", "accepted_known"),
-            *rates,
-        ]
-    figures = []
-    for name, hits, of in rates:
-        out_of = total[of] if isinstance(of, str) else of
-        share = percent(total[hits] / out_of if out_of else math.nan)
-        figures.append((name, f"{share} %", rate_words(total[hits], out_of)))
-    if audit.judged:
-        edits = f"{total['edits']:,} edits in {total['truth_chars']:,} characters"
-        cer = f"CER {percent(total['cer'])} %"
-        figures += [
-            ("characters", cer, f"{cer}: {edits}; 1-NED {ratio(total['one_minus_ned'])}"),
-            (
-                "confidence",
-                f"ECE {ratio(quality.ece)}",
-                f"ECE {ratio(quality.ece)}, Brier {ratio(quality.brier)}, AURC {ratio(quality.aurc)}; "
-                f"{quality.images:,} images",
-            ),
-        ]
-    if not math.isnan(total["mark_grade_mean"]):
-        counts = ", ".join(f"{grade} {total[f'mark_{grade}']:,}" for grade in POINTS)
-        figures.append(("mean mark grade", f"{total['mark_grade_mean']:.2f} of 4", counts))
-    if not math.isnan(total["elapsed_ms_p50"]):
-        milliseconds = f"{total['elapsed_ms_p50']:.1f} ms"
-        figures.append(("time per image", milliseconds, f"{milliseconds}, median"))
-    return figures
 
 
 # --- batches and groups ---------------------------------------------------------------------------
@@ -404,7 +363,7 @@ SECTIONS = (
         "confidence",
         "Calibration of the confidence",
         "On the diagonal the confidence is calibrated; below it the reader is overconfident.",
-        lambda found: found.confidence.reliability,
+        lambda found: found.confidence.reliability.table(),
         chart=reliability_chart,
     ),
     ReportSection(
@@ -412,7 +371,7 @@ SECTIONS = (
         "Risk and coverage",
         "The share of wrong images among those above each confidence threshold. Choose the accept threshold "
         "where this risk is low enough.",
-        lambda found: found.confidence.coverage,
+        lambda found: found.confidence.curve.table(),
         chart=coverage_chart,
     ),
     ReportSection(

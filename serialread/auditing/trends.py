@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.figures import percent
-from serialread.auditing.findings import Finding, counted, first_names, note, warning
+from serialread.auditing.wording import Finding, counted, first_names, note, percent, warning
 from serialread.errors import RecordsError
 from serialread.metrics.control_charts import (
     RISE,

@@ -11,6 +11,7 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 Interval = tuple[float, float]
 """Low and high bound of a proportion, 0..1."""
@@ -81,3 +82,28 @@ def _require_counts(right: int, total: int, confidence: float) -> None:
         raise ValueError(f"interval: {right} of {total} is no proportion. Give 0 <= right <= total.")
     if not 0 < confidence < 1:
         raise ValueError(f"interval: confidence {confidence} is not between 0 and 1. Give 0.95 for 95 %.")
+
+
+BOUNDS = ("low", "high", "exact_low", "exact_high")
+"""Suffixes of a rate's bounds at 95 %: Wilson's, shown in reports, and Clopper-Pearson's, for claims."""
+
+
+def rate_columns(name: str, hits: ArrayLike, totals: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    """K rates and their four bounds, rounded to six decimals; nan where the total is 0.
+
+    Args:
+        name: column of the rate; the bounds append ``BOUNDS`` to it.
+        hits: numerators, [K].
+        totals: denominators, [K].
+    """
+    k, n = np.asarray(hits, np.float64), np.asarray(totals, np.float64)
+    some = n > 0
+    columns = np.full((1 + len(BOUNDS), len(n)), math.nan)
+    if some.any():
+        from statsmodels.stats.proportion import proportion_confint
+
+        k, n = k[some], n[some]
+        bounds = (proportion_confint(k, n, alpha=0.05, method=method) for method in ("wilson", "beta"))
+        columns[:, some] = [k / n, *(np.clip(side, 0, 1) for pair in bounds for side in pair)]
+    names = (name, *(f"{name}_{bound}" for bound in BOUNDS))
+    return dict(zip(names, columns.round(6), strict=True))

@@ -8,7 +8,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from serialread.metrics.intervals import rate_columns
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -40,6 +43,20 @@ class Reliability:
         means = np.divide(sums, images, out=np.full(bins, math.nan), where=images > 0)
         brier = float(np.mean((confidence - right) ** 2)) if len(confidence) else math.nan
         return cls(images, np.bincount(place[right], minlength=bins), means, brier)
+
+    def table(self) -> pd.DataFrame:
+        """One line per bin."""
+        edges = np.linspace(0, 1, len(self.images) + 1).round(6)
+        return pd.DataFrame(
+            {
+                "confidence_from": edges[:-1],
+                "confidence_to": edges[1:],
+                "images": self.images,
+                "mean_confidence": self.confidence.round(6),
+                "right": self.right,
+                **rate_columns("accuracy", self.right, self.images),
+            }
+        )
 
     @property
     def ece(self) -> float:
@@ -103,3 +120,16 @@ class RiskCoverage:
             return np.arange(len(self.kept))
         wanted = np.linspace(self.kept[0], self.kept[-1], most)
         return np.unique(np.searchsorted(self.kept, wanted).clip(0, len(self.kept) - 1))
+
+    def table(self, most: int = 200) -> pd.DataFrame:
+        """One line per threshold, falling; at most ``most`` lines, spread evenly over the coverage."""
+        points = self.thinned(most)
+        return pd.DataFrame(
+            {
+                "threshold": self.threshold[points].round(6),
+                "kept": self.kept[points],
+                "coverage": self.coverage[points].round(6),
+                "wrong": self.wrong[points],
+                **rate_columns("risk", self.wrong[points], self.kept[points]),
+            }
+        )

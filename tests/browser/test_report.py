@@ -28,7 +28,7 @@ from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QApplication
 
 from serialread import auditing
-from serialread.auditing.failures import FailureCase, FailurePictures
+from serialread.auditing.rerunning import FailureCase, FailurePictures
 
 DATA = Path(__file__).parents[1] / "data" / "audit"
 DOT = "data:image/webp;base64,UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="

@@ -1,8 +1,11 @@
-"""What an auditor must know besides the figures: one sentence each, the most serious first."""
+"""How findings and figures are worded: sentences by severity, rates as percentages with their intervals."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from serialread.metrics import Interval, clopper_pearson, wilson
 
 
 class Severity(StrEnum):
@@ -54,3 +57,34 @@ def first_names(names: Iterable[str], most: int = 5, separator: str = ", ") -> s
 def counted(number: int, noun: str, plural: str = "") -> str:
     """A number with its noun: 1 image, 2 images."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent with two decimals; only all of them is 100.00, and only none is 0.00."""
+    if math.isnan(share):
+        return "–"
+    rounded = round(100 * share, 2)
+    if share < 1:
+        rounded = min(rounded, 99.99)
+    if share > 0:
+        rounded = max(rounded, 0.01)
+    return f"{rounded:.2f}"
+
+
+def ratio(value: float) -> str:
+    """A figure from 0 to 1 with four decimals."""
+    return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def interval_words(interval: Interval) -> str:
+    """An interval in per cent."""
+    return "–".join(percent(bound) for bound in interval)
+
+
+def rate_words(hits: int, total: int) -> str:
+    """A rate with its counts and both intervals, in one phrase."""
+    if not total:
+        return "nothing to count"
+    counts = f"{hits:,} of {total:,}, {percent(hits / total)} %"
+    wilson_, exact = interval_words(wilson(hits, total)), interval_words(clopper_pearson(hits, total))
+    return f"{counts} (95 %: {wilson_}; exact {exact})"

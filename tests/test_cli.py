@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import json
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import lmdb
 import numpy as np
 import pytest
 import typer
+from stub_model import write_stub
 from typer.testing import CliRunner, Result
 
 from serialread import __version__, cli, synth
@@ -220,6 +222,122 @@ def test_no_progress_bar_shows_unless_standard_error_is_a_terminal(
     assert capsys.readouterr().err == ""
 
 
+# --- reading --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnx")
+    return write_stub(tmp_path_factory.mktemp("model") / "stub.onnx")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two pictures, one with a tab in its name, and twelve files that are none."""
+    folder = tmp_path / "pictures"
+    (folder / "a").mkdir(parents=True)
+    for name, width in (("a/1.png", 100), ("tab\t2.png", 60)):
+        cv2.imwrite(str(folder / name), np.full((32, width), 140, np.uint8))
+    for number in range(12):
+        (folder / f"{number:02}.txt").touch()
+    return folder
+
+
+def test_one_picture_prints_its_code_and_nothing_else(model: Path, pictures: Path) -> None:
+    done = invoke("read", pictures / "a" / "1.png", "--model", model)
+    assert done.exit_code == 0, done.output
+    assert re.fullmatch(r"\d7\n", done.stdout)
+    assert done.stderr == "1.png: REVIEW: not calibrated: the station has no acceptance threshold\n"
+
+
+def test_several_pictures_print_a_line_each_with_tabs(model: Path, pictures: Path) -> None:
+    done = invoke("read", pictures, "--model", model)
+    assert done.exit_code == 0, done.output
+    first, second = done.stdout.splitlines()
+    assert re.fullmatch(r"a/1\.png\t\d7\t[01]\.\d{3}\tREVIEW", first)
+    assert second.startswith("tab\\t2.png\t")
+    names = ", ".join(f"{number:02}.txt" for number in range(10))
+    assert done.stderr == f"12 files passed over, not pictures by their names: {names}, ... and 2 more\n"
+
+
+def test_json_prints_the_records_that_readings_jsonl_holds(
+    model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    printed = [
+        json.loads(line) for line in invoke("read", pictures, "--model", model, "--json").stdout.splitlines()
+    ]
+    done = invoke("read", pictures, "--model", model, "--json", "-o", tmp_path / "out")
+    written = [json.loads(line) for line in (tmp_path / "out" / "readings.jsonl").read_text().splitlines()]
+    changing = {"elapsed_ms": None, "read_at": None}
+    assert [line | changing for line in printed] == [line | changing for line in written]
+    assert json.loads(done.stdout) == {
+        "images": 2,
+        "read": 2,
+        "accept": 0,
+        "review": 2,
+        "reject": 0,
+        "kept": 0,
+        "read_again": 0,
+        "not_accepted": 2,
+        "passed_over": [f"{number:02}.txt" for number in range(12)],
+    }
+
+
+def test_a_picture_is_read_from_standard_input(model: Path, pictures: Path) -> None:
+    data = (pictures / "a" / "1.png").read_bytes()
+    done = CliRunner().invoke(cli.app, ["read", "-", "--model", str(model), "-q", "--strict"], input=data)
+    assert (done.exit_code, done.stderr) == (3, "")
+    assert done.stdout == invoke("read", pictures / "a" / "1.png", "--model", model).stdout
+
+
+def test_what_is_no_picture_prints_an_empty_line_and_its_reason(model: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["read", "-", "--model", str(model)], input=b"no picture")
+    assert (done.exit_code, done.stdout) == (0, "\n")
+    assert done.stderr.startswith("-: REJECT: ")
+
+
+def test_a_run_with_out_is_summed_up_with_the_names_of_files_passed_over(
+    model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    arguments = ("read", pictures, "--model", model, "--out", tmp_path / "out")
+    done = invoke(*arguments)
+    assert done.exit_code == 0, done.output
+    *_, files, passed_over = done.stdout.splitlines()
+    assert files == f"{tmp_path}/out: readings.csv, readings.jsonl"
+    assert passed_over.startswith("12 files passed over, not pictures by their names: 00.txt, 01.txt, ")
+    assert passed_over.endswith("09.txt, ... and 2 more")
+    again = invoke(*arguments, "--resume")
+    assert f"{tmp_path}/out: readings.csv, readings.jsonl; 2 kept from before\n" in again.stdout
+    quiet = invoke(*arguments, "--overwrite", "--quiet")
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    verbose = invoke(*arguments, "--overwrite", "--verbose")
+    assert verbose.stderr.count(": REVIEW: not calibrated") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.png", "--resume"), "--resume goes with --out"),
+        (("a.png", "--log", "runs.log"), "--log goes with --out"),
+        (("a.png", "--out", "o", "--resume", "--overwrite"), "give one"),
+        (("-", "a.png"), "give it alone"),
+        (("-", "--out", "o"), "give it alone"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(arguments: tuple[str, ...], message: str) -> None:
+    done = invoke("read", *arguments)
+    assert done.exit_code == 2
+    assert message in " ".join(re.sub("[│╭╰─╮╯]", "", done.stderr).split())
+
+
+def test_a_log_that_the_environment_names_does_not_need_out(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERIALREAD_LOG", str(tmp_path / "runs.log"))
+    assert invoke("read", pictures / "a" / "1.png", "--model", model).exit_code == 0
+    assert not (tmp_path / "runs.log").exists()
+
+
 # --- rendering samples ----------------------------------------------------------------------------
 
 
@@ -259,7 +377,7 @@ def test_the_real_generator_writes_the_same_store_with_any_number_of_workers(tmp
             "--out",
             tmp_path / f"{workers}",
             "--count",
-            40,
+            20,
         )
         assert invoke(*arguments, "--workers", workers).exit_code == 0
     with (

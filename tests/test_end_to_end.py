@@ -53,9 +53,8 @@ def test_a_folder_is_read_gone_on_with_and_audited(model: Path, folder: Path, tm
     done = serialread("read", folder, "--out", out, "--model", model)
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
-    assert (
-        f"{out}: readings.csv, readings.jsonl; 1 files passed over, no pictures by their names" in done.stdout
-    )
+    assert f"{out}: readings.csv, readings.jsonl\n" in done.stdout
+    assert "1 file passed over, not a picture by its name: labels.csv\n" in done.stdout
     found = rows(out)
     assert [r["image"] for r in found] == [
         "assembly/01.jpg",
@@ -93,7 +92,7 @@ def test_a_station_names_itself_in_every_record(model: Path, folder: Path, tmp_p
     [
         (["read", "NOWHERE", "--out", "OUT"], 1, "error: NOWHERE: no such file or folder. Check the path.\n"),
         (["read", "FOLDER", "--out", "OUT", "--resume", "--overwrite"], 2, "--overwrite"),
-        (["read", "FOLDER"], 2, "--out"),
+        (["read", "FOLDER", "--resume"], 2, "--out"),
         (["read", "FOLDER", "--out", "OUT", "--model", "NONE"], 1, "error: NONE: no such model. Make one: "),
         (["read", "FOLDER", "--out", "OUT", "--engine", "tea"], 2, "tea"),
         (["read", "FOLDER", "--out", "OUT", "--station", "NONE"], 1, "error: "),

@@ -1,17 +1,34 @@
 """The command ``read``: pictures in; readings on the terminal or in a folder."""
 
+import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from serialread.cli import options, terminal
 from serialread.cli.options import Log, ModelFile, Operator, Quiet, StationFile
 
+if TYPE_CHECKING:
+    from serialread.reader import FolderRun, Reader
+    from serialread.records import Record
+
+_STDIN = Path("-")
+_NAMES_SHOWN = 10
+
 
 def read(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders with all that they hold.")],
-    out: Annotated[Path, options.out("Folder for readings.csv and readings.jsonl.")],
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures, or folders with everything below them; - is standard input."),
+    ],
+    out: Annotated[
+        Path | None,
+        options.out("Folder for readings.csv and readings.jsonl. Without it, readings are printed."),
+    ] = None,
     station: StationFile = None,
     code_format: Annotated[
         str, typer.Option("--format", help="Format of the codes: a name or a pattern, see docs/formats.md.")
@@ -22,6 +39,9 @@ def read(
     ] = "openvino",
     barcodes: Annotated[
         bool, typer.Option("--barcodes", help="Cross-check against barcodes in the picture.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line per picture; with --out, one JSON summary.")
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a stopped run in the folder --out.")
@@ -35,41 +55,134 @@ def read(
     log: Log = None,
     operator: Operator = "",
     quiet: Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say on standard error why readings are not accepted.")
+    ] = False,
 ) -> None:
     """Read the codes in pictures.
 
-    Writes one line per picture to readings.csv.
+    Without --out, the readings are printed: the code alone for one picture; for several pictures a line each
+    with name, text, confidence and decision, separated by tabs.
+
+    With --out, they are written to readings.csv and readings.jsonl, and the run is added to a log. A stopped
+    run continues with --resume.
     """
+    from serialread import reader as reading
+
+    _check_usage(context, paths, out)
+    if out is None:
+        reader = reading.Reader(model, station, code_format, engine, barcodes)
+        refused = _print_readings(reader, paths, as_json=as_json, quiet=quiet, verbose=verbose)
+    else:
+        run = reading.read_folder(
+            paths,
+            out,
+            model=model,
+            station=station,
+            format=code_format,
+            engine=engine,
+            barcodes=barcodes,
+            resume=resume,
+            overwrite=overwrite,
+            strict=strict,
+            log=log,
+            operator=operator,
+        )
+        refused = _write_readings(run, out, as_json=as_json, quiet=quiet, verbose=verbose)
+    if strict and refused:
+        raise typer.Exit(3)
+
+
+def _check_usage(context: typer.Context, paths: list[Path], out: Path | None) -> None:
+    given = {
+        name
+        for name in ("resume", "overwrite", "log", "operator")
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    }
+    if {"resume", "overwrite"} <= given:
+        raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
+    if given and out is None:
+        raise typer.BadParameter(f"--{min(given)} goes with --out: without it nothing is written")
+    if _STDIN in paths and (len(paths) > 1 or out):
+        raise typer.BadParameter("- reads one picture from standard input: give it alone and without --out")
+
+
+def _print_readings(reader: "Reader", paths: list[Path], *, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Print the readings of pictures; returns how many are not accepted."""
+    from serialread.reader import check_sequences, find_images
+    from serialread.reader.serialization import json_line
+
+    if paths == [_STDIN]:
+        found = None
+        records: Iterable[Record] = [reader.read(sys.stdin.buffer.read(), name="-")]
+    else:
+        found = find_images(paths)
+        hidden = quiet or sys.stdout.isatty()  # a bar between the lines would be in the way
+        every = check_sequences(reader.read_many(found.pictures))
+        records = terminal.track(every, len(found.pictures), "images", quiet=hidden)
+    alone = len(paths) == 1 and not paths[0].is_dir()
+    refused = 0
+    for record in records:
+        refused += record.decision != "ACCEPT"
+        if as_json:
+            terminal.result(json.dumps(json_line(record)))
+        else:
+            terminal.result(record.text if alone else _line(record))
+        if verbose or (alone and not as_json and not quiet):
+            _explain_decision(record)
+    if found and found.passed_over and not quiet:
+        terminal.note(_passed_over(found.passed_over))
+    return refused
+
+
+def _write_readings(run: "FolderRun", out: Path, *, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Carry out a run over folders and print its summary; returns how many readings are not accepted."""
     from time import perf_counter
 
-    from serialread import reader
+    from serialread.reader import FILES, console_view
 
-    if resume and overwrite:
-        raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
-    run = reader.read_folder(
-        paths,
-        out,
-        model=model,
-        station=station,
-        format=code_format,
-        engine=engine,
-        barcodes=barcodes,
-        resume=resume,
-        overwrite=overwrite,
-        strict=strict,
-        log=log,
-        operator=operator,
-    )
     started = perf_counter()
-    for _ in terminal.track(run, run.total, "images", quiet=quiet):
-        pass
-    terminal.table(reader.console_view(run.summary, perf_counter() - started), quiet=quiet)
-    remarks = {
-        "kept from before": run.kept,
-        "read again, for their pictures have changed": run.again,
-        "files passed over, no pictures by their names": len(run.passed_over),
+    for record in terminal.track(run, run.total, "images", quiet=quiet):
+        if verbose:
+            _explain_decision(record)
+    if as_json:
+        terminal.result(json.dumps(_run_json(run)))
+        return run.not_accepted
+    terminal.table(console_view(run.summary, perf_counter() - started), quiet=quiet)
+    counts = {"kept from before": run.kept, "read again because their pictures have changed": run.again}
+    remarks = "".join(f"; {count} {remark}" for remark, count in counts.items() if count)
+    terminal.summary(f"{out}: {', '.join(FILES)}{remarks}", quiet=quiet)
+    if run.passed_over:
+        terminal.summary(_passed_over(run.passed_over), quiet=quiet)
+    return run.not_accepted
+
+
+def _run_json(run: "FolderRun") -> dict[str, object]:
+    decisions = {name.lower(): count for name, count in run.summary.decisions.items()}
+    return {
+        "images": run.summary.images,
+        "read": run.summary.read,
+        **decisions,
+        "kept": run.kept,
+        "read_again": run.again,
+        "not_accepted": run.not_accepted,
+        "passed_over": list(run.passed_over),
     }
-    more = "".join(f"; {count} {remark}" for remark, count in remarks.items() if count)
-    terminal.summary(f"{out}: {', '.join(reader.FILES)}{more}", quiet=quiet)
-    if strict and run.not_accepted:
-        raise typer.Exit(3)
+
+
+def _line(record: "Record") -> str:
+    confidence = "" if record.confidence is None else f"{record.confidence:.3f}"
+    return "\t".join([terminal.printable(record.image), record.text, confidence, record.decision])
+
+
+def _explain_decision(record: "Record") -> None:
+    if record.reason:
+        terminal.note(f"{record.image}: {record.decision}: {record.reason}")
+
+
+def _passed_over(names: tuple[str, ...]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    listed = ", ".join(names[:_NAMES_SHOWN]) + (f", ... and {more} more" if more > 0 else "")
+    if len(names) == 1:
+        return f"1 file passed over, not a picture by its name: {listed}"
+    return f"{len(names)} files passed over, not pictures by their names: {listed}"

@@ -69,7 +69,9 @@ def imports(path: Path, *, at_import_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; the layers are checked by full names"
             found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
-        if not (at_import_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            pending.extend(node.orelse)
+        elif not (at_import_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
             pending.extend(ast.iter_child_nodes(node))
     return found
 
@@ -106,8 +108,20 @@ def test_a_layer_imports_only_earlier_layers(name: str) -> None:
         assert LAYERS.index(layer(wanted)) <= place, f"{name} imports {wanted}, a later layer"
 
 
-def test_the_package_itself_imports_no_layer() -> None:
-    assert not {w for w in imports(MODULES["serialread"]) if w.startswith("serialread")}
+def test_importing_the_package_imports_no_layer_and_no_library() -> None:
+    script = "import sys, serialread; print([m for m in sys.modules if m.partition('.')[0] in sys.argv[1:]])"
+    heavy = ["cv2", "numpy", "openvino", "pandas", "pydantic", "torch"]
+    done = subprocess.run([sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert (
+        "serialread.records"
+        not in subprocess.run(
+            [sys.executable, "-c", "import sys, serialread; print(*sys.modules)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(n for n in MODULES if layer(n) in WITHOUT_TORCH))

@@ -1,0 +1,160 @@
+"""What Python users import: one reader for paths, bytes and arrays; the command line's results."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import serialread
+from serialread import Decision, Reader, Record, RecordsError, Station, read_folder
+from serialread.imaging.loading import ImageSource
+
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+PICTURES = sorted(SAMPLES.glob("assembly/*.jpg"))[:4]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture(scope="module")
+def expected(reader: Reader) -> list[Record]:
+    return list(reader.read_many(PICTURES))
+
+
+def told(record: Record) -> tuple[str, float | None, Decision]:
+    return record.text, record.confidence, record.decision
+
+
+def test_every_public_name_can_be_imported_and_has_a_docstring() -> None:
+    assert sorted(serialread.__all__) == sorted(set(serialread.__all__))
+    for name in serialread.__all__:
+        assert getattr(serialread, name).__doc__, name
+    assert set(serialread.__all__) <= set(dir(serialread))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'serialread' has no attribute 'Raeder'$"):
+        serialread.Raeder  # noqa: B018
+
+
+def test_a_path_bytes_and_an_array_are_read_alike(reader: Reader, expected: list[Record]) -> None:
+    path, pixels = PICTURES[0], cv2.imread(str(PICTURES[0]), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    sources: list[ImageSource] = [path, str(path), path.read_bytes(), pixels, pixels[..., None]]
+    records = [reader.read(source) for source in sources]
+    assert [told(record) for record in records] == [told(expected[0])] * len(sources)
+    assert [record.image for record in records] == ["01.jpg", "01.jpg", "0", "0", "0"]
+    assert reader.read(pixels, name="station 4").image == "station 4"
+
+
+def test_one_picture_at_a_time_reads_as_many_do(reader: Reader, expected: list[Record]) -> None:
+    assert [told(reader.read(path)) for path in PICTURES] == [told(record) for record in expected]
+    assert expected[0].chars == (expected[0].reading.chars if expected[0].reading else ())
+    assert all(record.elapsed_ms > 0 for record in expected)
+
+
+def test_several_threads_share_one_reader(reader: Reader, expected: list[Record]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(reader.read, PICTURES * 3))
+    assert [told(record) for record in found] == [told(record) for record in expected] * 3
+
+
+def test_frames_of_a_camera_are_read_in_order_while_they_come(reader: Reader, expected: list[Record]) -> None:
+    frames = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in PICTURES]
+    given = 0
+
+    def camera() -> Iterator[np.ndarray]:
+        nonlocal given
+        while True:
+            yield frames[given % len(frames)]
+            given += 1
+
+    records = reader.read_many(camera())
+    found = [next(records) for _ in range(10)]
+    records.close()
+    assert [record.image for record in found] == [str(number) for number in range(10)]
+    assert [record.text for record in found[:4]] == [record.text for record in expected]
+    assert given < 1000
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("network")]
+
+
+def test_what_cannot_be_read_is_a_record_with_its_reason(reader: Reader, tmp_path: Path) -> None:
+    (tmp_path / "torn.jpg").write_bytes(PICTURES[0].read_bytes()[:900])
+    sources: list[ImageSource] = [
+        tmp_path / "torn.jpg",
+        tmp_path / "none.jpg",
+        b"",
+        np.zeros((40, 90, 3), np.float64),
+    ]
+    records = [reader.read(source) for source in sources]
+    assert {record.decision for record in records} == {Decision.REJECT}
+    assert [record.reason.split(".")[0] for record in records] == [
+        "truncated: the file ends before the picture does",
+        "cannot be read (No such file or directory)",
+        "the file is empty",
+        "an array of float64 is ambiguous",
+    ]
+    assert [(record.text, record.confidence, record.chars) for record in records] == [("", None, ())] * 4
+
+
+def test_a_format_and_a_station_may_be_names_or_values(tmp_path: Path, expected: list[Record]) -> None:
+    path = tmp_path / "line.toml"
+    path.write_text('name = "line"\n[limits]\ntext_height_px = [5, 900]\n', encoding="utf-8")
+    by_path, by_value = Reader(station=path), Reader(station=Station(name="line"), format="digits")
+    assert (by_path.station.name, by_value.station.code.format) == ("line", "digits")
+    assert by_path.read(PICTURES[0]).text == expected[0].text
+    assert by_value.read(PICTURES[0]).text.isdigit()
+
+
+def test_the_drawing_is_as_large_as_the_picture_and_in_colour(reader: Reader) -> None:
+    pixels = cv2.imread(str(PICTURES[0]), cv2.IMREAD_GRAYSCALE)
+    assert pixels is not None
+    before = pixels.copy()
+    drawn = reader.draw(pixels)
+    assert (drawn.shape, drawn.dtype) == ((*pixels.shape, 3), np.uint8)
+    np.testing.assert_array_equal(pixels, before)
+    changed = (drawn != pixels[..., None]).any(axis=2).mean()
+    assert 0.01 < changed < 0.6
+
+
+def test_an_explanation_reads_what_the_record_says(reader: Reader) -> None:
+    """Codes in several rows, too: their rows are shown from top to bottom."""
+    for path in PICTURES:
+        record, found = reader.read(path), reader.explain(path)
+        assert found.reading == record.reading
+        assert "".join(c.char for line in found.lines for c in line.chars) == record.text
+        assert found.drawn().shape[2] == 3
+
+
+def test_a_folder_is_read_by_one_call(expected: list[Record], tmp_path: Path) -> None:
+    run = read_folder(PICTURES, tmp_path / "out")
+    assert (run.total, run.kept, run.passed_over) == (4, 0, ())
+    records = list(run)
+    assert [told(record) for record in records] == [told(record) for record in expected]
+    assert (run.summary.images, run.not_accepted) == (4, 4)
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
+        "readings.csv",
+        "readings.jsonl",
+        "runs.log",
+    ]
+    lines = (tmp_path / "out" / "readings.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == [record.text for record in expected]
+    with pytest.raises(RecordsError, match=r"out: this run has ended\. Begin another with read_folder\.$"):
+        next(iter(run))
+    again = read_folder(PICTURES, tmp_path / "out", resume=True)
+    assert (again.total, again.kept, list(again)) == (0, 4, [])
+
+
+def test_a_folder_that_holds_results_is_left_alone(tmp_path: Path) -> None:
+    list(read_folder(PICTURES[:1], tmp_path))
+    with pytest.raises(RecordsError, match="holds results already"):
+        read_folder(PICTURES[:1], tmp_path)
+    with pytest.raises(RecordsError, match=r"resume keeps the results, overwrite replaces them\. Set one"):
+        read_folder(PICTURES[:1], tmp_path, resume=True, overwrite=True)

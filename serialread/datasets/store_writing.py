@@ -25,7 +25,7 @@ from serialread.errors import StoreError
 from serialread.records import Sample
 
 TRANSACTION = 500
-"""Samples written at once; at most so many are lost by a kill."""
+"""Samples per transaction: at most so many are lost if the process is killed."""
 FIRST_MAP = 1 << 24
 """Bytes of address space at first; doubled whenever they are full."""
 PIECE = 16
@@ -107,8 +107,8 @@ def grow(
         resume: continue where a store was stopped.
 
     Raises:
-        StoreError: refused before anything is written; or no more room, or a sample that cannot be made, with
-            what was written before it kept.
+        StoreError: the folder is refused before anything is written; or the disk is full, or a sample cannot
+            be made, and the samples written before are kept.
     """
     _refuse_occupied(path, resume)
     with _as_store_errors(path), closing(_Writer(path, about, count)) as writer:
@@ -119,10 +119,10 @@ def grow(
 
 
 def write_store(path: Path, samples: Iterable[Sample], *, about: Mapping[str, Any]) -> int:
-    """Write samples that exist already, or come one by one, into a new store; return how many.
+    """Write samples into a new store; return how many. They may be generated one by one.
 
     Raises:
-        StoreError: refused before anything is written; or no sample came; or no more room.
+        StoreError: the folder is refused before anything is written, there is no sample, or the disk is full.
     """
     _refuse_occupied(path, resume=False)
     encoded = (_encoded(sample, index) for index, sample in enumerate(samples))
@@ -163,7 +163,7 @@ class _Writer:
         self._append([])
 
     def append_all(self, samples: Iterable[Encoded]) -> Iterator[int]:
-        """Write the samples as they come; yield the number stored; whatever stops it, none are lost."""
+        """Write the samples; yield the number stored. Finished samples are written even if it is stopped."""
         batch: list[Encoded] = []
         try:
             for sample in samples:
@@ -177,7 +177,7 @@ class _Writer:
         yield self.written
 
     def finish(self) -> None:
-        """Say that the samples written are all."""
+        """Record that the store is complete."""
         self._about["count"] = self.written
         self._append([])
 

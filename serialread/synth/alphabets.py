@@ -52,8 +52,8 @@ class Dots:
 class _Cut:
     """A variant of an alphabet: other shapes for some characters, another width, rounder corners.
 
-    ``waist`` lowers what stands at half height, grid units; ``uneven`` spreads the widths of characters, as
-    a part of them.
+    ``waist`` lowers points at half height, grid units; ``uneven`` is the spread of the characters' widths,
+    as a part of them.
     """
 
     name: str
@@ -187,7 +187,7 @@ def _strokes(cut: _Cut) -> Strokes:
 
 
 def _waisted(line: NDArray[np.float64], waist: float) -> NDArray[np.float64]:
-    """Lower what stands between cap top and baseline, most at half height; both ends stay."""
+    """Lower points between cap top and baseline, most at half height; both ends stay."""
     if not waist:
         return line
     x, y = line.T

@@ -166,40 +166,45 @@ def photograph(
     Returns:
         uint8 [rows, W * rows / H], and the drawn parameters.
     """
-    columns = max(round(scene.shape[1] * rows / scene.shape[0]), 1)
-    blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
-    if blur > 0.3:
-        scene = blurred(scene, blur)
-    is_uneven = camera.uneven_focus_share > 0 and rng.random() < camera.uneven_focus_share
-    uneven = within(camera.uneven_focus_blur, rng) if is_uneven else 0.0
-    if uneven:
-        far = blurred(scene, uneven * scene.shape[0] / rows)
-        scene = scene + (far - scene) * towards_one_end(scene.shape[1], rng)
-    if rng.random() < camera.motion_share:
-        scene = _moved(scene, rng)
+    size = rows, max(round(scene.shape[1] * rows / scene.shape[0]), 1)
+    scene, drawn = _through_lens(scene, camera, rows, rng)
     seen = rows if rng.random() < 0.5 else scene.shape[0]
     if rng.random() < camera.low_resolution_share:
         seen = min(seen, max(round(within(camera.low_resolution_cap_px, rng) * scene.shape[0] / cap_px), 8))
-    size = (seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4))
-    picture = shrunk(halved(scene) if seen <= rows else scene, size)
+    sensor = seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4)
+    picture = shrunk(halved(scene) if seen <= rows else scene, sensor)
     if rng.random() < camera.sharpen_share:
         picture = picture + np.float32(within((0.3, 1.2), rng)) * (picture - blurred(picture, 1.0))
     noise = min(within(camera.noise, rng) * within((0, 1), rng), 0.55 * strength)
     if noise > 0.002:  # photon noise grows with the square root of the light
         bright = np.sqrt(np.clip(picture, 0.1, 1)) * np.float32(noise * 1.4)
-        bright *= grain(size, rng)
+        bright *= grain(sensor, rng)
         picture = picture + bright
     stored = np.asarray(cv2.convertScaleAbs(np.maximum(picture, 0), alpha=255), np.uint8)
     quality = 0
     if rng.random() < camera.jpeg_share:
         quality = int(within(camera.jpeg_quality, rng))
         stored = _through_jpeg(stored, quality)
-    if stored.shape != (rows, columns):
+    if stored.shape != size:
         smooth = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
         method = cv2.INTER_AREA if stored.shape[0] > rows else smooth
-        stored = np.asarray(cv2.resize(stored, (columns, rows), interpolation=method), np.uint8)
-    drawn = {"seen_rows": seen, "blur_px": round(blur, 2), "noise": round(noise, 4), "jpeg": quality}
-    return stored, {**drawn, "uneven_focus_px": round(uneven, 2)} if uneven else drawn
+        stored = np.asarray(cv2.resize(stored, size[::-1], interpolation=method), np.uint8)
+    blur = drawn.pop("blur_px")
+    return stored, {"seen_rows": seen, "blur_px": blur, "noise": round(noise, 4), "jpeg": quality, **drawn}
+
+
+def _through_lens(scene: Floats, camera: Camera, rows: int, rng: Rng) -> tuple[Floats, dict[str, float]]:
+    """The scene after defocus, even and at one end, and motion blur; and the drawn parameters."""
+    blur = within(camera.blur, rng) * within((0.2, 1.0), rng) * scene.shape[0] / rows
+    drawn = {"blur_px": round(blur, 2)}
+    if blur > 0.3:
+        scene = blurred(scene, blur)
+    if camera.uneven_focus_share > 0 and rng.random() < camera.uneven_focus_share:
+        uneven = within(camera.uneven_focus_blur, rng)
+        far = blurred(scene, uneven * scene.shape[0] / rows)
+        scene = scene + (far - scene) * towards_one_end(scene.shape[1], rng)
+        drawn["uneven_focus_px"] = round(uneven, 2)
+    return _moved(scene, rng) if rng.random() < camera.motion_share else scene, drawn
 
 
 def _moved(scene: Floats, rng: Rng) -> Floats:

@@ -101,9 +101,9 @@ class ProcessSpec(Generic[P]):
         return self.appearance.shade(mark, surface, process, around, surfaces, rng)
 
 
-def spec_of(process: Section) -> ProcessSpec[Any]:
+def spec_of(process: marks.Process) -> ProcessSpec[Any]:
     """The spec of a recipe's process."""
-    return SPECS[process.kind]  # type: ignore[attr-defined]
+    return SPECS[process.kind]
 
 
 # Marks with depth

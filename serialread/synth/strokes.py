@@ -210,43 +210,38 @@ def _shifted(patch: Pixels, x: float, y: float) -> Pixels:
 
 def _patch(glyph: _Glyph, tool: Tool, rng: Rng) -> tuple[Pixels, Pixels]:
     """Coverage of one character, and its mask, in which dots are joined; uint8."""
-    face, char, scale = glyph.face, glyph.char, glyph.scale
-    match face:
-        case Outline():
-            alpha, to_caps = fonts.outline(face, char)
+    match glyph.face:
+        case Outline() as face:
+            alpha, to_caps = fonts.outline(face, glyph.char)
             patch = _warped(alpha, glyph.matrix @ to_caps, glyph.size)
-            if tool.bridge:
-                patch = _bridged(patch, face, glyph, tool.bridge)
+            patch = _bridged(patch, face, glyph, tool.bridge) if tool.bridge else patch
             return patch, patch
-        case Strokes():
-            if tool.pitch is None:
-                width_px = tool.width * scale
-                patch = (
-                    _by_hand(face, glyph, width_px, tool, rng)
-                    if tool.wander
-                    else _polylines(fonts.joined(face, char), glyph, width_px)
-                )
-                return patch, patch
-            patch = _dots(fonts.along(face, char, tool.pitch), tool.pitch, glyph, tool, rng)
-            return patch, _polylines(
-                fonts.joined(face, char), glyph, 0.8 * tool.pitch * scale
-            ) if glyph.number else patch
-        case Dots():
-            pitch = 1 / (face.rows - 1)
-            points = fonts.dots(face, char)
-            patch, radii = (
-                _dots(points, pitch, glyph, tool, rng),
-                np.full(len(points), fonts.BODY * pitch * scale),
-            )
+        case Strokes() as face:
+            return _stroked(face, glyph, tool, rng)
+        case Dots() as face:
+            pitch, points = 1 / (face.rows - 1), fonts.dots(face, glyph.char)
+            patch = _dots(points, pitch, glyph, tool, rng)
+            radii = np.full(len(points), fonts.BODY * pitch * glyph.scale)
             return patch, _circles(points, radii, glyph) if glyph.number else patch
-        case Segments():
-            body = _polygons(fonts.segments(face, char, tool.width, tool.gap), glyph, 255)
-            if tool.ghost < 0.01 or char in ".:":
+        case Segments() as face:
+            body = _polygons(fonts.segments(face, glyph.char, tool.width, tool.gap), glyph, 255)
+            if tool.ghost < 0.01 or glyph.char in ".:":
                 return body, body
             every = fonts.segments(face, ALL_ON, tool.width, tool.gap)
             return np.maximum(body, _polygons(every, glyph, round(255 * tool.ghost))), body
         case _:
-            assert_never(face)
+            assert_never(glyph.face)
+
+
+def _stroked(face: Strokes, glyph: _Glyph, tool: Tool, rng: Rng) -> tuple[Pixels, Pixels]:
+    """Coverage and mask of a single-stroke character: continuous, by hand, or as dots along its strokes."""
+    lines = fonts.joined(face, glyph.char)
+    if tool.pitch is not None:
+        patch = _dots(fonts.along(face, glyph.char, tool.pitch), tool.pitch, glyph, tool, rng)
+        return patch, _polylines(lines, glyph, 0.8 * tool.pitch * glyph.scale) if glyph.number else patch
+    width_px = tool.width * glyph.scale
+    patch = _by_hand(face, glyph, width_px, tool, rng) if tool.wander else _polylines(lines, glyph, width_px)
+    return patch, patch
 
 
 def _warped(alpha: Pixels, matrix: NDArray[np.float64], size: tuple[int, int]) -> Pixels:

@@ -1,4 +1,4 @@
-"""A trained network survives its file, and the model file reads exactly as the network does."""
+"""Checkpoints, trainable weights and model files."""
 
 import json
 import shutil
@@ -61,7 +61,7 @@ def crops(count: int, length: int) -> Floats:
     return np.stack([to_array(sample(seed, length).pixels, geometry) for seed in range(count)])
 
 
-def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     before = trained()
     checkpoint.save(before, tmp_path / "best.pt")
     after = checkpoint.load(tmp_path)
@@ -71,7 +71,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
 
 
-def test_the_id_follows_the_weights_that_read_and_no_others() -> None:
+def test_the_model_id_depends_on_the_weights_used_at_test_only() -> None:
     one = trained()
     taught = dict(one.weights) | {"ctc.weight": one.weights["ctc.weight"] + 1}
     changed = dict(one.weights) | {"classifier.1.bias": one.weights["classifier.1.bias"] + 1}
@@ -82,19 +82,19 @@ def test_the_id_follows_the_weights_that_read_and_no_others() -> None:
     assert Checkpoint(one.recipe, changed, 42).model_id != one.model_id
 
 
-def test_a_run_of_a_version_that_knew_more_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_recipe_with_unknown_settings_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     checkpoint.save(trained(), path)
     content = torch.load(path, weights_only=True)
-    told = json.loads(content["recipe"])
-    told["losses"]["novel"] = 0.5
-    torch.save({**content, "recipe": json.dumps(told)}, path)
+    changed = json.loads(content["recipe"])
+    changed["losses"]["novel"] = 0.5
+    torch.save({**content, "recipe": json.dumps(changed)}, path)
 
     with pytest.raises(CheckpointError, match=r"its recipe has losses\.novel, which this version"):
         checkpoint.load(path)
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
     torn, future, bare = (tmp_path / name for name in ("torn.pt", "future.pt", "bare.pt"))
     torn.write_bytes(b"no zip")
     torch.save({"format": 99}, future)
@@ -115,7 +115,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "length"), [(1, 4), (3, 4), (2, 8)])
-def test_the_model_file_reads_as_torch_does_in_both_engines(
+def test_the_model_file_gives_the_outputs_of_torch_in_both_engines(
     model_file: Path, count: int, length: int
 ) -> None:
     array = crops(count, length)
@@ -135,7 +135,7 @@ def test_the_model_file_reads_as_torch_does_in_both_engines(
             np.testing.assert_allclose(answer, ours.numpy(), atol=TOLERANCE)
 
 
-def test_rounding_and_melting_hardly_change_the_reading() -> None:
+def test_rounding_and_fusing_hardly_change_the_scores() -> None:
     array = torch.from_numpy(crops(3, 4))
     with torch.inference_mode():
         exact, *_ = trained().network()(array)
@@ -143,7 +143,7 @@ def test_rounding_and_melting_hardly_change_the_reading() -> None:
     torch.testing.assert_close(stored, exact, atol=0.02, rtol=0)
 
 
-def test_the_model_file_says_what_it_is(model_file: Path) -> None:
+def test_the_model_file_contains_its_card(model_file: Path) -> None:
     meta = onnxruntime.InferenceSession(str(model_file)).get_modelmeta().custom_metadata_map
     one = trained()
 
@@ -158,7 +158,7 @@ def test_the_model_file_says_what_it_is(model_file: Path) -> None:
     }
 
 
-def test_the_model_file_stores_halves_and_nothing_that_only_teaches(model_file: Path) -> None:
+def test_the_model_file_stores_16_bit_weights_and_no_training_only_parts(model_file: Path) -> None:
     import onnx
 
     graph = onnx.load(model_file).graph
@@ -178,7 +178,7 @@ def test_the_model_file_stores_halves_and_nothing_that_only_teaches(model_file: 
 SHIPPED = RECIPES.parent / "weights" / "siga-compact.safetensors"
 
 
-def test_a_trainable_file_holds_the_recipe_and_sixteen_bit_weights(tmp_path: Path) -> None:
+def test_a_trainable_file_holds_the_recipe_and_16_bit_weights(tmp_path: Path) -> None:
     before = trained()
     checkpoint.save(before, tmp_path / "best.pt")
     after = checkpoint.load(save_trainable(tmp_path, tmp_path / "small.safetensors"))
@@ -220,7 +220,7 @@ def test_a_file_that_is_no_trainable_checkpoint_is_refused(tmp_path: Path) -> No
     )
 
 
-def test_the_trainable_weights_read_as_the_shipped_model_does() -> None:
+def test_the_trainable_weights_give_the_scores_of_the_shipped_model() -> None:
     """They are the weights of the model file, whose id follows from them."""
     saved = checkpoint.load(SHIPPED)
     engine = Engine(shipped_model(), precision="exact", threads=1, outputs=("scores",))
@@ -240,7 +240,7 @@ def test_the_trainable_weights_read_as_the_shipped_model_does() -> None:
     np.testing.assert_allclose(ours, engine.run(array)[0], atol=2e-3)
 
 
-def test_the_shipped_network_has_as_many_parameters_as_it_says() -> None:
+def test_the_shipped_network_has_3_735_645_parameters() -> None:
     recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
     with torch.device("meta"):
         model = build(recipe.network, recipe.geometry, Alphabet())

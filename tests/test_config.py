@@ -17,7 +17,7 @@ def test_any_text_survives_a_toml_file(tmp_path: Path, text: str) -> None:
     assert tomllib.loads((tmp_path / "station.toml").read_text(encoding="utf-8"))["name"] == text
 
 
-def test_a_station_named_in_another_plane_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_station_name_outside_the_basic_plane_is_read_as_it_was_written(tmp_path: Path) -> None:
     station = Station(name="𐐷𐐨")
     (tmp_path / "station.toml").write_text(to_toml(station), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A run learns, stops when asked, goes on as if it had never stopped, and refuses what it cannot learn."""
+"""Training: augmentation, batches, runs that stop and resume exactly, and errors."""
 
 import json
 import signal
@@ -38,10 +38,16 @@ RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 
 def tiny(steps: int = 6, *, replicas: int = 1, rate: float = 2e-3, every: int = 3) -> TrainingRecipe:
     recipe = load(RECIPES / "siga-tiny.toml", TrainingRecipe)
-    knobs = {"crops": 8 * steps, "batch": 8, "validate_crops": 8 * every, "replicas": replicas, "rate": rate}
+    changes = {
+        "crops": 8 * steps,
+        "batch": 8,
+        "validate_crops": 8 * every,
+        "replicas": replicas,
+        "rate": rate,
+    }
     network = recipe.network.model_copy(update={"dropout": 0.0 if replicas > 1 else 0.3})
     return recipe.model_copy(
-        update={"network": network, "optimisation": recipe.optimisation.model_copy(update=knobs)}
+        update={"network": network, "optimisation": recipe.optimisation.model_copy(update=changes)}
     )
 
 
@@ -79,7 +85,7 @@ def test_augmentation_keeps_the_size_the_text_and_every_character(seed: int, whi
     assert after.pixels.dtype == after.glyphs.dtype == np.uint8
 
 
-def test_augmentation_moves_pixels_and_masks_together() -> None:
+def test_augmentation_transforms_pixels_and_masks_together() -> None:
     before = sample(3)
     moves = MildAugmentation(probability=1, gamma=0, noise=0, blur_px=0, invert=0)
     after = augment(before, moves, np.random.default_rng(1))
@@ -132,7 +138,7 @@ def test_epochs_differ_in_order_and_in_augmentation() -> None:
     assert torch.equal(batches[1].crops, batches[1].crops)
 
 
-def test_a_batch_holds_what_the_reader_would_see_and_where_each_character_is() -> None:
+def test_a_batch_holds_the_arrays_of_the_reader_and_the_position_of_each_character() -> None:
     whole = sample(1, 4)
     tall = Sample(cv2.resize(whole.pixels, None, fx=2, fy=2), whole.text, None)  # type: ignore[arg-type]
     batch = collate([whole, tall], 96, TrainingRecipe(geometry=GEOMETRY), Alphabet())
@@ -147,7 +153,7 @@ def test_a_batch_holds_what_the_reader_would_see_and_where_each_character_is() -
     assert not batch.targets.pixels[1].any()
 
 
-def test_a_column_belongs_to_the_nearest_of_those_who_reach_into_it() -> None:
+def test_a_column_belongs_to_the_nearest_of_its_characters() -> None:
     masks = np.zeros((32, 32), np.uint8)
     masks[8:20, 4:11] = 1
     masks[8:20, 10:15] = 2
@@ -168,7 +174,7 @@ def test_a_column_belongs_to_the_nearest_of_those_who_reach_into_it() -> None:
         ),
     ],
 )
-def test_what_cannot_be_learned_is_named(text: str, message: str) -> None:
+def test_samples_that_cannot_be_encoded_are_named(text: str, message: str) -> None:
     with pytest.raises(StoreError) as caught:
         survey([sample(0), Sample(sample(0).pixels, text)], GEOMETRY, Alphabet())
     assert str(caught.value) == message
@@ -178,7 +184,7 @@ def test_what_cannot_be_learned_is_named(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, replicas: int) -> None:
+def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path: Path, replicas: int) -> None:
     recipe = tiny(replicas=replicas)
     whole = run(recipe, tmp_path / "whole")
     first = run(recipe, tmp_path / "parts", stop_at=3)
@@ -193,7 +199,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, replica
     assert lines[0] == lines[1]
 
 
-def test_an_operator_stops_a_run_with_a_signal_and_it_keeps_its_last(tmp_path: Path) -> None:
+def test_a_signal_stops_a_run_after_it_has_saved_its_state(tmp_path: Path) -> None:
     write_store(tmp_path / "store", samples(30), about={})
     long = f'extends = "{RECIPES / "siga-tiny.toml"}"\n[optimisation]\ncrops = 1_000_000\n'
     (tmp_path / "long.toml").write_text(long)
@@ -204,14 +210,14 @@ def test_an_operator_stops_a_run_with_a_signal_and_it_keeps_its_last(tmp_path: P
         while not (out / "log.jsonl").exists() and run.poll() is None:
             time.sleep(0.1)
         run.send_signal(signal.SIGTERM)
-        told, _ = run.communicate(timeout=60)
+        output, _ = run.communicate(timeout=60)
 
     assert run.returncode == 0
-    assert "of 62500 steps taken" in told
+    assert "of 62500 steps taken" in output
     assert (out / "last.pt").exists()
 
 
-def test_a_run_learns_and_writes_its_best_its_last_and_a_log(tmp_path: Path) -> None:
+def test_a_run_learns_and_writes_checkpoints_and_a_log(tmp_path: Path) -> None:
     steps = run(tiny(60, every=20), tmp_path)
 
     assert np.mean([p.loss for p in steps[-5:]]) < 0.8 * np.mean([p.loss for p in steps[:5]])
@@ -223,7 +229,7 @@ def test_a_run_learns_and_writes_its_best_its_last_and_a_log(tmp_path: Path) -> 
     assert steps[-1].seconds_left == 0
 
 
-def test_a_run_learns_that_on_bare_surfaces_nothing_is_to_be_read(tmp_path: Path) -> None:
+def test_a_run_learns_to_read_nothing_on_bare_surfaces(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     bare = [rng.integers(90, 160, (32, 100 + 4 * i), dtype=np.uint8) for i in range(8)]
     surfaces = [Sample(pixels, "", np.zeros_like(pixels)) for pixels in bare]
@@ -233,7 +239,7 @@ def test_a_run_learns_that_on_bare_surfaces_nothing_is_to_be_read(tmp_path: Path
     assert steps[-1].best == 1.0
 
 
-def test_which_way_up_a_line_lies_is_learned_and_nothing_else_changes(tmp_path: Path) -> None:
+def test_training_the_orientation_head_alone_changes_nothing_else(tmp_path: Path) -> None:
     recipe = tiny(40, rate=2e-2)
     decoder = recipe.network.decoder.model_copy(update={"upright": True})
     network = recipe.network.model_copy(update={"decoder": decoder})
@@ -254,7 +260,7 @@ def test_which_way_up_a_line_lies_is_learned_and_nothing_else_changes(tmp_path: 
     assert (right > over).float().mean() > 0.7
 
 
-def test_a_frozen_part_stays_frozen_where_all_parts_learn(tmp_path: Path) -> None:
+def test_a_frozen_part_stays_frozen_when_all_parts_are_trained(tmp_path: Path) -> None:
     recipe = tiny(3)
     network = recipe.network.model_copy(update={"rectifier": RectifierConfig(points=6)})
     exact = recipe.optimisation.model_copy(update={"bf16": False})
@@ -281,7 +287,7 @@ def _of_norms(name: str) -> bool:
     return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
 
 
-def test_only_parts_that_there_are_can_learn(tmp_path: Path) -> None:
+def test_training_a_part_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     recipe = tiny()
     optimisation = recipe.optimisation.model_copy(update={"only": ("uprigth",)})
     with pytest.raises(
@@ -302,7 +308,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_by_another_recipe(tmp_path: Pa
         run(tiny(3), tmp_path, resume=True)
 
 
-def test_a_run_that_explodes_says_so(tmp_path: Path) -> None:
+def test_a_diverging_run_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"step \d+: the loss is .* Lower optimisation\.rate and train"):
         run(tiny(20, rate=1e30), tmp_path)
 
@@ -316,7 +322,7 @@ def test_too_little_data_is_refused(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ evaluation
 
 
-def test_an_untrained_network_reads_nothing_and_its_measures_are_shares() -> None:
+def test_the_measures_of_an_untrained_network_are_shares() -> None:
     recipe = tiny()
     torch.manual_seed(0)
     model = build(recipe.network, recipe.geometry, Alphabet())

@@ -40,7 +40,7 @@ class Losses(Section):
     segment: float = Field(default=0.5, ge=0)
     """L_ins: text or background."""
     correlation: float = Field(default=0.5, ge=0)
-    """L_cor: slots must attend to different columns. Favors diffuse attention: never use it without L_dif."""
+    """L_cor: slots must attend to different columns. Favours diffuse attention: use it with L_dif only."""
     difference: float = Field(default=0.1, ge=0)
     """L_dif: together the slots must cover the text."""
     glyph_maps: float = Field(default=0.5, ge=0)

@@ -298,7 +298,7 @@ def existence(places: Tensor, classes: Tensor, losses: Losses) -> Tensor:
     """SEC: cross-entropy between the characters that exist in the map and those of the text.
 
     It is about presence, not counts: a character that occurs twice gives no further signal. Glyphs of
-    neighboring lines inside the crop are penalized; where masks are known use dense_cells.
+    neighbouring lines inside the crop are penalized; where masks are known use dense_cells.
 
     Args:
         places: logits [B, P, C] of the shared classifier at every place.

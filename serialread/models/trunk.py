@@ -45,7 +45,7 @@ class ReliefChannels(nn.Module):
 
 
 def _gradients(cell: int) -> Tensor:
-    """Kernel of central differences for the px of a cell, over the cell and its neighbors.
+    """Kernel of central differences for the px of a cell, over the cell and its neighbours.
 
     One convolution of cells instead of differences of whole images saves an eighth of the inference time
     (benchmarks/reading.md).

@@ -153,7 +153,7 @@ def save_trainable(run: Path, out: Path) -> Path:
 
 @contextmanager
 def _atomic(path: Path) -> Iterator[Path]:
-    """A neighbor to write to, which then replaces the file."""
+    """A neighbour to write to, which then replaces the file."""
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,9 +55,9 @@ def train(
 
     Args:
         recipe: the training recipe.
-        stores: labeled crops.
+        stores: labelled crops.
         out: the run's folder.
-        valid: labeled crops to select the best network; by default the last 2 % of the data.
+        valid: labelled crops to select the best network; by default the last 2 % of the data.
         resume: resume the run in ``out``.
         start_from: a run's folder, a .pt or a .safetensors file whose weights a new run starts with, where
             names and shapes agree.

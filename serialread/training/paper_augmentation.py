@@ -44,7 +44,7 @@ def warped(pixels: Pixels, masks: Pixels | None, matrix: Floats) -> Pair:
 
 
 def _affine(shape: tuple[int, ...], turn_deg: float, rng: np.random.Generator) -> Floats:
-    """A rotation, or a rotation with scale 0.5-2 and shear up to 45 and 15 degrees, around the center."""
+    """A rotation, or a rotation with scale 0.5-2 and shear up to 45 and 15 degrees, around the centre."""
     turn = np.deg2rad(rng.uniform(-turn_deg, turn_deg))
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     if rng.random() < 0.5:

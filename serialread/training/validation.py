@@ -1,4 +1,4 @@
-"""Validation of a torch network on labeled samples, and the contribution of its glyph attention.
+"""Validation of a torch network on labelled samples, and the contribution of its glyph attention.
 
 Shapes: B crops, T slots, D channels.
 """
@@ -88,7 +88,7 @@ def evaluate(
 
     Args:
         model: the network, put into evaluation mode.
-        samples: labeled crops.
+        samples: labelled crops.
         recipe: of the network.
         zero_glyphs: zero the glyph features, to measure their contribution.
         bf16: use bfloat16 autocast, as in training.

@@ -1,4 +1,4 @@
-"""The family: paper sizes have the paper's shapes and parameters; every variant learns, stops and travels."""
+"""Compositions: paper sizes have the paper's shapes and parameters; all variants train and export."""
 
 import threading
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_every_stage_has_the_paper_s_shape(name: str, shapes: list[tuple[int, ..
 
 
 @pytest.mark.parametrize(("name", "map_shape", "cells"), [("siga-r", (8, 32), 32), ("siga-s", (12, 40), 40)])
-def test_maps_have_a_ground_and_a_channel_a_slot_and_s_m_the_crop_s_size(
+def test_maps_have_one_channel_per_slot_and_background_and_s_m_has_the_size_of_the_crop(
     name: str, map_shape: tuple[int, int], cells: int
 ) -> None:
     recipe, model = recipe_of(name), on_paper(name)
@@ -98,7 +98,7 @@ def test_maps_have_a_ground_and_a_channel_a_slot_and_s_m_the_crop_s_size(
 
 
 @pytest.mark.parametrize("name", ["siga-r", "siga-s", "siga-t"])
-def test_at_test_nothing_of_the_pseudo_labels_is_left(name: str) -> None:
+def test_the_parts_that_make_pseudo_labels_are_for_training_only(name: str) -> None:
     model = on_paper(name)
     assert {"aligner", "segmentation", "plain", "glyph_readers"} <= set(model.training_only)
 
@@ -220,7 +220,7 @@ def test_slots_are_independent_of_the_alphabet(name: str) -> None:
     assert theirs.eval()(batch.crops)[0].shape == (2, SLOTS, len(cyrillic) + 1)
 
 
-def test_siga_adds_what_it_should_and_sec_adds_no_parameter() -> None:
+def test_alignment_and_sec_add_no_parameters_at_test() -> None:
     """The GPC costs nothing at test, and the spatial existence loss reads by the decoder's own classifier."""
     plain, aligned, siga = (millions(built(composition(n)))[1] for n in ("parallel", "aligned", "siga"))
     assert plain == aligned < siga
@@ -240,7 +240,7 @@ def few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("few_slots")
 @pytest.mark.parametrize("name", ["siga-r", "siga", "sec-rnn", "sec-transformer", "ctc"])
-def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
+def test_small_networks_learn_64_crops_in_24_steps(name: str) -> None:
     recipe = composition(
         name, geometry={"widths": [48]}, losses={"existence": 0.5, "ctc": 1.0 if name == "ctc" else 0.0}
     )
@@ -262,7 +262,7 @@ def test_the_smallest_learn_64_crops_in_two_dozen_steps(name: str) -> None:
 
 @pytest.mark.usefixtures("few_slots")
 @pytest.mark.parametrize("name", ["ctc", "sec-rnn", "siga-recurrent", "siga-svtr", "siga-vit"])
-def test_a_run_of_other_parts_stops_goes_on_and_reads_by_its_model_file(name: str, tmp_path: Path) -> None:
+def test_every_composition_resumes_exactly_and_exports(name: str, tmp_path: Path) -> None:
     """Recipe, network, losses, training, checkpoint, export, engine: the same doors for all."""
     recipe, data = composition(name), [sample(i, 2) for i in range(24)]
     whole = [p.loss for p in train(recipe, [data], tmp_path / "whole")]
@@ -290,7 +290,7 @@ def test_a_run_of_other_parts_stops_goes_on_and_reads_by_its_model_file(name: st
 # --------------------------------------------------------------------------- rectifier, weights of others
 
 
-def test_an_untrained_rectifier_is_the_identity_and_stays_frozen() -> None:
+def test_an_untrained_rectifier_is_the_identity_and_frozen() -> None:
     rectifier = Rectifier(kinds.RectifierConfig(), 32, 96).train()
     crops = batch_of(composition("siga"), 2).crops
     straight, grid = rectifier(crops)
@@ -301,7 +301,7 @@ def test_an_untrained_rectifier_is_the_identity_and_stays_frozen() -> None:
     assert not any(module.training for module in rectifier.modules())
 
 
-def test_masks_follow_the_picture_through_the_rectifier() -> None:
+def test_masks_are_warped_with_the_crop_by_the_rectifier() -> None:
     """Both are sampled by one grid: the authors' SIGA_S passes the mask of the crop before it."""
     recipe = composition("siga")
     batch = batch_of(recipe, 1)
@@ -318,7 +318,7 @@ def test_masks_follow_the_picture_through_the_rectifier() -> None:
     assert picture[:, 0][ink].mean() < picture[:, 0][~ink].mean() - 1  # dark print stays under its mask
 
 
-def test_weights_of_others_load_where_name_and_shape_agree(tmp_path: Path) -> None:
+def test_published_weights_load_where_name_and_shape_agree(tmp_path: Path) -> None:
     model = built(composition("siga-vit"))
     theirs: dict[str, Tensor] = {
         "module.blocks.0.attn.qkv.weight": torch.ones(48, 16),
@@ -373,7 +373,7 @@ def test_parts_that_do_not_fit_are_refused(table: dict[str, object], message: st
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_recipe_is_a_network(name: str) -> None:
+def test_every_recipe_builds_a_network(name: str) -> None:
     assert sum(p.numel() for p in on_paper(name).parameters()) > 0
 
 
@@ -384,5 +384,5 @@ def test_an_unknown_kind_is_named() -> None:
         TrainingRecipe.model_validate({"network": {"backbone": {"kind": "vgg"}}})
 
 
-def test_losses_default_to_what_trained_the_shipped_model() -> None:
+def test_losses_default_to_those_of_the_shipped_model() -> None:
     assert (Losses().late_attention, Losses().paper_bands, Losses().disagreement) == ((1.0, 1.0), None, 1.0)

@@ -1,4 +1,4 @@
-"""The network keeps its promises about shapes, and every loss rewards what it is named after."""
+"""Networks, losses and targets: shapes, and the minimum of every loss."""
 
 import cv2
 import numpy as np
@@ -68,7 +68,9 @@ def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
     assert (total <= 1 + 1e-5).all()
 
 
-def test_a_grown_network_reads_a_crop_half_as_tall_again_as_the_former_read_it_shrunk() -> None:
+def test_an_expanded_network_reads_a_crop_enlarged_by_half_as_the_smaller_network_reads_the_original() -> (
+    None
+):
     coarse = small(backbone=BACKBONE | {"relief": False})
     fine = small(backbone=BACKBONE | {"relief": False, "cell": 3, "channels": [32, 16, 32]})
     taller = CropGeometry(height=48, widths=(144, 240))
@@ -91,16 +93,16 @@ def test_a_crop_reads_the_same_alone_and_in_a_batch(model: Recognizer) -> None:
     torch.testing.assert_close(together[2:3], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_blind_glyphs_change_the_reading_and_nothing_before_it(model: Recognizer) -> None:
+def test_zeroed_glyphs_change_the_scores_and_nothing_before_them(model: Recognizer) -> None:
     crops = torch.randn(2, 1, 32, 96)
-    seeing, blind = model.eval().read(crops), model.read(crops, zero_glyphs=True)
+    normal, zeroed = model.eval().read(crops), model.read(crops, zero_glyphs=True)
 
-    assert torch.equal(seeing.alpha, blind.alpha)
-    assert torch.equal(seeing.levels[0].features, blind.levels[0].features)
-    assert not torch.allclose(seeing.scores, blind.scores)
+    assert torch.equal(normal.alpha, zeroed.alpha)
+    assert torch.equal(normal.levels[0].features, zeroed.levels[0].features)
+    assert not torch.allclose(normal.scores, zeroed.scores)
 
 
-def test_a_gate_chooses_between_two_bounded_views() -> None:
+def test_a_gate_interpolates_between_two_bounded_features() -> None:
     fused, gate = GatedUnit(8)(torch.full((1, 2, 8), 50.0), torch.full((1, 2, 8), -50.0))
 
     assert ((gate >= 0) & (gate <= 1)).all()
@@ -123,7 +125,7 @@ def test_bands_are_shares_of_each_slots_peak_and_empty_past_the_end() -> None:
     assert not shares[0, 2].any()
 
 
-def test_a_text_cell_belongs_to_the_slot_that_looks_hardest_at_its_column() -> None:
+def test_a_text_cell_belongs_to_the_slot_with_the_largest_attention_on_its_column() -> None:
     text = torch.ones(1, 2, 12, dtype=torch.bool)
     text[0, 1] = False
     ids = assigned(bands(bumps(2, 6, 9), torch.tensor([2])), text, threshold=0.3)
@@ -132,7 +134,7 @@ def test_a_text_cell_belongs_to_the_slot_that_looks_hardest_at_its_column() -> N
     assert not ids[0, 1].any()
 
 
-def test_a_thin_stroke_survives_at_every_level() -> None:
+def test_max_pooling_keeps_a_thin_stroke_at_every_level() -> None:
     pixels = torch.zeros(1, 16, 24, dtype=torch.uint8)
     pixels[0, 3, 5] = 7
 
@@ -141,7 +143,7 @@ def test_a_thin_stroke_survives_at_every_level() -> None:
     assert text_cells(torch.where(pixels > 0, 3.0, -3.0), (4, 12)).sum() == 1
 
 
-def test_correlation_punishes_slots_that_share_columns_whatever_the_batch_size() -> None:
+def test_correlation_penalizes_slots_that_share_columns_at_any_batch_size() -> None:
     apart, together = bumps(2, 6), bumps(5, 6)
     length = torch.tensor([2])
 
@@ -173,7 +175,7 @@ def test_alignment_is_zero_where_all_attention_lies_inside() -> None:
     assert alignment(bumps(6, 2), targets) > 5
 
 
-def test_drawing_the_right_map_costs_nothing_and_the_wrong_one_much() -> None:
+def test_the_glyph_map_loss_is_zero_for_the_right_map_and_large_for_a_wrong_one() -> None:
     ids = torch.tensor([[[0, 1, 1, 0, 2, 2], [0, 1, 1, 0, 2, 2]]])
     right = torch.nn.functional.one_hot(ids, 4).permute(0, 3, 1, 2) * 30.0
     length = torch.tensor([2])
@@ -182,7 +184,7 @@ def test_drawing_the_right_map_costs_nothing_and_the_wrong_one_much() -> None:
     assert drawing(right[:, [0, 2, 1, 3]], ids, length, Losses()) > 5
 
 
-def test_slots_look_where_the_count_of_beginnings_is_their_own() -> None:
+def test_a_slot_attends_where_the_count_of_character_starts_is_its_own() -> None:
     """Characters begin in columns 1, 4 and 6 of 8: the third slot is free on 6 and 7, the fourth on null."""
     counting = Counting(slots=5, dim=1)
     torch.nn.init.constant_(counting.start.weight, 1.0)
@@ -196,7 +198,7 @@ def test_slots_look_where_the_count_of_beginnings_is_their_own() -> None:
     assert free == [[1, 2, 3], [4, 5], [6, 7], [8], [8]]
 
 
-def test_a_crop_turned_over_has_its_padding_on_the_right_again() -> None:
+def test_an_upside_down_crop_keeps_its_padding_on_the_right() -> None:
     crops = torch.zeros(2, 1, 2, 5)
     crops[0, 0, :, :3] = torch.tensor([[1.0, 2, 3], [4, 0, 6]])
     crops[1] = torch.arange(1.0, 11).view(1, 2, 5)
@@ -207,34 +209,34 @@ def test_a_crop_turned_over_has_its_padding_on_the_right_again() -> None:
     torch.testing.assert_close(upside_down(over), crops)
 
 
-def test_which_way_up_a_line_lies_is_told_by_codes_that_are_none_turned_over_alone() -> None:
+def test_orientation_is_learned_only_from_codes_that_are_no_codes_upside_down() -> None:
     right, wrong = torch.tensor([[9.0, -9], [-9, 9]]), torch.tensor([[9.0, 9], [-9, -9]])
-    told = torch.tensor([True, False, True])  # of three crops two were turned over
-    assert orientation(right, told) < 0.01
-    assert orientation(wrong, told) < 0.01
-    assert orientation(right, ~told) > 1
+    oriented = torch.tensor([True, False, True])  # of three crops two were upside-down
+    assert orientation(right, oriented) < 0.01
+    assert orientation(wrong, oriented) < 0.01
+    assert orientation(right, ~oriented) > 1
 
 
 @pytest.mark.parametrize(("text", "whether"), [("69", True), ("HOH-1008", True), ("", True), ("SN74", False)])
-def test_a_code_is_one_either_way_if_all_its_characters_are(text: str, whether: bool) -> None:
+def test_a_code_is_a_code_upside_down_if_all_its_characters_are(text: str, whether: bool) -> None:
     assert either_way(text) == whether
 
 
-def test_a_network_that_tells_which_way_up_a_line_lies_says_so_last_and_reads_the_same() -> None:
+def test_the_orientation_head_adds_a_last_output_and_does_not_change_the_others() -> None:
     torch.manual_seed(0)
     plain = build(NETWORK, GEOMETRY, Alphabet()).eval()
-    told = build(small(decoder=DECODER | {"upright": True}), GEOMETRY, Alphabet()).eval()
-    told.load_state_dict(plain.state_dict(), strict=False)
+    oriented = build(small(decoder=DECODER | {"upright": True}), GEOMETRY, Alphabet()).eval()
+    oriented.load_state_dict(plain.state_dict(), strict=False)
     crops = torch.randn(3, 1, 32, 96)
 
-    found = told.outputs(crops)
+    found = oriented.outputs(crops)
     assert [*found] == ["scores", "attention", "glyphs", "upright"]
     assert found["upright"].shape == (3,)
     torch.testing.assert_close(tuple(found.values())[:3], plain(crops))
 
 
 @pytest.mark.parametrize("cell", [2, 3])
-def test_the_relief_of_a_px_is_its_grey_and_how_much_its_neighbours_differ(cell: int) -> None:
+def test_the_relief_channels_are_grey_and_gradient_magnitude(cell: int) -> None:
     grey = torch.randn(2, 1, 4 * cell, 5 * cell)
     around = F.pad(grey, (1, 1, 1, 1), mode="replicate")
     across = around[:, :, 1:-1, 2:] - around[:, :, 1:-1, :-2]
@@ -247,7 +249,7 @@ def test_the_relief_of_a_px_is_its_grey_and_how_much_its_neighbours_differ(cell:
     torch.testing.assert_close(shown[:, 2], (across**2 + down**2 + 1e-4).sqrt())
 
 
-def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
+def test_character_starts_are_learned_from_the_columns_that_characters_own() -> None:
     targets = Targets(
         classes=torch.zeros(1, 26, dtype=torch.long),
         lengths=torch.tensor([2]),
@@ -262,7 +264,7 @@ def test_beginnings_are_learned_from_the_columns_that_characters_own() -> None:
     assert counting_loss(right, targets) < 0.01 < 1 < counting_loss(wrong, targets)
 
 
-def test_every_term_has_a_name_and_without_masks_those_of_masks_are_zero(model: Recognizer) -> None:
+def test_terms_that_need_masks_are_zero_without_masks(model: Recognizer) -> None:
     batches = [collate(samples(6, masks=known), 160, RECIPE, Alphabet()) for known in (True, False)]
     known, unknown = (terms(learned(model, b), b.targets, Losses(), 0.5) for b in batches)
 
@@ -296,7 +298,7 @@ def test_glyph_maps_learn_from_rendered_masks_or_from_attention(model: Recognize
     model.zero_grad()
 
 
-def test_slots_past_the_end_are_told_to_look_at_the_null_cell() -> None:
+def test_slots_past_the_end_are_trained_to_attend_to_the_null_cell() -> None:
     from serialread.models.losses import _null
 
     maps, length = torch.zeros(1), torch.tensor([1])
@@ -311,21 +313,21 @@ def test_slots_past_the_end_are_told_to_look_at_the_null_cell() -> None:
 
 
 def test_a_description_names_every_part_with_its_shapes_and_parameters(model: Recognizer) -> None:
-    told = describe("small", NETWORK, GEOMETRY, Alphabet(), 96)
+    description = describe("small", NETWORK, GEOMETRY, Alphabet(), 96)
 
-    assert {part.name for part in told.parts} == {name for name, _ in model.named_children()}
-    shapes = {part.name: part.outputs for part in told.parts}
+    assert {part.name for part in description.parts} == {name for name, _ in model.named_children()}
+    shapes = {part.name: part.outputs for part in description.parts}
     assert shapes["counting"][0] == (1, 24)
     assert shapes["segmentation"] == ((1, 16, 48),)
-    assert told.parameters_train == sum(p.numel() for p in model.parameters())
-    assert sum(part.parameters for part in told.parts) == told.parameters_train
-    teaching = sum(part.parameters for part in told.parts if part.training_only)
-    assert told.parameters_test == told.parameters_train - teaching > 0
-    assert told.crops_per_s > 0
-    assert "segmentation" in told.to_text()
+    assert description.parameters_train == sum(p.numel() for p in model.parameters())
+    assert sum(part.parameters for part in description.parts) == description.parameters_train
+    training_only = sum(part.parameters for part in description.parts if part.training_only)
+    assert description.parameters_test == description.parameters_train - training_only > 0
+    assert description.crops_per_s > 0
+    assert "segmentation" in description.to_text()
 
 
-def test_the_multiplications_grow_with_the_crop_as_a_layer_worked_by_hand_does() -> None:
+def test_the_macs_grow_with_the_crop_and_exceed_those_of_the_first_layer() -> None:
     narrow, wide = (describe("small", NETWORK, GEOMETRY, Alphabet(), w).macs for w in (96, 160))
     first = 9 * 12 * BACKBONE["channels"][0] * 16 * 48  # 12 relief channels at half resolution of 32 x 96 px
     assert narrow > first

@@ -1,9 +1,9 @@
-"""What share of the rendered marks a strong general reader cannot read, process by process, and ours.
+"""What share of the rendered marks a general OCR reader and serialread cannot read, by marking process.
 
     python benchmarks/legibility.py RECIPE --rapidocr PYTHON [--count 150] [--seed 31] [--out FILE]
 
-PYTHON is the interpreter of an environment that has rapidocr; its recognizer alone runs. A mark is read if
-the texts agree but for blanks and case. Marks that no reader reads stay in the data: they are to be won.
+PYTHON is the interpreter of an environment with rapidocr, of which only the recognizer runs. A mark is read
+if the texts agree except for blanks and case. Marks that no reader reads stay in the data.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from serialread.records import Sample
 from serialread.weights import shipped_model
 
 BANDS = (0.0, 1.5, 2.0, 3.0, 5.0, float("inf"))
-"""Visibility: 1 is a mark as strong as its ground."""
+"""Visibility: 1 is a mark as strong as its background."""
 
 THEIRS = """
 import json, sys, cv2, rapidocr

@@ -1,13 +1,12 @@
-"""What each step of normalization gains: every one switched off, the rest as they are.
+"""What each step of normalization gains: one step at a time is switched off.
 
     python benchmarks/normalization.py FOLDER [--model FILE] [--every N] [--sets NAME ...] [--out FILE]
 
-FOLDER is that of benchmarks/real_marks.py. A row is a reader without one step: letters and digits right in
-any case, in every set of crops; named codes held by what is read of whole photographs; processor seconds.
+FOLDER is that of benchmarks/real_marks.py. A row is a reader without one step: crops read right in every
+set, by letters and digits; codes contained in the readings of whole photographs; processor seconds.
 """
 
 import argparse
-import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,43 +14,42 @@ from pathlib import Path
 from time import process_time
 from unittest.mock import patch
 
+from serialread.calibration import load_labelled
 from serialread.config import Station, StationView
-from serialread.imaging import crops
 from serialread.metrics import mpsc
-from serialread.reader import Picture, Reader, searching
+from serialread.reader import Picture, Reader, line_search, pipeline
 from serialread.weights import shipped_model
 
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
 VIEWS = {
     "all steps": StationView(),
-    "lines are not looked for": StationView(find_lines=False),
+    "lines are not detected": StationView(find_lines=False),
     "rows are not joined": StationView(rows="surest"),
-    "found lines are read one way up": StationView(upside_down="never"),
-    "all lines are read both ways up": StationView(upside_down="both"),
-    "tilt stays": StationView(deskew=False),
-    "tall ones are not turned": StationView(vertical_text="never"),
+    "detected lines are read upright only": StationView(upside_down="never"),
+    "all lines are read in both orientations": StationView(upside_down="both"),
+    "tilt is not removed": StationView(deskew=False),
+    "vertical lines are not rotated": StationView(vertical_text="never"),
 }
 PATCHES = {
-    "four lines at most": (searching, "MOST_LINES", 4),
-    "every picture is searched": (crops, "is_filled", lambda frame: False),
+    "four lines at most": (line_search, "MOST_LINES", 4),
+    "every picture is searched": (pipeline, "is_filled", lambda frame: False),
 }
 
 
 @contextmanager
 def without(step: str) -> Iterator[StationView]:
-    """The view of a reader that lacks a step."""
+    """The view of a reader without a step."""
     if step in VIEWS:
         yield VIEWS[step]
         return
-    place, name, instead = PATCHES[step]
-    with patch.object(place, name, instead):
+    module, name, value = PATCHES[step]
+    with patch.object(module, name, value):
         yield StationView()
 
 
 def crops_of(folder: Path, every: int) -> list[tuple[Picture, list[str]]]:
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[::every]
-    return [(Picture(folder / "images" / r["filename"], r["filename"]), [r["text"]]) for r in rows]
+    known = load_labelled(folder)
+    return [(picture, [text]) for picture, text in zip(known.pictures, known.truths, strict=True)][::every]
 
 
 def photos_of(folder: Path, every: int) -> list[tuple[Picture, list[str]]]:
@@ -61,8 +59,8 @@ def photos_of(folder: Path, every: int) -> list[tuple[Picture, list[str]]]:
     ][::every]
 
 
-def held(reader: Reader, known: list[tuple[Picture, list[str]]], *, whole: bool) -> str:
-    """How many of the named texts are what was read, or a part of it."""
+def containing(reader: Reader, known: list[tuple[Picture, list[str]]], *, whole: bool) -> str:
+    """How many of the texts are equal to the reading, or contained in it."""
     records = reader.read_many([picture for picture, _ in known])
     texts = [mpsc(r.reading.text) if r.reading else "" for r in records]
     pairs = [(mpsc(name), text) for text, (_, names) in zip(texts, known, strict=True) for name in names]
@@ -76,7 +74,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every so many-th picture of each set")
+    parser.add_argument("--every", type=int, default=1, help="read every Nth picture of each set")
     parser.add_argument("--sets", nargs="*", default=BOLD, help="sets of crops")
     parser.add_argument("--out", type=Path, help="Markdown to write as well")
     asked = parser.parse_args()
@@ -90,8 +88,8 @@ def main() -> None:
         started = process_time()
         with without(step) as view:
             at = reader.at(Station(view=view))
-            cells = [held(at, crops_of(asked.folder / s, asked.every), whole=True) for s in asked.sets]
-            cells += [held(at, photos_of(p, asked.every), whole=False) for p in photos]
+            cells = [containing(at, crops_of(asked.folder / s, asked.every), whole=True) for s in asked.sets]
+            cells += [containing(at, photos_of(p, asked.every), whole=False) for p in photos]
         told.append("| " + " | ".join((step, *cells, f"{process_time() - started:.0f}")) + " |")
         print(told[-1], flush=True)
     if asked.out:

@@ -1,23 +1,23 @@
-"""How well a model reads photographs of real marks, by the side of what is known of other readers.
+"""How well a model reads photographs of real marks.
 
     python benchmarks/real_marks.py FOLDER [--model FILE] [--json OUT] [--sets NAME ...] [--wrong]
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text) and, in _photos/<set>,
-whole photographs with truth.jsonl. Crops are read as the command does, whole photographs too.
+whole photographs with truth.jsonl. All are read as the command reads them.
 """
 
 import argparse
-import csv
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from serialread.calibration import load_labelled
 from serialread.metrics import Protocol, mpsc, strict, wilson
 from serialread.reader import Picture, Reader
 from serialread.weights import shipped_model
 
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
-"""Marks on parts: the ground that this reader is made for."""
+"""Marks on parts: the main use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,21 @@ def texts_of(reader: Reader, pictures: list[Picture]) -> list[str]:
 
 
 def score_crops(reader: Reader, folder: Path, *, show_wrong: bool) -> SetScore:
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    found = texts_of(reader, [Picture(folder / "images" / r["filename"], r["filename"]) for r in rows])
-    pairs = [(text, row["text"]) for text, row in zip(found, rows, strict=True)]
+    known = load_labelled(folder)
+    pairs = list(zip(texts_of(reader, list(known.pictures)), known.truths, strict=True))
 
     def right(protocol: Protocol) -> int:
         return sum(protocol(text) == protocol(truth) for text, truth in pairs)
 
     if show_wrong:
-        for (text, truth), row in zip(pairs, rows, strict=True):
+        for (text, truth), picture in zip(pairs, known.pictures, strict=True):
             if mpsc(text) != mpsc(truth):
-                print(f"    {row['filename']}: {truth} read as {text}")
+                print(f"    {picture.image}: {truth} read as {text}")
     return SetScore(folder.name, len(pairs), right(mpsc), right(strict))
 
 
 def score_photos(reader: Reader, folder: Path, *, show: bool) -> dict[str, int | str]:
-    """How many of the named transcriptions are in what was read; one reading a photograph."""
+    """How many of the codes are contained in the reading of their photograph."""
     truths = [json.loads(line) for line in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()]
     found = texts_of(reader, [Picture(folder / t["file"], t["file"]) for t in truths])
     wanted = [t["must_contain"] if "must_contain" in t else t["text"].split() for t in truths]
@@ -85,7 +83,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--sets", nargs="*", help="only these sets; none for the photographs alone")
+    parser.add_argument("--sets", nargs="*", help="only these sets; without names only the photographs")
     parser.add_argument("--wrong", action="store_true", help="list the wrong readings")
     asked = parser.parse_args()
     reader = Reader(asked.model or shipped_model())

@@ -1,12 +1,11 @@
-"""What formats and calibrated limits are worth on photographs of real marks.
+"""What formats and calibrated thresholds gain on photographs of real marks.
 
     python benchmarks/trust.py FOLDER [--model FILE] [--misread 0.05] [--halves 100] [--protocol mpsc]
     python benchmarks/trust.py --rendered RECIPE --count 12000 --misread 0.001 --protocol strict [--format F]
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text). Three tables: reading
-with a format and without; the time that a format takes; the promise, calibrated on one random half of the
-pooled marks and kept or broken on the other. With --rendered the promise is made for pictures that a recipe
-renders.
+with and without a format; the time that a format takes; the misread guarantee, calibrated on one random
+half of the pooled marks and checked on the other. With --rendered it is checked on rendered pictures.
 """
 
 import argparse
@@ -55,20 +54,20 @@ def text_of(record: Record) -> str:
 
 
 def formats_table(model: Path, folder: Path) -> None:
-    print("| set | format | labels | obey it | strict, free % | with format % | called misprints |")
+    print("| set | format | labels | matching | strict, free % | with format % | likely misprints |")
     print("|---|---|---|---|---|---|---|")
     for name, asked in FORMATS:
         known, wanted = load_labelled(folder / name), format_of(asked)
-        obedient = [wanted.obeys(truth) for truth in known.truths]
+        matching = [wanted.matches(truth) for truth in known.truths]
         shares, misprints = [], 0
         for code in (Code(), Code(format=asked)):
             records = list(Reader(model, Station(code=code)).read_many(known.pictures))
-            read = zip(records, known.truths, obedient, strict=True)
-            right = sum(text_of(record) == truth for record, truth, obeys in read if obeys)
-            shares.append(f"{100 * right / sum(obedient):.1f} ({right})")
+            read = zip(records, known.truths, matching, strict=True)
+            right = sum(text_of(record) == truth for record, truth, matches in read if matches)
+            shares.append(f"{100 * right / sum(matching):.1f} ({right})")
             misprints = sum(record.verdict is Verdict.MISPRINT for record in records)
         print(
-            f"| {name} | {shown(asked)} | {len(obedient)} | {sum(obedient)} | {shares[0]} | {shares[1]} "
+            f"| {name} | {shown(asked)} | {len(matching)} | {sum(matching)} | {shares[0]} | {shares[1]} "
             f"| {misprints} |",
             flush=True,
         )
@@ -99,7 +98,7 @@ def decoding_ms(scores: list[tuple[Floats, Floats]], engine: Engine, search: For
 
 def cost_table(model: Path, folder: Path) -> None:
     engine = Engine(model, threads=1)
-    print("\n| set | format | do not obey % | network ms | decoding ms | with format ms | more, % |")
+    print("\n| set | format | not matching % | network ms | decoding ms | with format ms | increase, % |")
     print("|---|---|---|---|---|---|---|")
     for name, asked in COSTS:
         scores, network = scores_of(engine, load_labelled(folder / name))
@@ -114,8 +113,8 @@ def cost_table(model: Path, folder: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One half calibrated, the other read.
+class HalfSplit:
+    """The station calibrated on one half, applied to the other.
 
     Attributes:
         pictures: of the other half.
@@ -135,7 +134,7 @@ def part(known: LabelledPictures, chosen: Sequence[int]) -> LabelledPictures:
     return LabelledPictures(known.folder, pictures, tuple(known.truths[i] for i in chosen), 0)
 
 
-def tried(records: Sequence[Record], right: Sequence[bool], station: Station) -> Trial:
+def checked(records: Sequence[Record], right: Sequence[bool], station: Station) -> HalfSplit:
     accepted = wrong = 0
     outcomes: list[tuple[float, float, bool]] = []
     for record, good in zip(records, right, strict=True):
@@ -148,7 +147,7 @@ def tried(records: Sequence[Record], right: Sequence[bool], station: Station) ->
         outcomes.append((record.reading.confidence, sure, good))
     before, after, good_ones = (np.array(column) for column in zip(*outcomes, strict=True))
     errors = (Reliability.of(before, good_ones).ece, Reliability.of(after, good_ones).ece)
-    return Trial(len(records), accepted, wrong, errors)
+    return HalfSplit(len(records), accepted, wrong, errors)
 
 
 def pooled(folder: Path) -> LabelledPictures:
@@ -159,7 +158,7 @@ def pooled(folder: Path) -> LabelledPictures:
 
 
 def rendered(recipe: DataRecipe, count: int, folder: Path) -> LabelledPictures:
-    """As many pictures as a recipe renders from one seed."""
+    """Pictures rendered from a recipe."""
     pictures, truths = [], []
     for number in range(count):
         sample = make_sample(recipe, SEED, number)
@@ -170,7 +169,7 @@ def rendered(recipe: DataRecipe, count: int, folder: Path) -> LabelledPictures:
     return LabelledPictures(folder, tuple(pictures), tuple(truths), 0)
 
 
-def promise_table(
+def guarantee_table(
     model: Path, known: LabelledPictures, misread: float, halves: int, protocol: ProtocolName, code: Code
 ) -> None:
     station = Station(code=code)
@@ -188,7 +187,7 @@ def promise_table(
         at = int(np.searchsorted(curve.kept, count).clip(0, len(curve.kept) - 1))
         kept, wrong = int(curve.kept[at]), int(curve.wrong[at])
         least, most = clopper_pearson(wrong, kept)
-        print(f"  {kept} surest: {wrong} wrong, {100 * least:.1f}-{100 * most:.1f} %")
+        print(f"  {kept} most confident: {wrong} wrong, {100 * least:.1f}-{100 * most:.1f} %")
     trials = []
     rng = np.random.default_rng(1)
     for _ in range(halves):
@@ -200,9 +199,9 @@ def promise_table(
             )
         except CalibrationError:
             continue
-        trials.append(tried([records[i] for i in other], [right[i] for i in other], made))
+        trials.append(checked([records[i] for i in other], [right[i] for i in other], made))
     broken = sum(t.wrong > misread * t.accepted for t in trials)
-    print(f"promise {misread:.1%}: {halves} halves, {halves - len(trials)} refused, {broken} broken")
+    print(f"guarantee {misread:.1%}: {halves} halves, {halves - len(trials)} refused, {broken} broken")
     if trials:
         coverage = float(np.mean([t.accepted / t.pictures for t in trials]))
         before, after = np.mean([t.errors for t in trials], axis=0)
@@ -225,14 +224,14 @@ def main() -> None:
     parser.add_argument("--misread", type=float, default=0.05)
     parser.add_argument("--halves", type=int, default=100)
     parser.add_argument("--protocol", choices=("strict", "mpsc"), default="mpsc")
-    parser.add_argument("--tables", nargs="*", default=("formats", "cost", "promise"))
+    parser.add_argument("--tables", nargs="*", default=("formats", "cost", "guarantee"))
     asked = parser.parse_args()
     model = asked.model or shipped_model()
     wanted = asked.misread, asked.halves, asked.protocol
     if asked.rendered:
         with TemporaryDirectory() as folder:
             known = rendered(load(asked.rendered, DataRecipe), asked.count, Path(folder))
-            promise_table(model, known, *wanted, Code(format=asked.format))
+            guarantee_table(model, known, *wanted, Code(format=asked.format))
         return
     if asked.folder is None:
         parser.error("name a folder of labelled sets, or a recipe with --rendered")
@@ -240,8 +239,8 @@ def main() -> None:
         formats_table(model, asked.folder)
     if "cost" in asked.tables:
         cost_table(model, asked.folder)
-    if "promise" in asked.tables:
-        promise_table(model, pooled(asked.folder), *wanted, Code())
+    if "guarantee" in asked.tables:
+        guarantee_table(model, pooled(asked.folder), *wanted, Code())
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def test_gs1_check_digits_agree_with_python_stdnum(payload: str) -> None:
 )
 def test_container_codes_agree_with_python_stdnum(owner: str, serial: str) -> None:
     text = f"{owner}U{serial}"
-    assert format_of("iso6346").obeys(text) == iso6346.is_valid(text)
+    assert format_of("iso6346").matches(text) == iso6346.is_valid(text)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_container_codes_agree_with_python_stdnum(owner: str, serial: str) -> No
 )
 def test_only_the_check_character_of_a_vin_is_right(vin: str) -> None:
     wanted = format_of("vin-checked")
-    assert wanted.obeys(vin)
+    assert wanted.matches(vin)
     others = [c for c in DIGITS + "X" if c != vin[8]]
-    assert not any(wanted.obeys(vin[:8] + c + vin[9:]) for c in others)
+    assert not any(wanted.matches(vin[:8] + c + vin[9:]) for c in others)
 
 
 @settings(max_examples=50, deadline=None)
@@ -113,7 +113,7 @@ def test_patterns_match_what_regular_expressions_match(pattern: str, text: str) 
     except RecipeError as error:
         assert "no code of 1 to 25" in str(error)  # noqa: PT017
         return
-    assert wanted.obeys(text) == bool(re.fullmatch(pattern, text))
+    assert wanted.matches(text) == bool(re.fullmatch(pattern, text))
 
 
 @settings(max_examples=60, deadline=None)
@@ -142,7 +142,7 @@ def test_a_lattice_contains_exactly_the_codes(pattern: str) -> None:
 )
 def test_checks_apply_to_their_part_of_the_pattern(pattern: str, right: str, wrong: str) -> None:
     wanted = format_of(pattern)
-    assert (wanted.obeys(right), wanted.obeys(wrong)) == (True, False)
+    assert (wanted.matches(right), wanted.matches(wrong)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_an_invalid_pattern_is_refused_with_the_position(asked: str, message: st
     ],
 )
 def test_predefined_formats_match_their_codes(name: str, right: str, wrong: str) -> None:
-    assert (format_of(name).obeys(right), format_of(name).obeys(wrong)) == (True, False)
+    assert (format_of(name).matches(right), format_of(name).matches(wrong)) == (True, False)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -218,4 +218,4 @@ def test_every_predefined_format_fits_the_maximum_length(name: str) -> None:
 @given(body=st.text(DIGITS, min_size=14, max_size=14))
 def test_equipment_numbers_agree_with_python_stdnum(body: str) -> None:
     for digit in DIGITS:
-        assert format_of("imei").obeys(body + digit) == imei.is_valid(body + digit)
+        assert format_of("imei").matches(body + digit) == imei.is_valid(body + digit)

@@ -15,7 +15,7 @@ from test_reading import record_of
 
 from serialread.auditing import Severity
 from serialread.auditing.batch_scores import sequence_findings
-from serialread.codes import Serials
+from serialread.codes import SequenceChecker
 from serialread.errors import RecipeError
 from serialread.reader import Reader, begin, check_sequences, write_records
 from serialread.reader.barcodes import check_barcodes
@@ -26,8 +26,8 @@ TEN = [f"SN-{number}" for number in range(100, 110)]
 
 
 def odd(codes: list[str]) -> dict[int, str]:
-    serials = Serials()
-    told = [serials.take(code, f"{place}.jpg") for place, code in enumerate(codes)]
+    checker = SequenceChecker()
+    told = [checker.check(code, f"{place}.jpg") for place, code in enumerate(codes)]
     return {place: "; ".join(what) for place, what in enumerate(told) if what}
 
 

@@ -88,7 +88,7 @@ def brute_force(scores: Floats, wanted: Format) -> dict[str, float]:
     for length in range(1, len(scores)):
         for numbers in product(range(1, SMALL.classes), repeat=length):
             text = SMALL.decode(list(numbers))
-            if wanted.obeys(text):
+            if wanted.matches(text):
                 parts = [float(scores[at, number]) for at, number in enumerate((*numbers, 0))]
                 found[text] = sum(parts)
     return found
@@ -121,7 +121,7 @@ def test_the_search_finds_the_likeliest_of_all_codes_that_obey(
     reading = decode(scores, SMALL, search=FormatSearch(wanted, SMALL))
     free = decode(scores, SMALL)
     assert reading.free_text == free.text
-    assert reading.text == (free.text if wanted.obeys(free.text) or not free.chars else text)
+    assert reading.text == (free.text if wanted.matches(free.text) or not free.chars else text)
 
 
 def test_a_format_makes_the_likeliest_code_of_what_was_read_and_keeps_both() -> None:

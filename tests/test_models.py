@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from sample_cases import samples
 from torch import Tensor
 
-from serialread.codes import Alphabet, either_way
+from serialread.codes import Alphabet, reads_upside_down
 from serialread.config import CropGeometry, TrainingRecipe
 from serialread.config.networks import NetworkConfig
 from serialread.config.training_recipe import Losses
@@ -219,7 +219,7 @@ def test_orientation_is_learned_only_from_codes_that_are_no_codes_upside_down() 
 
 @pytest.mark.parametrize(("text", "whether"), [("69", True), ("HOH-1008", True), ("", True), ("SN74", False)])
 def test_a_code_is_a_code_upside_down_if_all_its_characters_are(text: str, whether: bool) -> None:
-    assert either_way(text) == whether
+    assert reads_upside_down(text) == whether
 
 
 def test_the_orientation_head_adds_a_last_output_and_does_not_change_the_others() -> None:

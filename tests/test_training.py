@@ -18,7 +18,7 @@ from sample_cases import sample, samples
 from typer.testing import CliRunner
 
 from serialread import cli
-from serialread.codes import Alphabet, either_way
+from serialread.codes import Alphabet, reads_upside_down
 from serialread.config import CropGeometry, TrainingRecipe, load
 from serialread.config.networks import RectifierConfig
 from serialread.config.training_recipe import MildAugmentation
@@ -253,7 +253,7 @@ def test_training_the_orientation_head_alone_changes_nothing_else(tmp_path: Path
     changed = {name for name, weight in after.weights.items() if not torch.equal(weight, before[name])}
     assert changed == {"upright.says.weight", "upright.says.bias"}
     model = after.deployed()
-    short = [s for s in samples(30) if len(s.text) < 5 and not either_way(s.text)]
+    short = [s for s in samples(30) if len(s.text) < 5 and not reads_upside_down(s.text)]
     crops = collate(short, 96, recipe, Alphabet()).crops
     with torch.inference_mode():
         right, over = (model.outputs(way)["upright"] for way in (crops, upside_down(crops)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serialread.auditing.input_tables import MARK_PARTS, MEASURES, POINTS, VERDICT
 from serialread.auditing.wording import Finding, counted, first_names, note, warning
-from serialread.codes import Serials
+from serialread.codes import SequenceChecker
 from serialread.metrics import Marks, mpsc, strict
 from serialread.metrics.intervals import rate_columns
 from serialread.metrics.risk import Reliability, RiskCoverage
@@ -172,9 +172,9 @@ def data_findings(judged: pd.DataFrame) -> Iterator[Finding]:
 def sequence_findings(judged: pd.DataFrame) -> Iterator[Finding]:
     """One sentence per batch whose codes fail the sequence checks: duplicates, gaps, order, other form."""
     for _, rows in judged.groupby("batch", sort=False):
-        serials, name = Serials(), rows["batch"].iloc[0]
+        checker, name = SequenceChecker(), rows["batch"].iloc[0]
         pairs = zip(rows["image"], rows["text"], strict=True)
-        odd = [f"{image} {what}" for image, code in pairs for what in serials.take(code, image)]
+        odd = [f"{image} {what}" for image, code in pairs for what in checker.check(code, image)]
         if odd:
             place = f"Batch {name}" if name else "Batch without a name"
             listed = first_names(odd, separator="; ")

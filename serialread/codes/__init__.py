@@ -1,10 +1,10 @@
 """Codes: alphabets, formats, check characters, and checks of a sequence of codes."""
 
-from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE, Alphabet, either_way, without_blanks
+from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE, Alphabet, reads_upside_down, without_blanks
 from serialread.codes.automaton import Lattice
 from serialread.codes.check_characters import CHECKS, Check
 from serialread.codes.formats import FORMATS, Format, format_of
-from serialread.codes.sequence_checks import Serials
+from serialread.codes.sequence_checks import SequenceChecker
 
 __all__ = [
     "CHECKS",
@@ -15,8 +15,8 @@ __all__ = [
     "Check",
     "Format",
     "Lattice",
-    "Serials",
-    "either_way",
+    "SequenceChecker",
     "format_of",
+    "reads_upside_down",
     "without_blanks",
 ]

@@ -16,12 +16,12 @@ def without_blanks(text: str) -> str:
     return "".join(text.split())
 
 
-_EITHER_WAY = frozenset("0125689HIMNOSWXZbdlnopqsuxz")
+_ROTATABLE = frozenset("0125689HIMNOSWXZbdlnopqsuxz")
 
 
-def either_way(text: str) -> bool:
-    """Whether a code turned over may be one again: all its letters and digits are, the same or others."""
-    return all(char in _EITHER_WAY or not char.isalnum() for char in text)
+def reads_upside_down(text: str) -> bool:
+    """Whether a code is a code upside down, too: each letter and digit becomes the same or another one."""
+    return all(char in _ROTATABLE or not char.isalnum() for char in text)
 
 
 @dataclass(frozen=True, slots=True)

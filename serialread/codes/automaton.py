@@ -199,7 +199,7 @@ class Lattice:
     layers: tuple[Mapping[int, tuple[Transition, ...]], ...]
     ends: tuple[frozenset[int], ...]
 
-    def holds(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Whether a text is one of the codes."""
         if not 0 < len(text) <= len(self.layers):
             return False

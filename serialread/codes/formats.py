@@ -76,9 +76,9 @@ class Format:
     def _printable(self) -> Lattice:
         return self._unrolled(PRINTABLE, MAX_LENGTH)
 
-    def obeys(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Whether a text of at most 25 characters is a code of this format."""
-        return self._printable.holds(text)
+        return self._printable.matches(text)
 
     def codes(self, chars: str, length: int) -> Lattice:
         """All codes of up to ``length`` characters, each among ``chars``.
@@ -114,5 +114,5 @@ def format_of(name: str) -> Format:
         made = Format(name, pattern, Automaton(tree))
     except RecipeError as error:
         raise RecipeError(f"format {name!r}: {error}") from None
-    made.obeys("")
+    made.matches("")
     return made

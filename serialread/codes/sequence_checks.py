@@ -72,7 +72,7 @@ class _Series:
 
 
 @dataclass(slots=True)
-class Serials:
+class SequenceChecker:
     """Checks the codes of one batch, in the order of its pictures."""
 
     _first: dict[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Serials:
     _usual: str = ""
     _series: dict[tuple[str, int, str], _Series] = field(default_factory=dict)
 
-    def take(self, code: str, image: str) -> tuple[str, ...]:
+    def check(self, code: str, image: str) -> tuple[str, ...]:
         """Check the next code against those before it; one sentence per finding, none for an empty code."""
         if not code:
             return ()

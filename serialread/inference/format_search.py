@@ -57,7 +57,7 @@ class FormatSearch:
 
     def holds(self, text: str) -> bool:
         """Whether a text is a code of the format."""
-        return self._lattice.holds(text)
+        return self._lattice.matches(text)
 
     def best(self, scores: Floats) -> list[int]:
         """Classes of the likeliest code, for log-probabilities [T, C]; its end is not among them.

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from serialread.codes import Serials, without_blanks
+from serialread.codes import SequenceChecker, without_blanks
 from serialread.errors import RecipeError
 from serialread.records import BarcodeCheck, Pixels, Record
 
@@ -21,12 +21,12 @@ def check_sequences(
         records: in the order of their parts; batches may be mixed.
         before: batch, code and image of records that an earlier run wrote.
     """
-    batches: defaultdict[str, Serials] = defaultdict(Serials)
+    batches: defaultdict[str, SequenceChecker] = defaultdict(SequenceChecker)
     for batch, code, image in before:
-        batches[batch].take(code, image)
+        batches[batch].check(code, image)
     for record in records:
         code = record.text
-        findings = batches[record.batch].take(code, record.image)
+        findings = batches[record.batch].check(code, record.image)
         yield replace(record, sequence_findings=findings) if findings else record
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serialread.codes import either_way
+from serialread.codes import reads_upside_down
 from serialread.records import Crop, Reading
 
 FLIP_PENALTY = 6.0
@@ -88,12 +88,16 @@ def is_upside_down_twin(one: Crop, other: Crop) -> bool:
 
 def surely_upright(reading: Reading) -> bool:
     """Whether a line need not be read upside down: it is upright, and no code in both orientations."""
-    return reading.upright is not None and reading.upright >= SURE_ODDS and not either_way(reading.text)
+    return (
+        reading.upright is not None and reading.upright >= SURE_ODDS and not reads_upside_down(reading.text)
+    )
 
 
 def surely_upside_down(reading: Reading) -> bool:
     """Whether a line that is expected upright has to be read upside down, too."""
-    return reading.upright is not None and reading.upright <= -SURE_ODDS and not either_way(reading.text)
+    return (
+        reading.upright is not None and reading.upright <= -SURE_ODDS and not reads_upside_down(reading.text)
+    )
 
 
 def clear_chars(reading: Reading) -> float:
@@ -112,7 +116,7 @@ def _is_upright(number: int, crops: Sequence[Crop], readings: Sequence[Reading |
         if own.upright is None or reading.upright is None or abs(own.upright - reading.upright) < SURE_ODDS:
             return None
         right = own.upright > reading.upright
-        return None if either_way((own if right else reading).text) else right
+        return None if reads_upside_down((own if right else reading).text) else right
     return None
 
 

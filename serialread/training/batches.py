@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from serialread.codes import MAX_LENGTH, Alphabet, either_way
+from serialread.codes import MAX_LENGTH, Alphabet, reads_upside_down
 from serialread.config import CropGeometry
 from serialread.config.training_recipe import TrainingRecipe
 from serialread.errors import SerialreadError, StoreError
@@ -136,6 +136,6 @@ def collate(
             columns=torch.from_numpy(columns),
             characters_known=has_masks if exact else torch.zeros_like(has_masks),
             text_known=has_masks,
-            oriented=torch.tensor([not either_way(sample.text) for sample in samples]),
+            oriented=torch.tensor([not reads_upside_down(sample.text) for sample in samples]),
         ),
     )

@@ -1,11 +1,10 @@
-"""How well the network tells which way up a line lies: every crop as it is, and turned over.
+"""How well the network recognizes the orientation of a line: every crop as it is, and rotated by 180 degrees.
 
-    python benchmarks/ways_up.py FOLDER STORE [--model FILE] [--count 1000]
+    python benchmarks/orientation.py FOLDER STORE [--model FILE] [--count 1000]
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text), STORE rendered ones.
-Codes that may be one either way are left out. Alone: right by the sign of its log-odds; compared: of both
-ways the upright one has more; sure: upright, and told so by SURE_ODDS; wrongly sure: upside down, and taken
-for upright.
+Codes that are codes upside down, too, are left out. Alone: right by the sign of its log-odds; compared: the
+upright one has more; sure: upright, by SURE_ODDS; wrongly sure: upside down, and taken for upright.
 """
 
 import argparse
@@ -13,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from looks import seen
+from views import outputs_of
 
 from serialread.calibration import load_labelled
-from serialread.codes import either_way
+from serialread.codes import reads_upside_down
 from serialread.config import StationView
 from serialread.datasets import SampleStore
 from serialread.imaging import load_image, normalize
@@ -46,12 +45,14 @@ def main() -> None:
     asked = parser.parse_args()
     engine = Engine(asked.model or shipped_model(), outputs=None)
     print(f"model {engine.card.model_id}\n")
-    print("| crops | of one way | alone % | compared % | sure % | wrongly sure % | compared surely wrong % |")
+    print("| crops | of one orientation | alone % | compared % | sure % | wrongly sure % | surely wrong % |")
     print("|---|---|---|---|---|---|---|")
     for name, crops in crops_of(asked.folder, asked.store, asked.count):
-        lying = [pixels for pixels, text in crops if not either_way(text)]
-        turned = [np.ascontiguousarray(pixels[::-1, ::-1]) for pixels in lying]
-        right, over = (np.array([one.upright for one in seen(engine, way)], float) for way in (lying, turned))
+        as_is = [pixels for pixels, text in crops if not reads_upside_down(text)]
+        rotated = [np.ascontiguousarray(pixels[::-1, ::-1]) for pixels in as_is]
+        right, over = (
+            np.array([one.upright for one in outputs_of(engine, some)], float) for some in (as_is, rotated)
+        )
         shares = (
             ((right > 0).mean() + (over < 0).mean()) / 2,
             (right > over).mean(),
@@ -60,7 +61,7 @@ def main() -> None:
             (over - right >= SURE_ODDS).mean(),
         )
         cells = " | ".join(f"{100 * share:.1f}" for share in shares)
-        print(f"| {name} | {len(lying)} | {cells} |", flush=True)
+        print(f"| {name} | {len(as_is)} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

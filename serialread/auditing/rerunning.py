@@ -18,8 +18,8 @@ from serialread.config import Station
 from serialread.errors import RecordsError, SerialreadError
 from serialread.imaging import digest
 from serialread.inference.session import EngineKind
-from serialread.reader import FILES, Explanation, Picture, Reader, check_sequences
-from serialread.reader.serialization import json_bytes, json_line
+from serialread.reader import Explanation, Picture, Reader, check_sequences
+from serialread.reader.serialization import JSON_LINES, json_bytes, json_line
 from serialread.records import Decision, Pixels
 
 VOLATILE = frozenset({"read_at", "elapsed_ms"})
@@ -125,7 +125,7 @@ def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
     """
     line = run_log.run_of(log, "read", number)
     setup = RunSetup.of(line, log, shipped)
-    written = next(name for name in line["outputs"] if name.endswith(FILES[1]))
+    written = next(name for name in line["outputs"] if name.endswith(JSON_LINES.name))
     if not (log.parent / written).is_file():
         raise RecordsError(
             f"{log}: {written} of line {line['line']} is missing. Restore it to compare with it."

@@ -5,8 +5,9 @@ from serialread.reader.decisions import calibrated, decide, judge, log_odds, obj
 from serialread.reader.explanation import Explanation
 from serialread.reader.picture_files import Found, Picture, find_images
 from serialread.reader.reader import Reader
-from serialread.reader.results import FILES, Mode, Start, begin, claim, write_records
+from serialread.reader.results import Mode, Start, begin, claim, write_records
 from serialread.reader.runs import FolderRun, read_folder
+from serialread.reader.serialization import FILES
 from serialread.reader.summary import RunSummary, console_view
 
 __all__ = [

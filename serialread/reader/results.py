@@ -1,7 +1,7 @@
-"""Records on disk: readings.jsonl holds everything, readings.csv what people look at; a line a picture.
+"""Results folders: one line per picture in every result file, written whole and at once.
 
-Lines are written whole and at once, so that a killed run keeps what it read. The table is made of the JSON
-lines: going on after a kill, it is made of them again, and the two cannot disagree.
+A killed run keeps what it read. When it is resumed, all files are made again from the JSON lines: they cannot
+disagree.
 """
 
 import json
@@ -18,12 +18,11 @@ from filelock import FileLock, Timeout
 from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.reader.picture_files import Picture
-from serialread.reader.serialization import COLUMNS, RecordJson, csv_bytes, csv_row, json_bytes, json_line
+from serialread.reader.serialization import FILES, JSON_LINES, RESULT_FILES, RecordJson, csv_row, json_line
 from serialread.records import Decision, Record
 
-FILES = ("readings.csv", "readings.jsonl")
 LOCK = ".serialread.lock"
-"""Held while a run writes; the system lets go of it even if the run is killed."""
+"""Locked while a run writes; the system releases the lock even if the run is killed."""
 Mode = Literal["new", "resume", "overwrite"]
 _Key = tuple[str, str]
 """Name and digest of a picture."""
@@ -31,14 +30,14 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a run begins.
+    """What is left to read, and what an earlier run has done.
 
     Attributes:
-        pictures: those still to be read, in their order.
+        pictures: those still to be read, in order.
         kept: lines of an earlier run that stay.
-        again: lines of an earlier run that were dropped, because their picture has changed since.
-        not_accepted: how many of the kept lines are not ACCEPT.
-        codes: batch, code and image of each kept line, in their order.
+        again: lines of an earlier run that were dropped because their picture has changed since.
+        not_accepted: kept lines that are not ACCEPT.
+        codes: batch, code and image of each kept line, in order.
     """
 
     pictures: tuple[Picture, ...]
@@ -54,7 +53,7 @@ def claim(out: Path) -> FileLock:
     Raises:
         RecordsError: another run writes there, or the folder cannot be written.
     """
-    with _told(out):
+    with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / LOCK)
         try:
@@ -77,7 +76,7 @@ def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, sta
     earlier = [name for name in FILES if (out / name).exists()]
     if earlier and mode == "new":
         raise RecordsError(f"{out}: holds results already. Go on with --resume, or --overwrite them.")
-    with _told(out):
+    with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if mode == "resume" and earlier:
             return _resumed(out, wanted, model_id, station_id)
@@ -92,25 +91,27 @@ def write_records(records: Iterable[Record], out: Path) -> Iterator[Record]:
         RecordsError: the disk is full or gone; what was written before stays whole.
     """
     with ExitStack() as stack:
-        with _told(out):
-            table, lines = (stack.enter_context((out / name).open("ab", buffering=0)) for name in FILES)
+        with _disk_errors(out):
+            opened = [
+                (one, stack.enter_context((out / one.name).open("ab", buffering=0))) for one in RESULT_FILES
+            ]
         for record in records:
             line = json_line(record)
-            with _told(out):
-                _append(lines, json_bytes(line))
-                _append(table, csv_bytes(csv_row(line)))
+            with _disk_errors(out):
+                for one, file in opened:
+                    _append(file, one.encode(line))
             yield record
 
 
 def _resumed(out: Path, wanted: tuple[Picture, ...], model_id: str, station_id: str) -> Start:
-    """Keep the whole lines of unchanged pictures and of those that are not asked for; the rest is read."""
+    """Keep the whole lines of unchanged pictures and of pictures not wanted now; the rest is read."""
     ids = (model_id, station_id)
     earlier = Counter(_key(line) for line in _whole_lines(out, ids))
     names = {image for image, _ in earlier}
     keys: list[_Key] = [(p.image, digest(p.path)) if p.image in names else (p.image, "") for p in wanted]
-    asked = {p.image for p in wanted}
+    wanted_names = {p.image for p in wanted}
     same = earlier & Counter(keys)  # the lesser count of each
-    done = same + Counter({key: count for key, count in earlier.items() if key[0] not in asked})
+    done = same + Counter({key: count for key, count in earlier.items() if key[0] not in wanted_names})
     decisions: Counter[str] = Counter()
     codes: list[tuple[str, str, str]] = []
     taken = _taken(_whole_lines(out, ids), Counter(done))
@@ -126,7 +127,7 @@ def _key(line: RecordJson) -> _Key:
 
 
 def _taken(lines: Iterable[RecordJson], left: Counter[_Key]) -> Iterator[RecordJson]:
-    """As many lines of each key as are left of it."""
+    """The first lines of each key, as many as ``left`` says."""
     for line in lines:
         if left[_key(line)] > 0:
             left[_key(line)] -= 1
@@ -136,7 +137,7 @@ def _taken(lines: Iterable[RecordJson], left: Counter[_Key]) -> Iterator[RecordJ
 def _noted(
     lines: Iterable[RecordJson], decisions: Counter[str], codes: list[tuple[str, str, str]]
 ) -> Iterator[RecordJson]:
-    """The lines, their decisions counted and their codes kept."""
+    """The lines; their decisions and codes are noted on the way."""
     for line in lines:
         decisions[line["decision"]] += 1
         codes.append((line["batch"], line["text"], line["image"]))
@@ -144,7 +145,7 @@ def _noted(
 
 
 def _without(pictures: Iterable[tuple[Picture, _Key]], done: Counter[_Key]) -> Iterator[Picture]:
-    """The pictures but for as many of each key as are done."""
+    """The pictures without the first of each key, as many as ``done`` says."""
     for picture, key in pictures:
         if done[key] > 0:
             done[key] -= 1
@@ -153,10 +154,11 @@ def _without(pictures: Iterable[tuple[Picture, _Key]], done: Counter[_Key]) -> I
 
 
 def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[RecordJson]:
-    """Lines of readings.jsonl, but for those torn by a kill; all must be of this model and station."""
-    if not (out / FILES[1]).exists():
-        raise RecordsError(f"{out}: holds {FILES[0]} but no {FILES[1]} to go on from. --overwrite it.")
-    with (out / FILES[1]).open("rb") as file:
+    """Whole lines of readings.jsonl; lines torn by a kill are skipped, those of another model refused."""
+    if not (out / JSON_LINES.name).exists():
+        others = ", ".join(name for name in FILES if name != JSON_LINES.name)
+        raise RecordsError(f"{out}: holds {others} but no {JSON_LINES.name} to resume from. --overwrite it.")
+    with (out / JSON_LINES.name).open("rb") as file:
         for data in file:
             try:
                 line: RecordJson = json.loads(data)
@@ -171,15 +173,16 @@ def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[RecordJson]:
 
 
 def _replace(out: Path, lines: Iterable[RecordJson]) -> None:
-    """Write both files anew, beside the old ones, and put them in their place."""
-    new = [out / f"{name}.new" for name in FILES]
-    with new[0].open("wb") as table, new[1].open("wb") as everything:
-        table.write(csv_bytes(COLUMNS))
+    """Write all files again under other names, then replace the old ones."""
+    with ExitStack() as stack:
+        opened = [(one, stack.enter_context((out / f"{one.name}.new").open("wb"))) for one in RESULT_FILES]
+        for one, file in opened:
+            file.write(one.header)
         for line in lines:
-            everything.write(json_bytes(line))
-            table.write(csv_bytes(csv_row(line)))
-    for fresh, name in zip(new, FILES, strict=True):
-        fresh.replace(out / name)
+            for one, file in opened:
+                file.write(one.encode(line))
+    for one in RESULT_FILES:
+        (out / f"{one.name}.new").replace(out / one.name)
 
 
 def _append(file: BinaryIO, data: bytes) -> None:
@@ -195,8 +198,8 @@ def _append(file: BinaryIO, data: bytes) -> None:
 
 
 @contextmanager
-def _told(out: Path) -> Iterator[None]:
-    """Turn what the disk says into one RecordsError."""
+def _disk_errors(out: Path) -> Iterator[None]:
+    """Turn errors of the disk into one RecordsError."""
     try:
         yield
     except OSError as error:

@@ -10,7 +10,8 @@ from serialread.inference.session import EngineKind
 from serialread.reader.barcodes import check_sequences
 from serialread.reader.picture_files import find_images
 from serialread.reader.reader import Reader
-from serialread.reader.results import FILES, Mode, Start, begin, claim, write_records
+from serialread.reader.results import Mode, Start, begin, claim, write_records
+from serialread.reader.serialization import FILES
 from serialread.reader.summary import RunSummary
 from serialread.records import Record
 

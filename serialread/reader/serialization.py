@@ -1,10 +1,10 @@
-"""What a record looks like on disk: a JSON line with everything, a table row with what people look at."""
+"""Records on disk: a JSON line with everything, and a row of the table that people look at."""
 
 import csv
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from serialread.records import MarkQuality, Reading, Record
@@ -39,14 +39,15 @@ COLUMNS = (
     "model_id",
     "sha256",
 )
-"""Of readings.csv. Positions count from 1; confidences are 0..1; cells without a value are empty."""
+"""Columns of readings.csv: keys of a JSON line and the weakest character. Positions count from 1; confidences
+are 0..1; cells without a value are empty."""
 
 RecordJson = dict[str, Any]
-"""A record as JSON."""
+"""A record as JSON values."""
 
 
 def json_line(record: Record) -> RecordJson:
-    """Everything about a record; numbers rounded to what they mean."""
+    """Everything about a record; numbers are rounded to their precision."""
     reading = record.reading
     return {
         "image": record.image,
@@ -131,3 +132,25 @@ def csv_bytes(cells: Iterable[str]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """One file of a results folder. Another kind of file is one more entry in ``RESULT_FILES``.
+
+    Attributes:
+        name: of the file.
+        header: its first bytes.
+        encode: the bytes of one record, which end its line.
+    """
+
+    name: str
+    header: bytes
+    encode: Callable[[RecordJson], bytes]
+
+
+JSON_LINES = ResultFile("readings.jsonl", b"", json_bytes)
+TABLE = ResultFile("readings.csv", csv_bytes(COLUMNS), lambda line: csv_bytes(csv_row(line)))
+RESULT_FILES = (JSON_LINES, TABLE)
+"""In the order in which a record is written; the first holds everything, and a run is resumed from it."""
+FILES = tuple(sorted(file.name for file in RESULT_FILES))

@@ -197,3 +197,14 @@ def test_the_steps_of_normalization_are_drawn(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["station", "normalize", str(path), "--out", str(tmp_path / "steps.png")])
     assert done.exit_code == 0, done.output
     assert cv2.imread(str(tmp_path / "steps.png")).shape[0] > 300
+
+
+def test_an_explanation_of_a_code_in_two_rows_shows_both_as_read_reads_them(
+    reader: Reader, tmp_path: Path
+) -> None:
+    path = saved(tmp_path, "1.png", part(["SN74LS06N", "28CHK32E4"]))
+    record, found = reader.read(path), reader.explain(path)
+    assert record.text == "SN74LS06N28CHK32E4"
+    assert found.reading == record.reading
+    assert ["".join(c.char for c in line.chars) for line in found.lines] == ["SN74LS06N", "28CHK32E4"]
+    assert found.drawn().shape[0] > found.lines[0].overlay(40).shape[0] * 2

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from serialread.codes import PRINTABLE
-from serialread.synth import fonts
+from serialread.synth import alphabets, fonts
 
 TYPEFACES = Path(fonts.__file__).parent / "typefaces"
 OUTLINES = fonts.outline_faces()
 PROBED = [OUTLINES[i] for i in range(0, len(OUTLINES), 9)]
-NAMES = [f.name for f in (*OUTLINES, *fonts.stroke_faces(), *fonts.dot_faces())]
+NAMES = [f.name for f in (*OUTLINES, *alphabets.stroke_faces(), *alphabets.dot_faces())]
 
 
 def test_the_bundle_is_large_varied_and_small_on_disk() -> None:
@@ -69,8 +69,8 @@ def test_covers_knows_what_is_missing() -> None:
     assert all(fonts.covers(f, "AZ09-./") for f in OUTLINES)
 
 
-@pytest.mark.parametrize("face", fonts.stroke_faces(), ids=lambda f: f.name)
-def test_a_stroke_alphabet_draws_every_printable_character(face: fonts.Strokes) -> None:
+@pytest.mark.parametrize("face", alphabets.stroke_faces(), ids=lambda f: f.name)
+def test_a_stroke_alphabet_draws_every_printable_character(face: alphabets.Strokes) -> None:
     assert set(face.glyphs) == set(face.advances) == set(PRINTABLE)
     for char, lines in face.glyphs.items():
         points = np.concatenate([np.array(line, float).reshape(-1, 2) for line in lines])
@@ -83,8 +83,8 @@ def test_a_stroke_alphabet_draws_every_printable_character(face: fonts.Strokes) 
         assert (min(ys), max(ys)) == pytest.approx((-1, 0), abs=0.02), char
 
 
-@pytest.mark.parametrize("face", fonts.dot_faces(), ids=lambda f: f.name)
-def test_a_dot_matrix_has_its_characters_on_its_grid(face: fonts.Dots) -> None:
+@pytest.mark.parametrize("face", alphabets.dot_faces(), ids=lambda f: f.name)
+def test_a_dot_matrix_has_its_characters_on_its_grid(face: alphabets.Dots) -> None:
     """Small letters' tails may hang below; small matrices have capitals, digits and a few joiners only."""
     assert set(face.glyphs) == set(PRINTABLE) or face.caps_only
     assert fonts.covers(face, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-./+():,#&")
@@ -100,7 +100,7 @@ def test_a_dot_matrix_has_its_characters_on_its_grid(face: fonts.Dots) -> None:
 
 @pytest.mark.parametrize("size", ["5x7", "7x9", "9x13"])
 def test_matrices_have_plain_slashed_dotted_and_open_zeros(size: str) -> None:
-    zeros = {f.glyphs["0"] for f in fonts.dot_faces() if f.name.startswith(f"dots-{size}")}
+    zeros = {f.glyphs["0"] for f in alphabets.dot_faces() if f.name.startswith(f"dots-{size}")}
     assert len(zeros) >= 4
 
 
@@ -108,16 +108,16 @@ def test_matrices_have_plain_slashed_dotted_and_open_zeros(size: str) -> None:
     "group", ["0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "B8", "5S", "2Z", "0OD", "1I7", "g9q", "pP"]
 )
 def test_confusable_characters_differ_in_every_alphabet_of_this_package(group: str) -> None:
-    for face in (*fonts.stroke_faces(), *fonts.dot_faces()):
+    for face in (*alphabets.stroke_faces(), *alphabets.dot_faces()):
         drawn = [face.glyphs[c] for c in group if c in face.glyphs]
         assert len(set(drawn)) == len(drawn), face.name
 
 
 def test_random_alphabets_differ_from_the_drawn_ones_and_from_one_another() -> None:
-    by_chance = [f for f in fonts.stroke_faces() if "varied" in f.name]
+    by_chance = [f for f in alphabets.stroke_faces() if "varied" in f.name]
     assert len(by_chance) >= 60
-    every = {tuple(f.glyphs[c] for c in PRINTABLE) for f in fonts.stroke_faces()}
-    assert len(every) == len(fonts.stroke_faces())
+    every = {tuple(f.glyphs[c] for c in PRINTABLE) for f in alphabets.stroke_faces()}
+    assert len(every) == len(alphabets.stroke_faces())
     widths = [f.advances["0"] for f in by_chance]
     assert max(widths) > 1.6 * min(widths)
 
@@ -137,8 +137,8 @@ def test_small_letters_that_are_capitals_are_known(family: str, caps_only: bool)
 def test_one_family_in_ten_is_held_out_whole() -> None:
     """Of each kind at least one, and all weights of a family on the same side."""
     assert any(map(fonts.held_out, (f.name for f in OUTLINES)))
-    assert any(map(fonts.held_out, (f.name for f in fonts.stroke_faces())))
-    assert any(map(fonts.held_out, (f.name for f in fonts.dot_faces())))
+    assert any(map(fonts.held_out, (f.name for f in alphabets.stroke_faces())))
+    assert any(map(fonts.held_out, (f.name for f in alphabets.dot_faces())))
     for face in OUTLINES:
         assert fonts.held_out(face.name) == fonts.held_out(f"{face.family} Some Other Weight")
     many = [fonts.held_out(hashlib.sha256(bytes([i])).hexdigest()) for i in range(256)]

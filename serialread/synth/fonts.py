@@ -20,22 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from serialread.records import Pixels
-from serialread.synth.alphabets import Dots, Segments, Strokes, dot_faces, segment_faces, stroke_faces
-
-__all__ = [
-    "Dots",
-    "Glyph",
-    "Outline",
-    "Segments",
-    "Strokes",
-    "covers",
-    "dot_faces",
-    "glyph",
-    "held_out",
-    "outline_faces",
-    "segment_faces",
-    "stroke_faces",
-]
+from serialread.synth.alphabets import Dots, Segments, Strokes
 
 # fontTools reports harmless oddities of font files; unusable files are detected below
 logging.getLogger("fontTools").setLevel(logging.ERROR)

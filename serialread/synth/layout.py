@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from serialread.codes import without_blanks
 from serialread.config.data_recipe import Layout
 from serialread.synth import distractors, fonts
+from serialread.synth.alphabets import Dots, Segments
 from serialread.synth.distractors import Box, DistractorShape
-from serialread.synth.fonts import Dots, Face, Points, Segments, advance
+from serialread.synth.fonts import Face, Points, advance
 from serialread.synth.rng import Rng, within
 
 Matrices = NDArray[np.float64]

@@ -129,18 +129,6 @@ D = TypeVar("D", bound=Relief)
 T = TypeVar("T", bound=Tone)
 
 
-def _sunk(process: Relief, rng: Rng) -> bool:
-    return False
-
-
-def _whole(coverage: Floats, surface: Surface, process: Relief, rng: Rng) -> Floats:
-    return coverage
-
-
-def _clean_depth(depth: Floats, stroke_px: float, process: Relief, rng: Rng) -> Floats:
-    return depth
-
-
 def floor_tone(body: Floats, process: Relief, rng: Rng) -> Floats:
     """Tone of a mark against its background, as a part of the background's: oxide, fresh metal."""
     return np.float32(within(process.floor_tone, rng)) * body
@@ -157,9 +145,9 @@ class ReliefAppearance(Generic[D]):
         floor_tone: tone of the mark where it is not filled.
     """
 
-    raised: Callable[[D, Rng], bool] = _sunk
-    coverage: Callable[[Floats, Surface, D, Rng], Floats] = _whole
-    depth: Callable[[Floats, float, D, Rng], Floats] = _clean_depth
+    raised: Callable[[D, Rng], bool] = lambda process, rng: False
+    coverage: Callable[[Floats, Surface, D, Rng], Floats] = lambda coverage, *_: coverage
+    depth: Callable[[Floats, float, D, Rng], Floats] = lambda depth, *_: depth
     floor_tone: Callable[[Floats, D, Rng], Floats] = floor_tone
 
     def shade(
@@ -229,24 +217,12 @@ class ReliefAppearance(Generic[D]):
         return np.asarray(self.depth(depth, mark.stroke_px, process, rng), np.float32), body
 
 
-def _dark_or_bright(process: Tone, rng: Rng) -> bool:
-    return rng.random() < 0.5
-
-
 class MarkedSurface(NamedTuple):
     """A mark, the surface that carries it, and whether the mark is the brighter of the two."""
 
     mark: Mark
     surface: Surface
     bright: bool
-
-
-def _even_tone(coverage: Floats, on: MarkedSurface, process: Tone, rng: Rng) -> Floats:
-    return coverage
-
-
-def _same_signal(signal: Floats, process: Tone, rng: Rng) -> Floats:
-    return signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,9 +235,9 @@ class ToneAppearance(Generic[T]):
         signal: the signed tone with what else the process changes.
     """
 
-    bright: Callable[[T, Rng], bool] = _dark_or_bright
-    tone: Callable[[Floats, MarkedSurface, T, Rng], Floats] = _even_tone
-    signal: Callable[[Floats, T, Rng], Floats] = _same_signal
+    bright: Callable[[T, Rng], bool] = lambda process, rng: rng.random() < 0.5
+    tone: Callable[[Floats, MarkedSurface, T, Rng], Floats] = lambda coverage, *_: coverage
+    signal: Callable[[Floats, T, Rng], Floats] = lambda signal, *_: signal
 
     def shade(
         self, mark: Mark, surface: Surface, process: T, around: float, surfaces: Surfaces, rng: Rng

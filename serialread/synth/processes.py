@@ -27,36 +27,12 @@ FaceKind = Literal["outline", "strokes", "dots", "segments"]
 P = TypeVar("P", bound=Section)
 
 
-def _outline(process: Section, rng: Rng) -> FaceKind:
-    return "outline"
-
-
-def _single_strokes(process: Section, rng: Rng) -> FaceKind:
-    return "strokes"
-
-
 def _outline_or_strokes(process: marks.Engraved | marks.Stamped | marks.Laser, rng: Rng) -> FaceKind:
     return "outline" if rng.random() < process.outline_share else "strokes"
 
 
-def _outline_tool(process: Section, rng: Rng) -> Tool:
-    return Tool(width=0.12)
-
-
 def _pen_tool(process: marks.Laser | marks.Pen, rng: Rng) -> Tool:
     return Tool(width=within(process.stroke, rng))
-
-
-def _any_text(text: str, process: Section, rng: Rng) -> str:
-    return text
-
-
-def _mostly_even(process: Section, rng: Rng) -> Setting:
-    return Setting(hand_set=rng.random() < 0.08)
-
-
-def _by_hand(process: Section, rng: Rng) -> Setting:
-    return Setting(hand_set=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +51,11 @@ class ProcessSpec(Generic[P]):
 
     section: type[P]
     appearance: ReliefAppearance[Any] | ToneAppearance[Any]
-    face_kind: Callable[[P, Rng], FaceKind] = _outline
-    tool: Callable[[P, Rng], Tool] = _outline_tool
+    face_kind: Callable[[P, Rng], FaceKind] = lambda process, rng: "outline"
+    tool: Callable[[P, Rng], Tool] = lambda process, rng: Tool(width=0.12)
     surface_weights: Mapping[SurfaceKind, float] | None = None
-    setting: Callable[[P, Rng], Setting] = _mostly_even
-    writable: Callable[[str, P, Rng], str] = _any_text
+    setting: Callable[[P, Rng], Setting] = lambda process, rng: Setting(hand_set=rng.random() < 0.08)
+    writable: Callable[[str, P, Rng], str] = lambda text, *_: text
 
     @property
     def kind(self) -> str:
@@ -179,10 +155,10 @@ _RELIEF = (
     ),
     ProcessSpec(
         section=marks.Scribed,
-        face_kind=_single_strokes,
+        face_kind=lambda process, rng: "strokes",
         tool=_scriber,
         appearance=ReliefAppearance[marks.Scribed](),
-        setting=_by_hand,
+        setting=lambda process, rng: Setting(hand_set=True),
     ),
     ProcessSpec(
         section=marks.Stamped,
@@ -193,7 +169,7 @@ _RELIEF = (
                 coverage, surface, within(process.wear, rng), rng
             )
         ),
-        setting=_by_hand,
+        setting=lambda process, rng: Setting(hand_set=True),
     ),
     ProcessSpec(
         section=marks.Embossed,
@@ -365,10 +341,10 @@ _TONE = (
     ),
     ProcessSpec(
         section=marks.Pen,
-        face_kind=_single_strokes,
+        face_kind=lambda process, rng: "strokes",
         tool=_pen_tool,
         appearance=ToneAppearance[marks.Pen](tone=_penned),
-        setting=_by_hand,
+        setting=lambda process, rng: Setting(hand_set=True),
     ),
     ProcessSpec(
         section=marks.Display,

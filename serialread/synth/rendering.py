@@ -19,7 +19,7 @@ from serialread.config.data_recipe import DataRecipe, Typefaces
 from serialread.config.marks import Process
 from serialread.config.section import load
 from serialread.records import Origin, Pixels, Sample
-from serialread.synth import distractors, fonts
+from serialread.synth import alphabets, distractors, fonts
 from serialread.synth.code_texts import random_text
 from serialread.synth.fonts import Face
 from serialread.synth.layout import TypesetLine, set_line
@@ -112,11 +112,11 @@ def _faces(kind: FaceKind, typefaces: Typefaces) -> tuple[Face, ...]:
         case "outline":
             found = fonts.outline_faces(typefaces.folders)
         case "strokes":
-            found = fonts.stroke_faces()
+            found = alphabets.stroke_faces()
         case "segments":
-            found = fonts.segment_faces()
+            found = alphabets.segment_faces()
         case _:
-            found = fonts.dot_faces()
+            found = alphabets.dot_faces()
     if typefaces.held_out == "all":
         return found
     only = typefaces.held_out == "only"

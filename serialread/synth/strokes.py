@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from serialread.records import Floats, Pixels
 from serialread.synth import fonts
-from serialread.synth.alphabets import ALL_ON
+from serialread.synth.alphabets import ALL_ON, Dots, Segments, Strokes
 from serialread.synth.fields import ramp, towards_one_end
-from serialread.synth.fonts import Dots, Face, Outline, Points, Segments, Strokes
+from serialread.synth.fonts import Face, Outline, Points
 from serialread.synth.layout import GlyphRun, TypesetLine
 from serialread.synth.rng import Rng, within
 

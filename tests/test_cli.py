@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -336,6 +337,34 @@ def test_a_log_that_the_environment_names_does_not_need_out(
     monkeypatch.setenv("SERIALREAD_LOG", str(tmp_path / "runs.log"))
     assert invoke("read", pictures / "a" / "1.png", "--model", model).exit_code == 0
     assert not (tmp_path / "runs.log").exists()
+
+
+# --- models ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        ((), {"model.onnx"}),
+        (("--trainable", "w.safetensors"), {"w.safetensors"}),
+        (("-o", "m.onnx", "--trainable", "w.safetensors"), {"m.onnx", "w.safetensors"}),
+    ],
+)
+def test_export_writes_the_model_file_or_the_trainable_weights(
+    options: tuple[str, ...], files: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from serialread import training
+    from serialread.training import checkpoint
+
+    monkeypatch.setattr(checkpoint, "load", lambda run: SimpleNamespace(model_id="name-0123456789ab"))
+    monkeypatch.setattr(checkpoint, "save_trainable", lambda run, out: out.write_bytes(b""))
+    monkeypatch.setattr(training, "export", lambda run, out: out.write_bytes(b""))
+    monkeypatch.chdir(tmp_path)
+    done = invoke("model", "export", "run", *options)
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.iterdir()} == files
+    assert done.stdout.count("name-0123456789ab") == len(files)
 
 
 # --- rendering samples ----------------------------------------------------------------------------

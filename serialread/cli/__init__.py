@@ -38,6 +38,7 @@ app = typer.Typer(
     cls=_OrderedGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.command(rich_help_panel="Read")(read_command.read)

@@ -37,6 +37,9 @@ def audit(
     log: Log = None,
     operator: Operator = "",
     quiet: Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print every finding, not only the first ten.")
+    ] = False,
 ) -> None:
     """Audit the readings of a run.
 
@@ -45,17 +48,20 @@ def audit(
     from serialread import auditing, run_log
     from serialread.weights import shipped_model
 
-    kept = log or out / run_log.LOG
-    run_log.last(kept)
+    log = log or out / run_log.LOG
+    run_log.last(log)
     done = auditing.audit(results, truth, batches=batches, by=by, baseline=baseline, sample=sample)
     if pictures:
-        logs = (auditing.readings_path(results).with_name(run_log.LOG), kept)
+        logs = (auditing.readings_path(results).with_name(run_log.LOG), log)
         done = done.with_failure_pictures(logs, shipped_model())
     if freeze is not None:
         done.freeze(freeze)
     written = done.write(out, excel=excel)
     terminal.table(auditing.console_view(done), quiet=quiet)
-    done.log(kept, (*written, freeze) if freeze else written, operator)
+    if verbose:
+        for finding in done.findings:
+            terminal.note(f"{finding.severity}: {finding.text}")
+    done.log(log, (*written, freeze) if freeze else written, operator)
     documents = [path.name for path in reversed(written) if path.suffix != ".csv"]
     tables = len(written) - len(documents)
-    terminal.summary(f"{out}: {', '.join(documents)}, {tables} tables; run logged in {kept}", quiet=quiet)
+    terminal.summary(f"{out}: {', '.join(documents)}, {tables} tables; run logged in {log}", quiet=quiet)

@@ -85,7 +85,8 @@ def import_(
     from serialread.datasets import ImportSource, write_store
 
     found = ImportSource(source)
-    written = write_store(out, found.samples(), about={"imported": str(source)})
+    samples = terminal.track(found.samples(), None, "samples", quiet=quiet)
+    written = write_store(out, samples, about={"imported": str(source)})
     terminal.summary(f"{out}: {written} samples of {source}", quiet=quiet)
     for reason, count in found.left_out.most_common():
         terminal.summary(f"left out: {count}, {reason}", quiet=quiet)

@@ -49,12 +49,12 @@ def train(
     from serialread.config import TrainingRecipe, load
     from serialread.datasets import SampleStore
 
-    asked = load(recipe, TrainingRecipe)
+    loaded = load(recipe, TrainingRecipe)
     stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
-    step, steps = 0, asked.optimisation.steps
+    step, steps = 0, loaded.optimisation.steps
     with training.stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
         for progress in training.train(
-            asked, stores, out, valid=held_out, resume=resume, start_from=start_from, stop=stop
+            loaded, stores, out, valid=held_out, resume=resume, start_from=start_from, stop=stop
         ):
             step = progress.step
             state = f"loss {progress.loss:.2f}, best {progress.best:.1%}, {progress.crops_per_s:.0f} crops/s"
@@ -83,8 +83,8 @@ def info(
     from serialread.config import TrainingRecipe, load
     from serialread.models import describe
 
-    asked = load(recipe, TrainingRecipe)
-    description = describe(asked.name, asked.network, asked.geometry, Alphabet(), width)
+    loaded = load(recipe, TrainingRecipe)
+    description = describe(loaded.name, loaded.network, loaded.geometry, Alphabet(), width)
     terminal.result(json.dumps(asdict(description)) if as_json else description.to_text())
 
 

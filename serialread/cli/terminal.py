@@ -75,14 +75,14 @@ def table(view: "RenderableType", *, quiet: bool) -> None:
     SafeConsole(width=wide, markup=False, emoji=False, highlight=False).print(view)
 
 
-def progress_bar(total: int, unit: str, *, quiet: bool) -> "tqdm[Any]":
+def progress_bar(total: int | None, unit: str, *, quiet: bool) -> "tqdm[Any]":
     """A progress bar on standard error; hidden if that is no terminal."""
     from tqdm import tqdm
 
     return tqdm(total=total, unit=f" {unit}", smoothing=0.1, disable=True if quiet else None)
 
 
-def track(items: Iterable[T], total: int, unit: str, *, quiet: bool) -> Iterator[T]:
+def track(items: Iterable[T], total: int | None, unit: str, *, quiet: bool) -> Iterator[T]:
     """Hand on the items and show how many of them went by."""
     with progress_bar(total, unit, quiet=quiet) as bar:
         for item in items:

@@ -289,4 +289,4 @@ def test_a_truth_table_as_a_newcomer_keeps_it_is_read_and_its_flaws_are_said(tmp
         "- **warning**: Batch without a name: 2 sequence findings: "
         "e.png has the form 9999-A, most have A9; g.png has the form 999999999999, most have A9.",
     ]
-    assert "- accuracy, strict: 2 of 4, 50.00 %" in page
+    assert "- accuracy, strict: 50.00 %, 2 of 4 (95 %: " in page

@@ -22,7 +22,6 @@ from serialread.auditing.wording import Finding, by_severity, percent, rate_word
 from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.label_tables import TextTable, read_labels
-from serialread.metrics import ratio as divide
 from serialread.metrics.control_charts import ControlLimits
 
 
@@ -87,24 +86,22 @@ class Audit:
             ("misread rate of accepted images", total["misread"], total["accepted_known"]),
             no_read,
         ]
-        figures = [
-            (name, f"{percent(divide(hits, of))} %", rate_words(hits, of))
-            for name, hits, of in (rates if self.judged else [no_read])
-        ]
+        shown = rates if self.judged else [no_read]
+        figures = [(name, *rate_words(hits, of)) for name, hits, of in shown]
         if self.judged:
             cer = f"CER {percent(total['cer'])} %"
             edits = f"{total['edits']:,} edits in {total['truth_chars']:,} characters"
-            figures.append(("characters", cer, f"{cer}: {edits}; 1-NED {ratio(total['one_minus_ned'])}"))
+            figures.append(("characters", cer, f"{edits}; 1-NED {ratio(total['one_minus_ned'])}"))
             quality = {name: ratio(value) for name, value in self.confidence_quality.summary().items()}
             others = f"Brier {quality['brier']}, AURC {quality['aurc']}"
-            ece, images = f"ECE {quality['ece']}", f"{self.confidence_quality.images:,} images"
-            figures.append(("confidence", ece, f"{ece}, {others}; {images}"))
+            images = f"{self.confidence_quality.images:,} images"
+            figures.append(("confidence", f"ECE {quality['ece']}", f"{others}; {images}"))
         if not math.isnan(total["mark_grade_mean"]):
             counts = ", ".join(f"{grade} {total[f'mark_{grade}']:,}" for grade in POINTS)
-            figures.append(("mean mark grade", f"{total['mark_grade_mean']:.2f} of 4", counts))
+            mean = f"{total['mark_grade_mean']:.2f} of 4"
+            figures.append(("mean mark grade", mean, counts))
         if not math.isnan(total["elapsed_ms_p50"]):
-            milliseconds = f"{total['elapsed_ms_p50']:.1f} ms"
-            figures.append(("time per image", milliseconds, f"{milliseconds}, median"))
+            figures.append(("time per image", f"{total['elapsed_ms_p50']:.1f} ms", "median"))
         return figures
 
     def write(self, out: Path, *, excel: bool = False) -> tuple[Path, ...]:

@@ -81,7 +81,8 @@ def console_view(audit: Audit) -> RenderableType:
     ]
     if len(audit.findings) > MAX_FINDINGS:
         lines.append(Text(f"and {len(audit.findings) - MAX_FINDINGS} more findings in report.html"))
-    rates = [Text(f"{name}: {words}") for name, _, words in audit.headline() if name in _SHOWN]
+    headline = [line for line in audit.headline() if line[0] in _SHOWN]
+    rates = [Text(f"{name}: {figure}, {details}") for name, figure, details in headline]
     if not audit.judged and len(audit.sampling):
         rates.append(Text(f"sampling.csv draws {counted(len(audit.sampling), 'image')} to label."))
     return Group(_BatchTable(audit), *rates, *lines)

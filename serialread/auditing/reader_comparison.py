@@ -106,8 +106,8 @@ class ReaderComparison:
 
     def _counts(self) -> list[str]:
         return [
-            f"A, {self.names[0]}: {rate_words(self.right[0], self.images)}",
-            f"B, {self.names[1]}: {rate_words(self.right[1], self.images)}",
+            f"A, {self.names[0]}: {', '.join(rate_words(self.right[0], self.images))}",
+            f"B, {self.names[1]}: {', '.join(rate_words(self.right[1], self.images))}",
             f"{counted(self.better, 'picture')} better, {self.worse:,} worse",
         ]
 

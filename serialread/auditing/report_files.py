@@ -139,7 +139,7 @@ def _document(audit: "Audit") -> dict[str, Any]:
 def _markdown(audit: "Audit") -> Iterator[str]:
     yield "# Audit of serial number readings\n"
     yield f"- images: {audit.total['images']:,}"
-    yield from (f"- {name}: {words}" for name, _, words in audit.headline())
+    yield from (f"- {name}: {figure}, {details}" for name, figure, details in audit.headline())
     if not audit.judged:
         yield f"- no truth given; label the {len(audit.sampling):,} images of sampling.csv to judge them"
     yield "\n## Findings\n"

@@ -81,10 +81,10 @@ def interval_words(interval: Interval) -> str:
     return "–".join(percent(bound) for bound in interval)
 
 
-def rate_words(hits: int, total: int) -> str:
-    """A rate with its counts and both intervals, in one phrase."""
+def rate_words(hits: int, total: int) -> tuple[str, str]:
+    """A rate in per cent, and the counts behind it with both 95 % intervals."""
     if not total:
-        return "nothing to count"
-    counts = f"{hits:,} of {total:,}, {percent(hits / total)} %"
-    wilson_, exact = interval_words(wilson(hits, total)), interval_words(clopper_pearson(hits, total))
-    return f"{counts} (95 %: {wilson_}; exact {exact})"
+        return "–", "nothing to count"
+    exact = interval_words(clopper_pearson(hits, total))
+    intervals = f"(95 %: {interval_words(wilson(hits, total))}; exact {exact})"
+    return f"{percent(hits / total)} %", f"{hits:,} of {total:,} {intervals}"

@@ -1,5 +1,5 @@
 "use strict";
-// Sorts and filters the page's tables. Without it the page reads and prints all the same.
+// Sorts and filters the tables, and shows the pictures in pages. Without it everything is visible.
 function key(row, column) {
   const cell = row.cells[column];
   const value = cell.dataset.v === undefined ? cell.textContent.trim() : cell.dataset.v;
@@ -20,7 +20,7 @@ function sort(table, header) {
   header.setAttribute("aria-sort", rising ? "ascending" : "descending");
   body.append(...rows.map((pair) => pair[1]));
 }
-function filter(table, words, told) {
+function filter(table, words, status) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const row of table.tBodies[0].rows) {
@@ -28,7 +28,7 @@ function filter(table, words, told) {
     row.hidden = !wanted.every((word) => text.includes(word));
     shown += row.hidden ? 0 : 1;
   }
-  told.textContent = wanted.length ? shown + " of " + table.tBodies[0].rows.length + " lines" : "";
+  status.textContent = wanted.length ? shown + " of " + table.tBodies[0].rows.length + " lines" : "";
 }
 for (const table of document.querySelectorAll("table.sheet")) {
   for (const header of table.tHead.rows[0].cells) {
@@ -41,16 +41,16 @@ for (const table of document.querySelectorAll("table.sheet")) {
   }
   const label = document.createElement("label");
   const input = document.createElement("input");
-  const told = document.createElement("span");
+  const status = document.createElement("span");
   const line = document.createElement("p");
   input.type = "search";
-  told.setAttribute("role", "status");
+  status.setAttribute("role", "status");
   label.append("show lines with ", input);
   line.className = "find";
-  line.append(label, " ", told);
-  input.addEventListener("input", () => filter(table, input.value, told));
+  line.append(label, " ", status);
+  input.addEventListener("input", () => filter(table, input.value, status));
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { input.value = ""; filter(table, "", told); }
+    if (event.key === "Escape") { input.value = ""; filter(table, "", status); }
   });
   if (table.tBodies[0].rows.length > 5) table.parentNode.before(line);
 }
@@ -60,7 +60,7 @@ for (const cases of document.querySelectorAll(".cases")) {
   if (all.length <= PER_PAGE) continue;
   let first = 0;
   const bar = document.createElement("p");
-  const told = document.createElement("span");
+  const status = document.createElement("span");
   const step = (words, by) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -68,17 +68,17 @@ for (const cases of document.querySelectorAll(".cases")) {
     button.addEventListener("click", () => { first += by; show(); });
     return button;
   };
-  const earlier = step("earlier", -PER_PAGE);
-  const later = step("later", PER_PAGE);
+  const previous = step("previous", -PER_PAGE);
+  const next = step("next", PER_PAGE);
   const show = () => {
     all.forEach((one, i) => { one.hidden = i < first || i >= first + PER_PAGE; });
-    earlier.disabled = first === 0;
-    later.disabled = first + PER_PAGE >= all.length;
-    told.textContent = " " + (first + 1) + " to " + Math.min(first + PER_PAGE, all.length) + " of " + all.length;
+    previous.disabled = first === 0;
+    next.disabled = first + PER_PAGE >= all.length;
+    status.textContent = " " + (first + 1) + " to " + Math.min(first + PER_PAGE, all.length) + " of " + all.length;
   };
   bar.className = "find";
-  told.setAttribute("role", "status");
-  bar.append(earlier, " ", later, told);
+  status.setAttribute("role", "status");
+  bar.append(previous, " ", next, status);
   cases.before(bar);
   show();
   addEventListener("beforeprint", () => all.forEach((one) => { one.hidden = false; }));

@@ -24,6 +24,7 @@ from serialread.evaluation import (
     EvaluatedCrop,
     EvaluationReport,
     ModelEvaluation,
+    evaluate,
     evaluate_crops,
 )
 from serialread.evaluation.evaluated_crops import AttentionMatch, match_attention
@@ -167,6 +168,32 @@ def test_a_report_has_tables_and_is_saved_with_every_crop(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"][0]["crops"] == 15
     with pytest.raises(RecordsError, match="cannot be written"):
         report.write(tmp_path / "crops.csv")
+
+
+def test_an_open_model_is_evaluated_with_its_extras_and_compared(tmp_path: Path) -> None:
+    class Extras:
+        def to_text(self) -> str:
+            return "gates half open"
+
+        def to_json(self) -> dict[str, object]:
+            return {"gates": 0.5}
+
+    class WithExtras(Oracle):
+        def extras(self, found: ModelEvaluation, stores: list[Path]) -> Extras:
+            assert (len(found.crops), stores) == (4, [tmp_path / "store"])
+            return Extras()
+
+    data = samples(4)
+    write_store(tmp_path / "store", data, about={})
+    plain = oracle(data, ["", *(s.text for s in data[1:])])
+    report = evaluate(
+        WithExtras(oracle(data, [s.text for s in data]).texts), [tmp_path / "store"], against=plain
+    )
+
+    assert report.to_json()["gates"] == 0.5
+    assert report.to_text().endswith("\ngates half open")
+    assert [c.only_first for c in report.comparisons] == [1, 1, 1]
+    assert report.other == "oracle"
 
 
 def test_the_shipped_model_is_evaluated_on_a_store_and_on_a_folder(tmp_path: Path) -> None:

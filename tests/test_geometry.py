@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serialread.calibration import save_station
+from serialread.calibration import calibrate_fixture, calibrate_lens, save_station
 from serialread.calibration.lens import fit_lens
 from serialread.config import Arc, Fixture, Lens, Station, StationView, load
 from serialread.errors import CalibrationError, ImageError, RecipeError
@@ -131,8 +131,14 @@ def test_a_lens_is_measured_from_pictures_of_a_board(tmp_path: Path, kind: str) 
     )
     straight = cv2.undistortPoints(bent[:, None], camera, np.array(lens.distortion), P=camera)[:, 0]
     assert bow(straight) < 0.2 * bow(bent)
-    save_station(Station().with_view(lens=lens), tmp_path / "s.toml")
-    assert load(tmp_path / "s.toml", Station).view.lens == lens
+    save_station(Station(name="s1"), tmp_path / "s1.toml")
+    done = calibrate_lens([tmp_path], kind, 9, 7, tmp_path / "s1.toml")  # type: ignore[arg-type]
+    assert done.station.name == "s1"
+    assert done.station.view.lens is not None
+    assert done.station.view.lens.focus_px == pytest.approx(lens.focus_px)  # OpenCV sums in no fixed order
+    assert done.summary.startswith(f"lens measured with {lens.pictures} of 6 pictures, reprojection error ")
+    save_station(done.station, tmp_path / "s1.toml")
+    assert load(tmp_path / "s1.toml", Station) == done.station
 
 
 def test_too_few_pictures_of_the_board_are_one_clear_error(tmp_path: Path) -> None:
@@ -247,10 +253,16 @@ def test_an_empty_box_cannot_be_taught() -> None:
     )
 
 
-def test_a_fixture_round_trips_through_its_file(tmp_path: Path) -> None:
-    fixture = teach_fixture(image_of(part()), StationView(), BOX, "edge")
-    save_station(Station(name="s").with_view(fixture=fixture), tmp_path / "s.toml")
-    assert load(tmp_path / "s.toml", Station).view.fixture == fixture
+def test_a_fixture_is_added_to_a_station(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "part.png"), part())
+    start = Station(name="s", view=StationView(rotation=180))
+    done = calibrate_fixture(tmp_path / "part.png", BOX, start, by="edge", turn_deg=5, reach=0.1)
+    fixture = done.station.view.fixture
+    assert fixture is not None
+    assert (fixture.by, fixture.turn_deg, fixture.reach, done.station.view.rotation) == ("edge", 5, 0.1, 180)
+    assert done.summary == "fixture taught from part.png, recognized by its edge"
+    save_station(done.station, tmp_path / "s.toml")
+    assert load(tmp_path / "s.toml", Station) == done.station
 
 
 # all together

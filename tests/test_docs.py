@@ -14,14 +14,17 @@ import pytest
 import typer
 from test_layers import LAYERS
 
+import serialread
 from serialread.cli import app
 from serialread.config import DataRecipe
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("benchmarks/*.md")])
-CURRENT = [page for page in PAGES if page.name not in ("CHANGELOG.md", "cli.md") and page.parent.name != "benchmarks"]
-"""Pages that describe this version; the others also quote commands of earlier ones."""
+CURRENT = [
+    page for page in PAGES if page.name not in ("CHANGELOG.md", "cli.md") and page.parent.name != "benchmarks"
+]
+"""Pages that describe this version; the others quote commands of earlier ones, or are generated."""
 RUN = [ROOT / "README.md", DOCS / "tutorial.md", DOCS / "rendering.md"]
 """Pages with plain Python examples."""
 
@@ -67,6 +70,14 @@ def test_examples_of_the_api_print_what_the_page_says() -> None:
     result = runner.run(test, out=failed.write)
     assert result.failed == 0, failed.getvalue()
     assert "{{" not in text
+
+
+def test_the_api_page_names_and_shows_everything_public() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    shown = "\n".join(blocks(DOCS / "api.md", "pycon"))
+    for name in serialread.__all__:
+        assert f"::: serialread.{name}\n" in f"{text}\n" or f"`{name}`: see [its settings]" in text, name
+        assert re.search(rf"\b{name}\b", shown) or f"type of `{name}`" in text, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -60,6 +60,7 @@ class Calibration(Section):
     slope: float = Field(gt=0)
     """Calibrated log-odds are slope * network's log-odds of the code's weakest place + offset."""
     offset: float
+    """Added to the scaled log-odds."""
     misread: float = Field(gt=0, lt=1)
     """The promise: at most this share of accepted readings is wrong, on pictures like the labelled ones."""
     certainty: float = Field(gt=0, lt=1)

@@ -29,17 +29,15 @@ def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float,
     plan = Plan(survey(store, recipe.geometry, Alphabet(recipe.alphabet)), knobs.batch, recipe.seed)
     batches = TrainingBatches(store, plan, recipe, Alphabet(recipe.alphabet))
     held = [batches[step] for step in range(steps)]
-    if knobs.replicas > 1:
-        torch.set_num_threads(1)
     model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
     model.to(memory_format=torch.channels_last)
-    replicas = Replicas(model, knobs.replicas)
-    for batch in held[:3]:
-        replicas.backward(batch, recipe, 0.5)
-    started = time.perf_counter()
-    for batch in held:
-        replicas.backward(batch, recipe, 0.5)
-    seconds = time.perf_counter() - started
+    with Replicas(model, knobs.replicas) as replicas:
+        for batch in held[:3]:
+            replicas.backward(batch, recipe, 0.5)
+        started = time.perf_counter()
+        for batch in held:
+            replicas.backward(batch, recipe, 0.5)
+        seconds = time.perf_counter() - started
     return steps * knobs.batch / seconds, statistics.fmean(batch.crops.shape[-1] for batch in held)
 
 

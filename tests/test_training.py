@@ -60,13 +60,12 @@ def stopped() -> threading.Event:
 
 def run(recipe: TrainingRecipe, out: Path, *, resume: bool = False, stop_at: int = 0) -> list[Progress]:
     """All steps of a run, or as many as it takes after ``stop_at`` asked it to stop."""
-    threads, stop = torch.get_num_threads(), threading.Event()
+    stop = threading.Event()
     seen = []
     for progress in train(recipe, [samples(30)], out, resume=resume, stop=stop):
         seen.append(progress)
         if progress.step == stop_at:
             stop.set()
-    torch.set_num_threads(threads)
     return seen
 
 

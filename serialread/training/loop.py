@@ -75,91 +75,109 @@ def train(
     if recipe.fold_case:
         stores, valid = ([LowercaseSamples(store, alphabet) for store in kept] for kept in (stores, valid))
     samples, held_out = _split(stores, valid, config.validation_limit)
-    buckets = _surveyed(samples, recipe, alphabet, out)
+    plan = Plan(_surveyed(samples, recipe, alphabet, out), config.batch, recipe.seed)
+    batches = TrainingBatches(samples, plan, recipe, alphabet)
     torch.manual_seed(recipe.seed)
     _keep_memory()
-    if config.replicas > 1:
-        torch.set_num_threads(1)
-    model = build(recipe.network, recipe.geometry, alphabet)
-    for pretrained in recipe.pretrained:
-        initialize_part(model.get_submodule(pretrained.part), pretrained)
-    if start_from is not None and not resume:
-        initialize_from(model, start_from)
-    freeze_all_but(model, config.only)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimizer = optimizer_of(model, config)
-    start, best = 0, -1.0
-    last, log = out / "last.pt", RunLog(out / "log.jsonl")
+    state, last = _State(recipe, None if resume else start_from), out / "last.pt"
     if resume:
-        start, best = _restore(last, recipe, model, average, optimizer)
+        state.restore(last)
     elif last.exists():
         raise CheckpointError(
             f"{out}: holds a run already. Continue it with --resume, or name another folder."
         )
-    log.keep_until(start)
-    replicas = Replicas(model, config.replicas)
-    plan = Plan(buckets, config.batch, recipe.seed)
-    batches = TrainingBatches(samples, plan, recipe, alphabet)
-
-    def state_of(step: int) -> dict[str, Any]:
-        return {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "best": best,
-            "random": torch.get_rng_state(),
-            "step": step,
-        }
-
-    def snapshot(step: int) -> Checkpoint:
-        return Checkpoint(recipe, average.state_dict(), step)
-
+    log = RunLog(out / "log.jsonl")
+    log.keep_until(state.step)
     every = max(1, config.validate_crops // config.batch)
-    saved, speed = time.monotonic(), Speed(config.batch)
-    stop = stop or threading.Event()
-    for step, batch in enumerate(_loader(batches, start, config), start + 1):
-        rate = learning_rate(config, (step - 1) / config.steps)
-        parts = _step(replicas, batch, optimizer, rate, recipe, (step - 1) / config.steps)
-        loss = sum(parts.values())
-        if not math.isfinite(loss):
+    saved, speed, stop = time.monotonic(), Speed(config.batch), stop or threading.Event()
+    with Replicas(state.model, config.replicas) as replicas:
+        for batch in _loader(batches, state.step, config):
+            rate, parts = state.update(replicas, batch)
+            step, loss = state.step, sum(parts.values())
+            log.add(step, parts, rate=rate, crops_per_s=speed.tick())
+            ended, validation = stop.is_set() or step == config.steps, None
+            if step % every == 0 or step == config.steps:
+                validation = evaluate(state.average, held_out, recipe, bf16=config.bf16)
+                log.validated(step, validation)
+                if validation.strict > state.best:
+                    state.best = validation.strict
+                    checkpoints.save(state.checkpoint(), out / "best.pt")
+            if ended or time.monotonic() - saved > 60 * config.save_minutes:
+                state.save(last)
+                saved = time.monotonic()
+            left = (config.steps - step) * config.batch / max(speed.crops_per_s, 1e-9)
+            yield Progress(step, config.steps, loss, speed.crops_per_s, state.best, validation, left)
+            if ended:
+                return
+
+
+class _State:
+    """What a run changes: the network, its moving average, the optimizer, the step and the best accuracy."""
+
+    def __init__(self, recipe: TrainingRecipe, start_from: Path | None) -> None:
+        self.recipe, self.step, self.best = recipe, 0, -1.0
+        self.model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
+        for pretrained in recipe.pretrained:
+            initialize_part(self.model.get_submodule(pretrained.part), pretrained)
+        if start_from is not None:
+            initialize_from(self.model, start_from)
+        freeze_all_but(self.model, recipe.optimisation.only)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = optimizer_of(self.model, recipe.optimisation)
+
+    def update(self, replicas: Replicas, batch: Batch) -> tuple[float, dict[str, float]]:
+        """One optimizer step; returns the learning rate and the weighted loss terms.
+
+        Raises:
+            RecipeError: the loss is not finite.
+        """
+        config = self.recipe.optimisation
+        progress = self.step / config.steps
+        self.step += 1
+        parts, rate = replicas.backward(batch, self.recipe, progress), learning_rate(config, progress)
+        if not math.isfinite(loss := sum(parts.values())):
+            wrong = ", ".join(f"{name} {value}" for name, value in parts.items() if not math.isfinite(value))
             raise RecipeError(
-                f"step {step}: the loss is {loss} ({_worst(parts)}). Lower optimisation.rate and train again."
+                f"step {self.step}: the loss is {loss} ({wrong}). Lower optimisation.rate and train again."
             )
-        update_average(average, model, min(config.average, (1 + step) / (10 + step)))
-        log.add(step, parts, rate=rate, crops_per_s=speed.tick())
-        ended = stop.is_set() or step == config.steps
-        validation = None
-        if step % every == 0 or step == config.steps:
-            validation = evaluate(average, held_out, recipe, bf16=config.bf16)
-            log.validated(step, validation)
-            if validation.strict > best:
-                best = validation.strict
-                checkpoints.save(snapshot(step), out / "best.pt")
-        if ended or time.monotonic() - saved > 60 * config.save_minutes:
-            checkpoints.save(snapshot(step), last, state_of(step))
-            saved = time.monotonic()
-        left = (config.steps - step) * config.batch / max(speed.crops_per_s, 1e-9)
-        yield Progress(step, config.steps, loss, speed.crops_per_s, best, validation, left)
-        if ended:
-            return
-
-
-def _step(
-    replicas: Replicas,
-    batch: Batch,
-    optimizer: torch.optim.Optimizer,
-    rate: float,
-    recipe: TrainingRecipe,
-    progress: float,
-) -> dict[str, float]:
-    """One optimizer step; returns the weighted loss terms."""
-    parts = replicas.backward(batch, recipe, progress)
-    if math.isfinite(sum(parts.values())):
-        nn.utils.clip_grad_norm_(replicas.model.parameters(), recipe.optimisation.clip or math.inf)
-        for group in optimizer.param_groups:
+        nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        optimizer.step()
-    return parts
+        self.optimizer.step()
+        update_average(self.average, self.model, min(config.average, (1 + self.step) / (10 + self.step)))
+        return rate, parts
+
+    def checkpoint(self) -> Checkpoint:
+        """The averaged network."""
+        return Checkpoint(self.recipe, self.average.state_dict(), self.step)
+
+    def save(self, path: Path) -> None:
+        """Write all of it."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "random": torch.get_rng_state(),
+        }
+        checkpoints.save(self.checkpoint(), path, state)
+
+    def restore(self, path: Path) -> None:
+        """Read what ``save`` wrote.
+
+        Raises:
+            CheckpointError: no such file, or one of another recipe.
+        """
+        saved, state = checkpoints.load_state(path)
+        if recipe_id(saved.recipe) != recipe_id(self.recipe):
+            raise CheckpointError(
+                f"{path}: a run of another recipe. Resume it with the recipe that it was started with."
+            )
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(dict(saved.weights))
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        self.step, self.best = saved.steps, state["best"]
 
 
 def _split(
@@ -245,26 +263,6 @@ def stop_by_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _restore(
-    last: Path, recipe: TrainingRecipe, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
-    """Restore a run's state; returns the steps taken and the best accuracy."""
-    saved, state = checkpoints.load_state(last)
-    if recipe_id(saved.recipe) != recipe_id(recipe):
-        raise CheckpointError(
-            f"{last}: a run of another recipe. Resume it with the recipe that it was started with."
-        )
-    model.load_state_dict(state["model"])
-    average.load_state_dict(dict(saved.weights))
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"])
-    return state["step"], state["best"]
-
-
-def _worst(parts: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in parts.items() if not math.isfinite(value))
 
 
 def _keep_memory() -> None:

@@ -89,6 +89,19 @@ class Replicas:
         self.model = model
         self.all = [model, *(_shared_copy(model) for _ in range(count - 1))]
         self.pool = ThreadPoolExecutor(count) if count > 1 else None
+        self.threads = torch.get_num_threads()
+
+    def __enter__(self) -> "Replicas":
+        """Give each of several replicas one thread of torch."""
+        if self.pool is not None:
+            torch.set_num_threads(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Restore torch's number of threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
+            torch.set_num_threads(self.threads)
 
     def backward(self, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
         """Compute the gradients of a batch; returns the weighted loss terms."""

@@ -180,6 +180,24 @@ def test_a_misspelled_request_is_exit_code_2(arguments: tuple[str, ...]) -> None
     assert invoke(*arguments).exit_code == 2
 
 
+def test_messages_name_commands_and_options_that_exist() -> None:
+    groups = {name.partition(" ")[0] for name in COMMANDS if " " in name}
+    grouped = {name.partition(" ")[2] for name in COMMANDS} - {"", "import"}
+    found = 0
+    for path in Path(cli.__file__).parents[1].rglob("*.py"):
+        for text in re.findall(r"serialread ([a-z-]+[^;.`\"\n]*)", path.read_text(encoding="utf-8")):
+            first, second, *_ = f"{text} - ".split()
+            name = f"{first} {second}" if first in groups else first
+            wrong = first in grouped or (first in groups and name not in EVERY and second.islower())
+            assert not wrong, f"{path}: serialread {text}"
+            if name in EVERY:
+                options = {spelling for option in EVERY[name].params for spelling in option.opts}
+                used = re.findall(r"--[a-z-]+", text.partition(" and serialread")[0])
+                assert options.issuperset(used), f"{path}: serialread {text}"
+                found += 1
+    assert found > 20
+
+
 # --- printing -------------------------------------------------------------------------------------
 
 

@@ -206,20 +206,32 @@ def test_a_stopped_run_keeps_its_samples_and_resumes_to_the_same_store(forty: Pa
     assert everything(tmp_path / "s") == everything(forty)
 
 
-def test_a_killed_run_resumes_to_the_same_store(tmp_path: Path) -> None:
+def test_a_killed_run_ends_its_workers_and_resumes_to_the_same_store(tmp_path: Path) -> None:
     command = "from test_store import *; grown(Path('killed'), 20_000, make=slow, workers=2)"
     search = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2]))}
     process = subprocess.Popen([sys.executable, "-c", command], cwd=tmp_path, env=search)
     deadline = time.monotonic() + 120
     while _written(tmp_path / "killed") < 500 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.wait()
+    while alive := [worker for worker in workers if running(worker)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.05)
     written = _written(tmp_path / "killed")
     assert 500 <= written < 20_000
     grown(tmp_path / "killed", written + 40, resume=True)
     grown(tmp_path / "straight", written + 40)
     assert everything(tmp_path / "killed") == everything(tmp_path / "straight")
+
+
+def running(pid: str) -> bool:
+    """Whether a process exists and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _written(path: Path) -> int:
@@ -306,8 +318,13 @@ def test_a_foreign_store_is_not_continued(tmp_path: Path) -> None:
 
 
 def test_a_dead_worker_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="a worker process died, perhaps because memory ran out"):
+    with pytest.raises(StoreError) as caught:
         list(grow(tmp_path / "s", dying, 40, about=ABOUT, workers=2))
+    assert str(caught.value) == (
+        f"{tmp_path / 's'}: a worker process died, perhaps because memory ran out or because the calling "
+        "script does not guard its code by if __name__ == '__main__'. What came before it is kept; correct "
+        "the cause and add --resume."
+    )
 
 
 def test_a_full_disk_is_one_error_and_the_store_stays_readable(tmp_path: Path) -> None:

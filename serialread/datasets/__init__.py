@@ -1,7 +1,7 @@
 """Sample stores: write, generate, read, import and check LMDBs of labelled crops."""
 
 from serialread.datasets.checking import Problem, StoreReport
-from serialread.datasets.importing import ImportSource
+from serialread.datasets.importing import ImportReport, ImportSource, import_samples
 from serialread.datasets.sample_store import (
     ConcatenatedSamples,
     LowercaseSamples,
@@ -13,6 +13,7 @@ from serialread.datasets.store_writing import generate, grow, write_store
 
 __all__ = [
     "ConcatenatedSamples",
+    "ImportReport",
     "ImportSource",
     "LowercaseSamples",
     "Problem",
@@ -21,6 +22,7 @@ __all__ = [
     "StoreReport",
     "generate",
     "grow",
+    "import_samples",
     "to_lowercase",
     "write_store",
 ]

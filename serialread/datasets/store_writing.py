@@ -63,7 +63,8 @@ def generate(
         out: the store's folder; new or empty, or with ``resume`` a part of this very store.
         count: samples that the store shall hold.
         seed: another seed gives other samples.
-        workers: processes that render; the store is the same for any number.
+        workers: processes that render; the store is the same for any number. They import the calling script,
+            which must guard its code by ``if __name__ == "__main__"`` if there are several.
         resume: continue a stopped store, or grow a complete one.
 
     Yields:
@@ -239,7 +240,10 @@ def _pooled(
             yield window.popleft().result()
             window.extend(pool.submit(_piece, call, piece) for piece in islice(left, 1))
     except BrokenProcessPool:
-        raise _WorkError("a worker process died, perhaps because memory ran out") from None
+        raise _WorkError(
+            "a worker process died, perhaps because memory ran out or because the calling script does not "
+            "guard its code by if __name__ == '__main__'"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -23,7 +23,7 @@ from serialread import __version__
 from serialread.errors import RecordsError
 
 LOG = "runs.log"
-"""Name of the log beside the results of a run."""
+"""Name of the log in the folder of a run."""
 
 GENESIS = "0" * 64
 """``previous`` of the first line."""

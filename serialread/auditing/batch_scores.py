@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from serialread.auditing.input_tables import MARK_PARTS, MEASURES, POINTS, VERDICT
 from serialread.auditing.wording import Finding, counted, first_names, note, warning
 from serialread.codes import SequenceChecker
-from serialread.metrics import Marks, mpsc, strict
+from serialread.metrics import TextDistances, mpsc, strict
 from serialread.metrics.intervals import rate_columns
 from serialread.metrics.risk import Reliability, RiskCoverage
 from serialread.records import Decision, Verdict
@@ -31,13 +31,13 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
     A rejected image is never right, whatever its text; edits are those of the text as it was read.
     """
     judged = rows.assign(
-        sure=_confidences(rows["confidence"]), read=[strict(text) != "" for text in rows["text"]]
+        confidence_value=_confidences(rows["confidence"]), read=[strict(text) != "" for text in rows["text"]]
     )
     for name, decision in _DECISIONS.items():
         judged[name] = judged["decision"] == decision
     known = judged["known"].to_numpy(bool)
     for prefix, protocol in (("", strict), ("mpsc_", mpsc)):
-        marks = Marks.of(judged["text"][known], judged["truth"][known], protocol)
+        marks = TextDistances.of(judged["text"][known], judged["truth"][known], protocol)
         for column in ("edits", "read_chars", "truth_chars", "similarity"):
             judged[prefix + column] = _spread(getattr(marks, column), known)
         judged[f"{prefix}right"] = _spread(marks.edits == 0, known) & judged["read"] & ~judged["rejected"]
@@ -76,7 +76,8 @@ def score_table(judged: pd.DataFrame, by: pd.Series, name: str = "batch") -> pd.
     sums = groups[list(_SUMS)].sum()
     images = groups.size()
     medians = groups[list(MEASURES)].median().round(6)
-    sure = judged["sure"].where(judged["read"]).groupby(by, sort=False)
+    confidence = judged["confidence_value"].where(judged["read"]).groupby(by, sort=False)
+    quantiles = {q: confidence.quantile(q).reindex(sums.index).round(6) for q in QUANTILES.values()}
     grades = sums[[f"mark_{grade}" for grade in POINTS]]
     points = grades.to_numpy() @ np.array(list(POINTS.values()))
     table = {
@@ -95,7 +96,7 @@ def score_table(judged: pd.DataFrame, by: pd.Series, name: str = "batch") -> pd.
         "format_checked": sums["format_checked"],
         "format_failed": sums["format_failed"],
         **rate_columns("format_failure_rate", sums["format_failed"], sums["format_checked"]),
-        **{f"confidence_p{p}": sure.quantile(q).reindex(sums.index).round(6) for p, q in QUANTILES.items()},
+        **{f"confidence_p{p}": quantiles[q] for p, q in QUANTILES.items()},
         **{f"{m}_p50": medians[m] for m in ("text_height_px", "contrast", "elapsed_ms")},
         **grades,
         "mark_grade_mean": _ratios(points, grades.sum(axis=1)),
@@ -142,7 +143,7 @@ class ConfidenceQuality:
         """Compare the confidences of judged readings with the outcomes."""
         known = judged[judged["known"]]
         right = (known["read"] & (known["edits"] == 0)).to_numpy(bool)
-        confidence = known["sure"].where(known["read"]).to_numpy(np.float64)
+        confidence = known["confidence_value"].where(known["read"]).to_numpy(np.float64)
         given = ~np.isnan(confidence)
         reliability = Reliability.of(confidence[given], right[given])
         return cls(int(given.sum()), reliability, RiskCoverage.of(confidence, right))
@@ -159,10 +160,10 @@ def data_findings(judged: pd.DataFrame) -> Iterator[Finding]:
         if len(names):
             images = counted(len(names), "image")
             yield warning(f"{images}: {text}; counted as wrong: {first_names(names)}. {advice}")
-    unsure = judged["image"][judged["sure"].isna() & judged["read"]]
-    if len(unsure):
-        images = counted(len(unsure), "image")
-        yield warning(f"{images} without a confidence between 0 and 1: {first_names(unsure)}.")
+    undefined = judged["image"][judged["confidence_value"].isna() & judged["read"]]
+    if len(undefined):
+        images = counted(len(undefined), "image")
+        yield warning(f"{images} without a confidence between 0 and 1: {first_names(undefined)}.")
     for column, noun in (("model_id", "model"), ("station_id", "station")):
         distinct = judged[column].unique()
         if len(distinct) > 1:
@@ -174,11 +175,11 @@ def sequence_findings(judged: pd.DataFrame) -> Iterator[Finding]:
     for _, rows in judged.groupby("batch", sort=False):
         checker, name = SequenceChecker(), rows["batch"].iloc[0]
         pairs = zip(rows["image"], rows["text"], strict=True)
-        odd = [f"{image} {what}" for image, code in pairs for what in checker.check(code, image)]
-        if odd:
+        failed = [f"{image} {what}" for image, code in pairs for what in checker.check(code, image)]
+        if failed:
             place = f"Batch {name}" if name else "Batch without a name"
-            listed = first_names(odd, separator="; ")
-            yield warning(f"{place}: {counted(len(odd), 'sequence finding')}: {listed}.")
+            listed = first_names(failed, separator="; ")
+            yield warning(f"{place}: {counted(len(failed), 'sequence finding')}: {listed}.")
 
 
 _ZEROS = "the truth seems to have lost its leading zeros"

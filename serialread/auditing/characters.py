@@ -137,12 +137,12 @@ def _edits_in_words(edits: Edits, index: pd.Index) -> pd.Series:
     texts: dict[int, list[str]] = {}
     rows: NDArray[np.int64] = edits.pair
     for pair, position, truth, read in zip(rows, edits.position, edits.truth, edits.read, strict=True):
-        said = (
+        edit = (
             f"{truth} read as {read}"
             if truth and read
             else f"{truth} deleted"
             if truth
             else f"{read} inserted"
         )
-        texts.setdefault(int(pair), []).append(f"{position}: {said}")
-    return pd.Series({index[pair]: "; ".join(said) for pair, said in texts.items()}, dtype=object)
+        texts.setdefault(int(pair), []).append(f"{position}: {edit}")
+    return pd.Series({index[pair]: "; ".join(edits_) for pair, edits_ in texts.items()}, dtype=object)

@@ -116,7 +116,7 @@ def reliability_chart(bins: pd.DataFrame) -> str:
     for row in bins[bins["images"] > 0].to_dict("records"):
         plot.line(
             [(row["mean_confidence"], row["accuracy_low"]), (row["mean_confidence"], row["accuracy_high"])],
-            "reach",
+            "interval",
         )
         words = f"{row['right']:,} of {row['images']:,} right, {percent(row['accuracy'])} %"
         plot.dot((row["mean_confidence"], row["accuracy"]), words)
@@ -141,7 +141,9 @@ def positions_chart(positions: pd.DataFrame) -> str:
     plot = Plot((0.5, len(positions) + 0.5), (max(0.0, math.floor(10 * least) / 10), 1.0))
     plot.axes("position in the truth", "accuracy", x_ticks=[(p, str(p)) for p in positions["position"]])
     for row in positions.to_dict("records"):
-        plot.line([(row["position"], row["accuracy_low"]), (row["position"], row["accuracy_high"])], "reach")
+        plot.line(
+            [(row["position"], row["accuracy_low"]), (row["position"], row["accuracy_high"])], "interval"
+        )
         plot.dot(
             (row["position"], row["accuracy"]),
             f"place {row['position']}: {row['right']:,} of {row['in_truth']:,}",

@@ -92,7 +92,7 @@ _SHOWN = ("no-read rate", "misread rate of accepted images")
 
 
 class _BatchTable:
-    """Breaks names at /, - and blanks only, and leaves out columns that a narrow terminal has no room for."""
+    """Breaks names at /, - and blanks only, and leaves out columns that do not fit into a narrow terminal."""
 
     def __init__(self, audit: Audit) -> None:
         self.audit = audit

@@ -43,7 +43,11 @@ class ClaimPlan:
             passes = percent(chance_to_pass(pictures, errors, better))
             lines.append(f"{errors:6}  {pictures:8,}  {passes:>6} %")
         return "\n".join(
-            [*lines, "", "Draw them at random, choose a line before you look, and label by eye."]
+            [
+                *lines,
+                "",
+                "Draw them at random, choose a line of this table before you start, and label by eye.",
+            ]
         )
 
 

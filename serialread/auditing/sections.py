@@ -240,7 +240,7 @@ def _errors(found: Assessment) -> pd.DataFrame:
         mpsc_right=np.where(wrong["mpsc_right"], "yes", "no"),
         mark_grade=wrong["mark_grade"].map(letters).fillna("").astype(object),
     )
-    wrong = wrong.sort_values("sure", ascending=False, kind="stable", na_position="last")
+    wrong = wrong.sort_values("confidence_value", ascending=False, kind="stable", na_position="last")
     return wrong[list(_ERROR_COLUMNS)].reset_index(drop=True)
 
 

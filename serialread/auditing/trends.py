@@ -71,7 +71,7 @@ MEASURES = (
     Measure("no_read", "no-read rate", "share", 1, _OPTICS, "no_read"),
     Measure("misread", "misread rate", "share", 1, _HOLD, "misread", "accepted_known"),
     Measure("format_failed", _FORMAT, "share", 1, _DATA, "format_failed", "format_checked"),
-    Measure("confidence", "mean confidence", "mean", -1, _OPTICS, "sure"),
+    Measure("confidence", "mean confidence", "mean", -1, _OPTICS, "confidence_value"),
     Measure("contrast", "mean contrast", "mean", -1, _LIGHT, "contrast"),
     Measure("mark_grade", "mean mark grade", "mean", -1, _TOOL, "mark_grade"),
     Measure("text_height_px", "mean text height", "mean", -1, _HEIGHT, "text_height_px"),
@@ -232,14 +232,14 @@ def _signals(chart: Chart, raw: NDArray[np.float64]) -> tuple[str, ...]:
 
 
 def _signal(out: int, side: int, rise: int) -> str:
-    said = []
+    rules = []
     if out:
-        said.append("above the limit" if out > 0 else "below the limit")
+        rules.append("above the limit" if out > 0 else "below the limit")
     if side:
-        said.append(f"{RUN} in a row {'above' if side > 0 else 'below'} the centre")
+        rules.append(f"{RUN} in a row {'above' if side > 0 else 'below'} the centre")
     if rise:
-        said.append(f"{RISE} in a row {'rising' if rise > 0 else 'falling'}")
-    return ", ".join(said)
+        rules.append(f"{RISE} in a row {'rising' if rise > 0 else 'falling'}")
+    return ", ".join(rules)
 
 
 def _trend_findings(trend: Trend) -> Iterator[Finding]:

@@ -2,8 +2,8 @@
 
 from serialread.metrics.accuracy import (
     AccuracyCounts,
-    Marks,
     Protocol,
+    TextDistances,
     cer,
     edits,
     edits_each,
@@ -23,8 +23,8 @@ from serialread.metrics.intervals import (
 __all__ = [
     "AccuracyCounts",
     "Interval",
-    "Marks",
     "Protocol",
+    "TextDistances",
     "cer",
     "clopper_pearson",
     "edits",

@@ -59,7 +59,7 @@ def one_minus_ned(read: str, truth: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class TextDistances:
     """Edits between each of N reads and its truth, both normalized by one protocol.
 
     Attributes:
@@ -75,7 +75,7 @@ class Marks:
     similarity: NDArray[np.float64]
 
     @classmethod
-    def of(cls, reads: Iterable[str], truths: Iterable[str], protocol: Protocol = strict) -> "Marks":
+    def of(cls, reads: Iterable[str], truths: Iterable[str], protocol: Protocol = strict) -> "TextDistances":
         """Compare reads with truths, one by one in the same order."""
         left, right = [protocol(read) for read in reads], [protocol(truth) for truth in truths]
         distances = edits_each(left, right)
@@ -107,7 +107,7 @@ class AccuracyCounts:
     def of(cls, pairs: Iterable[tuple[str, str]], protocol: Protocol = strict) -> "AccuracyCounts":
         """Count (read, truth) pairs, both sides normalized by the protocol first."""
         listed = list(pairs)
-        marks = Marks.of([read for read, _ in listed], [truth for _, truth in listed], protocol)
+        marks = TextDistances.of([read for read, _ in listed], [truth for _, truth in listed], protocol)
         return cls(
             right=int(np.count_nonzero(marks.edits == 0)),
             total=len(listed),

@@ -1,4 +1,4 @@
-"""What a station's settings do to whole readings: rows joined, ways up, settings that are found."""
+"""Effects of a station's settings on whole readings: rows, orientations, tuned settings."""
 
 import csv
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def test_a_code_that_covers_a_fifth_of_the_width_is_read(
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_found_code_is_read_whichever_way_up_it_lies(reader: Reader, tmp_path: Path, turns: int) -> None:
+def test_a_detected_code_is_read_in_every_orientation(reader: Reader, tmp_path: Path, turns: int) -> None:
     turned = np.ascontiguousarray(np.rot90(part(["SN74LS06N"]), turns))
     either = reader.at(Station(view=StationView(upside_down="both")))
     assert text_of(either, saved(tmp_path, "1.png", turned)) == "SN74LS06N"
@@ -122,13 +122,13 @@ WHOLE = crop_at(0, 0, 1000, 700)
         (crop_at(110, 350, over=True), 0.95, False),  # upside down
     ],
 )
-def test_rows_of_one_code_are_alike_and_side_by_side(crop: Crop, confidence: float, belongs: bool) -> None:
+def test_rows_of_one_code_are_similar_and_adjacent(crop: Crop, confidence: float, belongs: bool) -> None:
     readings = [reading_of("1"), reading_of("AB12"), reading_of("CD34", confidence)]
     rows = rows_of([WHOLE, crop_at(100, 300), crop], readings, 1)
     assert set(rows) == ({1, 2} if belongs else {1})
 
 
-def test_rows_are_joined_from_top_to_foot_and_from_left_to_right() -> None:
+def test_rows_are_joined_from_top_to_bottom_and_from_left_to_right() -> None:
     crops = [WHOLE, crop_at(100, 300), crop_at(330, 304), crop_at(120, 352), crop_at(90, 252)]
     readings = [reading_of(text) for text in ("", "AB", "CD", "EF", "GH")]
     rows = rows_of(crops, readings, 1)
@@ -140,7 +140,7 @@ def test_rows_are_joined_from_top_to_foot_and_from_left_to_right() -> None:
     assert joined.chars[6].box == pytest.approx((25.0, 57.0, 29.0, 87.0), abs=0.01)
 
 
-def test_a_code_in_rows_is_as_sure_as_its_least_sure_row() -> None:
+def test_a_code_in_rows_has_the_log_odds_of_its_least_certain_row() -> None:
     crops = [crop_at(100, 300), crop_at(120, 352)]
     doubtful = replace(reading_of("AB"), joint_odds=-1.5)
     assert log_odds(join_rows(crops, [doubtful, reading_of("CD")], 1)) == -1.5
@@ -149,11 +149,11 @@ def test_a_code_in_rows_is_as_sure_as_its_least_sure_row() -> None:
     )
 
 
-def test_the_whole_picture_is_joined_with_nothing() -> None:
+def test_the_whole_picture_is_not_joined() -> None:
     assert rows_of([WHOLE, crop_at(100, 300)], [reading_of("AB12"), reading_of("CD")], 0) == (0,)
 
 
-# settings that are found
+# tuned settings
 
 
 def labelled(folder: Path, count: int) -> Path:

@@ -1,7 +1,7 @@
 """Fit a station to its pictures: lens, fixture, geometry and acceptance threshold."""
 
 from serialread.calibration.confidence import ProtocolName, calibrate_confidence, fit_acceptance
-from serialread.calibration.geometry import calibrate_fixture, calibrate_geometry, draw_normalization
+from serialread.calibration.geometry import calibrate_fixture, calibrate_geometry
 from serialread.calibration.lens import Board, calibrate_lens
 from serialread.calibration.station_files import (
     CalibratedStation,
@@ -20,7 +20,6 @@ __all__ = [
     "calibrate_fixture",
     "calibrate_geometry",
     "calibrate_lens",
-    "draw_normalization",
     "fit_acceptance",
     "load_labelled",
     "refuse_to_replace",

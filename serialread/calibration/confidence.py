@@ -27,7 +27,6 @@ from serialread.errors import CalibrationError
 from serialread.metrics import mpsc, strict
 from serialread.reader import Reader, calibrated, log_odds, objection_to
 from serialread.records import Record
-from serialread.weights import shipped_model
 
 ProtocolName = Literal["strict", "mpsc"]
 
@@ -70,7 +69,7 @@ def calibrate_confidence(
         CalibrationError: the pictures cannot support the guarantee, or the labels are unusable.
     """
     known = load_labelled(labelled)
-    reader = Reader(model or shipped_model(), load_station(station).uncalibrated())
+    reader = Reader(model, load_station(station).uncalibrated())
     records: Iterable[Record] = reader.read_many(known.pictures)
     if track:
         records = track(records, total=len(known.pictures))

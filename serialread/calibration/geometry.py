@@ -19,8 +19,7 @@ from serialread.errors import CalibrationError
 from serialread.imaging import load_image, teach_fixture
 from serialread.metrics import mpsc, one_minus_ned
 from serialread.reader import Picture, Reader
-from serialread.records import Pixels, Record
-from serialread.weights import shipped_model
+from serialread.records import Record
 
 MIN_PICTURES = 5
 """Labelled pictures to learn from: with fewer, one that is read by chance decides."""
@@ -84,20 +83,11 @@ def calibrate_geometry(
         CalibrationError: there are too few pictures, or the labels are unusable.
     """
     known = load_labelled(labelled)
-    reader = Reader(model or shipped_model(), load_station(station).uncalibrated())
+    reader = Reader(model, load_station(station).uncalibrated())
     tuned = tune_view(
         known, reader.station, reader.model_id, lambda at, some: list(reader.at(at).read_many(some)), learn
     )
     return CalibratedStation(tuned.station, tuned.summary())
-
-
-def draw_normalization(picture: Path, station: StationSource = None, model: Path | None = None) -> Pixels:
-    """A sheet, BGR [H, W, 3], of what happens to a picture before it is read, step by step.
-
-    Raises:
-        ImageError: the picture cannot be read, or does not show the station's fixture or circle.
-    """
-    return Reader(model, load_station(station)).show_steps(picture)
 
 
 @dataclass(frozen=True, slots=True)

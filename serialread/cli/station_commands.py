@@ -151,7 +151,8 @@ def normalize(
     quiet: Quiet = False,
 ) -> None:
     """Show how a picture is normalized."""
-    from serialread import calibration, imaging
+    from serialread.imaging import save_png
+    from serialread.reader import Reader
 
-    imaging.save_png(calibration.draw_normalization(image, station, model), out, "a sheet of steps")
+    save_png(Reader(model, station).show_steps(image), out, "a sheet of steps")
     terminal.summary(f"{out}: the steps of {image.name}", quiet=quiet)

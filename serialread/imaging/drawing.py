@@ -85,14 +85,14 @@ def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
 
 
 def _line(number: int, crop: Crop) -> Pixels:
-    """One proposal: cut out, and level as the network sees it where it is in doubt."""
+    """One proposed line: the crop, and the deskewed view that is read if the reading is doubtful."""
     height, width = crop.pixels.shape
     level = LevelView(crop.tilt_deg).of(Extent(0.0, width, 0.0, height), (height, width))
     panels = [
         (f"line {number}: {crop.text_height_px:.0f} px high, contrast {crop.contrast:.2f}", crop.pixels)
     ]
     if crop.tilt_deg:
-        panels.append((f"if in doubt, level: tilt {crop.tilt_deg:.0f} deg", level.cut(crop.pixels)))
+        panels.append((f"deskewed, if doubtful: tilt {crop.tilt_deg:.0f} deg", level.cut(crop.pixels)))
     return _side_by_side([_named(name, _fitted(pixels)) for name, pixels in panels])
 
 

@@ -114,14 +114,16 @@ def test_a_format_and_a_station_may_be_names_or_values(tmp_path: Path, expected:
     assert by_value.read(PICTURES[0]).text.isdigit()
 
 
-def test_the_drawing_is_as_large_as_the_picture_and_in_colour(reader: Reader) -> None:
+def test_the_drawing_is_the_picture_in_colour_below_a_caption(reader: Reader) -> None:
     pixels = cv2.imread(str(PICTURES[0]), cv2.IMREAD_GRAYSCALE)
     assert pixels is not None
     before = pixels.copy()
     drawn = reader.draw(pixels)
-    assert (drawn.shape, drawn.dtype) == ((*pixels.shape, 3), np.uint8)
+    height, width = pixels.shape
+    assert (drawn.shape[1:], drawn.dtype) == ((width, 3), np.uint8)
+    assert 20 <= drawn.shape[0] - height <= max(height // 16, 20)
     np.testing.assert_array_equal(pixels, before)
-    changed = (drawn != pixels[..., None]).any(axis=2).mean()
+    changed = (drawn[-height:] != pixels[..., None]).any(axis=2).mean()
     assert 0.01 < changed < 0.6
 
 

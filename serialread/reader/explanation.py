@@ -129,19 +129,23 @@ def _deciding_view(found: PictureReading, number: int) -> SeenView:
 
 
 def drawn_record(pixels: Pixels, record: Record, crop: Crop) -> Pixels:
-    """A picture, grey or BGR, with its code over it: boxes, text, confidence and decision; BGR uint8."""
+    """A picture, grey or BGR, with the boxes of its code, below a caption; BGR uint8 [H + caption, W, 3]."""
     drawn = pixels.copy() if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-    colour, size = COLOURS[record.decision], max(min(drawn.shape[:2]) / 400, 0.4)
-    pen = max(round(2 * size), 1)
-    outlines = [(crop.quad, pen), *((quad, 1) for quad in _char_quads(record, crop))]
-    for quad, thickness in outlines:
+    colour, pen = COLOURS[record.decision], max(round(min(drawn.shape[:2]) / 250), 1)
+    for quad, thickness in ((crop.quad, pen), *((quad, 1) for quad in _char_quads(record, crop))):
         cv2.polylines(drawn, [np.round(quad).astype(np.int32)], True, colour, thickness, cv2.LINE_AA)
-    left, top = crop.quad.min(axis=0).tolist()
-    at = (max(round(left), 0), max(round(top - 6 * size), round(24 * size)))
-    label = f"{record.text}  {record.confidence or 0:.3f} {record.decision}"
-    for thickness, ink in ((4 * pen, (255, 255, 255)), (pen, colour)):
-        cv2.putText(drawn, label, at, cv2.FONT_HERSHEY_SIMPLEX, size, ink, thickness, cv2.LINE_AA)
-    return drawn
+    words = f"{record.text or record.reason}  {record.confidence or 0:.3f} {record.decision}"
+    return np.concatenate([_caption(words, drawn.shape[1], max(drawn.shape[0] // 16, 20), colour), drawn])
+
+
+def _caption(words: str, width: int, height: int, colour: tuple[int, int, int]) -> Pixels:
+    """A coloured strip with white text that fits into it."""
+    strip = np.full((height, width, 3), colour, np.uint8)
+    (wide, high), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)
+    size = min(0.85 * width / max(wide, 1), 0.6 * height / max(high, 1))
+    at = (4, round(0.5 * (height + size * high)))
+    cv2.putText(strip, words, at, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+    return strip
 
 
 def _char_quads(record: Record, crop: Crop) -> Floats:

@@ -195,7 +195,7 @@ class Reader:
         return Explanation.of(found, self._engine.card)
 
     def draw(self, source: ImageSource) -> Pixels:
-        """The picture with the code, its box and the boxes of its characters, BGR uint8 [H, W, 3].
+        """The picture below a caption with its code, with the boxes of code and characters; BGR uint8.
 
         Raises:
             ImageError: the picture cannot be read.

@@ -17,6 +17,7 @@ from test_layers import LAYERS
 import serialread
 from serialread.cli import app
 from serialread.config import DataRecipe
+from serialread.reader.serialization import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -112,6 +113,19 @@ def test_the_layers_of_the_contributing_guide_are_those_of_the_tests() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     picture = text.partition("## Layers")[2].split("```")[1]
     assert tuple(re.findall(r"^(\w+) ", picture, re.MULTILINE)) == LAYERS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_named_scripts_and_recipes_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if page.name != "CHANGELOG.md":
+        for path in re.findall(r"\b((?:benchmarks|recipes)/[\w./-]+\.(?:py|toml|sh|csv))\b", text):
+            assert (ROOT / path).exists(), f"{name_of(page)}: {path}"
+
+
+def test_the_page_of_results_explains_every_column() -> None:
+    text = (DOCS / "results.md").read_text(encoding="utf-8")
+    assert [column for column in COLUMNS if f"`{column}`" not in text] == []
 
 
 def subcommands(command: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ LEVELLED = 4
 """Fewest characters from which a slope is measured."""
 PITCH = 0.75
 """Pitch per text height above which a view is narrowed: in widely spaced text the network reads more
-characters than there are (benchmarks/reading.md)."""
+characters than there are (docs/benchmarks/reading.md)."""
 LEAST_PX = 6
 """Least height of text."""
 _PARTS = 4  # parts of a cell over which its mass is spread evenly
@@ -188,4 +188,4 @@ class LevelView:
 
 
 TIGHT_VIEWS = (TightView(share=0.82, room=0.35), TightView(share=0.92))
-"""Retries of a doubtful crop, in order; benchmarks/reading.md compares them with others."""
+"""Retries of a doubtful crop, in order; docs/benchmarks/reading.md compares them with others."""

@@ -1,7 +1,7 @@
 """Sample stores: write, generate, read, import and check LMDBs of labelled crops."""
 
 from serialread.datasets.checking import Problem, StoreReport
-from serialread.datasets.importing import ImportReport, ImportSource, import_samples
+from serialread.datasets.importing import ImportSource
 from serialread.datasets.sample_store import (
     ConcatenatedSamples,
     LowercaseSamples,
@@ -13,7 +13,6 @@ from serialread.datasets.store_writing import generate, grow, write_store
 
 __all__ = [
     "ConcatenatedSamples",
-    "ImportReport",
     "ImportSource",
     "LowercaseSamples",
     "Problem",
@@ -22,7 +21,6 @@ __all__ = [
     "StoreReport",
     "generate",
     "grow",
-    "import_samples",
     "to_lowercase",
     "write_store",
 ]

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
 from serialread.datasets.sample_store import COUNT_KEY, key
-from serialread.datasets.store_writing import write_store
 from serialread.errors import ImageError, StoreError
 from serialread.imaging.loading import PICTURE_SUFFIXES, decode_image, load_image
 from serialread.label_tables import read_labels
@@ -107,30 +106,6 @@ class ImportSource:
             yield Sample(picture(), label)
         except ImageError:
             self.left_out["picture unreadable"] += 1
-
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """The number of samples ``written``, and the reasons and counts of what was ``left_out``."""
-
-    written: int
-    left_out: Counter[str]
-
-
-def import_samples(source: Path, out: Path) -> ImportReport:
-    """Write a labelled collection into a new store.
-
-    Args:
-        source: a folder as ``ImportSource`` reads it.
-        out: the store's folder, new or empty.
-
-    Raises:
-        StoreError: the source holds no labelled pictures, or the store cannot be written.
-        RecordsError: the source's labels.csv cannot be used.
-    """
-    found = ImportSource(source)
-    written = write_store(out, found.samples(), about={"imported": str(source)})
-    return ImportReport(written, found.left_out)
 
 
 def cut(whole: Pixels, quad: Quad, length: int) -> Pixels:

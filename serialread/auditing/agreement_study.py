@@ -136,32 +136,14 @@ def agreement_of_tables(calls: TextTable, truth: TextTable, readings: TextTable 
     """
     rows = calls.rows if readings is None else pd.concat([calls.rows, _as_calls(readings.rows)])
     rows = rows.apply(lambda cells: cells.str.strip()).reset_index(drop=True)
-    settled = truth.rows.assign(path=located(truth.rows["filename"])["path"]).drop_duplicates(
-        ["path", "text"]
-    )
-    findings = []
-    conflicting = settled["path"].duplicated(keep=False)
-    if conflicting.any():
-        names = settled["path"][conflicting].unique()
-        findings.append(
-            warning(f"{counted(len(names), 'part')} with several truths, left out: {first_names(names)}.")
-        )
-    settled = settled[~conflicting].reset_index(drop=True)
+    settled, findings = _settled_truths(truth.rows)
     place = _places(rows["filename"], settled)
     if (place < 0).any():
         names = rows["filename"][place < 0].unique()
-        findings.append(
-            warning(f"{counted(len(names), 'part')} without truth, left out: {first_names(names)}.")
-        )
-    rows, place = rows[place >= 0], place[place >= 0]
-    if rows.empty:
-        raise RecordsError(f"{calls.path}: no call on a part of {truth.path}. Use the same names.")
-    rows = rows.assign(part=place, text=[strict(text) for text in rows["text"]])
-    twice = rows.duplicated(["part", "appraiser", "trial"])
-    if twice.any():
-        first = rows[twice].iloc[0]
-        what = f"{first['filename']}: {first['appraiser']} calls it twice in trial {first['trial']!r}"
-        raise RecordsError(f"{calls.path}: {what}. Number the trials.")
+        parts = counted(len(names), "part")
+        findings.append(warning(f"{parts} without truth, left out: {first_names(names)}."))
+    rows = rows.assign(part=place, text=[strict(text) for text in rows["text"]])[place >= 0]
+    _require_distinct_calls(rows, calls.path, truth.path)
     truths = np.array([strict(text) for text in settled["text"]], object)
     appraisals = [_appraised(str(name), each, truths) for name, each in rows.groupby("appraiser", sort=False)]
     whole = rows.pivot(index="part", columns=["appraiser", "trial"], values="text").dropna()
@@ -174,6 +156,25 @@ def agreement_of_tables(calls: TextTable, truth: TextTable, readings: TextTable 
     return Agreement(
         _table(appraisals), fleiss_kappa(whole.to_numpy(object)), len(whole), by_severity(findings)
     )
+
+
+def _settled_truths(truth: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
+    """Parts with one truth each, and a finding about those with several."""
+    stated = truth.assign(path=located(truth["filename"])["path"]).drop_duplicates(["path", "text"])
+    conflicting = stated["path"].duplicated(keep=False)
+    names = stated["path"][conflicting].unique()
+    text = f"{counted(len(names), 'part')} with several truths, left out: {first_names(names)}."
+    return stated[~conflicting].reset_index(drop=True), [warning(text)] if len(names) else []
+
+
+def _require_distinct_calls(rows: pd.DataFrame, calls: Path, truth: Path) -> None:
+    if rows.empty:
+        raise RecordsError(f"{calls}: no call on a part of {truth}. Use the same names.")
+    twice = rows[rows.duplicated(["part", "appraiser", "trial"])]
+    if len(twice):
+        first = twice.iloc[0]
+        what = f"{first['filename']}: {first['appraiser']} calls it twice in trial {first['trial']!r}"
+        raise RecordsError(f"{calls}: {what}. Number the trials.")
 
 
 def _as_calls(rows: pd.DataFrame) -> pd.DataFrame:

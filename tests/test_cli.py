@@ -234,6 +234,20 @@ def test_a_table_in_a_pipe_is_plain_and_breaks_no_cell(capsys: pytest.CaptureFix
     assert "\x1b" not in shown
 
 
+def test_a_table_stays_aligned_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.table import Table
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    view = Table("interval")
+    view.add_row("64.61–98.51")
+    terminal.table(view, quiet=False)
+    stream.flush()
+    lines = stream.buffer.getvalue().decode("ascii").splitlines()
+    assert "| 64.61-98.51 |" in lines
+    assert len(set(map(len, lines))) == 1
+
+
 def test_no_progress_bar_shows_unless_standard_error_is_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -69,6 +69,8 @@ def table(view: "RenderableType", *, quiet: bool) -> None:
         ) -> Iterable[Segment]:
             for text, style, control in super().render(renderable, options):
                 safe = text if control else "\n".join(map(printable, text.split("\n")))
+                if not self.encoding.startswith("utf"):
+                    safe = safe.replace("–", "-")  # as narrow: the columns stay aligned
                 yield Segment(safe, style, control)
 
     wide = None if sys.stdout.isatty() else _WIDE

@@ -99,7 +99,7 @@ def read_table(
     try:
         form = _form(path, (required, instead or required), advice, written_by_us=written_by_us)
         columns = [name for name in form.header if name and (wanted is None or name in wanted)]
-        rows = _rows(path, form, columns)
+        rows, cut_off = _rows(path, form, columns)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -107,8 +107,12 @@ def read_table(
         raise RecordsError(
             f"{path}: cannot be read: {error.strerror}. Give a table with the columns {columns_}."
         ) from None
-    guessed = f"{path.name}: not UTF-8, read as Windows-1252. Save it as UTF-8 if names look wrong."
-    return TextTable(path, sha256, rows, (guessed,) if form.encoding == "cp1252" else ())
+    warnings = []
+    if form.encoding == "cp1252":
+        warnings.append("not UTF-8, read as Windows-1252. Save it as UTF-8 if names look wrong.")
+    if cut_off:
+        warnings.append(f"line {cut_off} is cut off and left out. Resume the run if it was killed.")
+    return TextTable(path, sha256, rows, tuple(f"{path.name}: {warning}" for warning in warnings))
 
 
 def _form(
@@ -152,22 +156,24 @@ def _header(
     raise RecordsError(f"{path}: no column {', '.join(missing)}. {advice}")
 
 
-def _rows(path: Path, form: _Form, columns: Sequence[str]) -> "pd.DataFrame":
+def _rows(path: Path, form: _Form, columns: Sequence[str]) -> "tuple[pd.DataFrame, int]":
+    """The rows, and the number of a last line that was cut off; 0 if there is none."""
     import pandas as pd
 
-    places = [form.header.index(name) for name in columns]
+    places, cut_off = [form.header.index(name) for name in columns], 0
     try:
         cells = _cells(path, form, places)
     except pd.errors.EmptyDataError:
-        return pd.DataFrame(columns=list(columns), dtype=object)
+        return pd.DataFrame(columns=list(columns), dtype=object), 0
     except pd.errors.ParserError as error:  # a quoted cell runs over the end of the file
         row = int(re.findall(r"\d+", f"{error} 0")[0])
+        cut_off = form.header_lines + 1 + row
         if not form.written_by_us:
-            raise _damaged(path, form.header_lines + 1 + row, _OPEN_QUOTE) from None
+            raise _damaged(path, cut_off, _OPEN_QUOTE) from None
         cells = _cells(path, form, places, nrows=row)
     _require_whole(path, form, cells, places)
     rows = cells[places].set_axis(list(columns), axis=1)
-    return rows[(rows != "").any(axis=1)].reset_index(drop=True)
+    return rows[(rows != "").any(axis=1)].reset_index(drop=True), cut_off
 
 
 def _cells(path: Path, form: _Form, places: Sequence[int], nrows: int | None = None) -> "pd.DataFrame":

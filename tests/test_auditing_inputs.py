@@ -83,15 +83,20 @@ def test_a_truth_table_that_is_not_utf8_is_read_and_said(tmp_path: Path) -> None
     )
 
 
-def test_a_line_cut_off_by_a_kill_is_left_out_and_said(tmp_path: Path) -> None:
-    path = write_readings(tmp_path / "readings.csv", line("a.png", "1"), line("b.png", "2"))
-    whole = path.read_text("utf-8")
-    path.write_text(whole[: whole.index("b.png") + 7])
+@pytest.mark.parametrize(
+    ("reason", "cut_after"), [("low", "b.png,,"), ("low, too dark", ',"low, t'), ("°", "°")]
+)
+def test_a_line_cut_off_by_a_kill_is_left_out_and_said(tmp_path: Path, reason: str, cut_after: str) -> None:
+    lines = [line("a.png", "1", reason="low, dark"), line("b.png", "2", reason=reason, decision="")]
+    path = write_readings(tmp_path / "readings.csv", *lines)
+    whole = path.read_bytes()
+    last = whole.index(b"b.png")
+    cut = whole.index(cut_after.encode(), last) + len(cut_after.encode()) - (cut_after == "°")
+    path.write_bytes(whole[:cut])
     read = read_readings(path)
     assert read.rows["image"].tolist() == ["a.png"]
-    assert read.warnings == (
-        "readings.csv: 1 line without a decision left out. Resume the run if it was killed.",
-    )
+    what = "line 3 is cut off and left out" if "," in reason else "1 line without a decision left out"
+    assert read.warnings == (f"readings.csv: {what}. Resume the run if it was killed.",)
 
 
 HEADER = ",".join(READING_COLUMNS) + "\n"

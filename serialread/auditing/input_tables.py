@@ -77,7 +77,8 @@ def read_readings(results: Path) -> TextTable:
         rows[name] = pd.to_numeric(rows[name], errors="coerce").astype(np.float64)
     left_out = counted(int((~whole).sum()), "line")
     cut_off = f"{path.name}: {left_out} without a decision left out. Resume the run if it was killed."
-    return TextTable(path, table.sha256, rows, () if whole.all() else (cut_off,))
+    warnings = table.warnings if whole.all() else (*table.warnings, cut_off)
+    return TextTable(path, table.sha256, rows, warnings)
 
 
 def read_batches(path: Path) -> TextTable:

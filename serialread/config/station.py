@@ -1,4 +1,4 @@
-"""Where a reading station's camera finds the code, and how sure is sure enough."""
+"""A station: where its camera sees the code, what the code looks like, and which readings are accepted."""
 
 from typing import Literal
 
@@ -11,18 +11,18 @@ from serialread.errors import CalibrationError, RecipeError
 
 
 class Code(Section):
-    """What the code looks like, and when one of its characters is in doubt."""
+    """What the code looks like, and when one of its characters is doubtful."""
 
     format: str = ""
-    """Name of a ready-made format or a pattern, see docs/formats.md; "": anything is read."""
+    """Name of a format or a pattern, see docs/formats.md; "": no restriction."""
     misprint_ratio: float = Field(default=1000.0, ge=1)
-    """How many times likelier than any code of the format a reading must be to be called a likely misprint;
-    a thousand is one character beyond doubt, or several that look rather like others."""
+    """A reading is a likely misprint if it is this many times as probable as any code of the format; a
+    thousand is one unmistakable character, or several that resemble others."""
     confused_gap: Fraction = 0.3
-    """A character whose probability exceeds that of its runner-up by less than this is confused, by more in
-    the other direction a mismatch; 0.3 is 0.65 against 0.35."""
+    """A character is confused if its probability exceeds that of its runner-up by less than this, and a
+    mismatch if it is behind by at least this; 0.3 is 0.65 against 0.35."""
     unread_below: Fraction = 0.2
-    """A place where no character reaches this probability is unread."""
+    """A position where no character reaches this probability is unread."""
 
     @field_validator("format")
     @classmethod
@@ -36,14 +36,15 @@ class Code(Section):
 
 
 class StationLimits(Section):
-    """What a reading has to keep to be accepted without a look."""
+    """Limits of readings that are accepted without review."""
 
     text_height_px: tuple[float, float] = (10, 1000)
-    """px in the source picture; below 10 px strokes melt; an unusual height means another part or lens."""
+    """(Minimum, maximum) in the source picture; below 10 px strokes merge; an unusual height means another
+    part."""
     accept_at: Fraction | None = None
-    """Confidence of the whole string from which a reading is accepted; None: every one is reviewed."""
+    """Acceptance threshold: lowest confidence of an accepted reading; None: every reading is reviewed."""
     review_at: Fraction | None = None
-    """Confidence below which a reading is rejected; None: none is."""
+    """Confidence below which a reading is rejected; None: no reading is."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "StationLimits":
@@ -55,33 +56,34 @@ class StationLimits(Section):
 
 
 class Calibration(Section):
-    """What labelled pictures taught about the confidence; written by ``serialread station confidence``."""
+    """Calibration of the confidence; written by ``serialread station confidence``."""
 
     slope: float = Field(gt=0)
-    """Calibrated log-odds are slope * network's log-odds of the code's weakest place + offset."""
+    """Calibrated log-odds are slope * the network's log-odds of the code's weakest position + offset."""
     offset: float
     """Added to the scaled log-odds."""
     misread: float = Field(gt=0, lt=1)
-    """The promise: at most this share of accepted readings is wrong, on pictures like the labelled ones."""
+    """The guarantee: at most this share of accepted readings is wrong, on pictures like the labelled ones."""
     certainty: float = Field(gt=0, lt=1)
-    """How sure the promise is: the share of such calibrations that keep theirs."""
+    """Certainty of the guarantee: the share of such calibrations that satisfy it."""
     protocol: Literal["strict", "mpsc"]
-    """What counts as wrong: any other character, or letters and digits in any case only."""
+    """What counts as wrong: any different character, or only letters and digits, ignoring case."""
     pictures: int = Field(ge=1)
-    """Labelled pictures."""
+    """Number of labelled pictures."""
     accepted: int = Field(ge=1)
-    """Of these, how many the limit accepts."""
+    """Number of these that the threshold accepts."""
     wrong: int = Field(ge=0)
-    """Of the accepted ones, how many are wrong."""
+    """Number of the accepted ones that are wrong."""
 
 
 class Station(Section):
     """One camera at one place on one line."""
 
     name: str = Field(default="", pattern=r"^[\w.-]*$")
-    """Short name; stands in every record."""
+    """Short name; part of every record."""
     model_id: str = ""
-    """The model for which the limits were measured; another is refused. "": any, but no limits."""
+    """The model for which the thresholds were calibrated; another is refused. "": any model, no
+    thresholds."""
     view: StationView = StationView()
     code: Code = Code()
     limits: StationLimits = StationLimits()

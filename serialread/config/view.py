@@ -1,4 +1,4 @@
-"""Where in a station's pictures the code lies, and how it is brought before the network."""
+"""Where the code is in a station's pictures, and how the picture is rectified before it is read."""
 
 import base64
 import binascii
@@ -14,39 +14,39 @@ Point = tuple[Fraction, Fraction]
 
 
 class Lens(Section):
-    """How the lens bends straight lines; written by ``serialread station lens``."""
+    """Distortion of the lens; written by ``serialread station lens``."""
 
     size_px: tuple[int, int]
-    """Width and height of the pictures that it was measured with; others are scaled to it."""
+    """Width and height of the pictures used for the calibration; the lens is scaled to other sizes."""
     focus_px: tuple[float, float]
-    """Focal length across and down."""
+    """Focal length, horizontal and vertical."""
     middle_px: tuple[float, float]
-    """Where the optical axis meets the picture, from its outer corner."""
+    """Principal point, from the outer corner of the picture."""
     distortion: tuple[float, float, float, float, float]
     """k1, k2, p1, p2, k3 of Brown's model, as OpenCV names them."""
     error_px: float = Field(ge=0)
-    """How far the corners of the boards lay from where the model sees them, root mean square."""
+    """Reprojection error of the corners of the board, root mean square."""
     pictures: int = Field(ge=1)
     """Pictures of the board that were used."""
 
 
 class Fixture(Section):
-    """A mark of the part that tells how it lies; written by ``serialread station fixture``."""
+    """A mark of the part by which the picture is aligned; written by ``serialread station fixture``."""
 
     template: str
     """The mark as it was taught: a grey PNG in base64."""
     by: Literal["print", "edge"] = "print"
-    """What to compare: the greys, or their edges, which other light leaves where they are."""
+    """What to compare: grey values, or edges, which do not depend on the light."""
     at: Point
-    """Where the middle of the mark lay in the taught picture; region and arc are given for that pose."""
+    """Centre of the mark in the taught picture; region and arc are given for that pose."""
     width: Annotated[float, Field(gt=0, le=1)]
     """Width of the mark, as a fraction of the picture's width."""
     reach: Fraction = 0.25
-    """How far from its place it is looked for, as a fraction of the picture's width."""
+    """How far from its taught position the mark is searched, as a fraction of the picture's width."""
     turn_deg: float = Field(default=0, ge=0, le=180)
-    """How far the part may be turned, either way."""
+    """Largest rotation of the part in both directions."""
     sure: Fraction = 0.6
-    """Least correlation with the template; pictures with less are rejected, for their code lies anywhere."""
+    """Lowest correlation with the template; below it the mark is not found and the picture is rejected."""
 
     @field_validator("template")
     @classmethod
@@ -64,15 +64,15 @@ class Arc(Section):
     """A code on a circle, unwrapped before it is read."""
 
     center: Point | None = None
-    """Middle of the circle in the region (or whole picture); None: that of the clearest circle in it."""
+    """Centre of the circle in the region (or whole picture); None: that of the clearest circle in it."""
     radii: tuple[Fraction, Fraction]
-    """Inner and outer radius of the ring that the code lies in, as fractions of the width, with some room."""
+    """Inner and outer radius of the ring that contains the code, with a margin, as fractions of the width."""
     tops: Literal["outward", "inward"] = "outward"
-    """Where the characters' tops point; outward, the code runs clockwise."""
+    """Direction of the characters' tops; outward, the code runs clockwise."""
     from_deg: float = Field(default=0, ge=-360, le=360)
-    """Where the ring is cut open, clockwise from twelve o'clock; of a full circle a gap is taken instead."""
+    """Start of the unwrapped part, clockwise from twelve o'clock; a full circle is cut at a gap instead."""
     span_deg: float = Field(default=360, gt=0, le=360)
-    """How much of the circle is unwrapped, in the direction of reading."""
+    """Angle that is unwrapped, in reading direction."""
 
     @model_validator(mode="after")
     def _is_a_ring(self) -> "Arc":
@@ -85,34 +85,35 @@ class StationView(Section):
     """What happens to a picture before it is read, in this order."""
 
     lens: Lens | None = None
-    """The picture is first straightened by it, before it is turned."""
+    """Removes the distortion of the lens, before any rotation."""
     rotation: Literal[0, 90, 180, 270] = 0
-    """Degrees, clockwise: how far to turn the upright picture; for a camera that is mounted askew."""
+    """Clockwise rotation of the picture, in degrees; for a rotated camera."""
     fixture: Fixture | None = None
-    """A mark by which the turned picture is laid as the taught one was."""
+    """Aligns the rotated picture with the taught one."""
     region: tuple[Point, Point, Point, Point] | None = None
-    """Corners (x, y) of the code's place, as fractions of the turned picture's width and height, clockwise
-    from the text's top-left."""
+    """Corners (x, y) of the quadrilateral with the code, as fractions of the rotated picture's width and
+    height, clockwise from the text's top-left."""
     arc: Arc | None = None
-    """The circle that the code lies on."""
+    """Unwraps a code on a circle."""
     find_lines: bool = True
-    """Look for the text line where it fills only part of the picture; off where a region fits tightly."""
+    """Detect text lines where one line does not fill the picture; set to false where a region fits
+    tightly."""
     text_height: tuple[Fraction, Fraction] | None = None
-    """Expected height of the characters, (least, most), as fractions of the picture's longer side: lines
+    """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: lines
     of other heights are not proposed. None: from about a fiftieth on."""
     deskew: bool = True
-    """Look at a doubtful crop level, too, where a tilt (to 15 degrees) is measured surely."""
+    """Also read a doubtful crop in a levelled view, where a tilt of up to 15 degrees is measured reliably."""
     vertical_text: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
-    """Which way to turn a text line that stands upright: "both" reads it both ways and keeps the surer
-    reading; a station whose codes all run one way is faster when it says so."""
+    """How to rotate a vertical text line: "both" reads it in both directions and keeps the reading of higher
+    confidence; a station whose codes all run in one direction is faster if it says so."""
     upside_down: Literal["both", "found", "never"] = "found"
-    """Which lines may stand upside down, and are read the other way up where the network is unsure that they
-    lie right. "both": any; "found": those that were looked for in a larger picture, and one that fills its
-    picture if the network is sure that it lies upside down. A code that reads surely as another one the other
-    way up (69, 1008) is left for review."""
+    """Which lines may be upside down, and are also read rotated by 180 degrees where the network is not
+    certain that they are upright. "both": any line; "found": detected lines, and a line that fills its
+    picture if the network is certain that it is upside down. A code that reads with confidence as another
+    one when upside down (69, 1008) is left for review."""
     rows: Literal["joined", "surest"] = "joined"
-    """What of several text lines beside each other is the code: all that are surely read, from top to foot,
-    or the surest alone."""
+    """Which of several adjacent text lines form the code: all that are read with confidence, from top to
+    bottom, or the one of the highest confidence."""
 
     @field_validator("region")
     @classmethod

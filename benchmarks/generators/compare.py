@@ -2,9 +2,9 @@
 
 python benchmarks/generators/compare.py --trdg /tmp/trdg/bin/python --synthtiger /tmp/synthtiger/bin/python
 
-Each runs in a Python of its own (docs/benchmarks/generators.md says how) and renders the same codes in the same
+Each runs in its own Python (see docs/benchmarks/generators.md) and renders the same codes in the same
 typefaces, 32 px high, in memory and on one thread. They take turns in short rounds, so that other work on the
-machine meets all alike: the ratios of the medians are what counts.
+machine affects all of them: compare the ratios of the medians.
 """
 
 import argparse

@@ -128,6 +128,16 @@ def test_the_page_of_results_explains_every_column() -> None:
     assert [column for column in COLUMNS if f"`{column}`" not in text] == []
 
 
+def test_the_workflow_runs_tests_that_exist() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert [path for path in re.findall(r"tests/\w+\.py", workflow) if not (ROOT / path).exists()] == []
+
+
+def test_changelog_and_citation_name_this_version() -> None:
+    assert f"## {serialread.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {serialread.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
 def subcommands(command: Any) -> dict[str, Any]:
     """Commands of a group by name; empty for a single command."""
     return dict(getattr(command, "commands", {}))

@@ -31,7 +31,7 @@ VIEWS = {
     "vertical lines are not rotated": StationView(vertical_text="never"),
 }
 PATCHES = {
-    "four lines at most": (line_search, "MOST_LINES", 4),
+    "four lines at most": (line_search, "MAX_LINES", 4),
     "every picture is searched": (pipeline, "is_filled", lambda frame: False),
 }
 

@@ -1,37 +1,37 @@
-"""Everything a user can be told they did wrong.
+"""All errors of the public interface, as a tree.
 
 ::
 
     SerialreadError
-    ├── RecipeError        a recipe or station file that cannot be obeyed
-    ├── ImageError         a picture that cannot be read (becomes a record while reading)
-    ├── StoreError         a sample store that is missing, broken or full
-    ├── CheckpointError    a trained network that is missing, broken or of another kind
+    ├── RecipeError        an invalid recipe or station file
+    ├── ImageError         an unreadable picture (becomes a record while reading)
+    ├── StoreError         a missing, broken or full sample store
+    ├── CheckpointError    a missing, broken or incompatible model file
     ├── CalibrationError   a station that does not fit the model
-    └── RecordsError       results, truth or output folders that cannot be used
+    └── RecordsError       unusable results, truth tables or output folders
 
 A message reads "place: what is wrong. What to do." on one line.
 """
 
 
 class SerialreadError(Exception):
-    """What the user asked for cannot be done; the message says where, what, and what to do."""
+    """Base of all errors; the message says where, what is wrong, and what to do."""
 
 
 class RecipeError(SerialreadError):
-    """A recipe or station file that cannot be obeyed."""
+    """An invalid recipe or station file."""
 
 
 class ImageError(SerialreadError):
-    """A picture that cannot be read; while reading it becomes a record with this reason."""
+    """An unreadable picture; while reading it becomes a record with this reason."""
 
 
 class StoreError(SerialreadError):
-    """A sample store that is missing, broken or full."""
+    """A missing, broken or full sample store."""
 
 
 class CheckpointError(SerialreadError):
-    """A trained network that is missing, broken or of another kind."""
+    """A missing, broken or incompatible model file."""
 
 
 class CalibrationError(SerialreadError):
@@ -39,4 +39,4 @@ class CalibrationError(SerialreadError):
 
 
 class RecordsError(SerialreadError):
-    """Results, truth tables or output folders that cannot be used."""
+    """Unusable results, truth tables or output folders."""

@@ -1,4 +1,4 @@
-"""The values that travel between packages: frozen dataclasses of numpy arrays and plain Python values."""
+"""The values that packages exchange: frozen dataclasses of numpy arrays and plain Python values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class LoadedImage:
-    """A picture as it came from its file, EXIF upright.
+    """A picture, rotated by its EXIF orientation.
 
     Attributes:
-        path: where it was read.
+        path: its file.
         sha256: hex digest of the file's bytes.
         pixels: uint8, grey [rows, cols] or BGR [rows, cols, 3].
-        note: what was left out, such as further pages; "" if nothing.
+        note: what was not loaded, such as further pages; "" if nothing.
     """
 
     path: Path
@@ -33,14 +33,14 @@ class LoadedImage:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One text line, cut out.
+    """The crop of one text line.
 
     Attributes:
         pixels: grey, [H, W], 0 is black.
         quad: corners [4, 2], (x, y) in source px, clockwise from the text's top-left.
         text_height_px: height of the characters in source px.
-        contrast: spread between the text's and the surface's grey, 0..1.
-        tilt_deg: of its text, counter-clockwise positive, where it is measured surely; else 0.
+        contrast: difference between the text's and the surface's grey, 0..1.
+        tilt_deg: tilt of its text, counter-clockwise positive; 0 if not measured reliably.
     """
 
     pixels: Pixels
@@ -56,13 +56,13 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a rendered sample came about.
+    """How a sample was rendered.
 
     Attributes:
         process: marking process, such as ``dot_peen``.
         typeface: name of the typeface.
-        boxes: one box a character, in crop px.
-        parameters: whatever the renderer drew, JSON by construction.
+        boxes: one box per character, in crop px.
+        parameters: the renderer's random parameters, as JSON values.
     """
 
     process: str
@@ -79,7 +79,7 @@ class Sample:
         pixels: grey, [H, W], 0 is black.
         text: the code, without blanks.
         glyphs: uint8 [H, W], 0 background, i = i-th character of ``text`` (dots of one stroke joined); None
-            where no masks are known.
+            if unknown.
         origin: how it was rendered; None for real pictures.
     """
 
@@ -90,27 +90,27 @@ class Sample:
 
 
 class CharStatus(StrEnum):
-    """What became of one character."""
+    """How reliable one character is."""
 
     READ = "read"
     CONFUSED = "confused"
     """Another character was nearly as likely."""
     MISMATCH = "mismatch"
-    """Another character was clearly likelier, but the format does not allow it."""
+    """Another character was clearly more likely, but the format does not allow it."""
     UNREAD = "unread"
     """No character was likely."""
 
 
 @dataclass(frozen=True, slots=True)
 class CharReading:
-    """One character, and how sure the model is of it (0..1).
+    """One character and its confidence.
 
     Attributes:
         char: the character.
         confidence: probability of ``char``, 0..1.
         runner_up: the second most likely character and its probability; "" stands for "no character".
-        box: where the attention looked, crop px; None if unknown.
-        status: what became of it.
+        box: box of its attention, crop px; None if unknown.
+        status: how reliable it is.
     """
 
     char: str
@@ -122,12 +122,12 @@ class CharReading:
 
 @dataclass(frozen=True, slots=True)
 class FreeReading:
-    """What was read without regard to a format.
+    """The most likely text, regardless of the format.
 
     Attributes:
         text: the characters.
-        margin: logarithm of how many times likelier it was than the code that was made of it, 0 at least.
-        confidence: probability of the whole string, the end included, 0..1.
+        margin: log-likelihood ratio between it and the best code of the format, 0 or more.
+        confidence: probability of the whole string, end included, 0..1.
     """
 
     text: str
@@ -137,14 +137,14 @@ class FreeReading:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the network read in one crop.
+    """The code read in one crop.
 
     Attributes:
         chars: the characters in order.
         end_confidence: probability that the code ends after the last of them, 0..1.
-        free: what was read before the format made another code of it; None where it did not.
-        joint_odds: log-odds that several looks, or several rows, give the code together; None of one look.
-        upright: log-odds that the line lies the right way up; None of networks that do not say.
+        free: the free reading, if it does not match the format; else None.
+        joint_odds: log-odds of the code fused from several views or rows; None for a single view.
+        upright: log-odds that the line is upright; None if the model has no such output.
     """
 
     chars: tuple[CharReading, ...]
@@ -160,7 +160,7 @@ class Reading:
 
     @property
     def confidence(self) -> float:
-        """Probability of the whole string, the end included: the product over positions, 0..1."""
+        """Probability of the whole string, end included: the product over positions, 0..1."""
         product = self.end_confidence
         for c in self.chars:
             product *= c.confidence
@@ -168,58 +168,58 @@ class Reading:
 
     @property
     def free_text(self) -> str:
-        """What was read without regard to the format."""
+        """The most likely text, regardless of the format."""
         return self.free.text if self.free else self.text
 
     @property
     def weakest(self) -> int | None:
-        """Index of the least sure character; None for an empty reading."""
+        """Index of the least confident character; None for an empty reading."""
         if not self.chars:
             return None
         return min(range(len(self.chars)), key=lambda i: self.chars[i].confidence)
 
 
 class Verdict(StrEnum):
-    """How a reading and the format that it should obey agree."""
+    """Result of the format check."""
 
     NONE = ""
-    """There is no format, or nothing was read."""
+    """No format, or nothing was read."""
     OBEYS = "obeys"
-    """What was read obeys the format as it is."""
+    """The free reading matches the format."""
     FITTED = "fitted"
-    """What was read does not; of the codes that do, this one is likeliest, and nearly as likely."""
+    """The free reading does not match; the best code of the format is nearly as likely."""
     MISPRINT = "likely misprint"
-    """What was read does not, and is far likelier than any code that does."""
+    """The free reading does not match, and is far more likely than any code of the format."""
 
 
 class BarcodeCheck(StrEnum):
-    """How a reading and the barcode beside it agree."""
+    """Result of the barcode cross-check."""
 
-    NOT_ASKED = ""
-    """Nobody looked for one."""
+    NOT_CHECKED = ""
+    """The check is turned off."""
     NONE = "none"
-    """There is none that can be read."""
+    """No readable barcode in the picture."""
     AGREES = "agrees"
-    """One of them says what was read."""
+    """A barcode contains the code."""
     DIFFERS = "differs"
-    """None of them does."""
+    """No barcode contains the code."""
 
 
 GRADES = "ABCDF"
-"""Grades of a mark from the best to the worst; in means they count 4 to 0."""
+"""Grades of a mark, best first; 4 to 0 points in averages."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkQuality:
-    """How well a code was marked, each part 0..1 and 1 the best; see ``reading.grading``.
+    """Quality of a mark; each part is 0..1, 1 is best. See ``serialread.reader.grading``.
 
     Attributes:
-        contrast: between the mark and its ground.
-        strokes: how alike the strokes of all characters are in width and strength.
-        spacing: how even the characters stand; None of fewer than four.
-        cleanness: how quiet the ground is against the mark: no spots, scratches, grain.
-        completeness: how few strokes are broken: no missing dots, no bare places.
-        grade: of ``GRADES``: that of the worst part.
+        contrast: contrast between mark and background.
+        strokes: uniformity of the strokes' width and strength over the characters.
+        spacing: regularity of the character spacing; None for fewer than four characters.
+        cleanness: uniformity of the background: no spots, scratches, grain.
+        completeness: absence of broken strokes and missing dots.
+        grade: one of ``GRADES``, that of the worst part.
     """
 
     contrast: float
@@ -240,7 +240,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of the audit: what was asked, what was read, what was decided. Never changes."""
+    """The result of reading one picture."""
 
     image: str
     """Path relative to the folder that was given, with forward slashes."""
@@ -249,15 +249,15 @@ class Record:
     batch: str
     """Folder of the picture, relative to the folder that was given."""
     reading: Reading | None
-    """None when there was nothing to read."""
+    """None if the picture could not be read."""
     upside_down_text: str
-    """What the line reads when turned over, if it reads nearly as surely so and differs; "" if not."""
+    """Another code that the line reads upside down with similar confidence; "" if none."""
     confidence: float | None
-    """Probability that the code is right, 0..1: calibrated where the station is, else the network's own."""
+    """Probability that the code is right, 0..1: calibrated if the station is, else the network's own."""
     verdict: Verdict
     decision: Decision
     reason: str
-    """Why not ACCEPT, in plain words."""
+    """Why the decision is not ACCEPT."""
     quad: tuple[tuple[float, float], ...] | None
     """Corners (x, y) in source px, clockwise from the text's top-left."""
     text_height_px: float | None
@@ -269,19 +269,19 @@ class Record:
     """UTC."""
     elapsed_ms: float
     barcodes: tuple[str, ...] = ()
-    """What the barcodes and matrix codes beside the text say."""
-    barcode_check: BarcodeCheck = BarcodeCheck.NOT_ASKED
+    """Contents of the barcodes and matrix codes in the picture."""
+    barcode_check: BarcodeCheck = BarcodeCheck.NOT_CHECKED
     sequence_findings: tuple[str, ...] = ()
-    """What is odd about the code beside those before it in its batch, in plain words."""
+    """Findings of the sequence checks within the batch."""
     quality: MarkQuality | None = None
-    """How well the code was marked; None when nothing was read."""
+    """Quality of the mark; None if nothing was read."""
 
     @property
     def text(self) -> str:
-        """The code; "" when nothing was read."""
+        """The code; "" if nothing was read."""
         return self.reading.text if self.reading else ""
 
     @property
     def chars(self) -> tuple[CharReading, ...]:
-        """Its characters with their confidences, runners-up and boxes."""
+        """The characters of the code."""
         return self.reading.chars if self.reading else ()

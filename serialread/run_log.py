@@ -2,7 +2,7 @@
 
 A line is a JSON object; ``hash`` is the SHA-256 of all else in it, written with sorted keys and no blanks,
 and ``previous`` the hash of the line before. A line that is changed, removed or moved breaks the chain. Lines
-cut off at the end do not: note the head (the hash of the last line) in a place out of reach of the log.
+cut off at the end do not: store the head (the hash of the last line) separately from the log.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from serialread import __version__
 from serialread.errors import RecordsError
 
 LOG = "runs.log"
-"""Name of the log in the folder of a run."""
+"""Name of the log in a results folder."""
 
 GENESIS = "0" * 64
 """``previous`` of the first line."""
@@ -36,12 +36,12 @@ LogEntry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LoggedRun:
-    """What one run did.
+    """One run, as it is logged.
 
     Attributes:
-        command: what was run, such as ``read``.
-        options: as they were given; JSON.
-        about: what the run used: model, station, engine, number of pictures; JSON.
+        command: its command, such as ``read``.
+        options: its options; JSON.
+        about: model, station, engine, number of pictures; JSON.
         inputs: files it read.
         outputs: files it wrote.
         operator: who ran it; "" if not given.
@@ -64,7 +64,7 @@ class Verification:
         lines: lines in it.
         head: hash of the last line; ``GENESIS`` of an empty log.
         files: outputs that are unchanged.
-        problems: what has changed, in words.
+        problems: one sentence per change.
     """
 
     log: Path
@@ -75,7 +75,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing has changed."""
+        """Whether chain and files are unchanged."""
         return not self.problems
 
     def summary(self) -> str:
@@ -83,12 +83,12 @@ class Verification:
         if self.problems:
             return "\n".join(f"{self.log}: {problem}" for problem in self.problems)
         intact = f"{self.lines:,} lines, the chain is intact; {self.files:,} files are unchanged."
-        advice = "note it elsewhere; --head then proves that no lines were cut off."
+        advice = "store it elsewhere; --head then proves that no lines were cut off."
         return f"{self.log}: {intact}\nhead {self.head}: {advice}"
 
 
 def append(log: Path, run: LoggedRun) -> str:
-    """Append a run to a log, which is created with its folder if missing; returns the hash of its line.
+    """Append a run to a log; create the log and its folder if missing. Returns the hash of the line.
 
     Raises:
         RecordsError: the log cannot be written, is being written by another run, or ends in a damaged line.
@@ -119,7 +119,7 @@ def last(log: Path) -> tuple[int, str]:
     for each in _lines(log):
         number, line = each
     if number and line.get("hash") != _hash(line):
-        raise RecordsError(f"{log}: line {number} is damaged. Keep this log, and start another with --log.")
+        raise RecordsError(f"{log}: line {number} is damaged. Keep this log and start another with --log.")
     return number, str(line["hash"])
 
 
@@ -128,7 +128,7 @@ def verify(log: Path, head: str | None = None) -> Verification:
 
     Args:
         log: the log.
-        head: hash of a line that must be in it; None if none was noted.
+        head: hash of a line that the log must contain; None: no check.
 
     Raises:
         RecordsError: no such log.
@@ -151,20 +151,20 @@ def verify(log: Path, head: str | None = None) -> Verification:
 
 
 def run_of(log: Path, command: str, number: int | None = None, wrote: Path | None = None) -> LogEntry:
-    """The last run of a command in a log, or that of the line ``number``, or the last that wrote a file.
+    """The last run of a command in a log; optionally that of line ``number``, or the last that wrote a file.
 
     Raises:
-        RecordsError: no such log, no such run, or a line that was changed after it was written.
+        RecordsError: no such log, no such run, or its line was changed after it was written.
     """
     if not log.is_file():
         raise RecordsError(f"{log}: no such log. serialread read and serialread audit write one with --log.")
     found: LogEntry = {}
-    for place, line in _lines(log):
-        made = wrote is None or named(wrote, log) in dict(line.get("outputs") or {})
-        if line.get("command") == command and made and number in (None, place):
+    for position, line in _lines(log):
+        wrote_it = wrote is None or named(wrote, log) in dict(line.get("outputs") or {})
+        if line.get("command") == command and wrote_it and number in (None, position):
             found = line
     if not found:
-        where = f"line {number} is no run" if number else "no run"
+        where = f"line {number} is not a run" if number else "no run"
         raise RecordsError(f"{log}: {where} of serialread {command}. The log lists its runs by line.")
     if found.get("hash") != _hash(found):
         raise RecordsError(
@@ -174,8 +174,8 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
     return found
 
 
-def here() -> dict[str, dict[str, str]]:
-    """What a result depends on besides its inputs: versions and machine."""
+def environment() -> dict[str, dict[str, str]]:
+    """Versions and machine: what a result depends on besides its inputs."""
     return {
         "versions": {"serialread": __version__, "python": platform.python_version(), **dict(_versions())},
         "machine": {"processor": processor(), "system": platform.platform()},
@@ -183,7 +183,7 @@ def here() -> dict[str, dict[str, str]]:
 
 
 def named(path: Path, log: Path) -> str:
-    """Path relative to the folder of the log, so that both can be moved; with forward slashes."""
+    """Path relative to the log's folder, with forward slashes; both can be moved together."""
     return Path(os.path.relpath(path.resolve(), log.resolve().parent)).as_posix()
 
 
@@ -195,7 +195,7 @@ def same_bytes(name: str, log: Path, digest: str) -> bool:
 
 def _line_problems(number: int, line: LogEntry, previous: str) -> Iterator[str]:
     if not line:
-        yield f"line {number} is damaged: it is no JSON object."
+        yield f"line {number} is damaged: not a JSON object."
         return
     if line.get("hash") != _hash(line):
         yield f"line {number} was changed after it was written."
@@ -220,12 +220,12 @@ def _described(run: LoggedRun, log: Path) -> LogEntry:
         "about": dict(run.about),
         "inputs": {named(path, log): _digest(path) for path in run.inputs},
         "outputs": {named(path, log): _digest(path) for path in run.outputs},
-        **here(),
+        **environment(),
     }
 
 
 def processor() -> str:
-    """Name of the processor, such as "Intel(R) Xeon(R) CPU"; equal processors give bit-equal results."""
+    """Name of the processor, such as "Intel(R) Xeon(R) CPU"; results are bit-equal on equal processors."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -243,7 +243,7 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def _lines(log: Path) -> Iterator[tuple[int, LogEntry]]:
-    """Each line with its number from 1; one that is no JSON object is {}."""
+    """Each line with its number from 1; {} for a line that is not a JSON object."""
     try:
         with log.open("rb") as file:
             for number, data in enumerate(file, start=1):
@@ -271,7 +271,7 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def _locked(log: Path) -> Iterator[None]:
-    """Keep other runs from writing the log; the system releases the lock if this process is killed."""
+    """Lock the log; the system releases the lock if the process is killed."""
     try:
         with FileLock(log.with_name(f".{log.name}.lock"), timeout=_WAIT_S):
             yield

@@ -370,8 +370,8 @@ def test_limits_hold_for_the_format_that_they_were_measured_with() -> None:
     with pytest.raises(CalibrationError) as caught:
         station.with_format("imei")
     assert str(caught.value) == (
-        "station s: its limits hold for format vin, got imei. "
-        "Calibrate a station with that format, or leave --format out."
+        "station s: calibrated with format vin, got imei. "
+        "Calibrate it again with that format, or leave --format out."
     )
     with pytest.raises(RecipeError, match="no such format"):
         station.with_format("vni")

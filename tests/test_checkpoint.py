@@ -47,12 +47,12 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     checkpoint.save(trained(), folder / "best.pt")
     out = folder / "model.onnx"
-    shutil.copy(quantization.beside(shipped_model()), quantization.beside(out))
+    shutil.copy(quantization.ranges_path(shipped_model()), quantization.ranges_path(out))
     return export(folder, out)
 
 
 def test_an_export_removes_the_ranges_of_another_model(model_file: Path) -> None:
-    assert not quantization.beside(model_file).exists()
+    assert not quantization.ranges_path(model_file).exists()
     assert Engine(model_file).card.model_id == trained().model_id
 
 

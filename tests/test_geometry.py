@@ -272,8 +272,8 @@ def test_a_fixture_is_added_to_a_station(tmp_path: Path) -> None:
     ("values", "problem"),
     [
         ('[view.fixture]\nat = [0.5, 0.5]\nwidth = 0.1\ntemplate = "no picture"', "must be a PNG in base64"),
-        ("[view.arc]\nradii = [0.4, 0.3]", "radii are (inner, outer)"),
-        ("[view]\ntext_height = [0.4, 0.3]", "text_height is (least, most)"),
+        ("[view.arc]\nradii = [0.4, 0.3]", "radii must be (inner, outer)"),
+        ("[view]\ntext_height = [0.4, 0.3]", "text_height must be (minimum, maximum)"),
     ],
 )
 def test_an_invalid_view_is_refused(tmp_path: Path, values: str, problem: str) -> None:

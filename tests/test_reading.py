@@ -205,10 +205,16 @@ def test_the_first_station_file_is_valid_and_accepts_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[limits]\naccept_at = 0.9", "hold for one model only: name its model_id"),
+        (
+            "[limits]\naccept_at = 0.9",
+            "limits.accept_at and limits.review_at need the model_id of their model",
+        ),
         ("model_id = 'm'\n[limits]\naccept_at = 0.5\nreview_at = 0.6", "review_at must not exceed accept_at"),
-        ("[limits]\ntext_height_px = [9, 3]", "text_height_px is (least, most)"),
-        ("[view]\nregion = [[0,0],[0,1],[1,1],[1,0]]", "corners must go clockwise"),
+        ("[limits]\ntext_height_px = [9, 3]", "text_height_px must be (minimum, maximum)"),
+        (
+            "[view]\nregion = [[0,0],[0,1],[1,1],[1,0]]",
+            "corners must enclose an area clockwise, from the text's top-left",
+        ),
         ("[view]\nrotation = 45", "view.rotation"),
         ("name = 'a b'", "name"),
         ("[view]\ntighen = true", "view.tighen: no such key"),
@@ -661,7 +667,9 @@ def test_the_tally_counts_and_names_the_least_sure() -> None:
     tally.add(record_of("none.png", reading=None, decision=Decision.REJECT))
     tally.add(record_of("sure.png", decision=Decision.ACCEPT))
     assert (tally.images, tally.read, tally.not_accepted) == (11, 10, 10)
-    assert [entry[2] for entry in sorted(tally.least_sure, reverse=True)] == [f"{i}.png" for i in range(5)]
+    assert [entry[2] for entry in sorted(tally.least_confident, reverse=True)] == [
+        f"{i}.png" for i in range(5)
+    ]
 
 
 # upside down

@@ -107,7 +107,7 @@ def test_what_cannot_be_done_again_says_why(log: Path, model: Path, tmp_path: Pa
     with pytest.raises(RecordsError) as caught:
         rerun(log, model, 2)
     assert str(caught.value) == (
-        f"{log}: line 2 is no run of serialread read. The log lists its runs by line."
+        f"{log}: line 2 is not a run of serialread read. The log lists its runs by line."
     )
     other = tmp_path / "other.log"
     options = {"engine": "openvino", "paths": ["x"]}

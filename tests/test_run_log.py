@@ -106,10 +106,10 @@ def test_a_folder_can_be_moved_with_its_log(tmp_path: Path) -> None:
 def test_a_broken_end_is_found_and_not_appended_to(tmp_path: Path, torn: str) -> None:
     log = logged(tmp_path)
     log.write_text(log.read_text() + torn)
-    assert verify(log).problems[0] == "line 4 is damaged: it is no JSON object."
+    assert verify(log).problems[0] == "line 4 is damaged: not a JSON object."
     with pytest.raises(RecordsError) as caught:
         append(log, LoggedRun("read", {}, {}))
-    assert str(caught.value) == f"{log}: line 4 is damaged. Keep this log, and start another with --log."
+    assert str(caught.value) == f"{log}: line 4 is damaged. Keep this log and start another with --log."
 
 
 @pytest.fixture(scope="module")

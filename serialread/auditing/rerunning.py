@@ -167,7 +167,7 @@ def _circumstances(line: RecordJson, reader: Reader) -> Iterator[str]:
     for name, value in now.items():
         if then.get(name) != value:
             yield f"{name} was {then.get(name) or 'none'}, is {value or 'none'}."
-    present = run_log.here()
+    present = run_log.environment()
     versions = present["versions"]
     for name in {**line["versions"], **versions}:
         was, is_ = line["versions"].get(name, "none"), versions.get(name, "none")

@@ -133,7 +133,7 @@ def quantize(
     from serialread.inference import quantization
 
     trial = evaluation.quantize(model, stores, crops)
-    terminal.summary(f"{quantization.beside(model)}: {trial.to_text()}", quiet=quiet)
+    terminal.summary(f"{quantization.ranges_path(model)}: {trial.to_text()}", quiet=quiet)
 
 
 @app.command()

@@ -26,13 +26,13 @@ class Code(Section):
 
     @field_validator("format")
     @classmethod
-    def _known(cls, asked: str) -> str:
-        if asked:
+    def _known(cls, name: str) -> str:
+        if name:
             try:
-                format_of(asked)
+                format_of(name)
             except RecipeError as error:
                 raise ValueError(str(error)) from None
-        return asked
+        return name
 
 
 class StationLimits(Section):
@@ -49,7 +49,7 @@ class StationLimits(Section):
     @model_validator(mode="after")
     def _ordered(self) -> "StationLimits":
         if self.text_height_px[0] > self.text_height_px[1]:
-            raise ValueError("text_height_px is (least, most)")
+            raise ValueError("text_height_px must be (minimum, maximum)")
         if self.review_at is not None and self.accept_at is not None and self.review_at > self.accept_at:
             raise ValueError("review_at must not exceed accept_at")
         return self
@@ -92,43 +92,41 @@ class Station(Section):
     @model_validator(mode="after")
     def _limits_need_their_model(self) -> "Station":
         if not self.model_id and (self.is_limited or self.calibration):
-            raise ValueError(
-                "limits.accept_at and limits.review_at hold for one model only: name its model_id"
-            )
+            raise ValueError("limits.accept_at and limits.review_at need the model_id of their model")
         return self
 
     @property
     def is_limited(self) -> bool:
-        """Whether any limit of the confidence was set."""
+        """Whether a threshold of the confidence is set."""
         return self.limits.accept_at is not None or self.limits.review_at is not None
 
     def uncalibrated(self) -> "Station":
-        """The same station, for any model, without limits of the confidence."""
+        """The same station, for any model, without thresholds of the confidence."""
         limits = self.limits.model_copy(update={"accept_at": None, "review_at": None})
         return self.model_copy(update={"model_id": "", "limits": limits, "calibration": None})
 
     def with_view(self, **changes: Section) -> "Station":
-        """The same station with other parts of its view."""
+        """The same station with changed fields of its view."""
         return self.model_copy(update={"view": self.view.model_copy(update=changes)})
 
-    def with_format(self, asked: str) -> "Station":
+    def with_format(self, name: str) -> "Station":
         """The same station with another format.
 
         Raises:
             RecipeError: no such format.
-            CalibrationError: limits of the confidence were set, for another format.
+            CalibrationError: the station has thresholds, measured with another format.
         """
-        format_of(asked)
-        if asked == self.code.format:
+        format_of(name)
+        if name == self.code.format:
             return self
         if self.is_limited or self.calibration:
             raise CalibrationError(
-                f"station {self.name}: its limits hold for format {self.code.format or 'none'}, got {asked}. "
-                "Calibrate a station with that format, or leave --format out."
+                f"station {self.name}: calibrated with format {self.code.format or 'none'}, got {name}. "
+                "Calibrate it again with that format, or leave --format out."
             )
-        return self.model_copy(update={"code": self.code.model_copy(update={"format": asked})})
+        return self.model_copy(update={"code": self.code.model_copy(update={"format": name})})
 
     @property
     def station_id(self) -> str:
-        """Name and six hex digits that change with any value; "" where no station is described at all."""
+        """Name and six hex digits of a digest of all values; "" for the default station."""
         return f"{self.name or 'unnamed'}-{recipe_id(self)[:6]}" if self != Station() else ""

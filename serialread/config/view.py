@@ -10,7 +10,7 @@ from serialread.config.section import Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Fraction, Fraction]
-"""(x, y) as fractions of a picture's width and height, so that another resolution needs no new file."""
+"""(x, y) as fractions of a picture's width and height, independent of its resolution."""
 
 
 class Lens(Section):
@@ -27,14 +27,14 @@ class Lens(Section):
     error_px: float = Field(ge=0)
     """Reprojection error of the corners of the board, root mean square."""
     pictures: int = Field(ge=1)
-    """Pictures of the board that were used."""
+    """Number of calibration pictures used."""
 
 
 class Fixture(Section):
     """A mark of the part by which the picture is aligned; written by ``serialread station fixture``."""
 
     template: str
-    """The mark as it was taught: a grey PNG in base64."""
+    """The mark in the reference picture: a grey PNG in base64."""
     by: Literal["print", "edge"] = "print"
     """What to compare: grey values, or edges, which do not depend on the light."""
     at: Point
@@ -61,7 +61,7 @@ class Fixture(Section):
 
 
 class Arc(Section):
-    """A code on a circle, unwrapped before it is read."""
+    """A code on a circle, unwrapped before recognition."""
 
     center: Point | None = None
     """Centre of the circle in the region (or whole picture); None: that of the clearest circle in it."""
@@ -77,12 +77,12 @@ class Arc(Section):
     @model_validator(mode="after")
     def _is_a_ring(self) -> "Arc":
         if not self.radii[0] < self.radii[1]:
-            raise ValueError("radii are (inner, outer)")
+            raise ValueError("radii must be (inner, outer)")
         return self
 
 
 class StationView(Section):
-    """What happens to a picture before it is read, in this order."""
+    """Preprocessing of a picture, in this order."""
 
     lens: Lens | None = None
     """Removes the distortion of the lens, before any rotation."""
@@ -119,14 +119,14 @@ class StationView(Section):
     @classmethod
     def _encloses(cls, region: tuple[Point, ...] | None) -> tuple[Point, ...] | None:
         if region is not None and not _clockwise(region):
-            raise ValueError("corners must go clockwise round an area, from the text's top-left")
+            raise ValueError("corners must enclose an area clockwise, from the text's top-left")
         return region
 
     @field_validator("text_height")
     @classmethod
     def _ordered(cls, heights: tuple[float, float] | None) -> tuple[float, float] | None:
         if heights is not None and heights[0] > heights[1]:
-            raise ValueError("text_height is (least, most)")
+            raise ValueError("text_height must be (minimum, maximum)")
         return heights
 
 

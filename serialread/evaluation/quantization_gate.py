@@ -63,7 +63,7 @@ def quantize(model: Path, stores: Sequence[Path], count: int) -> Int8Trial:
         CheckpointError: the file is not a model or has no convolutions to quantize, or int8 reads worse.
         StoreError: there is nothing labelled.
     """
-    quantization.remove(model)  # it may belong to another model
+    quantization.delete_ranges(model)  # it may belong to another model
     plain = Engine(model, precision="half")
     ranges = quantization.measure(model, plain.card.model_id, _arrays(stores, count, plain.card.geometry))
     half, int8 = evaluate_model(plain, stores), evaluate_model(Engine(model, ranges=ranges), stores)
@@ -79,7 +79,7 @@ def quantize(model: Path, stores: Sequence[Path], count: int) -> Int8Trial:
         raise CheckpointError(
             f"{model}: {trial.to_text()}. The loss is too large: the model stays in 16 bits."
         )
-    quantization.keep(ranges, model)
+    quantization.save_ranges(ranges, model)
     return trial
 
 

@@ -1,4 +1,4 @@
-"""From a picture to crops of its text lines: normalized, cut out, measured."""
+"""Normalize pictures and cut out the crops of their text lines."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,18 +16,18 @@ from serialread.imaging.tilt import estimate_tilt
 from serialread.records import Crop, Floats, LoadedImage, Pixels
 
 CROP_HEIGHT_PX = 64
-"""Crops are kept at most this high: twice the network's height, so that its own scaling loses nothing."""
-TALL = 1.5
-"""Higher than this times the width, a line may stand upright: "11" in a narrow face is no higher than 1.4."""
+"""Maximum height of a crop: well above the network's, so that scaling loses no detail."""
+VERTICAL_ASPECT = 1.5
+"""Height per width above which a line may be vertical; "11" in a narrow typeface reaches 1.4."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundLine:
-    """A text line that was found in a picture, cut out and level.
+    """A detected text line, cut out and level.
 
     Attributes:
-        frame: the line, horizontal.
-        standing: whether it is vertical in its picture and was turned clockwise by a quarter.
+        frame: the line, rotated to horizontal.
+        standing: whether it is vertical in its picture and was rotated clockwise by 90 degrees.
     """
 
     frame: Frame
@@ -35,7 +35,7 @@ class FoundLine:
 
 
 def normalize(image: LoadedImage, view: StationView) -> Crop:
-    """The whole picture, or the station's part of it, as one text line.
+    """The whole picture, or the station's region of it, as one text line.
 
     Raises:
         ImageError: the station's fixture or circle is not found in the picture.
@@ -45,7 +45,7 @@ def normalize(image: LoadedImage, view: StationView) -> Crop:
 
 
 def prepare(image: LoadedImage, view: StationView) -> Iterator[tuple[str, Frame]]:
-    """The picture in grey, then the result of each of the station's steps, with the step's name.
+    """The grey picture, then the result of each preprocessing step of the station, with the step's name.
 
     Raises:
         ImageError: the station's fixture or circle is not found in the picture.
@@ -69,10 +69,10 @@ def teach_fixture(
     box: tuple[float, float, float, float],
     by: Literal["print", "edge"],
 ) -> Fixture:
-    """The fixture of a mark in a box (left, top, right, bottom), 0..1, of the picture as the view turns it.
+    """The fixture of a mark in a box (left, top, right, bottom), 0..1, of the rotated picture.
 
     Raises:
-        CalibrationError: nothing in the box could be known again.
+        CalibrationError: the box has too little structure to be found again.
     """
     before = view.model_copy(update={"fixture": None, "region": None, "arc": None})
     *_, (_, frame) = prepare(image, before)
@@ -82,26 +82,26 @@ def teach_fixture(
 def whole_crops(frame: Frame, view: StationView) -> tuple[Crop, ...]:
     """The whole frame as a text line, in each orientation that the station allows.
 
-    A frame that is higher than wide may hold a single character or vertical text: both are proposed.
+    A tall frame may contain a single character or vertical text: both are proposed.
     """
-    ways = _orientations(frame, view, standing=False, both=view.upside_down == "both")
-    if frame.pixels.shape[0] > TALL * frame.pixels.shape[1] and view.vertical_text != "never":
-        ways += _orientations(frame, view, standing=True, both=view.upside_down == "both")
-    return tuple(finish(way, estimate_tilt(way.pixels) if view.deskew else 0.0) for way in ways)
+    frames = _orientations(frame, view, standing=False, both=view.upside_down == "both")
+    if frame.pixels.shape[0] > VERTICAL_ASPECT * frame.pixels.shape[1] and view.vertical_text != "never":
+        frames += _orientations(frame, view, standing=True, both=view.upside_down == "both")
+    return tuple(finish(one, estimate_tilt(one.pixels) if view.deskew else 0.0) for one in frames)
 
 
 def line_crops(lines: Sequence[FoundLine], view: StationView) -> tuple[Crop, ...]:
-    """Found lines, which are level, each in the orientations that the station allows."""
+    """Crops of detected lines, each in the orientations that the station allows."""
     crops: list[Crop] = []
     for line in lines:
         frame = line.frame.turned(270) if line.standing else line.frame
         both = view.upside_down != "never"
-        crops += (finish(way, 0.0) for way in _orientations(frame, view, standing=line.standing, both=both))
+        crops += (finish(one, 0.0) for one in _orientations(frame, view, standing=line.standing, both=both))
     return tuple(crops)
 
 
 def finish(frame: Frame, tilt_deg: float) -> Crop:
-    """Shrink and measure a text line of a known tilt."""
+    """Downscale and measure a text line of a known tilt."""
     frame = frame.shrunk(CROP_HEIGHT_PX)
     top, bottom = text_rows(frame.pixels)
     return Crop(
@@ -114,7 +114,7 @@ def finish(frame: Frame, tilt_deg: float) -> Crop:
 
 
 def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame:
-    """The station's region without its perspective: four corners become a rectangle."""
+    """The station's region with its perspective removed: four corners become a rectangle."""
     height, width = frame.pixels.shape
     corners = np.array(region, np.float32) * np.array([width, height], np.float32)
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
@@ -124,7 +124,7 @@ def cut_region(frame: Frame, region: tuple[Point, Point, Point, Point]) -> Frame
 
 
 def _orientations(frame: Frame, view: StationView, *, standing: bool, both: bool) -> list[Frame]:
-    """A line in each orientation it may have: vertical text laid down; with ``both`` also upside down."""
+    """A line in each orientation it may have: vertical text rotated; with ``both`` also upside down."""
     if not standing:
         turns: tuple[int, ...] = (0,)
     else:
@@ -135,30 +135,30 @@ def _orientations(frame: Frame, view: StationView, *, standing: bool, both: bool
 
 
 def turned_180(crop: Crop) -> Crop:
-    """A crop turned by 180 degrees; its quad turns with it."""
+    """A crop and its quad, rotated by 180 degrees."""
     turned = np.ascontiguousarray(crop.pixels[::-1, ::-1])
     return replace(crop, pixels=turned, quad=np.roll(crop.quad, 2, axis=0))
 
 
 def text_rows(pixels: Pixels) -> tuple[int, int]:
-    """First row of the text and the row after its last, from how much changes along each row; [H, W]."""
+    """First row of the text and the row after its last, from the gradient along each row [H, W]."""
     height = pixels.shape[0]
-    change = _row_change(pixels)
-    low, high = (float(v) for v in np.percentile(change, (10, 90)))
-    if high <= 1.5 * low:  # nothing stands out: text, if any, fills the crop
+    gradient = _row_gradient(pixels)
+    low, high = (float(v) for v in np.percentile(gradient, (10, 90)))
+    if high <= 1.5 * low:  # no distinct rows: text, if any, fills the crop
         return 0, height
-    rows = np.flatnonzero(change > low + 0.35 * (high - low))
+    rows = np.flatnonzero(gradient > low + 0.35 * (high - low))
     return int(rows[0]), int(rows[-1]) + 1
 
 
-def _row_change(pixels: Pixels) -> Floats:
+def _row_gradient(pixels: Pixels) -> Floats:
     blurred = cv2.GaussianBlur(pixels, (3, 3), 0)
-    change = np.abs(cv2.Sobel(blurred, cv2.CV_32F, 1, 0)).mean(axis=1)
-    return np.asarray(np.convolve(change, np.ones(3, np.float32) / 3, mode="same"), np.float32)
+    gradient = np.abs(cv2.Sobel(blurred, cv2.CV_32F, 1, 0)).mean(axis=1)
+    return np.asarray(np.convolve(gradient, np.ones(3, np.float32) / 3, mode="same"), np.float32)
 
 
 def contrast(pixels: Pixels) -> float:
-    """Spread between the marks' grey and the surface's, 0..1; the outer 5 % on either side do not count."""
+    """Range of the greys [H, W] between their 5 % and 95 % quantiles, 0..1."""
     below = np.cumsum(np.bincount(pixels.ravel(), minlength=256))
     low, high = np.searchsorted(below, (0.05 * pixels.size, 0.95 * pixels.size))
     return float(high - low) / 255

@@ -1,4 +1,4 @@
-"""From the network's scores to characters with their doubts, with or without a format to obey."""
+"""Model sessions, int8 quantization, and decoding of scores to a reading."""
 
 from serialread.inference.decoding import boxes_of, decode, status_of
 from serialread.inference.format_search import FormatSearch

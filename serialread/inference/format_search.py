@@ -1,6 +1,6 @@
-"""The likeliest of all codes of a format, found exactly: Viterbi (IEEE Trans. Information Theory 1967).
+"""Exact search for the most likely code of a format: Viterbi (IEEE Trans. Information Theory 1967).
 
-Letters: T positions, C classes (0 is the end), G groups of characters, E ways of one position.
+Letters: T positions, C classes (0 ends the string), G groups of characters, E edges of one position.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Integers = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """The ways of one position, in the order of their targets.
+    """The edges of one position, sorted by target node.
 
     Attributes:
-        sources: node that each starts from [E].
-        groups: characters that each takes [E].
-        starts: where the ways to each target begin, and the last of them end [targets + 1].
-        stops: targets where a code may end.
+        sources: source node of each edge [E].
+        groups: group of characters that each edge accepts [E].
+        starts: first edge of each target, and the number of edges [targets + 1].
+        stops: accepting targets.
     """
 
     sources: Integers
@@ -33,18 +33,18 @@ class _Layer:
 
 
 class FormatSearch:
-    """A format, ready to find its likeliest code in a network's scores."""
+    """Finds the most likely code of a format in a network's scores."""
 
     def __init__(self, wanted: Format, alphabet: Alphabet) -> None:
-        """Prepare the search; some ms to some s, by the number of ways.
+        """Build the search; takes ms to s, depending on the number of edges.
 
         Raises:
-            RecipeError: the alphabet spells no code of this format.
+            RecipeError: no code of this format can be written with the alphabet.
         """
         self._lattice = wanted.codes(alphabet.chars, MAX_LENGTH)
         groups = _groups(self._lattice)
         self._members = [np.array(alphabet.encode(chars), np.intp) for chars in groups]
-        self._classes = np.concatenate(self._members)  # of all groups, one behind the other
+        self._classes = np.concatenate(self._members)  # of all groups, concatenated
         self._bounds = np.cumsum([0, *map(len, self._members[:-1])])
         self._layers = _layers(self._lattice, groups)
         self._edges = [0, *np.cumsum([len(layer.groups) for layer in self._layers]).tolist()]
@@ -52,75 +52,75 @@ class FormatSearch:
 
     @classmethod
     def of(cls, code: Code, alphabet: Alphabet) -> "FormatSearch | None":
-        """The search for a station's format; None where it names none."""
+        """The search for a station's format; None if it has no format."""
         return cls(format_of(code.format), alphabet) if code.format else None
 
-    def holds(self, text: str) -> bool:
-        """Whether a text is a code of the format."""
+    def matches(self, text: str) -> bool:
+        """Whether a text matches the format."""
         return self._lattice.matches(text)
 
     def best(self, scores: Floats) -> list[int]:
-        """Classes of the likeliest code, for log-probabilities [T, C]; its end is not among them.
+        """Classes of the most likely code, its end included, for log-probabilities [T, C].
 
-        The likelihood is that of all its characters and of the end after them, as everywhere.
+        The list holds the characters only, without the end.
         """
         depth = min(len(self._layers), len(scores) - 1)
         table = np.maximum.reduceat(
             scores[:depth].take(self._classes, axis=1), self._bounds, axis=1
         )  # [T, G]
-        weights = table.take(self._cells[: self._edges[depth]])  # of all ways, position by position
+        weights = table.take(self._cells[: self._edges[depth]])  # of all edges, position by position
         nodes = np.zeros(1, scores.dtype)
-        ways: list[Floats] = []  # likelihood of the likeliest text up to and by each way [E]
+        paths: list[Floats] = []  # log-likelihood of the best path through each edge [E]
         best, length, node = -np.inf, 0, 0
         for at, layer in enumerate(self._layers[:depth]):
-            ways.append(nodes.take(layer.sources) + weights[self._edges[at] : self._edges[at + 1]])
-            nodes = np.maximum.reduceat(ways[at], layer.starts[:-1])
+            paths.append(nodes.take(layer.sources) + weights[self._edges[at] : self._edges[at + 1]])
+            nodes = np.maximum.reduceat(paths[at], layer.starts[:-1])
             if layer.stops.size:
                 stop = int(layer.stops[nodes.take(layer.stops).argmax()])
                 likelihood = float(nodes[stop] + scores[at + 1, 0])
                 if likelihood > best:
                     best, length, node = likelihood, at + 1, stop
-        return self._traced(scores, ways, length, node)
+        return self._backtrack(scores, paths, length, node)
 
-    def _traced(self, scores: Floats, ways: list[Floats], length: int, node: int) -> list[int]:
-        """The way back from where the code ends, position by position."""
+    def _backtrack(self, scores: Floats, paths: list[Floats], length: int, node: int) -> list[int]:
+        """Follow the best path back from its last node."""
         classes = []
         for at in range(length - 1, -1, -1):
             layer = self._layers[at]
-            way, last = layer.starts.item(node), layer.starts.item(node + 1)
-            if last - way > 1:
-                way += int(ways[at][way:last].argmax())
-            node = layer.sources.item(way)
-            members = self._members[layer.groups.item(way)]
+            edge, last = layer.starts.item(node), layer.starts.item(node + 1)
+            if last - edge > 1:
+                edge += int(paths[at][edge:last].argmax())
+            node = layer.sources.item(edge)
+            members = self._members[layer.groups.item(edge)]
             chosen = int(scores[at].take(members).argmax()) if len(members) > 1 else 0
             classes.append(members.item(chosen))
         return classes[::-1]
 
 
 def _groups(lattice: Lattice) -> dict[str, int]:
-    """Every set of characters that a way takes, numbered."""
-    sets = {chars for layer in lattice.layers for ways in layer.values() for chars, _ in ways}
+    """Every set of characters that an edge accepts, numbered."""
+    sets = {chars for layer in lattice.layers for edges in layer.values() for chars, _ in edges}
     return {chars: number for number, chars in enumerate(sorted(sets))}
 
 
 def _layers(lattice: Lattice, groups: dict[str, int]) -> list[_Layer]:
-    """Layers as arrays; nodes are numbered anew, without gaps."""
+    """Layers as arrays; nodes are renumbered without gaps."""
     layers = []
     before = {0: 0}
     for layer, stops in zip(lattice.layers, lattice.ends, strict=True):
-        ways = sorted(
+        edges = sorted(
             (target, before[source], groups[chars])
-            for source, there in layer.items()
+            for source, outgoing in layer.items()
             if source in before
-            for chars, target in there
+            for chars, target in outgoing
         )
-        targets, starts = np.unique([target for target, _, _ in ways], return_index=True)
+        targets, starts = np.unique([target for target, _, _ in edges], return_index=True)
         before = {int(target): number for number, target in enumerate(targets)}
         layers.append(
             _Layer(
-                sources=np.array([source for _, source, _ in ways], np.intp),
-                groups=np.array([group for *_, group in ways], np.intp),
-                starts=np.append(starts, len(ways)),
+                sources=np.array([source for _, source, _ in edges], np.intp),
+                groups=np.array([group for *_, group in edges], np.intp),
+                starts=np.append(starts, len(edges)),
                 stops=np.array(sorted(before[node] for node in stops if node in before), np.intp),
             )
         )

@@ -1,8 +1,8 @@
-"""Eight bits where most of the work is: what wide convolutions take is measured once, kept beside the model.
+"""Int8 quantization of wide convolutions; their input ranges are measured once and saved with the model.
 
-Weights are rounded to 255 steps, channel by channel, what they are multiplied with to 256 steps of a span
-(Jacob et al., CVPR 2018). A span is cut where the mean squared error of what is rounded is least: a few
-values far out would otherwise make the steps coarse. All else stays in 16 bits.
+Weights are quantized to 255 levels per output channel, inputs to 256 levels per layer (Jacob et al., CVPR
+2018). An input range is clipped where the mean squared quantization error is least, so that outliers do not
+make the levels coarse. All other layers stay in 16 bits.
 """
 
 import json
@@ -17,26 +17,26 @@ import numpy as np
 from serialread.errors import CheckpointError
 from serialread.records import Floats
 
-SUFFIX = ".ranges.json"
-EIGHT_BITS = "-8bit"
-"""Ends the id of a model that multiplies in eight bits: it is not quite the same reader."""
+RANGES_SUFFIX = ".ranges.json"
+INT8_SUFFIX = "-8bit"
+"""Ends the id of a quantized model: its readings differ slightly from those in 16 bits."""
 
-LEAST_CHANNELS = 32
-"""Convolutions of fewer channels are little work, and the first ones need every step."""
-KEPT = 2_000
-"""Values of a crop that a span is measured by."""
-CUTS = np.linspace(0.3, 1.0, 29)
-"""Shares of the whole span that are tried."""
+MIN_CHANNELS = 32
+"""Narrower convolutions are cheap, and the first layers need full precision."""
+SAMPLED_VALUES = 2_000
+"""Values per crop and layer from which a range is measured."""
+CLIP_RATIOS = np.linspace(0.3, 1.0, 29)
+"""Candidate ranges, as fractions of the full range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """What the convolutions of one model take.
+    """Input ranges of the quantized convolutions of one model.
 
     Attributes:
-        model_id: of the model.
-        crops: by how many it was measured.
-        spans: least and largest value that counts, by the convolution's name in the file.
+        model_id: id of the model, without ``INT8_SUFFIX``.
+        crops: number of crops they were measured on.
+        spans: lower and upper limit of each input, by the convolution's name in the file.
     """
 
     model_id: str
@@ -44,28 +44,28 @@ class Ranges:
     spans: Mapping[str, tuple[float, float]]
 
     def to_json(self) -> str:
-        """As it is kept beside the model."""
+        """The content of the ranges file."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-def beside(path: Path) -> Path:
-    """Where the ranges of a model file lie."""
-    return path.with_name(path.name.removesuffix(".onnx") + SUFFIX)
+def ranges_path(path: Path) -> Path:
+    """Path of the ranges file that belongs to a model file."""
+    return path.with_name(path.name.removesuffix(".onnx") + RANGES_SUFFIX)
 
 
-def ranges_beside(path: Path) -> Ranges | None:
-    """The ranges that lie beside a model file; None where there are none.
+def load_ranges(path: Path) -> Ranges | None:
+    """Load the ranges of a model file; None if it has none.
 
     Raises:
-        CheckpointError: a file is there that holds none.
+        CheckpointError: the ranges file is unreadable or invalid.
     """
-    place = beside(path)
+    place = ranges_path(path)
     try:
-        told = json.loads(place.read_text(encoding="utf-8"))
-        spans = {str(name): (float(low), float(high)) for name, (low, high) in told["spans"].items()}
+        content = json.loads(place.read_text(encoding="utf-8"))
+        spans = {str(name): (float(low), float(high)) for name, (low, high) in content["spans"].items()}
         if not all(math.isfinite(low) and low < high < math.inf for low, high in spans.values()):
-            raise ValueError("not spans")
-        return Ranges(str(told["model_id"]), int(told["crops"]), spans)
+            raise ValueError("not a range")
+        return Ranges(str(content["model_id"]), int(content["crops"]), spans)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -74,17 +74,17 @@ def ranges_beside(path: Path) -> Ranges | None:
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise CheckpointError(
-            f"{place}: holds no ranges. Measure them: serialread model quantize {path} STORE; or delete it."
+            f"{place}: not a ranges file. Measure them: serialread model quantize {path} STORE; or delete it."
         ) from None
 
 
-def keep(ranges: Ranges, path: Path) -> None:
-    """Write ranges beside their model file; they are whole at any moment.
+def save_ranges(ranges: Ranges, path: Path) -> None:
+    """Save the ranges of a model file atomically.
 
     Raises:
-        CheckpointError: they cannot be written.
+        CheckpointError: the file cannot be written.
     """
-    place = beside(path)
+    place = ranges_path(path)
     partial = place.with_name(place.name + ".partial")
     try:
         partial.write_text(ranges.to_json(), encoding="utf-8")
@@ -93,16 +93,16 @@ def keep(ranges: Ranges, path: Path) -> None:
         raise _unwritable(place, error) from None
 
 
-def remove(path: Path) -> None:
-    """Take away the ranges beside a model file that is written or measured anew.
+def delete_ranges(path: Path) -> None:
+    """Delete the ranges of a model file, if there are any.
 
     Raises:
-        CheckpointError: they cannot be taken away.
+        CheckpointError: the file cannot be deleted.
     """
     try:
-        beside(path).unlink(missing_ok=True)
+        ranges_path(path).unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(beside(path), error) from None
+        raise _unwritable(ranges_path(path), error) from None
 
 
 def _unwritable(place: Path, error: OSError) -> CheckpointError:
@@ -111,52 +111,52 @@ def _unwritable(place: Path, error: OSError) -> CheckpointError:
     )
 
 
-def foreign(ranges: Ranges, path: Path) -> CheckpointError:
-    """What is said of ranges that lie beside another model."""
+def ranges_mismatch(ranges: Ranges, path: Path) -> CheckpointError:
+    """The error for ranges that were measured on another model."""
     return CheckpointError(
-        f"{beside(path)}: ranges of another model, {ranges.model_id}. Measure this one's: "
+        f"{ranges_path(path)}: ranges of another model, {ranges.model_id}. Measure them again: "
         f"serialread model quantize {path} STORE; or delete them."
     )
 
 
 def wide_convolutions(model: Any) -> dict[str, Any]:
-    """The convolutions of an OpenVINO model that are worth it, in their order, by their names in the file."""
+    """The convolutions of an OpenVINO model that are quantized, in execution order, by name in the file."""
     found = {}
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Convolution":
             outputs, inputs, *size = node.input(1).get_shape()
-            if min(outputs, inputs) >= LEAST_CHANNELS and max(size) > 1:
+            if min(outputs, inputs) >= MIN_CHANNELS and max(size) > 1:
                 found[node.get_friendly_name().partition("/")[0]] = node
     return found
 
 
 def quantize(model: Any, ranges: Ranges, path: Path) -> None:
-    """Let the wide convolutions of an OpenVINO model, read from ``path``, multiply in eight bits.
+    """Quantize the wide convolutions of an OpenVINO model, read from ``path``, to int8.
 
     Raises:
-        CheckpointError: the ranges are of another network.
+        CheckpointError: the ranges belong to another network.
     """
     from openvino import opset13
 
     convolutions = wide_convolutions(model)
     if convolutions.keys() != ranges.spans.keys():
-        raise foreign(ranges, path)
+        raise ranges_mismatch(ranges, path)
     for name, node in convolutions.items():
         low, high = (opset13.constant(np.full((1, 1, 1, 1), x, np.float32)) for x in ranges.spans[name])
-        taken = opset13.fake_quantize(node.input_value(0), low, high, low, high, 256)
+        inputs = opset13.fake_quantize(node.input_value(0), low, high, low, high, 256)
         weights = _constant(node.input_value(1))
-        most = np.maximum(np.abs(weights).max((1, 2, 3), keepdims=True), np.float32(1e-9))
-        least, largest = opset13.constant(-most), opset13.constant(most)
-        kept = opset13.fake_quantize(opset13.constant(weights), least, largest, least, largest, 255)
-        node.input(0).replace_source_output(taken.output(0))
-        node.input(1).replace_source_output(kept.output(0))
+        peak = np.maximum(np.abs(weights).max((1, 2, 3), keepdims=True), np.float32(1e-9))
+        lower, upper = opset13.constant(-peak), opset13.constant(peak)
+        quantized = opset13.fake_quantize(opset13.constant(weights), lower, upper, lower, upper, 255)
+        node.input(0).replace_source_output(inputs.output(0))
+        node.input(1).replace_source_output(quantized.output(0))
 
 
 def measure(path: Path, model_id: str, crops: Iterable[Floats]) -> Ranges:
-    """What the wide convolutions of a model file take in arrays [1, H, W], one at least, in 32 bits.
+    """Measure the input ranges of a model file in 32 bits, on one or more arrays [1, H, W].
 
     Raises:
-        CheckpointError: it has no wide convolution.
+        CheckpointError: the model has no wide convolution.
     """
     import openvino
 
@@ -165,36 +165,36 @@ def measure(path: Path, model_id: str, crops: Iterable[Floats]) -> Ranges:
     convolutions = wide_convolutions(model)
     if not convolutions:
         raise CheckpointError(
-            f"{path}: no convolution of {LEAST_CHANNELS} channels or more: nothing to win. Leave it."
+            f"{path}: no convolution of {MIN_CHANNELS} channels or more to quantize. Use the model as it is."
         )
-    taken = [openvino.opset13.result(node.input_value(0)) for node in convolutions.values()]
+    inputs = [openvino.opset13.result(node.input_value(0)) for node in convolutions.values()]
     network = core.compile_model(
-        openvino.Model(taken, model.get_parameters()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        openvino.Model(inputs, model.get_parameters()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
-    kept: list[list[Floats]] = [[] for _ in taken]
+    samples: list[list[Floats]] = [[] for _ in inputs]
     rng = np.random.default_rng(0)
     for crop in crops:
-        for values, found in zip(kept, network(crop[None]).values(), strict=True):
-            values.append(rng.choice(found.ravel(), KEPT))
-    spans = [_span(np.concatenate(values)) for values in kept]
-    return Ranges(model_id, len(kept[0]), dict(zip(convolutions, spans, strict=True)))
+        for values, found in zip(samples, network(crop[None]).values(), strict=True):
+            values.append(rng.choice(found.ravel(), SAMPLED_VALUES))
+    spans = [_span(np.concatenate(values)) for values in samples]
+    return Ranges(model_id, len(samples[0]), dict(zip(convolutions, spans, strict=True)))
 
 
 def _span(values: Floats) -> tuple[float, float]:
-    """Least and largest value to keep, so that 256 steps between them miss the values by least."""
-    spans = [(float(values.min() * cut), float(values.max() * cut)) for cut in CUTS]
-    low, high = min(spans, key=lambda span: _missed(values, *span))
+    """The range whose 256 levels have the least mean squared error over the values."""
+    spans = [(float(values.min() * ratio), float(values.max() * ratio)) for ratio in CLIP_RATIOS]
+    low, high = min(spans, key=lambda span: _quantization_error(values, *span))
     return low, max(high, low + 1e-6)
 
 
-def _missed(values: Floats, low: float, high: float) -> float:
+def _quantization_error(values: Floats, low: float, high: float) -> float:
     step = max(high - low, 1e-9) / 255
     rounded = np.round((np.clip(values, low, high) - low) / step) * step + low
     return float(np.square(rounded - values).mean())
 
 
 def _constant(output: Any) -> Floats:
-    """The values of a constant, which may be stored in 16 bits and widened."""
+    """The values of a constant, which may be stored in 16 bits and converted."""
     node = output.get_node()
     if node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()

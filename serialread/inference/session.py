@@ -1,4 +1,4 @@
-"""The exported network on this machine: arrays in, arrays out.
+"""Model sessions: an exported network, run by OpenVINO or ONNX Runtime.
 
 Letters: B crops, H W px, T positions, C classes, N attention columns.
 """
@@ -16,31 +16,30 @@ import numpy as np
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry
 from serialread.errors import CheckpointError, RecipeError
-from serialread.inference.quantization import EIGHT_BITS, Ranges, foreign, quantize, ranges_beside
+from serialread.inference.quantization import INT8_SUFFIX, Ranges, load_ranges, quantize, ranges_mismatch
 from serialread.records import Floats
 
 EngineKind = Literal["openvino", "onnxruntime"]
 Precision = Literal["fast", "half", "exact"]
-"""``half`` lets the processor multiply in 16 bits where it can; ``fast`` lets wide convolutions multiply in 8
-where ranges lie beside the file (see ``quantizing``); ``exact`` keeps 32. OnnxRuntime is always exact."""
+"""``fast``: int8 for wide convolutions if the model has ranges (see ``quantization``), else as ``half``.
+``half``: 16 bits where the processor supports it. ``exact``: 32 bits; ONNX Runtime is always exact."""
 Output = Literal["scores", "attention", "glyphs", "upright"]
 OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs", "upright")
-"""All that a model file may have; those of networks without glyph attention lack the third, those that do not
-tell which way up a line lies the last."""
+"""All possible outputs of a model file; glyph maps and the orientation score are optional."""
 READING: tuple[Output, ...] = ("scores", "attention")
-"""What one look needs; glyph maps tell where to look closer, and why."""
+"""Outputs needed to read one view; tighter views and explanations need the glyph maps, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model file says of itself.
+    """Metadata of a model file.
 
     Attributes:
         model_id: name and digest of the weights.
-        alphabet: its characters.
-        geometry: height and width buckets that it was trained for.
-        recipe_id: the training recipe.
-        steps: how long it was trained.
+        alphabet: characters that it reads.
+        geometry: height and width buckets of its input.
+        recipe_id: id of the training recipe.
+        steps: optimizer steps of its training.
     """
 
     model_id: str
@@ -57,16 +56,16 @@ class _Network(Protocol):
 
 
 BATCHES = (1, 4, 16)
-"""Sizes that a batch is padded to: the library keeps kernels for every shape that it met, which for all sizes
-up to 16 took 1 GB and five seconds, for these 365 MB and one."""
+"""Sizes that a batch is padded to. The library caches kernels for every input shape: 1 GB and five seconds
+for all sizes up to 16, 365 MB and one second for these."""
 
 
 class Engine:
-    """One model file, ready to run.
+    """A loaded model file.
 
     Attributes:
-        card: what the file says of itself.
-        outputs: what ``run`` returns, in this order.
+        card: metadata of the file.
+        outputs: outputs of ``run``, in this order.
     """
 
     def __init__(
@@ -82,23 +81,23 @@ class Engine:
         """Open a model file that ``serialread model export`` wrote.
 
         Args:
-            path: the .onnx file.
+            path: the ONNX file.
             kind: the library that runs it.
             precision: see ``Precision``.
-            threads: processor threads; 0 takes all cores.
-            streams: how many batches may run at a time, each in its share of the threads.
-            outputs: what ``run`` returns, in this order; the rest of the network is not computed. None
-                returns all that the file has.
-            ranges: for ``fast``, instead of those beside the file.
+            threads: processor threads; 0: one per core.
+            streams: batches that run in parallel; they share the threads.
+            outputs: outputs of ``run``, in this order; None: all that the file has. Others are not
+                computed.
+            ranges: input ranges for ``fast``; None: those saved with the file.
 
         Raises:
-            CheckpointError: no such file, not ours, without such an output, with ranges of another model, or
-                the library is not installed.
+            CheckpointError: the file is missing, not a model of serialread, lacks an output, or has ranges of
+                another model; or the library is not installed.
         """
         data, spans = _bytes(path), None
         match kind:
             case "openvino":
-                spans = (ranges or ranges_beside(path)) if precision == "fast" else None
+                spans = (ranges or load_ranges(path)) if precision == "fast" else None
                 about, self.outputs, self._network = _openvino(
                     path, data, precision, (threads, streams), outputs, spans
                 )
@@ -109,14 +108,15 @@ class Engine:
         self.card = _card(path, about)
         if spans is not None:
             if spans.model_id != self.card.model_id:
-                raise foreign(spans, path)
-            self.card = replace(self.card, model_id=self.card.model_id + EIGHT_BITS)
+                raise ranges_mismatch(spans, path)
+            self.card = replace(self.card, model_id=self.card.model_id + INT8_SUFFIX)
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
-        """The outputs for crops [B, 1, H, W], W being one bucket; may be called from several threads.
+        """Run the network on crops [B, 1, H, W] of one width bucket; thread-safe.
 
-        Log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, h, N], log-odds [B] that the line
-        lies the right way up.
+        Returns:
+            Of these, ``outputs``: log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, h, N],
+            log-odds [B] that the line is upright.
         """
         count = len(batch)
         size = next((size for size in BATCHES if size >= count), count)
@@ -136,41 +136,39 @@ def _bytes(path: Path) -> bytes:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}. Give a model file.") from None
 
 
-def _foreign(path: Path) -> CheckpointError:
+def _not_a_model(path: Path) -> CheckpointError:
     return CheckpointError(
         f"{path}: not a model of serialread. Make one: serialread model export RUN --out {path}"
     )
 
 
-def _present(path: Path, present: Container[str], asked: tuple[Output, ...] | None) -> tuple[Output, ...]:
-    """What a file is asked for, or all that it has of what there may be."""
-    for output in asked or ():
+def _present(path: Path, present: Container[str], requested: tuple[Output, ...] | None) -> tuple[Output, ...]:
+    """The requested outputs of a file; None: all that it has."""
+    for output in requested or ():
         if output not in present:
-            raise lacking(path, output)
-    return tuple(output for output in OUTPUTS if output in present) if asked is None else asked
+            raise missing_output(path, output)
+    return tuple(output for output in OUTPUTS if output in present) if requested is None else requested
 
 
-def lacking(path: Path, output: Output) -> CheckpointError:
-    """What is said of a model file that does not have what is asked of it."""
+def missing_output(path: Path, output: Output) -> CheckpointError:
+    """The error for a model file without a requested output."""
     return CheckpointError(
-        f"{path}: a model without {output}. Export it anew: serialread model export RUN --out {path}"
+        f"{path}: a model without {output}. Export it again: serialread model export RUN --out {path}"
     )
 
 
-def _card(path: Path, about: str | None) -> ModelCard:
-    """The card in a model file's metadata."""
-    if not about:
-        raise _foreign(path)
+def _card(path: Path, about: str) -> ModelCard:
+    """The card in a model file's metadata, JSON."""
     try:
-        told = json.loads(about)
+        content = json.loads(about)
         return ModelCard(
-            model_id=str(told["model_id"]),
-            alphabet=Alphabet(told["alphabet"]),
+            model_id=str(content["model_id"]),
+            alphabet=Alphabet(content["alphabet"]),
             geometry=CropGeometry(
-                height=told["height"], widths=tuple(told["widths"]), fit=told.get("fit", "pad")
+                height=content["height"], widths=tuple(content["widths"]), fit=content.get("fit", "pad")
             ),
-            recipe_id=str(told["recipe_id"]),
-            steps=int(told["steps"]),
+            recipe_id=str(content["recipe_id"]),
+            steps=int(content["steps"]),
         )
     except (ValueError, KeyError, TypeError, RecipeError) as error:
         broken = f"its card is broken ({type(error).__name__})"
@@ -180,7 +178,7 @@ def _card(path: Path, about: str | None) -> ModelCard:
 
 
 class _Requests(threading.local):
-    """Of each thread its own, one a width: a request that changes its shape prepares itself anew."""
+    """One request per thread and width: a request prepares itself again when its input shape changes."""
 
     def __init__(self) -> None:
         self.by_width: dict[int, Any] = {}
@@ -190,41 +188,40 @@ def _openvino(
     path: Path,
     data: bytes,
     precision: Precision,
-    crew: tuple[int, int],
+    parallelism: tuple[int, int],
     outputs: tuple[Output, ...] | None,
     ranges: Ranges | None,
-) -> tuple[str | None, tuple[Output, ...], _Network]:
+) -> tuple[str, tuple[Output, ...], _Network]:
     import openvino
 
     core = openvino.Core()
     try:
         model = core.read_model(data, b"")
     except RuntimeError:
-        raise _foreign(path) from None
+        raise _not_a_model(path) from None
     if not model.has_rt_info(["framework", "serialread"]):
-        return None, (), _unusable
+        raise _not_a_model(path)
     about = str(model.get_rt_info(["framework", "serialread"]).value)
-    threads, streams = crew
-    # pinned threads would wait for whoever else has their core
+    threads, streams = parallelism
+    # pinned threads wait for other processes on their core
     settings: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
     if precision == "exact":
-        settings["INFERENCE_PRECISION_HINT"] = (
-            "f32"  # by itself OpenVINO takes bf16 where the processor has it
-        )
+        # OpenVINO's default is bf16 where the processor has it
+        settings["INFERENCE_PRECISION_HINT"] = "f32"
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     results = {name: result for result in model.get_results() for name in result.output(0).get_names()}
     outputs = _present(path, results, outputs)
     if ranges is not None:
         quantize(model, ranges, path)
-    asked = openvino.Model([results[output] for output in outputs], model.get_parameters())
-    compiled = core.compile_model(asked, "CPU", settings)
-    mine = _Requests()
+    selected = openvino.Model([results[output] for output in outputs], model.get_parameters())
+    compiled = core.compile_model(selected, "CPU", settings)
+    local = _Requests()
 
     def run(batch: Floats) -> tuple[Floats, ...]:
-        requests, width = mine.by_width, batch.shape[3]
+        requests, width = local.by_width, batch.shape[3]
         request = requests.get(width) or requests.setdefault(width, compiled.create_infer_request())
-        # it copies: sharing inputs corrupts memory once they are freed
+        # infer() copies; shared inputs corrupt memory once they are freed
         found = request.infer({"crops": batch})
         return tuple(np.asarray(found[output]) for output in outputs)
 
@@ -232,8 +229,8 @@ def _openvino(
 
 
 def _onnxruntime(
-    path: Path, data: bytes, crew: tuple[int, int], outputs: tuple[Output, ...] | None
-) -> tuple[str | None, tuple[Output, ...], _Network]:
+    path: Path, data: bytes, parallelism: tuple[int, int], outputs: tuple[Output, ...] | None
+) -> tuple[str, tuple[Output, ...], _Network]:
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -241,23 +238,21 @@ def _onnxruntime(
             "engine onnxruntime: not installed. Install it: pip install 'serialread[onnxruntime]'"
         ) from None
     options = onnxruntime.SessionOptions()
-    threads, streams = crew
+    threads, streams = parallelism
     options.intra_op_num_threads = max((threads or os.cpu_count() or 1) // streams, 1)
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception:  # its exceptions share no base of their own
-        raise _foreign(path) from None
+    except Exception:  # its exceptions have no common base class
+        raise _not_a_model(path) from None
 
     about = session.get_modelmeta().custom_metadata_map.get("serialread")
+    if not about:
+        raise _not_a_model(path)
     present = {output.name for output in session.get_outputs()}
-    outputs = _present(path, present, outputs) if about else ()
+    outputs = _present(path, present, outputs)
 
     def run(batch: Floats) -> tuple[Floats, ...]:
         return tuple(session.run(list(outputs), {"crops": batch}))
 
     return about, outputs, run
-
-
-def _unusable(batch: Floats) -> tuple[Floats, ...]:
-    raise NotImplementedError("a model without a card is refused before it runs")

@@ -3,7 +3,7 @@
 from serialread.reader.barcodes import check_sequences
 from serialread.reader.decisions import calibrated, decide, judge, log_odds, objection_to, trust
 from serialread.reader.explanation import Explanation
-from serialread.reader.picture_files import Found, Picture, find_images
+from serialread.reader.picture_files import FoundFiles, Picture, find_images
 from serialread.reader.reader import Reader
 from serialread.reader.results import Mode, Start, begin, claim, write_records
 from serialread.reader.runs import FolderRun, read_folder
@@ -14,7 +14,7 @@ __all__ = [
     "FILES",
     "Explanation",
     "FolderRun",
-    "Found",
+    "FoundFiles",
     "Mode",
     "Picture",
     "Reader",

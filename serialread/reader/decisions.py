@@ -20,15 +20,15 @@ def decide(
     """Accept a reading that reaches the acceptance threshold; without a threshold every reading is REVIEW.
 
     Args:
-        reading: what was read.
+        reading: the reading.
         confidence: as ``trust`` gives it, 0..1.
         verdict: as ``judge`` gives it.
-        text_height_px: height of the characters in the source picture.
-        limits: the station's.
-        upside_down_text: what the line reads upside down nearly as surely; "" if nothing else.
+        text_height_px: height of the characters in source px.
+        limits: thresholds of the station.
+        upside_down_text: another code that the line reads upside down with similar confidence; "" if none.
 
     Returns:
-        The decision, and in plain words why it is not ACCEPT ("" if it is).
+        The decision and its reason; "" for ACCEPT.
     """
     if not reading.chars:
         return Decision.REJECT, NOTHING_READ
@@ -46,7 +46,7 @@ def decide(
 def objection_to(
     reading: Reading, verdict: Verdict, text_height_px: float, limits: StationLimits, upside_down_text: str
 ) -> str:
-    """Why a reading cannot be accepted, however sure it is; "" where nothing speaks against it."""
+    """Why a reading cannot be accepted at any confidence; "" if it can."""
     low, high = limits.text_height_px
     if not reading.chars:
         return NOTHING_READ
@@ -60,7 +60,7 @@ def objection_to(
 
 
 def judge(reading: Reading, code: Code) -> Verdict:
-    """How a reading and the format that it should obey agree."""
+    """Check a reading against the format of the code."""
     if not code.format or not reading.chars:
         return Verdict.NONE
     if reading.free is None:
@@ -69,32 +69,31 @@ def judge(reading: Reading, code: Code) -> Verdict:
 
 
 def trust(reading: Reading, calibration: Calibration | None) -> float:
-    """Probability that a reading is right, 0..1; the network's own where nothing was calibrated."""
+    """Probability that a reading is right, 0..1; the network's own without a calibration."""
     if calibration is None:
         return reading.confidence
     return calibrated(log_odds(reading), calibration.slope, calibration.offset)
 
 
 def log_odds(reading: Reading) -> float:
-    """The network's log-odds of the place in the string that it is least sure of, -27 to 27 of one look.
+    """The network's log-odds of the weakest character, end included; -27 to 27 for a single view.
 
-    The end is a place, too. Whether a string is right hangs on its weakest place more than on the product of
-    all, which doubts long codes too much: places of one crop are wrong together (docs/confidence.md). What
-    several looks or rows say together goes first.
+    The weakest character predicts errors better than the product over all, which is too low for long codes:
+    errors within a crop are correlated (docs/confidence.md). Fused ``joint_odds`` take precedence.
     """
     if reading.joint_odds is not None:
         return reading.joint_odds
-    least = min((reading.end_confidence, *(c.confidence for c in reading.chars)))
-    least = min(max(least, _LEAST), 1 - _LEAST)
-    return math.log(least) - math.log1p(-least)
+    weakest = min((reading.end_confidence, *(c.confidence for c in reading.chars)))
+    weakest = min(max(weakest, _MIN_PROBABILITY), 1 - _MIN_PROBABILITY)
+    return math.log(weakest) - math.log1p(-weakest)
 
 
 def calibrated(odds: float, slope: float, offset: float) -> float:
-    """Probability of calibrated log-odds (Platt 1999: one slope and one offset keep the order)."""
-    return 1 / (1 + math.exp(-min(max(slope * odds + offset, -_MOST), _MOST)))
+    """Probability of log-odds after Platt scaling (1999), which preserves their order."""
+    return 1 / (1 + math.exp(-min(max(slope * odds + offset, -_MAX_ODDS), _MAX_ODDS)))
 
 
-_LEAST = 2e-12
-"""Beyond this the network's arithmetic says nothing."""
-_MOST = 27.0
-"""Log-odds of the same."""
+_MIN_PROBABILITY = 2e-12
+"""Limit of the network's numerical precision."""
+_MAX_ODDS = 27.0
+"""Log-odds of the same limit."""

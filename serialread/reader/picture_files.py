@@ -1,4 +1,4 @@
-"""Which files are pictures to read, and what they are called in the results."""
+"""Find picture files, and name them in the results."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,11 @@ _natural = natsort_keygen(alg=ns.PATH | ns.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file to read.
+    """A picture file.
 
     Attributes:
-        path: where it is.
-        image: its path relative to the folder that was given, with forward slashes.
+        path: its path.
+        image: its path relative to the given folder, with forward slashes.
     """
 
     path: Path
@@ -27,31 +27,31 @@ class Picture:
 
     @property
     def batch(self) -> str:
-        """The picture's folder, relative to the folder that was given; "" for that folder itself."""
+        """Its folder, relative to the given folder; "" for that folder itself."""
         return self.image.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the given paths hold.
+class FoundFiles:
+    """The files of the given paths.
 
     Attributes:
         pictures: in the order of the paths; within a folder in natural order, 2 before 10.
-        passed_over: names of the files that are no pictures by their suffixes, relative to the folder given.
+        passed_over: files skipped for their suffixes, relative to the given folder.
     """
 
     pictures: tuple[Picture, ...]
     passed_over: tuple[str, ...]
 
 
-def find_images(paths: Iterable[Path]) -> Found:
-    """All pictures of files and folders, folders with all that they hold.
+def find_images(paths: Iterable[Path]) -> FoundFiles:
+    """Find all pictures in files and folders, recursively.
 
-    A file that is named itself is taken whatever its suffix. Hidden files and folders are passed over; a
-    folder that links lead to twice is entered once.
+    A file given by name is included whatever its suffix. Hidden files and folders are skipped; a folder that
+    is linked twice is entered once.
 
     Raises:
-        RecordsError: a path does not exist, or no picture was found at all.
+        RecordsError: a path does not exist, or there are no pictures.
     """
     pictures: list[Picture] = []
     others: list[str] = []
@@ -73,14 +73,14 @@ def find_images(paths: Iterable[Path]) -> Found:
         raise RecordsError(
             f"{where}: no pictures here. Give a folder with {', '.join(sorted(PICTURE_SUFFIXES))} files."
         )
-    return Found(tuple(pictures), tuple(others))
+    return FoundFiles(tuple(pictures), tuple(others))
 
 
 def _files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
     """Every file below a folder."""
     try:
         status = folder.stat()
-        if (status.st_dev, status.st_ino) in entered:  # a link back: walking on would never end
+        if (status.st_dev, status.st_ino) in entered:  # a link to a parent folder
             return
         entered.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
@@ -97,5 +97,5 @@ def _files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself: a file that cannot be read
+    except OSError:  # a link to itself: an unreadable file
         return False

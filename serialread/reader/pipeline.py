@@ -170,7 +170,7 @@ class Pipeline:
             pixels = view.cut(line.crop.pixels)
             (outputs,) = yield [pixels]
             seen = self._seen(pixels, outputs)
-            views.append(replace(seen, reading=view.placed(seen.reading, size)))
+            views.append(replace(seen, reading=view.to_crop(seen.reading, size)))
         return replace(line, views=tuple(views))
 
     def _extent(self, view: SeenView) -> Extent:

@@ -17,7 +17,7 @@ from serialread.imaging import as_image, digest, show_steps
 from serialread.imaging.crops import prepare
 from serialread.imaging.loading import ImageSource, header_px
 from serialread.inference import FormatSearch
-from serialread.inference.session import Engine, EngineKind, lacking
+from serialread.inference.session import Engine, EngineKind, missing_output
 from serialread.reader.barcodes import barcodes_in, check_barcodes, require_barcodes
 from serialread.reader.decisions import decide, judge, trust
 from serialread.reader.explanation import Explanation, drawn_record
@@ -190,7 +190,7 @@ class Reader:
             CheckpointError: the model has no glyph maps.
         """
         if "glyphs" not in self._engine.outputs:
-            raise lacking(self._model, "glyphs")
+            raise missing_output(self._model, "glyphs")
         found = run_alone(self._pipeline.read(as_image(source)), self._recognize)
         return Explanation.of(found, self._engine.card)
 
@@ -254,7 +254,7 @@ class Reader:
             tilt_deg=crop.tilt_deg,
             barcodes=barcodes or (),
             barcode_check=(
-                BarcodeCheck.NOT_ASKED if barcodes is None else check_barcodes(reading.text, barcodes)
+                BarcodeCheck.NOT_CHECKED if barcodes is None else check_barcodes(reading.text, barcodes)
             ),
             quality=grade_mark(crop, found.line),
         )

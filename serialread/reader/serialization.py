@@ -1,4 +1,4 @@
-"""Records on disk: a JSON line with everything, and a row of the table that people look at."""
+"""Serialization of records: JSON lines with all fields, and rows of a CSV table."""
 
 import csv
 import io
@@ -39,15 +39,15 @@ COLUMNS = (
     "model_id",
     "sha256",
 )
-"""Columns of readings.csv: keys of a JSON line and the weakest character. Positions count from 1; confidences
-are 0..1; cells without a value are empty."""
+"""Columns of readings.csv: keys of a JSON line, and the weakest character. Positions count from 1;
+confidences are 0..1; missing values are empty cells."""
 
 RecordJson = dict[str, Any]
 """A record as JSON values."""
 
 
 def json_line(record: Record) -> RecordJson:
-    """Everything about a record; numbers are rounded to their precision."""
+    """All fields of a record; numbers are rounded to their precision."""
     reading = record.reading
     return {
         "image": record.image,
@@ -122,7 +122,7 @@ def _cell(value: Any) -> str:
 
 def json_bytes(line: RecordJson) -> bytes:
     """A line of readings.jsonl."""
-    # a path that is no Unicode keeps its bytes as lone surrogates, which only escaping can write
+    # a path that is not valid Unicode contains lone surrogates, which must be escaped
     text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
@@ -136,12 +136,12 @@ def csv_bytes(cells: Iterable[str]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One file of a results folder. Another kind of file is one more entry in ``RESULT_FILES``.
+    """One file of a results folder; to add a kind of file, add an entry to ``RESULT_FILES``.
 
     Attributes:
-        name: of the file.
+        name: file name.
         header: its first bytes.
-        encode: the bytes of one record, which end its line.
+        encode: the bytes of one record, line end included.
     """
 
     name: str
@@ -152,5 +152,5 @@ class ResultFile:
 JSON_LINES = ResultFile("readings.jsonl", b"", json_bytes)
 TABLE = ResultFile("readings.csv", csv_bytes(COLUMNS), lambda line: csv_bytes(csv_row(line)))
 RESULT_FILES = (JSON_LINES, TABLE)
-"""In the order in which a record is written; the first holds everything, and a run is resumed from it."""
+"""In writing order; a run is resumed from the first, which has all fields."""
 FILES = tuple(sorted(file.name for file in RESULT_FILES))

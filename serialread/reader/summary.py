@@ -1,4 +1,4 @@
-"""What a run came to, for the console."""
+"""The summary of a run, for the console."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -8,61 +8,61 @@ from rich.table import Table
 
 from serialread.records import Decision, Record
 
-_LEAST_SURE = 5
+_MAX_LISTED = 5
 
 
 @dataclass(slots=True)
 class RunSummary:
-    """Counts of the records that passed by.
+    """Running counts of a run's records.
 
     Attributes:
-        decisions: how many of each.
-        read: records with at least one character.
-        least_sure: the readings with the lowest confidences, as (-confidence, order, image, text).
+        decisions: number of records per decision.
+        read: number of records with at least one character.
+        least_confident: the readings with the lowest confidences, as (-confidence, order, image, text).
     """
 
     decisions: dict[Decision, int] = field(default_factory=lambda: dict.fromkeys(Decision, 0))
     read: int = 0
-    least_sure: list[tuple[float, int, str, str]] = field(default_factory=list)
+    least_confident: list[tuple[float, int, str, str]] = field(default_factory=list)
 
     @property
     def images(self) -> int:
-        """All records."""
+        """Number of records."""
         return sum(self.decisions.values())
 
     @property
     def not_accepted(self) -> int:
-        """Records that someone has to look at."""
+        """Number of records that are not ACCEPT."""
         return self.images - self.decisions[Decision.ACCEPT]
 
     def add(self, record: Record) -> None:
-        """Count one more record."""
+        """Count a record."""
         self.decisions[record.decision] += 1
         if not (record.reading and record.reading.chars) or record.confidence is None:
             return
         self.read += 1
         entry = (-record.confidence, -self.images, record.image, record.reading.text)
-        if len(self.least_sure) < _LEAST_SURE:
-            heapq.heappush(self.least_sure, entry)
+        if len(self.least_confident) < _MAX_LISTED:
+            heapq.heappush(self.least_confident, entry)
         else:
-            heapq.heappushpop(self.least_sure, entry)
+            heapq.heappushpop(self.least_confident, entry)
 
 
-def console_view(tally: RunSummary, seconds: float) -> Group:
-    """Two small tables: the counts, and the readings to look at first."""
+def console_view(summary: RunSummary, seconds: float) -> Group:
+    """Two tables: the counts, and the readings with the lowest confidences."""
     counts = Table(title="read", title_justify="left")
-    cells = {"images": tally.images, "read": tally.read}
-    cells |= {decision.lower(): tally.decisions[decision] for decision in Decision}
+    cells = {"images": summary.images, "read": summary.read}
+    cells |= {decision.lower(): summary.decisions[decision] for decision in Decision}
     for name in (*cells, "images/s"):
         counts.add_column(name, justify="right")
-    speed = f"{tally.images / seconds:.0f}" if seconds > 0 else ""
+    speed = f"{summary.images / seconds:.0f}" if seconds > 0 else ""
     counts.add_row(*(str(value) for value in cells.values()), speed)
-    if not tally.least_sure:
+    if not summary.least_confident:
         return Group(counts)
-    doubts = Table(title="least sure", title_justify="left")
+    lowest = Table(title="lowest confidence", title_justify="left")
     for name in ("image", "text"):
-        doubts.add_column(name, overflow="fold")
-    doubts.add_column("confidence", justify="right")
-    for negative, _, image, text in sorted(tally.least_sure, reverse=True):
-        doubts.add_row(image, text, f"{-negative:.3f}")
-    return Group(counts, doubts)
+        lowest.add_column(name, overflow="fold")
+    lowest.add_column("confidence", justify="right")
+    for negative, _, image, text in sorted(summary.least_confident, reverse=True):
+        lowest.add_row(image, text, f"{-negative:.3f}")
+    return Group(counts, lowest)

@@ -55,7 +55,7 @@ def export(run: Path, out: Path) -> Path:
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        quantization.remove(out)
+        quantization.delete_ranges(out)
         out.write_bytes(proto.SerializeToString())
     except OSError as error:
         raise CheckpointError(f"{out}: cannot be written: {error.strerror}. Name another file.") from None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serialread.codes import Alphabet, format_of
 from serialread.config import Code
-from serialread.imaging.views import LEAST_PX, PITCH, TIGHT_VIEWS, Extent, LevelView, TightView, extent_of
+from serialread.imaging.views import MIN_TEXT_PX, PITCH, TIGHT_VIEWS, Extent, LevelView, TightView, extent_of
 from serialread.inference import FormatSearch, decode
 from serialread.reader.decisions import judge, log_odds
 from serialread.reader.fusion import fuse, next_view
@@ -142,7 +142,7 @@ def test_a_code_that_wins_without_the_format_and_obeys_it_wins_with_it(
     looks: list[list[list[float]]],
 ) -> None:
     text = read_in(looks, None).text
-    assert not DIGITS.holds(text) or read_in(looks, DIGITS).text == text
+    assert not DIGITS.matches(text) or read_in(looks, DIGITS).text == text
 
 
 def test_looks_that_were_made_to_obey_do_not_outvote_one_that_does() -> None:
@@ -190,7 +190,7 @@ def test_widely_set_text_is_pushed_together() -> None:
     pixels[20:40, 150:160] = 10
     (x,) = np.nonzero((tight.cut(pixels) < 100).any(axis=0))
     box = CharReading("1", 1.0, ("", 0.0), (float(x.min()), 0.0, float(x.max() + 1), 20.0))
-    placed = tight.placed(Reading((box,), 1.0), (60, 300)).chars[0].box
+    placed = tight.to_crop(Reading((box,), 1.0), (60, 300)).chars[0].box
     assert placed is not None
     assert placed[::2] == pytest.approx((150, 160), abs=2)
 
@@ -215,7 +215,7 @@ def test_a_look_is_a_picture_of_the_text_and_never_nothing(
     assert seen.dtype == np.uint8
     assert seen.shape == look.size
     assert seen.shape[0] == round(extent.height / closer.share)
-    assert min(seen.shape) >= LEAST_PX
+    assert min(seen.shape) >= MIN_TEXT_PX
     assert (seen == 90).all()
 
 
@@ -238,7 +238,7 @@ def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: Tight
         boxes.append((float(x0), float(rows.min()), float(x1), float(rows.max() + 1)))
     assert abs(boxes[0][1] - boxes[1][1]) <= 2
     chars = tuple(CharReading("1", 1.0, ("", 0.0), box) for box in boxes)
-    for char, (x, y) in zip(look.placed(Reading(chars, 1.0), (64, 300)).chars, marks, strict=True):
+    for char, (x, y) in zip(look.to_crop(Reading(chars, 1.0), (64, 300)).chars, marks, strict=True):
         assert char.box == pytest.approx((x, y, x + 10, y + 20), abs=1.5 + 10 * abs(slope))
 
 

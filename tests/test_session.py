@@ -54,7 +54,7 @@ def test_a_model_without_glyph_maps_reads_but_does_not_explain(tmp_path: Path, k
         Engine(path, kind, outputs=("scores", "glyphs"))
     assert (
         str(caught.value)
-        == f"{path}: a model without glyphs. Export it anew: serialread model export RUN --out {path}"
+        == f"{path}: a model without glyphs. Export it again: serialread model export RUN --out {path}"
     )
 
 

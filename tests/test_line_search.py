@@ -8,7 +8,7 @@ from test_imaging import written
 from serialread.config import Station, StationView
 from serialread.imaging.tilt import estimate_tilt
 from serialread.reader import Reader
-from serialread.reader.line_search import MOST_LINES
+from serialread.reader.line_search import MAX_LINES
 from serialread.records import Crop, Floats, Pixels
 
 READER = Reader()
@@ -72,7 +72,7 @@ def test_a_code_that_stands_upright_is_found_and_turned() -> None:
 def test_proposals_are_few_even_on_a_texture() -> None:
     texture = np.random.default_rng(0).integers(0, 255, (500, 700), np.uint8)
     blurred = cv2.GaussianBlur(texture, (0, 0), 3).astype(np.uint8)
-    assert len(propose(blurred)) <= 1 + 2 * MOST_LINES
+    assert len(propose(blurred)) <= 1 + 2 * MAX_LINES
 
 
 def test_a_plain_surface_proposes_nothing() -> None:

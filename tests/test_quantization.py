@@ -43,7 +43,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_the_shipped_ranges_are_those_of_the_shipped_model() -> None:
     plain, fast = Engine(shipped_model(), precision="half"), Engine(shipped_model())
-    assert fast.card.model_id == plain.card.model_id + quantization.EIGHT_BITS
+    assert fast.card.model_id == plain.card.model_id + quantization.INT8_SUFFIX
     size = plain.card.geometry.height, plain.card.geometry.widths[0]
     crops = np.random.default_rng(1).standard_normal((4, 1, *size)).astype(np.float32)
     (sixteen, _), (eight, _) = plain.run(crops), fast.run(crops)
@@ -57,14 +57,14 @@ def test_a_model_without_ranges_reads_in_sixteen_bits(model: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["half", "exact"])
 def test_ranges_are_left_alone_where_more_bits_are_asked_for(precision: Precision) -> None:
-    assert not Engine(shipped_model(), precision=precision).card.model_id.endswith(quantization.EIGHT_BITS)
-    assert not Engine(shipped_model(), "onnxruntime").card.model_id.endswith(quantization.EIGHT_BITS)
+    assert not Engine(shipped_model(), precision=precision).card.model_id.endswith(quantization.INT8_SUFFIX)
+    assert not Engine(shipped_model(), "onnxruntime").card.model_id.endswith(quantization.INT8_SUFFIX)
 
 
 @pytest.mark.parametrize("change", [{"model_id": "another"}, {"spans": {"node_conv2d_1": [0, 1]}}])
 def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, object]) -> None:
-    told = json.loads(quantization.beside(shipped_model()).read_text(encoding="utf-8"))
-    quantization.beside(model).write_text(json.dumps(told | change), encoding="utf-8")
+    told = json.loads(quantization.ranges_path(shipped_model()).read_text(encoding="utf-8"))
+    quantization.ranges_path(model).write_text(json.dumps(told | change), encoding="utf-8")
     with pytest.raises(
         CheckpointError, match=rf"ranges of another model.*serialread model quantize {model} STORE"
     ):
@@ -84,8 +84,8 @@ def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, obje
     ],
 )
 def test_a_broken_file_of_ranges_is_refused(model: Path, text: str) -> None:
-    quantization.beside(model).write_text(text, encoding="utf-8")
-    with pytest.raises(CheckpointError, match=r"model\.ranges\.json: holds no ranges"):
+    quantization.ranges_path(model).write_text(text, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"model\.ranges\.json: not a ranges file\. Measure them: "):
         Engine(model)
 
 
@@ -93,21 +93,21 @@ def test_quantize_measures_compares_and_keeps_the_ranges(model: Path, store: Pat
     result = CliRunner().invoke(app, ["model", "quantize", str(model), str(store), "--crops", "10"])
     assert result.exit_code == 0
     assert "of 40 crops" in result.stdout
-    assert json.loads(quantization.beside(model).read_text(encoding="utf-8"))["crops"] == 10
-    assert Engine(model).card.model_id.endswith(quantization.EIGHT_BITS)
+    assert json.loads(quantization.ranges_path(model).read_text(encoding="utf-8"))["crops"] == 10
+    assert Engine(model).card.model_id.endswith(quantization.INT8_SUFFIX)
 
 
 def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
     model: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(quantization_gate, "MAX_NET_LOSS", -1.0)
-    shutil.copy(quantization.beside(shipped_model()), quantization.beside(model))
+    shutil.copy(quantization.ranges_path(shipped_model()), quantization.ranges_path(model))
     monkeypatch.setattr("sys.argv", ["serialread", "model", "quantize", str(model), str(store)])
     with pytest.raises(SystemExit):
         main()
     assert "The loss is too large: the model stays in 16 bits." in capsys.readouterr().err
-    assert not quantization.beside(model).exists()
-    assert not Engine(model).card.model_id.endswith(quantization.EIGHT_BITS)
+    assert not quantization.ranges_path(model).exists()
+    assert not Engine(model).card.model_id.endswith(quantization.INT8_SUFFIX)
 
 
 def test_a_model_without_wide_convolutions_is_left_as_it_is(tmp_path: Path, store: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_model_without_wide_convolutions_is_left_as_it_is(tmp_path: Path, stor
 
 def test_every_model_of_a_folder_has_ranges_of_its_own(tmp_path: Path) -> None:
     names = ["reader.onnx", "reader-1.2", "reader-1.3"]
-    assert len({quantization.beside(tmp_path / name) for name in names}) == 3
-    assert quantization.beside(tmp_path / names[0]).name == "reader.ranges.json"
+    assert len({quantization.ranges_path(tmp_path / name) for name in names}) == 3
+    assert quantization.ranges_path(tmp_path / names[0]).name == "reader.ranges.json"
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=50))
@@ -128,4 +128,7 @@ def test_a_span_misses_the_values_by_no_more_than_the_whole_span_does(values: li
     low, high = quantization._span(array)
     whole = float(array.min()), float(array.max())
     assert low < high
-    assert quantization._missed(array, low, high) <= quantization._missed(array, *whole) + 1e-6
+    assert (
+        quantization._quantization_error(array, low, high)
+        <= quantization._quantization_error(array, *whole) + 1e-6
+    )

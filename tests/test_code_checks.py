@@ -131,7 +131,7 @@ def test_a_barcode_beside_the_text_stands_in_the_record(tmp_path: Path, kind: st
     assert (with_code.barcodes, with_code.barcode_check) == (("SN-4021",), BarcodeCheck.DIFFERS)
     assert (without.barcodes, without.barcode_check) == ((), BarcodeCheck.NONE)
     plain = next(iter(Reader(model).read_many(pictures[:1])))
-    assert (plain.barcode_check, plain.reading) == (BarcodeCheck.NOT_ASKED, with_code.reading)
+    assert (plain.barcode_check, plain.reading) == (BarcodeCheck.NOT_CHECKED, with_code.reading)
 
 
 def test_barcodes_without_what_reads_them_are_refused(

@@ -340,7 +340,12 @@ def test_batches_are_of_one_width_and_the_same_however_long_each_takes(
         start = scheduler._start
 
         def noted(lane: list[tuple[Job[list[int]], int]]) -> None:
-            batches.append(tuple(_bucket(job.crops[number], engine) for job, number in lane[:BATCH]))
+            batches.append(
+                tuple(
+                    _bucket(job.crops[number], engine)
+                    for job, number in sorted(lane, key=lambda place: place[0].number)[:BATCH]
+                )
+            )
             start(lane)
 
         scheduler._start = noted  # type: ignore[method-assign]

@@ -143,15 +143,23 @@ class Scheduler(Generic[T]):
             self._lanes.setdefault(_bucket(crop, self._engine), []).append((job, number))
 
     def _start_batches(self) -> None:
-        """Start full batches; a partial one only if nothing else is left to wait for."""
-        for lane in self._lanes.values():
-            while len(lane) >= BATCH and self._batches_running < QUEUED:
-                self._start(lane)
-        while not self._steps_running and self._batches_running < self._streams and any(self._lanes.values()):
-            self._start(min(filter(None, self._lanes.values()), key=_oldest))
+        """Start full batches; a partial one only if nothing else is left to wait for. The oldest go first."""
+        while self._batches_running < QUEUED and (full := self._lanes_with(BATCH)):
+            self._start(min(full, key=_oldest))
+        while (
+            not self._steps_running
+            and self._batches_running < self._streams
+            and (some := self._lanes_with(1))
+        ):
+            self._start(min(some, key=_oldest))
+
+    def _lanes_with(self, least: int) -> list[list[_Place[T]]]:
+        """Lanes in which so many crops wait."""
+        return [lane for lane in self._lanes.values() if len(lane) >= least]
 
     def _start(self, lane: list[_Place[T]]) -> None:
-        """Start the first batch of a lane."""
+        """Start a batch of a lane: the crops of its oldest pictures, which are then done first."""
+        lane.sort(key=_number)
         places, lane[:] = lane[:BATCH], lane[BATCH:]
         self._batches_running += 1
         self._started.append((self._network_pool.submit(self._recognize, places), self._recognized))
@@ -173,8 +181,12 @@ class Scheduler(Generic[T]):
                     self._advance(job)
 
 
+def _number(place: _Place[T]) -> int:
+    return place[0].number
+
+
 def _oldest(lane: list[_Place[T]]) -> int:
-    return min(job.number for job, _ in lane)
+    return min(map(_number, lane))
 
 
 def _bucket(crop: Pixels, engine: Engine) -> int:

@@ -37,7 +37,7 @@ from serialread.reader import (
 )
 from serialread.reader.orientation import SURE_ODDS, choose_line, upside_down_text
 from serialread.reader.outputs import Outputs, Steps, maps_of
-from serialread.reader.scheduler import BATCH, COST_PX, ROOM, Job, Scheduler, _bucket
+from serialread.reader.scheduler import BATCH, COST_PX, PHOTO_PX, ROOM, Job, Scheduler, _bucket
 from serialread.reader.serialization import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
@@ -340,12 +340,8 @@ def test_batches_are_of_one_width_and_the_same_however_long_each_takes(
         start = scheduler._start
 
         def noted(lane: list[tuple[Job[list[int]], int]]) -> None:
-            batches.append(
-                tuple(
-                    _bucket(job.crops[number], engine)
-                    for job, number in sorted(lane, key=lambda place: place[0].number)[:BATCH]
-                )
-            )
+            first = sorted(lane, key=lambda place: place[0].number)[:BATCH]
+            batches.append(tuple(_bucket(job.crops[number], engine) for job, number in first))
             start(lane)
 
         scheduler._start = noted  # type: ignore[method-assign]
@@ -451,7 +447,7 @@ def test_a_line_upside_down_has_to_be_better_where_pictures_mostly_lie_right() -
     assert choose_line(crops, readings, mostly_upright=True) == 1
 
 
-@pytest.mark.parametrize(("size_px", "most"), [(0, ROOM), (ROOM * COST_PX // 4, 5)])
+@pytest.mark.parametrize(("size_px", "most"), [(0, ROOM), (7 * COST_PX, ROOM // 8), (PHOTO_PX, 2)])
 def test_only_so_many_pictures_are_under_way_and_fewer_large_ones(
     model: Path, size_px: int, most: int
 ) -> None:

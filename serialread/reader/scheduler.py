@@ -18,12 +18,14 @@ from serialread.records import Pixels
 
 BATCH = 16
 """Crops in a batch; 32 are a tenth faster and take 100 MB more."""
-QUEUED = 8
+QUEUED = 4
 """Full batches that run or wait to run at most."""
 ROOM = 256
 """Cost of the pictures under way at most; it bounds memory and the work that a killed run loses."""
 COST_PX = 32_768
-"""A picture costs 1, and 1 more for so many px: 256 small crops or two large photographs fill the room."""
+"""A picture costs 1, and 1 more for so many px: 256 small crops or about 80 large ones fill the room."""
+PHOTO_PX = 250_000
+"""Larger pictures are mostly searched, in rounds of hundreds of crops: two of them fill the room."""
 
 T = TypeVar("T")
 
@@ -65,7 +67,7 @@ class Job(Generic[T]):
     @property
     def cost(self) -> int:
         """Its share of ``ROOM``."""
-        return 1 + self.size_px // COST_PX
+        return 1 + self.size_px // COST_PX if self.size_px < PHOTO_PX else ROOM // 2
 
 
 _Place = tuple[Job[T], int]

@@ -1,10 +1,9 @@
-"""Picture files broken in every way that comes to mind; every one has to become a record.
+"""Fuzz the reader with damaged picture files; each must become a record.
 
     python tests/fuzz.py [--count 10000] [--seed 0]
 
-Reads so many mutated files with the shipped model, five hundred at a time, and says what became of them,
-how long the slowest took and how much memory the process needed. It fails if a record is missing or has no
-reason.
+Reads mutated files with the shipped model, 500 at a time, and prints the reasons, the longest time per file
+and the peak memory. Fails if a record is missing or has no reason.
 """
 
 import argparse
@@ -32,7 +31,7 @@ FORMATS = (
 
 
 def seeds() -> list[bytes]:
-    """One whole file of every format: a code on a grey ground, 40 x 160 px."""
+    """One intact file of every format: a code on a grey background, 40 x 160 px."""
     grey = np.full((40, 160), 170, np.uint8)
     cv2.putText(grey, "SN-40217", (8, 29), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 40, 2)
     whole = []
@@ -46,7 +45,7 @@ def seeds() -> list[bytes]:
 
 
 def mutated(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
-    """The bytes after one to four injuries, most of them near the header, where they hurt."""
+    """The bytes after one to four mutations, most of them near the header."""
     for _ in range(int(rng.integers(1, 5))):
         at = int(rng.integers(0, max(min(len(data), 64 if rng.random() < 0.5 else len(data)), 1)))
         length = int(rng.integers(1, 33))
@@ -58,7 +57,7 @@ def mutated(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes
                 data = bytes(flipped)
             case 1:
                 data = data[:at]
-            case 2:  # a number that is as large as can be, or nothing
+            case 2:  # all ones or zeros
                 data = data[:at] + (b"\xff" if rng.random() < 0.5 else b"\0") * length + data[at + length :]
             case 3:
                 data = data[:at] + rng.bytes(length) + data[at:]
@@ -73,17 +72,17 @@ def mutated(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes
 
 
 def written(folder: Path, count: int, seed: int) -> list[Picture]:
-    """So many mutated files."""
+    """Write mutated files."""
     whole, rng, pictures = seeds(), np.random.default_rng(seed), []
     for number in range(count):
-        path = folder / f"{number:05d}.png"  # a suffix is no promise
+        path = folder / f"{number:05d}.png"  # the suffix need not match the format
         path.write_bytes(mutated(whole[int(rng.integers(0, len(whole)))], whole, rng))
         pictures.append(Picture(path, path.name))
     return pictures
 
 
 def read_mutated(reader: Reader, count: int, seed: int) -> Iterator[Record]:
-    """Records of so many mutated files, in lots, each lot of another seed."""
+    """Records of mutated files, in lots with different seeds."""
     for lot, first in enumerate(range(0, count, LOT)):
         with TemporaryDirectory() as folder:
             pictures = written(Path(folder), min(LOT, count - first), seed + lot)
@@ -99,7 +98,7 @@ def peak_mb() -> float:
 
 
 def main() -> None:
-    """Read mutated files with the shipped model and print what became of them."""
+    """Read mutated files with the shipped model and print statistics."""
     from serialread.weights import shipped_model
 
     parser = argparse.ArgumentParser(
@@ -107,11 +106,11 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     reader = Reader(shipped_model())
     reasons: Counter[str] = Counter()
     slowest, peaks = 0.0, [peak_mb()]
-    for number, record in enumerate(read_mutated(reader, asked.count, asked.seed), start=1):
+    for number, record in enumerate(read_mutated(reader, arguments.count, arguments.seed), start=1):
         assert record.reason
         reasons["read" if record.reading is not None else record.reason.split("(")[0].split(":")[0]] += 1
         slowest = max(slowest, record.elapsed_ms)

@@ -1,4 +1,4 @@
-"""A model file whose reading can be told beforehand: the digit of how full its bucket is, then a "7"."""
+"""A model file with a known reading: a digit for how full its bucket is, then a "7"."""
 
 import json
 from pathlib import Path
@@ -23,16 +23,16 @@ ABOUT = {
 
 
 def digit(filled: float) -> str:
-    """What the stub reads first in an array that is filled to this share, 0..1."""
+    """The first digit that the stub reads in an array that is filled to this share, 0..1."""
     return str(min(round(filled * 10), 9))
 
 
 def write_stub(path: Path, about: dict[str, Any] | None = None, upright: float | None = None) -> Path:
-    """Write the stub; ``about`` replaces its card, {} leaves it out; ``upright`` is said of any line."""
+    """Write the stub; ``about`` replaces its card, {}: no card; ``upright`` is its output for any line."""
     import onnx
     from onnx import TensorProto, helper
 
-    told = [helper.make_tensor_value_info("upright", TensorProto.FLOAT, ["batch"])]
+    upright_output = [helper.make_tensor_value_info("upright", TensorProto.FLOAT, ["batch"])]
     graph = helper.make_graph(
         _nodes(),
         "stub",
@@ -41,7 +41,7 @@ def write_stub(path: Path, about: dict[str, Any] | None = None, upright: float |
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 26, 95]),
             helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["batch", 26, "columns"]),
             helper.make_tensor_value_info("glyphs", TensorProto.FLOAT, ["batch", 26, 8, "columns"]),
-            *(told if upright is not None else ()),
+            *(upright_output if upright is not None else ()),
         ],
         [
             helper.make_tensor(n, _kind(v), v.shape, v.flatten().tolist())

@@ -1,4 +1,4 @@
-"""Codes are held against those before them in their batch, and against the barcode beside them."""
+"""Sequence checks within a batch, and the barcode cross-check."""
 
 import sys
 from dataclasses import replace
@@ -25,10 +25,10 @@ from serialread.records import BarcodeCheck
 TEN = [f"SN-{number}" for number in range(100, 110)]
 
 
-def odd(codes: list[str]) -> dict[int, str]:
+def findings_of(codes: list[str]) -> dict[int, str]:
     checker = SequenceChecker()
-    told = [checker.check(code, f"{place}.jpg") for place, code in enumerate(codes)]
-    return {place: "; ".join(what) for place, what in enumerate(told) if what}
+    findings = [checker.check(code, f"{place}.jpg") for place, code in enumerate(codes)]
+    return {place: "; ".join(what) for place, what in enumerate(findings) if what}
 
 
 @pytest.mark.parametrize(
@@ -44,27 +44,27 @@ def odd(codes: list[str]) -> dict[int, str]:
         ([*TEN[:5], TEN[4], *TEN[5:]], {5: "same code as 4.jpg"}),
         ([*TEN[:5], "XX12", *TEN[5:]], {5: "has the form AA99, most have AA-999"}),
         ([*TEN[:5], "", *TEN[5:]], {}),
-        (["LOT7"] * 9, {}),  # a lot, not a part
-        (["17", "92", "40", "61", "23"], {}),  # numbers that do not count on
+        (["LOT7"] * 9, {}),  # a lot number, not a serial number
+        (["17", "92", "40", "61", "23"], {}),  # not consecutive
         ([*TEN, "SN-900123"], {10: "has the form AA-999999, most have AA-999"}),
         ([], {}),
     ],
 )
-def test_what_is_odd_about_a_code_beside_those_before_it(codes: list[str], expected: dict[int, str]) -> None:
-    assert odd(codes) == expected
+def test_sequence_checks_have_findings(codes: list[str], expected: dict[int, str]) -> None:
+    assert findings_of(codes) == expected
 
 
 @given(start=st.integers(10, 10**6), step=st.integers(-9, 9).filter(bool), count=st.integers(0, 40))
-def test_numbers_that_count_on_are_never_odd(start: int, step: int, count: int) -> None:
-    assert odd([f"A{start + 400 + step * place:09d}" for place in range(count)]) == {}
+def test_consecutive_numbers_have_no_findings(start: int, step: int, count: int) -> None:
+    assert findings_of([f"A{start + 400 + step * place:09d}" for place in range(count)]) == {}
 
 
 @given(st.lists(st.text("A19-", max_size=5), max_size=30))
-def test_any_codes_can_be_compared(codes: list[str]) -> None:
-    assert all(place > 0 and what for place, what in odd(codes).items())
+def test_any_codes_can_be_checked(codes: list[str]) -> None:
+    assert all(place > 0 and what for place, what in findings_of(codes).items())
 
 
-def test_batches_do_not_know_one_another_and_records_keep_what_was_found(tmp_path: Path) -> None:
+def test_batches_are_checked_separately_and_records_keep_the_findings(tmp_path: Path) -> None:
     records = [record_of(f"{batch}/{n}.png", f"SN-{n}") for n in (11, 12, 13, 14, 16) for batch in "ab"]
     found = list(check_sequences(records))
     assert [(r.image, r.sequence_findings) for r in found if r.sequence_findings] == [
@@ -76,7 +76,7 @@ def test_batches_do_not_know_one_another_and_records_keep_what_was_found(tmp_pat
     assert "1 missing after SN-14" in csv_row(json_line(found[-1]))
 
 
-def test_a_run_that_goes_on_remembers_the_codes_before(tmp_path: Path) -> None:
+def test_a_resumed_run_checks_against_earlier_codes(tmp_path: Path) -> None:
     records = [record_of(f"{n}.png", f"SN-{n}") for n in (11, 12, 13, 14, 16)]
     begin(tmp_path, "new", (), "stub-000000000000", "")
     list(write_records(records[:4], tmp_path))
@@ -87,7 +87,7 @@ def test_a_run_that_goes_on_remembers_the_codes_before(tmp_path: Path) -> None:
     ]
 
 
-def test_an_audit_names_the_batches_whose_codes_do_not_go_together() -> None:
+def test_an_audit_names_the_batches_with_sequence_findings() -> None:
     codes = [*TEN[:5], *TEN[6:], TEN[2]]
     rows = [("a", f"a/{n}.png", code) for n, code in enumerate(codes)] + [("b", "b/1.png", "X1")]
     (finding,) = sequence_findings(pd.DataFrame(rows, columns=["batch", "image", "text"]))
@@ -111,14 +111,12 @@ def test_an_audit_names_the_batches_whose_codes_do_not_go_together() -> None:
         ("", ("SN-4021",), BarcodeCheck.DIFFERS),
     ],
 )
-def test_a_barcode_agrees_or_differs_and_never_replaces(
-    text: str, barcodes: tuple[str, ...], expected: BarcodeCheck
-) -> None:
+def test_a_barcode_agrees_or_differs(text: str, barcodes: tuple[str, ...], expected: BarcodeCheck) -> None:
     assert check_barcodes(text, barcodes) is expected
 
 
 @pytest.mark.parametrize("kind", ["DataMatrix", "QRCode", "Code128"])
-def test_a_barcode_beside_the_text_stands_in_the_record(tmp_path: Path, kind: str) -> None:
+def test_barcodes_in_the_picture_are_in_the_record(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("onnx")
     zxing = pytest.importorskip("zxingcpp")
     drawn = zxing.create_barcode("SN-4021", getattr(zxing.BarcodeFormat, kind)).to_image(scale=4)
@@ -134,9 +132,7 @@ def test_a_barcode_beside_the_text_stands_in_the_record(tmp_path: Path, kind: st
     assert (plain.barcode_check, plain.reading) == (BarcodeCheck.NOT_CHECKED, with_code.reading)
 
 
-def test_barcodes_without_what_reads_them_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_barcodes_without_zxing_cpp_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnx")
     monkeypatch.setitem(sys.modules, "zxingcpp", None)
     with pytest.raises(RecipeError) as caught:

@@ -1,4 +1,4 @@
-"""Scores become characters with doubts."""
+"""Decoding of scores, free and within a format."""
 
 from itertools import product
 
@@ -16,7 +16,7 @@ STEPS = MAX_LENGTH + 1
 
 
 def scores_of(text: str, probability: float = 0.9, rival: str | None = None) -> Floats:
-    """Log-probabilities that spell a text; all else goes to the rival ("" is the end) at every position."""
+    """Log-probabilities of a text; the rest goes to the rival ("" is the end) at every position."""
     table = np.full((STEPS, ALPHABET.classes), 1e-9, np.float32)
     for step in range(STEPS):
         best = ALPHABET.chars.index(text[step]) + 1 if step < len(text) else 0
@@ -27,13 +27,13 @@ def scores_of(text: str, probability: float = 0.9, rival: str | None = None) -> 
 
 
 @given(text=st.text(ALPHABET.chars, max_size=MAX_LENGTH))
-def test_what_is_spelled_is_read(text: str) -> None:
+def test_the_most_likely_text_is_decoded(text: str) -> None:
     reading = decode(scores_of(text), ALPHABET)
     assert reading.text == text
     assert reading.confidence == pytest.approx(0.9 ** (len(text) + 1), rel=1e-4)
 
 
-def test_without_an_end_all_25_positions_are_read_and_the_end_is_doubted() -> None:
+def test_without_an_end_all_25_positions_are_decoded_and_the_end_has_low_confidence() -> None:
     scores = scores_of("A" * MAX_LENGTH)
     scores[-1] = np.log(np.float32(0.001))
     scores[-1, 1] = np.log(np.float32(0.9))
@@ -42,26 +42,26 @@ def test_without_an_end_all_25_positions_are_read_and_the_end_is_doubted() -> No
     assert reading.end_confidence == pytest.approx(0.001, rel=1e-4)
 
 
-def test_nothing_after_the_first_end_is_read() -> None:
+def test_nothing_after_the_first_end_is_decoded() -> None:
     scores = scores_of("AB")
     scores[5] = scores[0]
     assert decode(scores, ALPHABET).text == "AB"
 
 
 @pytest.mark.parametrize("rival", ["8", ""])
-def test_the_runner_up_is_named_and_the_end_is_an_empty_one(rival: str) -> None:
+def test_the_runner_up_is_named_and_the_end_is_an_empty_string(rival: str) -> None:
     first = decode(scores_of("B", 0.7, rival), ALPHABET).chars[0]
     assert (first.char, first.runner_up[0]) == ("B", rival)
     assert (first.confidence, first.runner_up[1]) == pytest.approx((0.7, 0.3), rel=1e-4)
 
 
-def test_an_empty_crop_reads_as_nothing() -> None:
+def test_an_empty_text_has_no_characters() -> None:
     reading = decode(scores_of(""), ALPHABET)
     assert (reading.text, reading.chars, reading.weakest) == ("", (), None)
     assert reading.confidence == pytest.approx(0.9, rel=1e-4)
 
 
-def test_boxes_are_where_the_attention_was_in_crop_px() -> None:
+def test_boxes_cover_the_attention_in_crop_px() -> None:
     attention = np.full((STEPS, 40), 1e-6, np.float32)
     attention[0, 4:8] = attention[1, 16:20] = 0.25
     reading = decode(scores_of("A7"), ALPHABET, attention, (64, 200), filled=0.5)  # 10 crop px a column
@@ -69,7 +69,7 @@ def test_boxes_are_where_the_attention_was_in_crop_px() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), filled=st.floats(0.05, 1))
-def test_boxes_lie_inside_the_crop(seed: int, filled: float) -> None:
+def test_boxes_are_inside_the_crop(seed: int, filled: float) -> None:
     attention = np.random.default_rng(seed).dirichlet(np.full(24, 0.1), 26).astype(np.float32)
     for x0, y0, x1, y1 in boxes_of(attention, (32, 77), filled):
         assert 0 <= x0 <= x1 <= 77
@@ -83,7 +83,7 @@ SMALL = Alphabet("AB12")
 
 
 def brute_force(scores: Floats, wanted: Format) -> dict[str, float]:
-    """Log-likelihood of every code of the small alphabet that obeys."""
+    """Log-likelihood of every code of the small alphabet that matches."""
     found = {}
     for length in range(1, len(scores)):
         for numbers in product(range(1, SMALL.classes), repeat=length):
@@ -109,7 +109,7 @@ def brute_force(scores: Floats, wanted: Format) -> dict[str, float]:
 )
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), sharpness=st.floats(0.1, 8))
-def test_the_search_finds_the_likeliest_of_all_codes_that_obey(
+def test_the_search_finds_the_most_likely_code_of_the_format(
     pattern: str, seed: int, sharpness: float
 ) -> None:
     logits = sharpness * np.random.default_rng(seed).normal(size=(5, SMALL.classes))
@@ -124,7 +124,7 @@ def test_the_search_finds_the_likeliest_of_all_codes_that_obey(
     assert reading.text == (free.text if wanted.matches(free.text) or not free.chars else text)
 
 
-def test_a_format_makes_the_likeliest_code_of_what_was_read_and_keeps_both() -> None:
+def test_a_format_changes_the_text_and_keeps_the_free_reading() -> None:
     scores = scores_of("O12", 0.6, rival="0")
     reading = decode(scores, ALPHABET, search=FormatSearch(format_of("digits"), ALPHABET))
     assert (reading.text, reading.free_text) == ("012", "O12")
@@ -132,14 +132,14 @@ def test_a_format_makes_the_likeliest_code_of_what_was_read_and_keeps_both() -> 
     assert reading.confidence == pytest.approx(0.4 * 0.6**3, rel=1e-3)
 
 
-def test_a_check_digit_chooses_among_what_is_likely() -> None:
+def test_a_check_digit_corrects_an_uncertain_digit() -> None:
     scores = scores_of("490154203237519", 0.7, rival="8")  # the last digit should be 8
     assert (
         decode(scores, ALPHABET, search=FormatSearch(format_of("imei"), ALPHABET)).text == "490154203237518"
     )
 
 
-def test_no_format_makes_a_code_of_nothing() -> None:
+def test_an_empty_text_stays_empty_with_a_format() -> None:
     reading = decode(scores_of(""), ALPHABET, search=FormatSearch(format_of("imei"), ALPHABET))
     assert (reading.chars, reading.free) == ((), None)
 
@@ -153,7 +153,7 @@ def test_no_format_makes_a_code_of_nothing() -> None:
         (0.6, "8", r"8\d*", CharStatus.CONFUSED),
     ],
 )
-def test_every_character_says_what_became_of_it(
+def test_every_character_has_a_status(
     probability: float, rival: str, pattern: str, status: CharStatus
 ) -> None:
     search = FormatSearch(format_of(pattern), ALPHABET) if pattern else None
@@ -161,7 +161,7 @@ def test_every_character_says_what_became_of_it(
     assert decode(scores, ALPHABET, search=search).chars[0].status is status
 
 
-def test_where_no_character_was_likely_the_place_is_unread() -> None:
+def test_a_position_without_a_likely_character_is_unread() -> None:
     scores = scores_of("A1")
     scores[1] = np.log(np.float32(1 / ALPHABET.classes))
     scores[1, 1] += 0.1

@@ -1,4 +1,4 @@
-"""From a folder to an audit by the command line, as a user runs it."""
+"""From a folder to an audit, on the command line."""
 
 import csv
 import shutil
@@ -18,7 +18,7 @@ SHIPPED = (ROOT / "serialread" / "weights" / "serialread.onnx").is_file()
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped model, or as long as there is none, a stub."""
+    """The shipped model; a stub if there is none."""
     if SHIPPED:
         return shipped_model()
     pytest.importorskip("onnx")
@@ -27,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pictures of two batches, one of them torn, and a file that is none."""
+    """Four pictures of two batches, one of them truncated, and a file that is not a picture."""
     folder = tmp_path_factory.mktemp("pictures")
     for name in ("assembly/01.jpg", "assembly/02.jpg", "press-shop/01.jpg"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def rows(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_folder_is_read_gone_on_with_and_audited(model: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_is_read_resumed_and_audited(model: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = serialread("read", folder, "--out", out, "--model", model)
     assert done.returncode == 0, done.stderr
@@ -80,7 +80,7 @@ def test_a_folder_is_read_gone_on_with_and_audited(model: Path, folder: Path, tm
     assert "2 lines, the chain is intact; 2 files are unchanged." in log.stdout
 
 
-def test_a_station_names_itself_in_every_record(model: Path, folder: Path, tmp_path: Path) -> None:
+def test_every_record_has_the_station_s_id(model: Path, folder: Path, tmp_path: Path) -> None:
     station = ROOT / "calib" / "bench-camera.toml"
     done = serialread("read", folder / "assembly", "--out", tmp_path, "--model", model, "--station", station)
     assert done.returncode == 0, done.stderr
@@ -104,7 +104,7 @@ def test_a_station_names_itself_in_every_record(model: Path, folder: Path, tmp_p
         (["station", "confidence", "FOLDER", "--misread", "1", "--out", "OUT"], 2, "--misread"),
     ],
 )
-def test_what_cannot_be_done_is_told_before_anything_is_written(
+def test_a_bad_request_is_an_error_before_anything_is_written(
     folder: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     known = {"FOLDER": str(folder), "OUT": str(tmp_path / "out")}
@@ -121,4 +121,4 @@ def test_the_shipped_model_reads_the_sample_pictures(tmp_path: Path) -> None:
     with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
         truths = {row["filename"]: row["text"] for row in csv.DictReader(file)}
     right = sum(r["text"] == "".join(truths[r["image"]].split()) for r in rows(tmp_path))
-    assert right >= 0.6 * len(truths)  # a reader that has come apart reads none
+    assert right >= 0.6 * len(truths)  # a broken reader reads none

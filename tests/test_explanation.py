@@ -1,4 +1,4 @@
-"""An explanation shows the crop, the glyph maps and where every character's slot looked."""
+"""An explanation shows the crop, the glyph maps and the attention of every character."""
 
 from pathlib import Path
 
@@ -43,19 +43,19 @@ def test_every_character_has_a_row_and_maps_as_wide_as_the_crop(stub: Path, pict
     assert (drawn.dtype, drawn.shape[2]) == (np.uint8, 3)
 
 
-def test_the_drawing_is_written_and_the_reading_told(stub: Path, picture: Path, tmp_path: Path) -> None:
+def test_the_command_writes_the_drawing(stub: Path, picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "why.png"
-    told = CliRunner().invoke(
+    result = CliRunner().invoke(
         cli.app,
         ["model", "explain", str(picture), "--model", str(stub), "--out", str(out)],
         catch_exceptions=False,
     )
 
-    assert told.stdout.startswith(f"{out}: ")
+    assert result.stdout.startswith(f"{out}: ")
     assert cv2.imread(str(out)) is not None
 
 
-def test_what_cannot_be_explained_or_written_says_why(stub: Path, picture: Path, tmp_path: Path) -> None:
+def test_a_bad_picture_or_suffix_is_one_clear_error(stub: Path, picture: Path, tmp_path: Path) -> None:
     with pytest.raises(RecordsError) as caught:
         save_png(np.zeros((4, 4, 3), np.uint8), tmp_path / "why.jpg", "an explanation")
     assert str(caught.value) == f"{tmp_path / 'why.jpg'}: an explanation is a PNG. Name it why.png."

@@ -1,4 +1,4 @@
-"""Several looks at one crop become one reading."""
+"""Test-time augmentation: when a crop is read in another view, and how views are fused."""
 
 import math
 from dataclasses import replace
@@ -25,7 +25,7 @@ def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading
 
 
 @pytest.mark.parametrize(
-    ("texts", "closer"),
+    ("texts", "tight_view"),
     [
         ([("A1", 0.99)], None),
         ([("A1", 0.5)], TIGHT_VIEWS[0]),
@@ -35,10 +35,13 @@ def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading
         ([("", 0.5), ("", 0.5)], None),
     ],
 )
-def test_a_doubtful_crop_is_looked_at_until_two_looks_agree(
-    texts: list[tuple[str, float]], closer: TightView | None
+def test_a_doubtful_crop_is_retried_until_two_views_agree(
+    texts: list[tuple[str, float]], tight_view: TightView | None
 ) -> None:
-    assert next_view([reading(text, sure ** (1 / (len(text) + 1))) for text, sure in texts]) == closer
+    assert (
+        next_view([reading(text, confidence ** (1 / (len(text) + 1))) for text, confidence in texts])
+        == tight_view
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,82 +54,84 @@ def test_a_doubtful_crop_is_looked_at_until_two_looks_agree(
         ([("", 0.9), ("A", 0.2), ("A", 0.2)], ""),
     ],
 )
-def test_the_string_with_most_confidence_in_all_wins(texts: list[tuple[str, float]], winner: str) -> None:
-    assert fuse([reading(text, sure) for text, sure in texts]).text == winner
+def test_the_string_with_the_highest_total_confidence_wins(
+    texts: list[tuple[str, float]], winner: str
+) -> None:
+    assert fuse([reading(text, confidence) for text, confidence in texts]).text == winner
 
 
-def test_looks_that_agree_are_as_sure_together_as_on_average() -> None:
-    together = fuse([reading("A1", 0.9), reading("A1", 0.7)])
-    assert [c.confidence for c in together.chars] == pytest.approx([0.8, 0.8])
-    assert together.end_confidence == pytest.approx(0.8)
+def test_views_that_agree_have_their_mean_confidence() -> None:
+    fused = fuse([reading("A1", 0.9), reading("A1", 0.7)])
+    assert [c.confidence for c in fused.chars] == pytest.approx([0.8, 0.8])
+    assert fused.end_confidence == pytest.approx(0.8)
 
 
-def test_a_look_that_differs_in_one_character_is_its_runner_up() -> None:
-    together = fuse([reading("A1", 0.9), reading("AI", 0.8)])
-    assert together.text == "A1"
-    assert together.chars[1].confidence == pytest.approx(0.45)
-    assert together.chars[1].runner_up == ("I", pytest.approx(0.4))
-    assert together.chars[0].confidence == pytest.approx(0.85)
+def test_a_view_that_differs_in_one_character_gives_its_runner_up() -> None:
+    fused = fuse([reading("A1", 0.9), reading("AI", 0.8)])
+    assert fused.text == "A1"
+    assert fused.chars[1].confidence == pytest.approx(0.45)
+    assert fused.chars[1].runner_up == ("I", pytest.approx(0.4))
+    assert fused.chars[0].confidence == pytest.approx(0.85)
 
 
-def test_a_look_of_another_length_counts_against_the_whole_code() -> None:
-    together = fuse([reading("A1", 0.9), reading("A1", 0.9), reading("A11", 0.3)])
-    assert [c.confidence for c in together.chars] == pytest.approx([0.9, 0.9])
-    assert together.end_confidence == pytest.approx(0.6)
+def test_a_view_of_another_length_lowers_the_end_confidence() -> None:
+    fused = fuse([reading("A1", 0.9), reading("A1", 0.9), reading("A11", 0.3)])
+    assert [c.confidence for c in fused.chars] == pytest.approx([0.9, 0.9])
+    assert fused.end_confidence == pytest.approx(0.6)
 
 
 ODDS = st.floats(-6, 6)
 
 
-def sure_by(text: str, odds: float) -> Reading:
-    """A reading whose weakest place has these log-odds."""
+def reading_of_odds(text: str, odds: float) -> Reading:
+    """A reading whose weakest character has these log-odds."""
     return reading(text, 1 / (1 + math.exp(-odds)))
 
 
 @given(ODDS, ODDS, st.floats(0, 3))
-def test_looks_that_agree_are_surer_the_surer_each_is_and_those_sure_of_another_count_against_it(
+def test_joint_odds_rise_with_agreeing_views_and_fall_with_disagreeing_ones(
     one: float, other: float, more: float
 ) -> None:
-    def together(*odds: float, against: float | None = None) -> float:
-        looks = [sure_by("A1", 6), *(sure_by("A1", x) for x in odds)]
-        looks += [] if against is None else [sure_by("AI", against)]
-        voted = fuse(looks)
-        assert voted.text == "A1"
-        return log_odds(voted)
+    def fused(*odds: float, against: float | None = None) -> float:
+        views = [reading_of_odds("A1", 6), *(reading_of_odds("A1", x) for x in odds)]
+        views += [] if against is None else [reading_of_odds("AI", against)]
+        result = fuse(views)
+        assert result.text == "A1"
+        return log_odds(result)
 
-    assert together(one, other + more) >= together(one, other) - 1e-6
-    assert together(one, against=min(other + more, 5)) <= together(one, against=min(other, 5)) + 1e-6
+    assert fused(one, other + more) >= fused(one, other) - 1e-6
+    assert fused(one, against=min(other + more, 5)) <= fused(one, against=min(other, 5)) + 1e-6
 
 
-def test_two_equally_sure_looks_that_agree_are_surer_than_one() -> None:
-    alone, two = sure_by("A1", 3.0), fuse([sure_by("A1", 3.0), sure_by("A1", 3.0)])
+def test_two_agreeing_views_have_higher_odds_than_one() -> None:
+    alone, two = reading_of_odds("A1", 3.0), fuse([reading_of_odds("A1", 3.0), reading_of_odds("A1", 3.0)])
     assert log_odds(alone) == pytest.approx(3.0)
     assert log_odds(two) == pytest.approx(4.0)
-    assert log_odds(fuse([sure_by("A1", 3.0), sure_by("AI", 2.0)])) == pytest.approx(2 / 3)
+    assert log_odds(fuse([reading_of_odds("A1", 3.0), reading_of_odds("AI", 2.0)])) == pytest.approx(2 / 3)
 
 
-def test_one_look_is_left_as_it_is() -> None:
+def test_a_single_view_is_unchanged() -> None:
     assert fuse([reading("A1", 0.8)]) == reading("A1", 0.8)
 
 
 @given(
     st.lists(st.tuples(st.text("AB1", max_size=4), st.floats(0.01, 1)), min_size=1, max_size=6),
 )
-def test_a_vote_is_a_reading_like_any_other(texts: list[tuple[str, float]]) -> None:
-    together = fuse([reading(text, sure) for text, sure in texts])
-    assert together.text in {text for text, _ in texts}
-    assert 0 <= together.confidence <= max(sure for _, sure in texts) + 1e-9
-    assert all(0 <= c.runner_up[1] <= 1 and 0 <= c.confidence <= 1 for c in together.chars)
+def test_a_fused_reading_is_valid(texts: list[tuple[str, float]]) -> None:
+    fused = fuse([reading(text, confidence) for text, confidence in texts])
+    assert fused.text in {text for text, _ in texts}
+    assert 0 <= fused.confidence <= max(confidence for _, confidence in texts) + 1e-9
+    assert all(0 <= c.runner_up[1] <= 1 and 0 <= c.confidence <= 1 for c in fused.chars)
 
 
 ALPHABET = Alphabet("01A")
 DIGITS = FormatSearch(format_of(r"[01]+"), ALPHABET)
 
 
-def read_in(looks: list[list[list[float]]], search: FormatSearch | None) -> Reading:
-    """The reading of a picture whose looks have these scores, each taken only where one is asked for."""
+def read_views(views: list[list[list[float]]], search: FormatSearch | None) -> Reading:
+    """The fused reading of a crop whose views have these scores; each is read only if requested."""
     readings = list[Reading]()
-    for scores in looks:
+    for scores in views:
         table = np.log(np.array(scores) / np.sum(scores, axis=1, keepdims=True))
         readings.append(decode(table, ALPHABET, search=search))
         if next_view(readings) is None:
@@ -138,52 +143,52 @@ SCORES = st.lists(st.lists(st.floats(0.01, 1), min_size=4, max_size=4), min_size
 
 
 @given(st.lists(SCORES, min_size=3, max_size=3))
-def test_a_code_that_wins_without_the_format_and_obeys_it_wins_with_it(
-    looks: list[list[list[float]]],
+def test_a_matching_code_that_wins_without_the_format_wins_with_it(
+    views: list[list[list[float]]],
 ) -> None:
-    text = read_in(looks, None).text
-    assert not DIGITS.matches(text) or read_in(looks, DIGITS).text == text
+    text = read_views(views, None).text
+    assert not DIGITS.matches(text) or read_views(views, DIGITS).text == text
 
 
-def test_looks_that_were_made_to_obey_do_not_outvote_one_that_does() -> None:
+def test_fitted_views_do_not_outvote_one_that_matches_the_format() -> None:
     fitted = replace(reading("18", 0.9), free=FreeReading("1B", 0.05, 0.9))
     assert fuse([fitted, reading("13", 0.5), fitted]).text == "13"
     assert fuse([fitted, replace(reading("13", 0.5), free=FreeReading("I3", 0.5, 0.3))]).text == "18"
 
 
-def test_what_sure_looks_see_speaks_against_a_code_that_one_strays_to() -> None:
-    """Two looks surely see what the format forbids, one reads a code: it is fitted, and not to be trusted."""
+def test_confident_free_readings_lower_the_odds_of_a_code_of_one_view() -> None:
+    """Two confident views break the format, one reads a code: the verdict is FITTED, at low odds."""
     fitted = replace(reading("18", 0.01), free=FreeReading("1B", 12.0, 0.99))
-    together = fuse([fitted, reading("13", 0.8), fitted])
-    assert together.text == "13"
-    assert together.free is not None
-    assert together.free.text == together.free_text == "1B"
-    assert together.free.margin == pytest.approx(math.log(2 * 0.99 / 0.8**3))
-    assert together.free.confidence == pytest.approx(0.66)
-    assert log_odds(together) < -3
-    assert judge(together, Code(format="digits", misprint_ratio=3)) is Verdict.MISPRINT
-    assert judge(together, Code(format="digits", misprint_ratio=5)) is Verdict.FITTED
+    fused = fuse([fitted, reading("13", 0.8), fitted])
+    assert fused.text == "13"
+    assert fused.free is not None
+    assert fused.free.text == fused.free_text == "1B"
+    assert fused.free.margin == pytest.approx(math.log(2 * 0.99 / 0.8**3))
+    assert fused.free.confidence == pytest.approx(0.66)
+    assert log_odds(fused) < -3
+    assert judge(fused, Code(format="digits", misprint_ratio=3)) is Verdict.MISPRINT
+    assert judge(fused, Code(format="digits", misprint_ratio=5)) is Verdict.FITTED
 
 
-def test_looks_that_agree_on_what_the_format_forbids_are_followed_by_another() -> None:
+def test_fitted_views_that_agree_are_followed_by_another_view() -> None:
     fitted = replace(reading("18", 0.5), free=FreeReading("1B", 0.5, 0.2))
     assert next_view([fitted, fitted]) == TIGHT_VIEWS[1]
     assert next_view([fitted, fitted, fitted]) is None
 
 
-def test_a_tilted_crop_is_looked_at_level_last_of_all() -> None:
-    looks = [reading("A1", 0.5), reading("AI", 0.5), reading("4I", 0.5)]
-    assert next_view(looks[:2], tilt_deg=8.0) == TIGHT_VIEWS[1]
-    assert next_view(looks, tilt_deg=8.0) == LevelView(8.0)
-    assert next_view([*looks, reading("41", 0.5)], tilt_deg=8.0) is None
-    assert next_view(looks) is None
+def test_the_level_view_of_a_tilted_crop_comes_last() -> None:
+    views = [reading("A1", 0.5), reading("AI", 0.5), reading("4I", 0.5)]
+    assert next_view(views[:2], tilt_deg=8.0) == TIGHT_VIEWS[1]
+    assert next_view(views, tilt_deg=8.0) == LevelView(8.0)
+    assert next_view([*views, reading("41", 0.5)], tilt_deg=8.0) is None
+    assert next_view(views) is None
 
 
-def test_widely_set_text_is_pushed_together() -> None:
+def test_widely_spaced_text_is_narrowed() -> None:
     wide, usual = Extent(10, 210, 20, 40, chars=5), Extent(10, 70, 20, 40, chars=5)
     assert wide.narrowed == pytest.approx(PITCH * 20 * 5 / 200)
     assert (usual.narrowed, Extent(10, 210, 20, 40).narrowed) == (1.0, 1.0)
-    tight, whole = (closer.of(wide, (60, 300)) for closer in TIGHT_VIEWS)
+    tight, whole = (tight_view.of(wide, (60, 300)) for tight_view in TIGHT_VIEWS)
     assert tight.size[1] == pytest.approx((200 + 2 * 0.35 * 20) * wide.narrowed, abs=1)
     assert whole.size[1] == 300
     pixels = np.full((60, 300), 200, np.uint8)
@@ -207,30 +212,30 @@ EXTENTS = st.builds(
 
 
 @given(st.sampled_from(TIGHT_VIEWS), EXTENTS, st.integers(1, 80), st.integers(8, 600))
-def test_a_look_is_a_picture_of_the_text_and_never_nothing(
-    closer: TightView, extent: Extent, height: int, width: int
+def test_a_view_has_its_size_and_is_never_empty(
+    tight_view: TightView, extent: Extent, height: int, width: int
 ) -> None:
-    look = closer.of(extent, (height, width))
-    seen = look.cut(np.full((height, width), 90, np.uint8))
+    view = tight_view.of(extent, (height, width))
+    seen = view.cut(np.full((height, width), 90, np.uint8))
     assert seen.dtype == np.uint8
-    assert seen.shape == look.size
-    assert seen.shape[0] == round(extent.height / closer.share)
+    assert seen.shape == view.size
+    assert seen.shape[0] == round(extent.height / tight_view.share)
     assert min(seen.shape) >= MIN_TEXT_PX
     assert (seen == 90).all()
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1, -0.2])
-@pytest.mark.parametrize("closer", TIGHT_VIEWS)
-def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: TightView, slope: float) -> None:
-    """Marks at both ends of a line that falls to the right stand at one height in the look."""
+@pytest.mark.parametrize("tight_view", TIGHT_VIEWS)
+def test_a_view_levels_the_text_and_maps_boxes_back_to_the_crop(tight_view: TightView, slope: float) -> None:
+    """Marks at both ends of a sloping line have the same height in the view."""
     pixels, marks = np.full((64, 300), 200, np.uint8), list[tuple[int, int]]()
     extent = Extent(40, 260, 22, 42, slope)
     for x in (40, 250):
         y = round(22 + slope * (x + 5 - extent.middle))
         pixels[y : y + 20, x : x + 10] = 10
         marks.append((x, y))
-    look = closer.of(extent, (64, 300))
-    seen = look.cut(pixels)
+    view = tight_view.of(extent, (64, 300))
+    seen = view.cut(pixels)
     half, boxes = seen.shape[1] // 2, []
     for start in (0, half):
         rows, columns = np.nonzero(seen[:, start : start + half] < 100)
@@ -238,15 +243,15 @@ def test_a_look_levels_the_text_and_boxes_come_back_to_their_place(closer: Tight
         boxes.append((float(x0), float(rows.min()), float(x1), float(rows.max() + 1)))
     assert abs(boxes[0][1] - boxes[1][1]) <= 2
     chars = tuple(CharReading("1", 1.0, ("", 0.0), box) for box in boxes)
-    for char, (x, y) in zip(look.to_crop(Reading(chars, 1.0), (64, 300)).chars, marks, strict=True):
+    for char, (x, y) in zip(view.to_crop(Reading(chars, 1.0), (64, 300)).chars, marks, strict=True):
         assert char.box == pytest.approx((x, y, x + 10, y + 20), abs=1.5 + 10 * abs(slope))
 
 
 @given(
     left=st.integers(0, 8), high=st.integers(2, 5), top=st.integers(0, 3), slope=st.sampled_from([0, 1, -1])
 )
-def test_glyph_maps_tell_where_the_text_stands(left: int, high: int, top: int, slope: int) -> None:
-    """Eight glyphs of three columns, in crops of 4 px a cell; the later half a row lower or higher."""
+def test_glyph_maps_give_the_extent_of_the_text(left: int, high: int, top: int, slope: int) -> None:
+    """Eight glyphs of three columns, 4 px per cell; the second half is one row lower or higher."""
     maps = np.zeros((8, 12, 40), np.float32)
     for number in range(8):
         down = 2 + top + (slope if number >= 4 else 0)
@@ -261,6 +266,6 @@ def test_glyph_maps_tell_where_the_text_stands(left: int, high: int, top: int, s
     assert extent.foot - extent.top == pytest.approx(4 * high, abs=4)
 
 
-def test_nothing_is_nowhere() -> None:
+def test_empty_glyph_maps_have_no_extent() -> None:
     assert extent_of(np.zeros((0, 8, 40), np.float32), (32, 160)) is None
     assert extent_of(np.zeros((2, 8, 40), np.float32), (32, 160)) is None

@@ -1,4 +1,4 @@
-"""No file, however broken, stops a run; none leaves it without a line. The long run is ``tests/fuzz.py``."""
+"""Every damaged file becomes a record and stops no run. The long run is ``tests/fuzz.py``."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_every_mutated_file_becomes_a_record_with_its_reason(tmp_path: Path) -> 
     assert all("\n" not in record.reason and str(tmp_path) not in record.reason for record in records)
 
 
-def test_whole_files_of_every_format_are_read(tmp_path: Path) -> None:
+def test_intact_files_of_every_format_are_loaded(tmp_path: Path) -> None:
     for number, data in enumerate(fuzz.seeds()):
         path = tmp_path / f"{number}.img"
         path.write_bytes(data)
@@ -34,7 +34,7 @@ def test_whole_files_of_every_format_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sides", [(60_000, 60_000), (LARGEST_PX // 8, 9), (2**31 - 1, 2**31 - 1)])
-def test_a_huge_picture_is_refused_by_its_header_before_it_is_decoded(
+def test_a_huge_picture_is_refused_by_its_header(
     tmp_path: Path, sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import struct

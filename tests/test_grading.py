@@ -13,11 +13,11 @@ from serialread.reader.grading import LIMITS, grade_mark
 from serialread.records import GRADES, CharReading, Crop, MarkQuality, Reading, Sample
 from serialread.synth import make_sample
 
-Ladder = tuple[DataRecipe, ...]
+Severities = tuple[DataRecipe, ...]
 
 SEEDS = (1, 2, 3)
 EACH = 10
-"""Marks a rung and seed."""
+"""Marks per severity and seed."""
 
 CALM_LAYOUT = {
     "jitter": (0, 0),
@@ -63,7 +63,7 @@ STAMPED |= dict.fromkeys(("depth_spread", "tilt", "wear"), (0, 0))
 
 
 def recipe(process: dict[str, Any], **sections: dict[str, Any]) -> DataRecipe:
-    """Marks without any defect but those named; two spans that are equal draw always the same."""
+    """Marks without other defects than those given; a span of two equal values is constant."""
     texts = dict.fromkeys(
         ("digits", "mixed", "arbitrary", "gap_share", "symbol_share", "confusable_share"), 0
     )
@@ -83,12 +83,12 @@ def recipe(process: dict[str, Any], **sections: dict[str, Any]) -> DataRecipe:
     )
 
 
-def rough(least: float) -> dict[str, Any]:
-    """A rough ground that is held down to this strength of the mark against it."""
+def rough_surface(least: float) -> dict[str, Any]:
+    """A rough surface, limited by this legibility of the mark."""
     return {"roughness": (0.5, 0.5)} | dict.fromkeys(("legibility", "legibility_grain"), (least, least))
 
 
-LADDERS: dict[str, tuple[tuple[str, ...], Ladder]] = {
+DEFECTS: dict[str, tuple[tuple[str, ...], Severities]] = {
     "fainter ink": (("contrast",), tuple(recipe(INK | {"contrast": (c, c)}) for c in (0.6, 0.3, 0.15, 0.08))),
     "shallower dots": (
         ("contrast",),
@@ -110,7 +110,7 @@ LADDERS: dict[str, tuple[tuple[str, ...], Ladder]] = {
         ("cleanness",),
         tuple(recipe(INK, camera={"noise": (n, n)}) for n in (0.001, 0.06, 0.12, 0.24)),
     ),
-    "rough ground": (("cleanness",), tuple(recipe(PEEN, surfaces=rough(n)) for n in (14, 7, 4, 2))),
+    "rough ground": (("cleanness",), tuple(recipe(PEEN, surfaces=rough_surface(n)) for n in (14, 7, 4, 2))),
     "missing dots, struck": (
         ("completeness",),
         tuple(recipe(PEEN | {"missing": (m, m)}) for m in (0.001, 0.15, 0.3, 0.5)),
@@ -120,8 +120,8 @@ LADDERS: dict[str, tuple[tuple[str, ...], Ladder]] = {
         tuple(recipe(JET | {"missing": (m, m)}) for m in (0.001, 0.15, 0.3, 0.5)),
     ),
 }
-"""Defect, the parts that it spoils, and recipes from next to none of it to much: none at all would draw fewer
-random numbers, and so other marks."""
+"""Per defect: the parts that it lowers, and recipes of rising severity. Severity 0 would draw fewer random
+numbers, and so other marks."""
 
 
 def read_as_written(sample: Sample) -> Reading:
@@ -138,33 +138,45 @@ def graded(sample: Sample) -> MarkQuality:
 
 
 @cache
-def rungs(defect: str) -> list[list[list[MarkQuality]]]:
-    """Grades by rung and seed."""
+def grades_by_severity(defect: str) -> list[list[list[MarkQuality]]]:
+    """Grades by severity and seed."""
     return [
-        [[graded(make_sample(rung, seed, i)) for i in range(EACH)] for seed in SEEDS]
-        for rung in LADDERS[defect][1]
+        [[graded(make_sample(severity, seed, i)) for i in range(EACH)] for seed in SEEDS]
+        for severity in DEFECTS[defect][1]
     ]
 
 
-@pytest.mark.parametrize("defect", LADDERS)
-def test_the_parts_that_a_defect_spoils_fall_from_rung_to_rung(defect: str) -> None:
-    for part in LADDERS[defect][0]:
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_affected_parts_fall_with_the_severity_of_a_defect(defect: str) -> None:
+    for part in DEFECTS[defect][0]:
         means = np.array(
-            [[np.mean([getattr(mark, part) for mark in marks]) for marks in rung] for rung in rungs(defect)]
+            [
+                [np.mean([getattr(mark, part) for mark in marks]) for marks in severity]
+                for severity in grades_by_severity(defect)
+            ]
         )
         assert (np.diff(means.mean(axis=1)) < 0).all(), (part, means)
         assert (means[-1] < means[0]).all(), (part, means)  # for every seed
 
 
-@pytest.mark.parametrize("defect", LADDERS)
-def test_the_grade_falls_with_them(defect: str) -> None:
-    points = [np.mean([4 - GRADES.index(m.grade) for marks in rung for m in marks]) for rung in rungs(defect)]
-    assert (np.diff(points) < 0.12).all(), points  # thirty marks a rung
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_the_grade_falls_with_the_severity_of_a_defect(defect: str) -> None:
+    points = [
+        np.mean([4 - GRADES.index(m.grade) for marks in severity for m in marks])
+        for severity in grades_by_severity(defect)
+    ]
+    assert (np.diff(points) < 0.12).all(), points  # 30 marks per severity
     assert points[-1] < points[0] - 0.2, points
 
 
 def test_the_grade_is_that_of_the_worst_part() -> None:
-    marks = [m for defect in LADDERS for rung in rungs(defect) for marks in rung for m in marks]
+    marks = [
+        m
+        for defect in DEFECTS
+        for severity in grades_by_severity(defect)
+        for marks in severity
+        for m in marks
+    ]
     assert {m.grade for m in marks} == set(GRADES)
     for mark in marks:
         ranks = [
@@ -178,7 +190,7 @@ def test_the_grade_is_that_of_the_worst_part() -> None:
 
 @pytest.mark.parametrize("factor", [0.5, 0.75, 1.5])
 @pytest.mark.parametrize("part", ["completeness", "contrast"])
-def test_parts_of_many_marks_hang_little_on_the_size_of_the_crops(factor: float, part: str) -> None:
+def test_parts_depend_little_on_the_size_of_the_crops(factor: float, part: str) -> None:
     samples = [make_sample(recipe(INK), 5, i) for i in range(12)]
     sizes = [[getattr(graded(s), part) for s in (sample, scaled(sample, factor))] for sample in samples]
     as_taken, other = np.mean(sizes, axis=0)
@@ -192,7 +204,7 @@ def scaled(sample: Sample, factor: float) -> Sample:
     return Sample(pixels, sample.text, None, replace(sample.origin, boxes=boxes))  # type: ignore[arg-type]
 
 
-def test_nothing_read_or_no_boxes_is_no_grade_and_few_characters_have_no_spacing() -> None:
+def test_no_characters_or_boxes_give_no_grade_and_few_characters_no_spacing() -> None:
     crop = Crop(np.full((32, 90), 128, np.uint8), np.zeros((4, 2), np.float32), 20.0, 0.1, 0.0)
     assert grade_mark(crop, Reading((), 1.0)) is None
     assert grade_mark(crop, Reading((CharReading("1", 1.0, ("", 0.0), None),), 1.0)) is None
@@ -202,14 +214,14 @@ def test_nothing_read_or_no_boxes_is_no_grade_and_few_characters_have_no_spacing
 
 
 @pytest.mark.parametrize("size", [(6, 6), (8, 300), (64, 6), (64, 700)])
-def test_odd_crops_and_boxes_are_graded_without_a_word(size: tuple[int, int]) -> None:
+def test_unusual_crops_and_boxes_are_graded_without_warnings(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(3)
     height, width = size
     pixels = rng.integers(0, 256, size, dtype=np.uint8)
     crop = Crop(pixels, np.zeros((4, 2), np.float32), 5.0, 0.5, 0.0)
     for count in (1, 4, 25):
         edges = np.sort(rng.uniform(0, width, (count, 2)), axis=1)
-        boxes = [(float(a), 0.0, float(b), float(height)) for a, b in edges]  # in no order
+        boxes = [(float(a), 0.0, float(b), float(height)) for a, b in edges]  # unordered
         chars = tuple(CharReading("8", 0.5, ("B", 0.4), box) for box in boxes)
         found = grade_mark(crop, Reading(chars, 0.9))
         assert found is not None

@@ -1,4 +1,4 @@
-"""Nothing from outside makes a run lose a line, mix two runs or stumble over a name."""
+"""Concurrent runs, interrupted runs and hostile file names lose no records."""
 
 import json
 import os
@@ -36,14 +36,14 @@ def lines(out: Path) -> list[str]:
     return [json.loads(line)["image"] for line in (out / "readings.jsonl").read_bytes().splitlines()]
 
 
-def test_a_second_run_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+def test_a_second_run_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with claim(tmp_path):
         with pytest.raises(RecordsError) as caught, claim(tmp_path):
             pass
         (tmp_path / "readings.jsonl").touch()
-    told = f"{tmp_path}: another run is writing there. Wait for it, or name another folder."
-    assert str(caught.value) == told
-    with claim(tmp_path):  # free again
+    message = f"{tmp_path}: another run is writing there. Wait for it, or name another folder."
+    assert str(caught.value) == message
+    with claim(tmp_path):  # released
         pass
 
 
@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_locked_is_one_clear_error(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_run_that_is_told_to_stop_keeps_what_it_read_and_goes_on_later(model: Path, tmp_path: Path) -> None:
+def test_a_terminated_run_keeps_its_records_and_can_be_resumed(model: Path, tmp_path: Path) -> None:
     total = 400
     first = picture(tmp_path / "in" / "0.png")
     for number in range(1, total):
@@ -75,7 +75,7 @@ def test_a_run_that_is_told_to_stop_keeps_what_it_read_and_goes_on_later(model: 
     run.wait(30)
     pictures = find_images([first.parent]).pictures
     reader = Reader(model)
-    with claim(out):  # the lock of the one that was stopped holds nobody up
+    with claim(out):  # the system has released the terminated run's lock
         start = begin(out, "resume", pictures, reader.model_id, "")
         list(write_records(reader.read_many(start.pictures), out))
     assert start.kept > 0
@@ -97,7 +97,7 @@ HOSTILE = (
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names that other systems do not allow")
-def test_hostile_names_come_back_as_they_are_and_reach_nothing(model: Path, tmp_path: Path) -> None:
+def test_hostile_names_are_kept_and_do_no_harm(model: Path, tmp_path: Path) -> None:
     import csv
 
     names = [*HOSTILE, os.fsdecode(b"no \xff unicode.png")]

@@ -1,4 +1,4 @@
-"""Text lines in whole pictures: the shipped network finds them, whatever its strips cut through."""
+"""Line detection in whole pictures with the shipped model."""
 
 import cv2
 import numpy as np
@@ -14,18 +14,18 @@ from serialread.records import Crop, Floats, Pixels
 READER = Reader()
 
 
-PLAIN = StationView()
+DEFAULT_VIEW = StationView()
 
 
-def propose(pixels: Pixels, view: StationView = PLAIN) -> tuple[Crop, ...]:
+def propose(pixels: Pixels, view: StationView = DEFAULT_VIEW) -> tuple[Crop, ...]:
     return READER.at(Station(view=view)).propose(pixels)
 
 
 def placed(tilt_deg: float = 0.0, *, lines: bool = False) -> tuple[Pixels, Floats]:
-    """A picture, 1000 x 600, digits in a fifth of its width, and the corners of the digits' place."""
+    """A picture of 1000 x 600 px, digits in a fifth of its width, and the corners of the digits."""
     rng = np.random.default_rng(4)
     canvas = rng.normal(170, 5, (600, 1000)).astype(np.float32)
-    if lines:  # as a milling cutter leaves them
+    if lines:  # like milling marks
         canvas += 12 * np.sin(np.arange(600, dtype=np.float32) / 1.5)[:, None]
     ink = np.full((600, 1000), 170, np.uint8)
     ink[350:410, 550:790] = np.where(written() < 120, 50, 170)
@@ -51,7 +51,7 @@ def test_a_code_in_a_fifth_of_the_width_is_found(tilt_deg: float, lines: bool) -
     np.testing.assert_allclose(whole.quad[2], [1000, 600])
 
 
-def test_a_found_line_lies_level() -> None:
+def test_a_detected_line_is_level() -> None:
     pixels, corners = placed(10.0)
     crop = next(c for c in propose(pixels) if holds(c.quad, corners))
     assert abs(estimate_tilt(crop.pixels)) <= 2.0
@@ -59,13 +59,13 @@ def test_a_found_line_lies_level() -> None:
     assert np.degrees(np.arctan2(y0 - y1, x1 - x0)) == pytest.approx(10.0, abs=2.5)
 
 
-def test_a_code_that_stands_upright_is_found_and_turned() -> None:
+def test_vertical_text_is_detected_and_rotated_both_ways() -> None:
     pixels, corners = placed()
     upright = np.ascontiguousarray(np.rot90(pixels))
     turned_corners = np.column_stack((corners[:, 1], 1000 - corners[:, 0])).astype(np.float32)
     crops = propose(upright)[1:]
     found = [c for c in crops if holds(c.quad, turned_corners)]
-    assert len(found) >= 2  # once each way round
+    assert len(found) >= 2  # in both orientations
     assert all(c.pixels.shape[1] > 2 * c.pixels.shape[0] for c in found)
 
 
@@ -79,19 +79,19 @@ def test_a_plain_surface_proposes_nothing() -> None:
     assert len(propose(np.full((500, 700), 128, np.uint8))) == 1
 
 
-@pytest.mark.parametrize(("text_height", "is_there"), [((0.02, 0.06), True), ((0.08, 0.3), False)])
-def test_text_of_another_height_than_the_station_expects_is_not_proposed(
-    text_height: tuple[float, float], is_there: bool
+@pytest.mark.parametrize(("text_height", "expected"), [((0.02, 0.06), True), ((0.08, 0.3), False)])
+def test_text_of_an_unexpected_height_is_not_proposed(
+    text_height: tuple[float, float], expected: bool
 ) -> None:
     pixels, corners = placed()
     _, *found = propose(pixels, StationView(text_height=text_height))
-    assert any(holds(crop.quad, corners) for crop in found) is is_there
+    assert any(holds(crop.quad, corners) for crop in found) is expected
 
 
-def test_a_line_that_stands_is_not_looked_for_where_the_station_never_turns() -> None:
+def test_vertical_lines_are_not_searched_if_the_station_has_none() -> None:
     vertical = np.ascontiguousarray(np.rot90(placed()[0]))
 
-    def standing(view: StationView) -> list[Crop]:
+    def vertical_lines(view: StationView) -> list[Crop]:
         found = propose(vertical, view)[1:]
         return [
             crop
@@ -99,8 +99,8 @@ def test_a_line_that_stands_is_not_looked_for_where_the_station_never_turns() ->
             if abs(np.subtract(*crop.quad[:2])[0]) < abs(np.subtract(*crop.quad[:2])[1])
         ]
 
-    assert standing(StationView())
-    assert not standing(StationView(vertical_text="never"))
+    assert vertical_lines(StationView())
+    assert not vertical_lines(StationView(vertical_text="never"))
 
 
 def test_the_same_picture_gives_the_same_lines() -> None:

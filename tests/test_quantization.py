@@ -1,4 +1,4 @@
-"""Eight bits read as well as sixteen, or are not used; ranges belong to one model."""
+"""Int8 quantization: used only if it keeps the accuracy; ranges belong to one model."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def model(tmp_path: Path) -> Path:
     return Path(shutil.copy(shipped_model(), tmp_path / "model.onnx"))
 
 
-def test_the_shipped_ranges_are_those_of_the_shipped_model() -> None:
+def test_the_shipped_ranges_belong_to_the_shipped_model() -> None:
     plain, fast = Engine(shipped_model(), precision="half"), Engine(shipped_model())
     assert fast.card.model_id == plain.card.model_id + quantization.INT8_SUFFIX
     size = plain.card.geometry.height, plain.card.geometry.widths[0]
@@ -51,20 +51,20 @@ def test_the_shipped_ranges_are_those_of_the_shipped_model() -> None:
     np.testing.assert_allclose(np.exp(eight), np.exp(sixteen), atol=0.35)
 
 
-def test_a_model_without_ranges_reads_in_sixteen_bits(model: Path) -> None:
+def test_a_model_without_ranges_runs_in_16_bits(model: Path) -> None:
     assert Engine(model).card == Engine(model, precision="half").card
 
 
 @pytest.mark.parametrize("precision", ["half", "exact"])
-def test_ranges_are_left_alone_where_more_bits_are_asked_for(precision: Precision) -> None:
+def test_ranges_are_ignored_in_higher_precision(precision: Precision) -> None:
     assert not Engine(shipped_model(), precision=precision).card.model_id.endswith(quantization.INT8_SUFFIX)
     assert not Engine(shipped_model(), "onnxruntime").card.model_id.endswith(quantization.INT8_SUFFIX)
 
 
 @pytest.mark.parametrize("change", [{"model_id": "another"}, {"spans": {"node_conv2d_1": [0, 1]}}])
 def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, object]) -> None:
-    told = json.loads(quantization.ranges_path(shipped_model()).read_text(encoding="utf-8"))
-    quantization.ranges_path(model).write_text(json.dumps(told | change), encoding="utf-8")
+    content = json.loads(quantization.ranges_path(shipped_model()).read_text(encoding="utf-8"))
+    quantization.ranges_path(model).write_text(json.dumps(content | change), encoding="utf-8")
     with pytest.raises(
         CheckpointError, match=rf"ranges of another model.*serialread model quantize {model} STORE"
     ):
@@ -83,13 +83,13 @@ def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, obje
         '{"spans": {"a": [0, 1]}, "model_id": "", "crops": Infinity}',
     ],
 )
-def test_a_broken_file_of_ranges_is_refused(model: Path, text: str) -> None:
+def test_an_invalid_ranges_file_is_refused(model: Path, text: str) -> None:
     quantization.ranges_path(model).write_text(text, encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"model\.ranges\.json: not a ranges file\. Measure them: "):
         Engine(model)
 
 
-def test_quantize_measures_compares_and_keeps_the_ranges(model: Path, store: Path) -> None:
+def test_quantize_measures_compares_and_saves_the_ranges(model: Path, store: Path) -> None:
     result = CliRunner().invoke(app, ["model", "quantize", str(model), str(store), "--crops", "10"])
     assert result.exit_code == 0
     assert "of 40 crops" in result.stdout
@@ -97,7 +97,7 @@ def test_quantize_measures_compares_and_keeps_the_ranges(model: Path, store: Pat
     assert Engine(model).card.model_id.endswith(quantization.INT8_SUFFIX)
 
 
-def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
+def test_a_model_that_loses_accuracy_stays_in_16_bits(
     model: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(quantization_gate, "MAX_NET_LOSS", -1.0)
@@ -110,20 +110,20 @@ def test_a_model_that_loses_by_it_stays_in_sixteen_bits(
     assert not Engine(model).card.model_id.endswith(quantization.INT8_SUFFIX)
 
 
-def test_a_model_without_wide_convolutions_is_left_as_it_is(tmp_path: Path, store: Path) -> None:
+def test_a_model_without_wide_convolutions_is_refused(tmp_path: Path, store: Path) -> None:
     stub = write_stub(tmp_path / "stub.onnx")
     with pytest.raises(CheckpointError, match="no convolution of 32 channels or more"):
         quantization_gate.quantize(stub, [store], 5)
 
 
-def test_every_model_of_a_folder_has_ranges_of_its_own(tmp_path: Path) -> None:
+def test_every_model_of_a_folder_has_its_own_ranges_file(tmp_path: Path) -> None:
     names = ["reader.onnx", "reader-1.2", "reader-1.3"]
     assert len({quantization.ranges_path(tmp_path / name) for name in names}) == 3
     assert quantization.ranges_path(tmp_path / names[0]).name == "reader.ranges.json"
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=50))
-def test_a_span_misses_the_values_by_no_more_than_the_whole_span_does(values: list[float]) -> None:
+def test_a_clipped_range_has_no_larger_error_than_the_full_range(values: list[float]) -> None:
     array = np.array(values, np.float32)
     low, high = quantization._span(array)
     whole = float(array.min()), float(array.max())

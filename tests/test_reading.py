@@ -1,4 +1,4 @@
-"""Folders become records in order, decisions have reasons, results survive kills and full disks."""
+"""Reading folders: files, decisions, stations, scheduling, orientation, results on disk."""
 
 import csv
 import itertools
@@ -64,7 +64,7 @@ def reading_of(text: str, confidence: float = 0.9) -> Reading:
 
 
 def record_of(image: str, text: str = "AB12", **changes: object) -> Record:
-    known = Record(
+    record = Record(
         image=image,
         image_sha256=f"sha of {image}",
         batch=image.rpartition("/")[0],
@@ -83,7 +83,7 @@ def record_of(image: str, text: str = "AB12", **changes: object) -> Record:
         read_at=datetime(2026, 1, 5, 8, 0, tzinfo=UTC),
         elapsed_ms=3.25,
     )
-    return replace(known, **changes)
+    return replace(record, **changes)
 
 
 def rows(out: Path) -> list[dict[str, str]]:
@@ -95,7 +95,7 @@ def json_lines(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (out / "readings.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-# finding
+# files
 
 
 def test_pictures_are_found_below_folders_in_natural_order(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_pictures_are_found_below_folders_in_natural_order(tmp_path: Path) -> No
     assert [p.batch for p in found.pictures] == ["a", "a", "a", "Ä ö", "", ""]
 
 
-def test_other_files_are_counted_and_hidden_ones_passed_over(tmp_path: Path) -> None:
+def test_other_files_are_listed_and_hidden_ones_skipped(tmp_path: Path) -> None:
     for name in ("1.jpg", "labels.csv", "._1.jpg", ".hidden/2.jpg", "noext"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -126,7 +126,7 @@ def test_other_files_are_counted_and_hidden_ones_passed_over(tmp_path: Path) -> 
     )
 
 
-def test_a_file_that_is_named_is_always_taken(tmp_path: Path) -> None:
+def test_a_file_given_by_name_is_always_included(tmp_path: Path) -> None:
     odd = tmp_path / "scan.dat"
     odd.touch()
     assert find_images([odd]).pictures == (Picture(odd, "scan.dat"),)
@@ -139,7 +139,7 @@ def test_paths_are_read_in_the_order_they_are_given(tmp_path: Path) -> None:
     assert [p.path.parent.name for p in found.pictures] == ["z", "a"]
 
 
-def test_links_that_lead_back_are_entered_once(tmp_path: Path) -> None:
+def test_a_link_to_a_parent_folder_is_entered_once(tmp_path: Path) -> None:
     picture(tmp_path / "a" / "1.jpg")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "a" / "dangling.jpg").symlink_to(tmp_path / "none")
@@ -155,10 +155,10 @@ def test_an_empty_folder_and_a_missing_path_are_one_clear_error(tmp_path: Path) 
     assert str(caught.value) == f"{tmp_path / 'none'}: no such file or folder. Check the path."
 
 
-# deciding
+# decisions
 
 
-MEASURED = StationLimits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
+CALIBRATED = StationLimits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ MEASURED = StationLimits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60))
             Decision.REVIEW,
             "not calibrated: the station has no acceptance threshold",
         ),
-        ("A1", 1.0, 30, MEASURED, Decision.ACCEPT, ""),
-        ("A1", 0.9, 30, MEASURED, Decision.REVIEW, "confidence 0.729 is below 0.900"),
-        ("A1", 0.5, 30, MEASURED, Decision.REJECT, "confidence 0.125 is below 0.200"),
-        ("A1", 1.0, 70, MEASURED, Decision.REVIEW, "text is 70 px high, expected 10 to 60"),
+        ("A1", 1.0, 30, CALIBRATED, Decision.ACCEPT, ""),
+        ("A1", 0.9, 30, CALIBRATED, Decision.REVIEW, "confidence 0.729 is below 0.900"),
+        ("A1", 0.5, 30, CALIBRATED, Decision.REJECT, "confidence 0.125 is below 0.200"),
+        ("A1", 1.0, 70, CALIBRATED, Decision.REVIEW, "text is 70 px high, expected 10 to 60"),
         ("A1", 1.0, 4, StationLimits(), Decision.REVIEW, "text is 4 px high, expected 10 to 1000"),
     ],
 )
@@ -188,7 +188,7 @@ def test_decisions_have_reasons(
 
 
 @given(confidence=st.floats(0, 1), text=st.text("A1", min_size=1, max_size=25), height=st.floats(1, 2000))
-def test_an_uncalibrated_reader_never_accepts(confidence: float, text: str, height: float) -> None:
+def test_an_uncalibrated_station_never_accepts(confidence: float, text: str, height: float) -> None:
     reading = reading_of(text, confidence)
     assert decide(reading, confidence, Verdict.OBEYS, height, StationLimits())[0] is Decision.REVIEW
 
@@ -196,7 +196,7 @@ def test_an_uncalibrated_reader_never_accepts(confidence: float, text: str, heig
 # stations
 
 
-def test_the_first_station_file_is_valid_and_accepts_nothing() -> None:
+def test_the_example_station_is_valid_and_accepts_nothing() -> None:
     station = load(CALIB / "bench-camera.toml", Station)
     assert station.station_id.startswith("bench-camera-")
     assert station.limits.accept_at is None
@@ -220,7 +220,7 @@ def test_the_first_station_file_is_valid_and_accepts_nothing() -> None:
         ("[view]\ntighen = true", "view.tighen: no such key"),
     ],
 )
-def test_a_station_that_makes_no_sense_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+def test_an_invalid_station_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "station.toml"
     path.write_text(text)
     with pytest.raises(RecipeError) as caught:
@@ -229,7 +229,7 @@ def test_a_station_that_makes_no_sense_is_refused(tmp_path: Path, text: str, pro
     assert "\n" not in str(caught.value)
 
 
-def test_a_station_of_another_model_is_refused(model: Path) -> None:
+def test_a_station_calibrated_with_another_model_is_refused(model: Path) -> None:
     with pytest.raises(CalibrationError) as caught:
         Reader(model, Station(name="s1", model_id="other"))
     assert str(caught.value) == (
@@ -259,15 +259,15 @@ class _Array:
 
 
 def doubt(width: int) -> float:
-    """How near the bucket's filling lies to the middle of two digits, where the stub cannot tell: 0..0.5."""
+    """Uncertainty of the stub, 0..0.5: how close the bucket's filling is to the next digit."""
     filled = content_width(np.zeros((32, width), np.uint8), GEOMETRY)
     return 0.5 - abs(10 * filled / GEOMETRY.bucket(filled) % 1 - 0.5)
 
 
 @pytest.mark.parametrize("count", [0, 1, 63, 150])
 def test_records_come_in_the_order_of_the_pictures(model: Path, tmp_path: Path, count: int) -> None:
-    drawn = np.random.default_rng(3).integers(60, 400, 3 * count).tolist()
-    widths = [width for width in drawn if doubt(width) < 0.35][:count]
+    candidates = np.random.default_rng(3).integers(60, 400, 3 * count).tolist()
+    widths = [width for width in candidates if doubt(width) < 0.35][:count]
     paths = [picture(tmp_path / f"{i}.png", width, seed=i) for i, width in enumerate(widths)]
     records = list(Reader(model).read_many(paths))
     assert [r.image for r in records] == [p.name for p in paths]
@@ -277,41 +277,41 @@ def test_records_come_in_the_order_of_the_pictures(model: Path, tmp_path: Path, 
 
 
 def counted_crops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Takes the size of every batch that any network reads from now on."""
-    seen: list[int] = []
+    """Record the size of every batch that any engine runs from now on."""
+    batch_sizes: list[int] = []
     run = Engine.run
 
-    def counted(engine: Engine, batch: Floats) -> tuple[Floats, ...]:
-        seen.append(len(batch))
+    def counting(engine: Engine, batch: Floats) -> tuple[Floats, ...]:
+        batch_sizes.append(len(batch))
         return run(engine, batch)
 
-    monkeypatch.setattr(Engine, "run", counted)
-    return seen
+    monkeypatch.setattr(Engine, "run", counting)
+    return batch_sizes
 
 
-def test_only_a_doubtful_reading_is_looked_at_again(
+def test_only_a_doubtful_crop_is_retried_with_tighter_views(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = counted_crops(monkeypatch)
+    batch_sizes = counted_crops(monkeypatch)
     plain, doubtful = min(range(100, 300), key=doubt), 104
-    assert doubt(doubtful) > 0.4  # and a closer look reads it in another way
+    assert doubt(doubtful) > 0.4  # and a tighter view reads another text
     list(Reader(model).read_many([picture(tmp_path / "plain.png", plain)]))
-    assert sum(seen) == 1
+    assert sum(batch_sizes) == 1
     list(Reader(model).read_many([picture(tmp_path / "doubtful.png", doubtful)]))
-    assert sum(seen) == 1 + 1 + len(TIGHT_VIEWS)
+    assert sum(batch_sizes) == 1 + 1 + len(TIGHT_VIEWS)
 
 
-def test_a_format_changes_no_further_look(
+def test_the_text_extent_does_not_depend_on_the_format(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stub reads two characters, the format allows one: where the text stands is told by both."""
+    """The stub reads two characters, the format allows one: the extent covers both."""
     counts: list[int] = []
 
-    def counted(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> Outputs:
+    def counting(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> Outputs:
         counts.append(count)
         return maps_of(outputs, pixels, card, count)
 
-    monkeypatch.setattr("serialread.reader.pipeline.maps_of", counted)
+    monkeypatch.setattr("serialread.reader.pipeline.maps_of", counting)
     for code in (Code(), Code(format=r"\d")):
         list(Reader(model, Station(code=code)).read_many([picture(tmp_path / "doubtful.png", 104)]))
     assert counts == [2, 2]
@@ -322,13 +322,13 @@ def test_a_format_changes_no_further_look(
     costly=st.integers(0, 9),
 )
 @settings(max_examples=15, deadline=None)
-def test_batches_are_of_one_width_and_the_same_however_long_each_takes(
+def test_batches_have_one_width_and_do_not_depend_on_timing(
     model: Path, sizes: list[list[int]], costly: int
 ) -> None:
     engine = Engine(model, outputs=None)
 
     def steps(widths: list[int], pause: float) -> Steps[list[int]]:
-        """Asks for all crops at once, then for the first again."""
+        """Request all crops at once, then another one."""
         outputs = yield [np.full((32, width), width % 251, np.uint8) for width in widths]
         time.sleep(pause)
         yield [np.full((32, widths[0]), 7, np.uint8)]
@@ -339,12 +339,12 @@ def test_batches_are_of_one_width_and_the_same_however_long_each_takes(
         scheduler = Scheduler[list[int]](engine, streams + 1, streams)
         start = scheduler._start
 
-        def noted(lane: list[tuple[Job[list[int]], int]]) -> None:
+        def recorded(lane: list[tuple[Job[list[int]], int]]) -> None:
             first = sorted(lane, key=lambda place: place[0].number)[:BATCH]
             batches.append(tuple(_bucket(job.crops[number], engine) for job, number in first))
             start(lane)
 
-        scheduler._start = noted  # type: ignore[method-assign]
+        scheduler._start = recorded  # type: ignore[method-assign]
         jobs = (Job(steps(widths, pause), 99_999 * (n % 7 == costly)) for n, widths in enumerate(sizes))
         return [len(found) for found, _ in scheduler.run(jobs)], batches
 
@@ -356,7 +356,7 @@ def test_batches_are_of_one_width_and_the_same_however_long_each_takes(
     assert run(0.0005, 1) == (counts, batches)
 
 
-def test_what_is_read_does_not_hang_on_the_neighbours(model: Path, tmp_path: Path) -> None:
+def test_a_reading_does_not_depend_on_other_crops_in_the_batch(model: Path, tmp_path: Path) -> None:
     widths = range(90, 390, 7)
     paths = [picture(tmp_path / f"{width}.png", width, seed=width) for width in widths]
     together = [r.reading for r in Reader(model).read_many(paths)]
@@ -369,28 +369,32 @@ def test_what_is_read_does_not_hang_on_the_neighbours(model: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_any_engine_reads_the_same(model: Path, tmp_path: Path, engine: EngineKind) -> None:
+def test_all_engines_read_the_same(model: Path, tmp_path: Path, engine: EngineKind) -> None:
     paths = [picture(tmp_path / f"{w}.png", w) for w in (70, 130, 300)]
     texts = [r.reading.text for r in Reader(model, engine=engine).read_many(paths) if r.reading]
     assert texts == [expected(w) for w in (70, 130, 300)]
 
 
-@pytest.mark.parametrize(("asked", "verdict"), [("digits", Verdict.OBEYS), ("[A-Z]{2}", Verdict.MISPRINT)])
-def test_a_stations_format_is_obeyed_and_what_was_read_stays_beside(
-    model: Path, tmp_path: Path, asked: str, verdict: Verdict
+@pytest.mark.parametrize(
+    ("code_format", "verdict"), [("digits", Verdict.OBEYS), ("[A-Z]{2}", Verdict.MISPRINT)]
+)
+def test_a_code_matches_the_station_s_format_and_the_free_reading_is_kept(
+    model: Path, tmp_path: Path, code_format: str, verdict: Verdict
 ) -> None:
-    (record,) = Reader(model, Station(code=Code(format=asked))).read_many([picture(tmp_path / "1.png", 130)])
+    (record,) = Reader(model, Station(code=Code(format=code_format))).read_many(
+        [picture(tmp_path / "1.png", 130)]
+    )
     assert record.reading is not None
     line = json_line(record)
     assert (record.verdict, line["verdict"], line["free_text"]) == (verdict, verdict.value, expected(130))
     assert (line["text"] == line["free_text"]) == (verdict is Verdict.OBEYS)
-    assert line["text"].isdigit() == (asked == "digits")
+    assert line["text"].isdigit() == (code_format == "digits")
     assert all(c["status"] == "mismatch" for c in line["chars"]) == (verdict is Verdict.MISPRINT)
     assert record.decision is Decision.REVIEW
     assert record.station_id.startswith("unnamed-")
 
 
-def test_a_broken_picture_among_good_ones_is_a_record_with_its_reason(model: Path, tmp_path: Path) -> None:
+def test_an_unreadable_picture_becomes_a_record_with_a_reason(model: Path, tmp_path: Path) -> None:
     paths = [picture(tmp_path / "1.jpg"), tmp_path / "2.jpg", tmp_path / "3.jpg", picture(tmp_path / "4.png")]
     paths[1].write_bytes(paths[0].read_bytes()[:-400])
     records = list(Reader(model).read_many(paths))
@@ -407,14 +411,14 @@ def test_a_broken_picture_among_good_ones_is_a_record_with_its_reason(model: Pat
     assert records[2].image_sha256 == ""
 
 
-def test_a_later_run_reads_the_same(model: Path, tmp_path: Path) -> None:
+def test_reading_is_deterministic_for_any_number_of_workers(model: Path, tmp_path: Path) -> None:
     paths = [picture(tmp_path / f"{i}.png", 90 + i, seed=i) for i in range(20)]
     first, second = ([r.reading for r in Reader(model, workers=n).read_many(paths)] for n in (1, 3))
     assert first == second
 
 
-def lying(quarter: int = 0, row: float = 0) -> Crop:
-    """A line that runs so many quarter turns clockwise from lying right."""
+def line_at(quarter: int = 0, row: float = 0) -> Crop:
+    """A line, rotated clockwise by quarter turns."""
     corners = np.array([[0, 0], [200, 0], [200, 40], [0, 40]], np.float32)
     return Crop(
         np.zeros((40, 200), np.uint8), np.roll(corners, quarter, axis=0) + np.float32(row), 30, 0.5, 0
@@ -429,34 +433,35 @@ def lying(quarter: int = 0, row: float = 0) -> Crop:
         ([("123", 0.9), ("1234", 0.9)], 0),
     ],
 )
-def test_of_several_proposals_the_one_with_most_sure_characters_counts(
-    texts: list[tuple[str, float]], best: int
-) -> None:
-    assert choose_line([lying() for _ in texts], [reading_of(*text) for text in texts]) == best
+def test_the_proposal_with_most_clear_characters_is_chosen(texts: list[tuple[str, float]], best: int) -> None:
+    assert choose_line([line_at() for _ in texts], [reading_of(*text) for text in texts]) == best
 
 
-def test_lines_that_run_the_same_way_uphold_each_other() -> None:
+def test_lines_of_the_same_orientation_support_each_other() -> None:
     readings = [reading_of(text) for text in ("", "SN74LS19", "N6IS7vLNS", "19ATEJK", "X31Y")]
-    assert choose_line([lying(), lying(), lying(2), lying(0, 50), lying(2, 50)], readings) == 1
-    assert choose_line([lying(), lying(), lying(2), lying(1, 50), lying(3, 50)], readings) == 2
+    assert choose_line([line_at(), line_at(), line_at(2), line_at(0, 50), line_at(2, 50)], readings) == 1
+    assert choose_line([line_at(), line_at(), line_at(2), line_at(1, 50), line_at(3, 50)], readings) == 2
 
 
-def test_a_line_upside_down_has_to_be_better_where_pictures_mostly_lie_right() -> None:
-    crops, readings = [lying(), lying(), lying(2)], [reading_of(t) for t in ("", "12345678", "123456789")]
+def test_an_upside_down_line_needs_more_evidence_if_pictures_are_mostly_upright() -> None:
+    crops, readings = (
+        [line_at(), line_at(), line_at(2)],
+        [reading_of(t) for t in ("", "12345678", "123456789")],
+    )
     assert choose_line(crops, readings) == 2
     assert choose_line(crops, readings, mostly_upright=True) == 1
 
 
-@pytest.mark.parametrize(("size_px", "most"), [(0, ROOM), (7 * COST_PX, ROOM // 8), (PHOTO_PX, 2)])
-def test_only_so_many_pictures_are_under_way_and_fewer_large_ones(
-    model: Path, size_px: int, most: int
+@pytest.mark.parametrize(("size_px", "max_in_progress"), [(0, ROOM), (7 * COST_PX, ROOM // 8), (PHOTO_PX, 2)])
+def test_the_number_of_pictures_in_progress_is_bounded_by_their_size(
+    model: Path, size_px: int, max_in_progress: int
 ) -> None:
-    begun = 0
+    started = 0
 
     def endless() -> Iterator[Job[int]]:
-        nonlocal begun
+        nonlocal started
         for number in itertools.count():
-            begun += 1
+            started += 1
             yield Job(steps(number), size_px)
 
     def steps(number: int) -> Steps[int]:
@@ -466,11 +471,11 @@ def test_only_so_many_pictures_are_under_way_and_fewer_large_ones(
     results_ = Scheduler[int](Engine(model, outputs=None), 2, 1).run(endless())
     for number, (result, _) in enumerate(itertools.islice(results_, 50)):
         assert result == number
-        assert begun <= number + 1 + most
+        assert started <= number + 1 + max_in_progress
     results_.close()
 
 
-def test_a_slow_consumer_or_an_early_stop_leaves_no_threads_behind(model: Path, tmp_path: Path) -> None:
+def test_an_early_stop_leaves_no_threads(model: Path, tmp_path: Path) -> None:
     before = threading.active_count()
     records = Reader(model).read_many([picture(tmp_path / f"{i}.png") for i in range(80)])
     next(records)
@@ -482,7 +487,7 @@ def test_a_slow_consumer_or_an_early_stop_leaves_no_threads_behind(model: Path, 
     assert threading.active_count() <= before
 
 
-# writing
+# results
 
 
 def pictures_of(tmp_path: Path, count: int) -> tuple[Picture, ...]:
@@ -500,7 +505,7 @@ def run(out: Path, pictures: tuple[Picture, ...], mode: results.Mode = "new") ->
     return start
 
 
-def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_path: Path) -> None:
+def test_the_csv_table_has_its_columns_and_the_json_lines_all_fields(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     begin(out, "new", (), MODEL_ID, "")
     list(write_records(Reader(model).read_many(pictures_of(tmp_path, 3)), out))
@@ -523,13 +528,13 @@ def test_the_table_has_these_columns_and_the_lines_everything(model: Path, tmp_p
 
 
 @pytest.mark.parametrize("text", ['A,"1"', "=1+2", "00123", "1E5", "-7", "'", "NA", ";|"])
-def test_a_text_stays_what_it_is_in_the_table(tmp_path: Path, text: str) -> None:
+def test_any_text_survives_the_csv_table(tmp_path: Path, text: str) -> None:
     begin(tmp_path, "new", (), MODEL_ID, "")
     list(write_records([record_of("a.png", text)], tmp_path))
     assert rows(tmp_path)[0]["text"] == text
 
 
-def test_the_weakest_character_is_counted_from_one() -> None:
+def test_the_position_of_the_weakest_character_counts_from_one() -> None:
     chars = tuple(CharReading(c, p, ("", 0.0)) for c, p in (("A", 0.9), ("B", 0.4), ("C", 0.8)))
     row = dict(zip(COLUMNS, csv_row(json_line(record_of("x", reading=Reading(chars, 1.0)))), strict=True))
     assert (row["weakest_char"], row["weakest_position"], row["weakest_confidence"]) == ("B", "2", "0.4")
@@ -541,14 +546,14 @@ def test_an_unread_picture_has_empty_cells(tmp_path: Path) -> None:
     assert {row[c] for c in ("text", "confidence", "weakest_char", "tilt_deg")} == {""}
 
 
-def test_names_that_are_no_unicode_are_written(tmp_path: Path) -> None:
+def test_names_that_are_not_valid_unicode_are_written(tmp_path: Path) -> None:
     line = json_line(record_of("bad\udcff.png"))
     assert b"bad" in json_bytes(line)
     assert json.loads(json_bytes(line))["image"] == "bad\udcff.png"
     assert b"bad" in csv_bytes(csv_row(line))
 
 
-def test_results_are_not_touched_unless_asked(tmp_path: Path) -> None:
+def test_existing_results_are_kept_without_resume_or_overwrite(tmp_path: Path) -> None:
     pictures = pictures_of(tmp_path, 2)
     out = tmp_path / "out"
     run(out, pictures)
@@ -561,7 +566,7 @@ def test_results_are_not_touched_unless_asked(tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
-def test_a_killed_run_goes_on_wherever_it_was_cut(
+def test_a_killed_run_resumes_wherever_its_files_end(
     tmp_path_factory: pytest.TempPathFactory, shares: tuple[float, float]
 ) -> None:
     tmp_path = tmp_path_factory.mktemp("cut")
@@ -577,7 +582,7 @@ def test_a_killed_run_goes_on_wherever_it_was_cut(
     assert [r["image"] for r in rows(out)] == [p.image for p in pictures]
 
 
-def test_going_on_reads_only_what_is_missing(tmp_path: Path) -> None:
+def test_resume_reads_only_missing_pictures(tmp_path: Path) -> None:
     pictures = pictures_of(tmp_path, 6)
     out = tmp_path / "out"
     run(out, pictures[:4])
@@ -589,7 +594,7 @@ def test_going_on_reads_only_what_is_missing(tmp_path: Path) -> None:
     assert start.kept == 4
 
 
-def test_a_changed_picture_is_read_again_and_has_one_line(tmp_path: Path) -> None:
+def test_a_changed_picture_is_read_again_and_has_one_record(tmp_path: Path) -> None:
     pictures = pictures_of(tmp_path, 3)
     out = tmp_path / "out"
     run(out, pictures)
@@ -599,7 +604,7 @@ def test_a_changed_picture_is_read_again_and_has_one_line(tmp_path: Path) -> Non
     assert sorted(r["image"] for r in rows(out)) == ["0.png", "1.png", "2.png"]
 
 
-def test_two_folders_with_equal_names_keep_their_lines(tmp_path: Path) -> None:
+def test_pictures_of_equal_names_keep_their_records(tmp_path: Path) -> None:
     first = picture(tmp_path / "a" / "1.png", 90)
     (tmp_path / "b").mkdir()
     shutil.copy(first, tmp_path / "b" / "1.png")
@@ -609,7 +614,7 @@ def test_two_folders_with_equal_names_keep_their_lines(tmp_path: Path) -> None:
     assert (start.kept, start.pictures) == (2, ())
 
 
-def test_going_on_with_another_model_or_station_is_refused(tmp_path: Path) -> None:
+def test_resume_with_another_model_or_station_is_refused(tmp_path: Path) -> None:
     pictures = pictures_of(tmp_path, 1)
     run(tmp_path / "out", pictures)
     for ids in (("other", ""), (MODEL_ID, "s1-000000")):
@@ -617,7 +622,7 @@ def test_going_on_with_another_model_or_station_is_refused(tmp_path: Path) -> No
             begin(tmp_path / "out", "resume", pictures, *ids)
 
 
-def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordsError) as caught:
         begin(tmp_path / "file", "new", (), MODEL_ID, "")
@@ -627,29 +632,29 @@ def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
 
 
 class _SmallDisk:
-    """A file on a disk with room for some bytes more."""
+    """A file on a disk with few free bytes."""
 
-    def __init__(self, file: object, room: int) -> None:
-        self._file, self._room = file, room
+    def __init__(self, file: object, free_bytes: int) -> None:
+        self._file, self._free_bytes = file, free_bytes
 
     def write(self, data: memoryview) -> int:
-        if not self._room:
+        if not self._free_bytes:
             raise OSError(28, "No space left on device")
-        written = self._file.write(data[: self._room])
-        self._room -= written
+        written = self._file.write(data[: self._free_bytes])
+        self._free_bytes -= written
         return int(written)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._file, name)
 
 
-@pytest.mark.parametrize("room", [0, 1, 300])
-def test_a_full_disk_leaves_whole_lines(tmp_path: Path, room: int) -> None:
+@pytest.mark.parametrize("free_bytes", [0, 1, 300])
+def test_a_full_disk_leaves_complete_lines(tmp_path: Path, free_bytes: int) -> None:
     path = tmp_path / "readings.jsonl"
     line = json_bytes(json_line(record_of("1.png")))
     path.write_bytes(line)
     with path.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        results._append(_SmallDisk(file, room), line)
+        results._append(_SmallDisk(file, free_bytes), line)
     assert path.read_bytes() == line
 
 
@@ -661,14 +666,14 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
         list(write_records([record_of("1.png")], tmp_path))
 
 
-def test_the_tally_counts_and_names_the_least_sure() -> None:
-    tally = RunSummary()
+def test_the_summary_counts_records_and_lists_the_lowest_confidences() -> None:
+    summary = RunSummary()
     for i in range(9):
-        tally.add(record_of(f"{i}.png", confidence=0.01 * i))
-    tally.add(record_of("none.png", reading=None, decision=Decision.REJECT))
-    tally.add(record_of("sure.png", decision=Decision.ACCEPT))
-    assert (tally.images, tally.read, tally.not_accepted) == (11, 10, 10)
-    assert [entry[2] for entry in sorted(tally.least_confident, reverse=True)] == [
+        summary.add(record_of(f"{i}.png", confidence=0.01 * i))
+    summary.add(record_of("none.png", reading=None, decision=Decision.REJECT))
+    summary.add(record_of("sure.png", decision=Decision.ACCEPT))
+    assert (summary.images, summary.read, summary.not_accepted) == (11, 10, 10)
+    assert [entry[2] for entry in sorted(summary.least_confident, reverse=True)] == [
         f"{i}.png" for i in range(5)
     ]
 
@@ -681,21 +686,21 @@ def crop_of(quad: list[tuple[float, float]]) -> Crop:
 
 
 UPRIGHT = [(0.0, 0.0), (80.0, 0.0), (80.0, 20.0), (0.0, 20.0)]
-TURNED = [UPRIGHT[2], UPRIGHT[3], UPRIGHT[0], UPRIGHT[1]]
-ELSEWHERE = [(x, y + 40) for x, y in TURNED]
+ROTATED = [UPRIGHT[2], UPRIGHT[3], UPRIGHT[0], UPRIGHT[1]]
+ELSEWHERE = [(x, y + 40) for x, y in ROTATED]
 
 
 @pytest.mark.parametrize(
     ("quad", "text", "confidence", "found"),
     [
-        (TURNED, "69", 0.9, "69"),
-        (TURNED, "89", 0.9, ""),
-        (TURNED, "69", 0.5, ""),
+        (ROTATED, "69", 0.9, "69"),
+        (ROTATED, "89", 0.9, ""),
+        (ROTATED, "69", 0.5, ""),
         (ELSEWHERE, "69", 0.9, ""),
         (UPRIGHT, "69", 0.9, ""),
     ],
 )
-def test_a_code_that_is_another_one_upside_down_is_reported(
+def test_a_code_that_reads_as_another_one_upside_down_is_reported(
     quad: list[tuple[float, float]], text: str, confidence: float, found: str
 ) -> None:
     crops = [crop_of(UPRIGHT), crop_of(quad)]
@@ -703,86 +708,92 @@ def test_a_code_that_is_another_one_upside_down_is_reported(
     assert upside_down_text(crops, readings, 0) == found
 
 
-def lies(reading: Reading, upright: float) -> Reading:
+def with_upright(reading: Reading, upright: float) -> Reading:
     return replace(reading, upright=upright)
 
 
 @pytest.mark.parametrize(
-    ("text", "over", "odds", "best"),
+    ("text", "upside_down", "odds", "best"),
     [
-        ("74LS", "ST7hZ", (5.0, -5.0), 1),  # upright, though upside down more is read
+        ("74LS", "ST7hZ", (5.0, -5.0), 1),  # upright, although more is read upside down
         ("ST7hZ", "74LS", (-5.0, 5.0), 2),
-        ("74LS", "ST7hZ", (0.5, -0.5), 2),  # unsure: what reads more
-        ("6910", "016980", (5.0, -5.0), 2),  # a code either way
+        ("74LS", "ST7hZ", (0.5, -0.5), 2),  # unsure: the longer reading
+        ("6910", "016980", (5.0, -5.0), 2),  # legible in both orientations
     ],
 )
-def test_of_a_line_and_the_same_turned_over_the_one_counts_that_the_network_takes_for_upright(
-    text: str, over: str, odds: tuple[float, float], best: int
+def test_of_both_orientations_of_a_line_the_upright_one_is_chosen(
+    text: str, upside_down: str, odds: tuple[float, float], best: int
 ) -> None:
-    crops = [lying(), crop_of(UPRIGHT), crop_of(TURNED)]
-    readings = [reading_of(""), lies(reading_of(text), odds[0]), lies(reading_of(over), odds[1])]
+    crops = [line_at(), crop_of(UPRIGHT), crop_of(ROTATED)]
+    readings = [
+        reading_of(""),
+        with_upright(reading_of(text), odds[0]),
+        with_upright(reading_of(upside_down), odds[1]),
+    ]
     assert choose_line(crops, readings) == best
 
 
-def test_a_line_that_surely_lies_upside_down_need_not_read_more_than_what_lies_right() -> None:
-    crops = [lying(), lying(0, 50), crop_of(UPRIGHT), crop_of(TURNED)]
+def test_a_line_that_is_surely_upside_down_needs_no_further_evidence() -> None:
+    crops = [line_at(), line_at(0, 50), crop_of(UPRIGHT), crop_of(ROTATED)]
     readings = [reading_of(""), reading_of("AB12"), reading_of("x"), reading_of("SN74LS")]
     assert choose_line(crops, readings, mostly_upright=True) == 1
-    told = [*readings[:2], lies(readings[2], -5.0), lies(readings[3], 5.0)]
-    assert choose_line(crops, told, mostly_upright=True) == 3
+    scored = [*readings[:2], with_upright(readings[2], -5.0), with_upright(readings[3], 5.0)]
+    assert choose_line(crops, scored, mostly_upright=True) == 3
 
 
-def test_only_a_code_either_way_is_another_one_where_the_network_tells_which_way_up_it_lies() -> None:
-    crops = [crop_of(UPRIGHT), crop_of(TURNED)]
+def test_with_an_orientation_score_only_a_code_legible_in_both_orientations_is_reported() -> None:
+    crops = [crop_of(UPRIGHT), crop_of(ROTATED)]
     for texts, found in ((("A7", "LV"), ""), (("68", "89"), "89")):
-        readings = [lies(reading_of(texts[0]), 6.0), lies(reading_of(texts[1]), -6.0)]
+        readings = [with_upright(reading_of(texts[0]), 6.0), with_upright(reading_of(texts[1]), -6.0)]
         assert upside_down_text(crops, readings, 0) == found
 
 
-@pytest.mark.parametrize(("odds", "looks"), [(SURE_ODDS + 1, 1), (SURE_ODDS - 1, 2), (-SURE_ODDS - 1, 2)])
-def test_a_line_is_read_turned_over_only_where_the_network_is_not_sure_that_it_lies_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, looks: int
+@pytest.mark.parametrize(
+    ("odds", "crops_read"), [(SURE_ODDS + 1, 1), (SURE_ODDS - 1, 2), (-SURE_ODDS - 1, 2)]
+)
+def test_a_line_is_read_upside_down_unless_it_is_surely_upright(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, crops_read: int
 ) -> None:
-    seen = counted_crops(monkeypatch)
+    batch_sizes = counted_crops(monkeypatch)
     reader = Reader(
-        write_stub(tmp_path / "told.onnx", upright=odds), Station(view=StationView(upside_down="both"))
+        write_stub(tmp_path / "stub.onnx", upright=odds), Station(view=StationView(upside_down="both"))
     )
-    sure = min(range(100, 300), key=doubt)  # no closer look beside
+    sure = min(range(100, 300), key=doubt)  # no retry
     (record,) = reader.read_many([picture(tmp_path / "1.png", sure)])
-    assert sum(seen) == looks
+    assert sum(batch_sizes) == crops_read
     assert record.reading is not None
     assert record.reading.text == expected(sure)
 
 
 @pytest.mark.parametrize(
-    ("odds", "over", "looks"),
+    ("odds", "upside_down", "crops_read"),
     [(-SURE_ODDS - 1, "found", 2), (-SURE_ODDS + 1, "found", 1), (-SURE_ODDS - 1, "never", 1)],
 )
-def test_a_picture_that_its_line_fills_is_turned_over_only_if_it_surely_lies_upside_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, over: str, looks: int
+def test_a_line_that_fills_its_picture_is_read_upside_down_only_if_it_surely_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, upside_down: str, crops_read: int
 ) -> None:
-    seen = counted_crops(monkeypatch)
-    view = StationView.model_validate({"upside_down": over})
-    reader = Reader(write_stub(tmp_path / "told.onnx", upright=odds), Station(view=view))
+    batch_sizes = counted_crops(monkeypatch)
+    view = StationView.model_validate({"upside_down": upside_down})
+    reader = Reader(write_stub(tmp_path / "stub.onnx", upright=odds), Station(view=view))
     (record,) = reader.read_many([picture(tmp_path / "1.png", min(range(100, 300), key=doubt))])
-    assert sum(seen) == looks
+    assert sum(batch_sizes) == crops_read
     assert record.upside_down_text == ""  # the stub reads the same either way
 
 
-def test_a_crop_upside_down_keeps_its_place_in_the_picture() -> None:
+def test_a_rotated_crop_keeps_its_place_in_the_picture() -> None:
     crop = replace(crop_of(UPRIGHT), pixels=np.arange(6, dtype=np.uint8).reshape(2, 3))
-    over = turned_180(crop)
-    assert over.pixels.tolist() == [[5, 4, 3], [2, 1, 0]]
-    np.testing.assert_array_equal(over.quad, crop_of(TURNED).quad)
-    np.testing.assert_array_equal(turned_180(over).pixels, crop.pixels)
+    upside_down = turned_180(crop)
+    assert upside_down.pixels.tolist() == [[5, 4, 3], [2, 1, 0]]
+    np.testing.assert_array_equal(upside_down.quad, crop_of(ROTATED).quad)
+    np.testing.assert_array_equal(turned_180(upside_down).pixels, crop.pixels)
 
 
-def test_what_reads_otherwise_upside_down_is_for_review() -> None:
+def test_a_code_that_reads_differently_upside_down_is_reviewed() -> None:
     decision = decide(reading_of("68", 0.99), 0.99, Verdict.NONE, 30, StationLimits(accept_at=0.5), "89")
     assert decision == (Decision.REVIEW, "reads 89 upside down")
 
 
-def test_a_station_whose_parts_lie_either_way_reads_every_line_twice(model: Path, tmp_path: Path) -> None:
+def test_a_station_with_both_orientations_proposes_every_line_twice(model: Path, tmp_path: Path) -> None:
     path = picture(tmp_path / "1.png", 130)
     reader = Reader(model)
     (plain,) = reader.at(Station(view=StationView(find_lines=False))).propose(path)

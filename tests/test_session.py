@@ -1,4 +1,4 @@
-"""A model file runs on this machine, whatever library runs it, and a foreign one is refused."""
+"""Model sessions in both libraries; invalid model files are refused."""
 
 import sys
 from pathlib import Path
@@ -21,21 +21,21 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_says_what_it_is(stub: Path, kind: EngineKind) -> None:
+def test_the_card_has_the_metadata_of_the_model(stub: Path, kind: EngineKind) -> None:
     card = Engine(stub, kind).card
     assert (card.model_id, card.geometry, card.alphabet.chars) == (MODEL_ID, GEOMETRY, ABOUT["alphabet"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("crops", "width"), [(1, 96), (5, 160), (16, 384)])
-def test_any_number_of_crops_of_any_bucket_run(stub: Path, kind: EngineKind, crops: int, width: int) -> None:
+def test_outputs_have_their_shapes(stub: Path, kind: EngineKind, crops: int, width: int) -> None:
     scores, attention = Engine(stub, kind).run(np.ones((crops, 1, 32, width), np.float32))
     assert (scores.shape, attention.shape) == ((crops, 26, 95), (crops, 26, width // 4))
     assert scores.dtype == attention.dtype == np.float32
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_glyph_maps_come_when_they_are_asked_for(stub: Path, kind: EngineKind) -> None:
+def test_glyph_maps_are_returned_on_request(stub: Path, kind: EngineKind) -> None:
     (maps,) = Engine(stub, kind, outputs=("glyphs",)).run(np.ones((3, 1, 32, 96), np.float32))
     assert maps.shape == (3, 26, 8, 24)
 
@@ -58,7 +58,7 @@ def test_a_model_without_glyph_maps_reads_but_does_not_explain(tmp_path: Path, k
     )
 
 
-def test_libraries_agree(stub: Path) -> None:
+def test_both_libraries_give_the_same_outputs(stub: Path) -> None:
     batch = np.random.default_rng(0).standard_normal((3, 1, 32, 96)).astype(np.float32)
     batch[1, :, :, 40:] = 0
     exact = Engine(stub, "openvino", "exact").run(batch)
@@ -75,7 +75,7 @@ def test_results_are_not_overwritten_by_the_next_run(stub: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_missing_model_is_one_line(tmp_path: Path, kind: EngineKind) -> None:
+def test_a_missing_model_is_one_clear_error(tmp_path: Path, kind: EngineKind) -> None:
     path = tmp_path / "none.onnx"
     with pytest.raises(CheckpointError) as caught:
         Engine(path, kind)
@@ -84,7 +84,7 @@ def test_a_missing_model_is_one_line(tmp_path: Path, kind: EngineKind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x07" * 50])
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path, kind: EngineKind, content: bytes) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, kind: EngineKind, content: bytes) -> None:
     path = tmp_path / "foreign.onnx"
     path.write_bytes(content)
     with pytest.raises(
@@ -94,13 +94,13 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, kind: EngineKind, co
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_of_another_house_is_refused(tmp_path: Path, kind: EngineKind) -> None:
+def test_a_model_without_a_card_is_refused(tmp_path: Path, kind: EngineKind) -> None:
     with pytest.raises(CheckpointError, match="not a model of serialread"):
         Engine(write_stub(tmp_path / "other.onnx", {}), kind)
 
 
 @pytest.mark.parametrize("about", [{"model_id": "x"}, {**ABOUT, "height": 7}, {**ABOUT, "alphabet": "AA"}])
-def test_a_broken_card_is_refused(tmp_path: Path, about: dict[str, object]) -> None:
+def test_an_invalid_card_is_refused(tmp_path: Path, about: dict[str, object]) -> None:
     with pytest.raises(CheckpointError, match="its card is broken"):
         Engine(write_stub(tmp_path / "broken.onnx", about))
 
@@ -113,7 +113,7 @@ def test_a_library_that_is_not_installed_is_named(stub: Path, monkeypatch: pytes
         Engine(stub, "onnxruntime")
 
 
-def test_an_installation_without_a_model_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_shipped_model_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(weights, "_SHIPPED", tmp_path / "serialread.onnx")
     with pytest.raises(CheckpointError, match=r"no model was shipped here. Name one: --model FILE"):
         weights.shipped_model()

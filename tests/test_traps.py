@@ -1,4 +1,4 @@
-"""What goes wrong where SIGA and SEC are built from their descriptions; each trap has its sentence.
+"""Pitfalls in implementing SIGA and SEC from their papers, one test each.
 
 Shapes: slots T, columns N, half-resolution pixels.
 """
@@ -49,7 +49,7 @@ def targets_of(pixels: Tensor, length: int = 2) -> Targets:
     )
 
 
-def look(*peaks: int, columns: int = 8) -> Tensor:
+def attention_at(*peaks: int, columns: int = 8) -> Tensor:
     alpha = torch.full((1, len(peaks), columns), 0.01)
     for slot, peak in enumerate(peaks):
         alpha[0, slot, peak] = 1 - 0.01 * (columns - 1)
@@ -59,7 +59,7 @@ def look(*peaks: int, columns: int = 8) -> Tensor:
 # ------------------------------------------------------------------------------ where paper and code differ
 
 
-def test_l_cel_separates_characters_unless_the_paper_s_binary_form_is_asked_for() -> None:
+def test_l_cel_separates_characters_unless_it_is_binary_as_in_the_paper() -> None:
     ids = torch.tensor([[[0, 1, 2, 0]]])
     swapped = torch.nn.functional.one_hot(torch.tensor([[[0, 2, 1, 0]]]), 4).permute(0, 3, 1, 2) * 30.0
     logs = swapped.log_softmax(1)
@@ -68,10 +68,10 @@ def test_l_cel_separates_characters_unless_the_paper_s_binary_form_is_asked_for(
     assert _cells(logs, ids, Losses(binary_text=True)) == pytest.approx(0, abs=1e-4)
     assert (
         drawing(swapped, ids, torch.tensor([2]), Losses(binary_text=True)) > 0.3
-    )  # dice still tells them apart
+    )  # dice still separates them
 
 
-def test_slot_weights_weigh_the_slots_they_name_and_one_beyond() -> None:
+def test_slot_weights_are_one_beyond_those_given() -> None:
     ids = torch.tensor([[[0, 1, 2, 3]]])
     logs = torch.zeros(1, 4, 1, 4).log_softmax(1)
     logs[0, :, 0, 1] = torch.tensor([-9.0, -9, -0.01, -9])
@@ -80,7 +80,7 @@ def test_slot_weights_weigh_the_slots_they_name_and_one_beyond() -> None:
 
 
 def test_l_ins_is_an_ordinary_cross_entropy_of_logits_without_a_floor() -> None:
-    """The authors' code feeds probabilities to a softmax again: its least is 0.313."""
+    """The authors' code applies a softmax to probabilities again: its minimum is 0.313."""
     pixels = torch.zeros(1, 4, 8, dtype=torch.uint8)
     pixels[:, 1:3, 2:5] = 1
     sure = torch.where(pixels > 0, 20.0, -20.0)
@@ -88,11 +88,11 @@ def test_l_ins_is_an_ordinary_cross_entropy_of_logits_without_a_floor() -> None:
     assert segment(sure, targets_of(pixels), Losses(), 0.5) < 1e-6
 
 
-def test_masks_of_reversed_polarity_are_thrown_away_after_the_warm_up() -> None:
+def test_masks_of_reversed_polarity_are_ignored_after_the_warm_up() -> None:
     pixels = torch.zeros(2, 4, 8, dtype=torch.uint8)
     pixels[:, 1:3, 2:5] = 1
     logits = torch.where(pixels > 0, 5.0, -5.0)
-    logits[1] = -logits[1]  # all of the second disagrees
+    logits[1] = -logits[1]  # reversed polarity
     knobs = Losses(disagreement=0.69, disagreement_from=0.125)
     early, late = (segment(logits, targets_of(pixels), knobs, progress) for progress in (0.1, 0.2))
 
@@ -100,29 +100,29 @@ def test_masks_of_reversed_polarity_are_thrown_away_after_the_warm_up() -> None:
     assert late < 0.01
 
 
-def test_l_cor_does_not_depend_on_the_batch_s_size_and_one_character_is_free() -> None:
-    together = look(3, 3)
+def test_l_cor_does_not_depend_on_the_batch_size_and_is_zero_for_one_character() -> None:
+    together = attention_at(3, 3)
     length = torch.tensor([2])
 
     assert correlation(together, length) > 0.3
     torch.testing.assert_close(
         correlation(together.repeat(7, 1, 1), length.repeat(7)), correlation(together, length)
     )
-    assert correlation(look(3), torch.tensor([1])) == 0
+    assert correlation(attention_at(3), torch.tensor([1])) == 0
 
 
 @pytest.mark.parametrize("columns", [32, 40, 64])
 def test_paper_thresholds_scale_with_the_number_of_columns(columns: int) -> None:
     """delta 0.05, centre 0.1 and slope 70 hold at 32 columns; at 40 they are 0.04, 0.08 and 87.5."""
     segmentation = torch.ones(1, 4, 4 * columns)
-    _, slope, centre = _shares(look(3, columns=columns), segmentation, torch.tensor([1]), PAPER)
+    _, slope, centre = _shares(attention_at(3, columns=columns), segmentation, torch.tensor([1]), PAPER)
 
     assert centre == pytest.approx(0.1 * 32 / columns)
     assert slope * centre == pytest.approx(7)
 
 
-def test_attention_is_interpolated_along_the_width_and_not_renormalised() -> None:
-    alpha = look(3, 5)
+def test_attention_is_interpolated_along_the_width_without_renormalization() -> None:
+    alpha = attention_at(3, 5)
     beta = interpolated(alpha, torch.tensor([1]), 32)
 
     assert beta.shape == (1, 2, 32)
@@ -131,13 +131,13 @@ def test_attention_is_interpolated_along_the_width_and_not_renormalised() -> Non
     assert not beta[0, 1].any()  # past the end
 
 
-def test_l_dif_asks_the_bands_to_cover_the_text_and_moves_no_segmentation() -> None:
+def test_l_dif_fits_the_bands_to_the_text_without_a_gradient_to_the_segmentation() -> None:
     segmentation = torch.full((1, 4, 32), -5.0)
     segmentation[..., 12:16] = segmentation[..., 20:24] = 5.0  # columns 3 and 5 of 8
     segmentation.requires_grad_(True)
-    alpha = look(3, 5).requires_grad_(True)
+    alpha = attention_at(3, 5).requires_grad_(True)
     covered = difference(*_shares(alpha, segmentation, torch.tensor([2]), PAPER), segmentation)
-    missed = difference(*_shares(look(3, 0), segmentation, torch.tensor([2]), PAPER), segmentation)
+    missed = difference(*_shares(attention_at(3, 0), segmentation, torch.tensor([2]), PAPER), segmentation)
     covered.backward()
 
     assert covered < 0.3 < missed
@@ -145,10 +145,10 @@ def test_l_dif_asks_the_bands_to_cover_the_text_and_moves_no_segmentation() -> N
     assert alpha.grad is not None
 
 
-def test_pseudo_labels_are_constant_and_made_for_each_level_apart() -> None:
+def test_pseudo_labels_have_no_gradient_and_are_made_per_level() -> None:
     segmentation = torch.full((1, 8, 32), -5.0)
     segmentation[:, 2:6, 12:16] = segmentation[:, 2:6, 20:24] = 5.0
-    alpha = look(3, 5).requires_grad_(True)
+    alpha = attention_at(3, 5).requires_grad_(True)
     view = TrainingOutputs(scores={}, alpha=alpha, segmentation=segmentation)
     coarse, fine = (
         pseudo_labels(view, targets_of(torch.zeros(1, 8, 32)), PAPER, size) for size in ((2, 8), (4, 16))
@@ -161,15 +161,15 @@ def test_pseudo_labels_are_constant_and_made_for_each_level_apart() -> None:
 
 
 def test_two_characters_in_one_column_cannot_be_separated() -> None:
-    """Bands are columns: text that stands on end has to be turned before it comes here."""
+    """Bands are columns: vertical text must be rotated first."""
     segmentation = torch.full((1, 8, 32), 5.0)
-    view = TrainingOutputs(scores={}, alpha=look(3, 3), segmentation=segmentation)
+    view = TrainingOutputs(scores={}, alpha=attention_at(3, 3), segmentation=segmentation)
     labels = pseudo_labels(view, targets_of(torch.zeros(1, 8, 32)), Losses(), (4, 8))
 
     assert all(len(column.unique()) == 1 for column in labels[0].T)
 
 
-def test_thin_strokes_survive_our_cells_and_not_the_paper_s() -> None:
+def test_thin_strokes_are_kept_in_our_cells_but_not_in_the_paper_s() -> None:
     thin = torch.full((1, 16, 32), -5.0)
     thin[:, 4] = 5.0
 
@@ -183,8 +183,8 @@ def test_thin_strokes_survive_our_cells_and_not_the_paper_s() -> None:
 @pytest.mark.parametrize(
     "knobs", [AbinetAugmentation(kind="abinet", geometry=1), RandomAugmentation(kind="random", skipped=0)]
 )
-def test_strong_augmentation_is_drawn_a_picture_and_moves_the_mask_by_the_same_matrix(knobs: object) -> None:
-    """The authors draw once a run, or shift mask and picture by offsets drawn apart."""
+def test_strong_augmentation_is_drawn_per_picture_and_warps_the_mask_alike(knobs: object) -> None:
+    """The authors draw once per run, or shift mask and picture by independent offsets."""
     before = sample(3, 6)
     variants = [augment(before, knobs, np.random.default_rng(seed)) for seed in range(12)]  # type: ignore[arg-type]
     seen = [v for v in variants if v.glyphs is not None and (v.glyphs > 0).sum() > 40]
@@ -195,10 +195,10 @@ def test_strong_augmentation_is_drawn_a_picture_and_moves_the_mask_by_the_same_m
         abs(float(v.pixels[v.glyphs > 0].mean()) - float(v.pixels[v.glyphs == 0].mean()))  # type: ignore[operator]
         for v in seen
     ]
-    assert np.median(contrasts) > 30  # the mask still lies on the ink
+    assert np.median(contrasts) > 30  # the mask is still on the ink
 
 
-def test_self_supervised_masks_are_made_before_augmentation_and_tell_no_character_from_another() -> None:
+def test_self_supervised_masks_are_made_before_augmentation_and_are_binary() -> None:
     recipe = TrainingRecipe(geometry=CropGeometry(widths=(96,)), masks=TwoMeans())
     data = [sample(i, 4) for i in range(4)]
     batch = TrainingBatches(data, Plan(np.full(4, 96, np.int32), 4, 1), recipe, Alphabet())[0]
@@ -214,7 +214,7 @@ def test_self_supervised_masks_are_made_before_augmentation_and_tell_no_characte
 # -------------------------------------------------------------------------------------------------- existence
 
 
-def places() -> Tensor:
+def cell_scores() -> Tensor:
     scores = torch.zeros(1, 6, 5)
     scores[0, :, 0] = 12.0
     scores[0, 2, 3] = 24.0
@@ -222,17 +222,17 @@ def places() -> Tensor:
 
 
 @pytest.mark.parametrize("pooling", ["top", "noisy_or"])
-def test_existence_asks_which_characters_are_anywhere(pooling: str) -> None:
+def test_existence_loss_is_low_for_the_characters_present(pooling: str) -> None:
     knobs = Losses.model_validate({"existence_pooling": pooling})
     present, absent = torch.tensor([[3, 0]]), torch.tensor([[2, 0]])
 
-    assert existence(places(), present, knobs) < 0.01
-    assert existence(places(), absent, knobs) > 1
+    assert existence(cell_scores(), present, knobs) < 0.01
+    assert existence(cell_scores(), absent, knobs) > 1
 
 
-def test_existence_reads_presence_and_not_counts() -> None:
+def test_existence_loss_ignores_counts() -> None:
     once, twice = torch.tensor([[3, 0, 0]]), torch.tensor([[3, 3, 0]])
-    assert existence(places(), once, Losses()) == existence(places(), twice, Losses())
+    assert existence(cell_scores(), once, Losses()) == existence(cell_scores(), twice, Losses())
 
 
 def test_noisy_or_saturates_on_a_large_map_and_the_top_cells_do_not() -> None:
@@ -242,10 +242,10 @@ def test_noisy_or_saturates_on_a_large_map_and_the_top_cells_do_not() -> None:
     assert pooled(logs, Losses(existence_pool=3)).item() == pytest.approx(0.005, rel=1e-3)
 
 
-def test_positives_can_weigh_more_than_the_many_absent_characters() -> None:
+def test_positives_can_have_a_higher_weight() -> None:
     absent = torch.tensor([[2, 0]])
-    assert existence(places(), absent, Losses(existence_positives=4.0)) > 2 * existence(
-        places(), absent, Losses()
+    assert existence(cell_scores(), absent, Losses(existence_positives=4.0)) > 2 * existence(
+        cell_scores(), absent, Losses()
     )
 
 
@@ -256,7 +256,7 @@ def test_a_blank_map_has_a_finite_loss() -> None:
 # --------------------------------------------------------------------------------------- labels and schedules
 
 
-def test_folded_labels_lose_what_the_alphabet_lacks_and_masks_follow() -> None:
+def test_lowercase_labels_drop_characters_outside_the_alphabet_and_their_masks() -> None:
     whole = Sample(sample(1, 4).pixels, "A-7b", sample(1, 4).glyphs)
     plain = to_lowercase(whole, Alphabet("ab7"))
 
@@ -285,5 +285,5 @@ def test_a_stretched_crop_fills_its_array() -> None:
         (Optimisation(rate=1.0, warm_up=0.0), 0.5, 0.5),
     ],
 )
-def test_schedules_rise_and_fall_as_the_papers(knobs: Optimisation, at: float, rate: float) -> None:
+def test_schedules_match_the_papers(knobs: Optimisation, at: float, rate: float) -> None:
     assert learning_rate(knobs, at) == pytest.approx(rate, rel=1e-6)

@@ -23,7 +23,7 @@ from serialread.inference.session import Engine
 from serialread.metrics import mpsc
 from serialread.metrics.risk import RiskCoverage
 from serialread.reader import log_odds
-from serialread.reader.fusion import SURE, fuse
+from serialread.reader.fusion import RETRY_BELOW, fuse
 from serialread.reader.outputs import Outputs, maps_of, reading_of, recognize, text_extent
 from serialread.records import Pixels, Reading
 from serialread.weights import shipped_model
@@ -112,7 +112,7 @@ def read(engine: Engine, cases: Sequence[Case]) -> dict[str, list[Reading]]:
 def fused_readings(found: dict[str, list[Reading]], number: int, names: Sequence[str]) -> list[Reading]:
     """The readings of a crop that are fused: more while it is doubtful, until two agree."""
     taken = [found[""][number]]
-    if taken[0].confidence < SURE:
+    if taken[0].confidence < RETRY_BELOW:
         for name in names:
             taken.append(found[name][number])
             if len({reading.text for reading in taken}) < len(taken):

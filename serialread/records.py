@@ -171,13 +171,6 @@ class Reading:
         """The most likely text, regardless of the format."""
         return self.free.text if self.free else self.text
 
-    @property
-    def weakest(self) -> int | None:
-        """Index of the least confident character; None for an empty reading."""
-        if not self.chars:
-            return None
-        return min(range(len(self.chars)), key=lambda i: self.chars[i].confidence)
-
 
 class Verdict(StrEnum):
     """Result of the format check."""

@@ -57,7 +57,7 @@ def test_the_runner_up_is_named_and_the_end_is_an_empty_string(rival: str) -> No
 
 def test_an_empty_text_has_no_characters() -> None:
     reading = decode(scores_of(""), ALPHABET)
-    assert (reading.text, reading.chars, reading.weakest) == ("", (), None)
+    assert (reading.text, reading.chars) == ("", ())
     assert reading.confidence == pytest.approx(0.9, rel=1e-4)
 
 

@@ -262,8 +262,8 @@ def test_glyph_maps_give_the_extent_of_the_text(left: int, high: int, top: int, 
     assert extent.right == pytest.approx(4 * (left + 31), abs=4)
     assert np.sign(round(extent.slope, 3)) == slope
     middle = 4 * (2 + top + high / 2 + slope / 2)
-    assert (extent.top + extent.foot) / 2 == pytest.approx(middle, abs=3)
-    assert extent.foot - extent.top == pytest.approx(4 * high, abs=4)
+    assert (extent.top + extent.bottom) / 2 == pytest.approx(middle, abs=3)
+    assert extent.bottom - extent.top == pytest.approx(4 * high, abs=4)
 
 
 def test_empty_glyph_maps_have_no_extent() -> None:

@@ -37,7 +37,7 @@ from serialread.reader import (
 )
 from serialread.reader.orientation import SURE_ODDS, choose_line, upside_down_text
 from serialread.reader.outputs import Outputs, Steps, maps_of
-from serialread.reader.scheduler import BATCH, COST_PX, PHOTO_PX, ROOM, Job, Scheduler, _bucket
+from serialread.reader.scheduler import BATCH, COST_PX, MAX_COST, PHOTO_PX, Job, Scheduler, _bucket
 from serialread.reader.serialization import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
@@ -452,7 +452,9 @@ def test_an_upside_down_line_needs_more_evidence_if_pictures_are_mostly_upright(
     assert choose_line(crops, readings, mostly_upright=True) == 1
 
 
-@pytest.mark.parametrize(("size_px", "max_in_progress"), [(0, ROOM), (7 * COST_PX, ROOM // 8), (PHOTO_PX, 2)])
+@pytest.mark.parametrize(
+    ("size_px", "max_in_progress"), [(0, MAX_COST), (7 * COST_PX, MAX_COST // 8), (PHOTO_PX, 2)]
+)
 def test_the_number_of_pictures_in_progress_is_bounded_by_their_size(
     model: Path, size_px: int, max_in_progress: int
 ) -> None:
@@ -627,7 +629,7 @@ def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RecordsError) as caught:
         begin(tmp_path / "file", "new", (), MODEL_ID, "")
     assert str(caught.value).startswith(
-        f"{tmp_path / 'file'}: cannot be written (File exists). Make room or name"
+        f"{tmp_path / 'file'}: cannot be written (File exists). Free disk space or name"
     )
 
 
@@ -662,7 +664,7 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path, free_bytes: int) -> N
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     for name in FILES:
         (tmp_path / name).symlink_to("/dev/full")
-    with pytest.raises(RecordsError, match=r"cannot be written \(.*\). Make room"):
+    with pytest.raises(RecordsError, match=r"cannot be written \(.*\). Free disk space"):
         list(write_records([record_of("1.png")], tmp_path))
 
 

@@ -43,19 +43,19 @@ class Extent:
     left: float
     right: float
     top: float
-    foot: float
+    bottom: float
     slope: float = 0.0
     chars: int = 0
 
     @property
     def middle(self) -> float:
-        """The middle column, for which top and foot hold."""
+        """The middle column, for which top and bottom hold."""
         return (self.left + self.right) / 2
 
     @property
     def height(self) -> float:
         """Height of the text, at least ``MIN_TEXT_PX``."""
-        return max(self.foot - self.top, MIN_TEXT_PX)
+        return max(self.bottom - self.top, MIN_TEXT_PX)
 
     @property
     def narrowed(self) -> float:
@@ -65,7 +65,7 @@ class Extent:
 
     def centre_row(self, x: float) -> float:
         """The row of the text's centre line in a column."""
-        return (self.top + self.foot) / 2 + self.slope * (x - self.middle)
+        return (self.top + self.bottom) / 2 + self.slope * (x - self.middle)
 
     def to_picture(self, left: float, top: float, across: float, down: float) -> "Extent":
         """The same in picture px, for a crop at (left, top), scaled by (across, down)."""
@@ -73,7 +73,7 @@ class Extent:
             left=(self.left + left) * across,
             right=(self.right + left) * across,
             top=(self.top + top) * down,
-            foot=(self.foot + top) * down,
+            bottom=(self.bottom + top) * down,
             slope=self.slope * down / across,
             chars=self.chars,
         )
@@ -97,8 +97,8 @@ def extent_of(glyphs: Floats, size: tuple[int, int]) -> Extent | None:
     level = (parts[None] - slope * (x - (left + right) / 2)[:, None]).ravel()
     order = level.argsort()
     weight = np.repeat(down, _PARTS, axis=1).ravel()[order].cumsum()
-    top, foot = (float(level[order][weight.searchsorted(edge * weight[-1])]) for edge in VERTICAL_QUANTILES)
-    return Extent(float(left), float(max(right, left + 1)), top, foot, slope, len(glyphs))
+    top, bottom = (float(level[order][weight.searchsorted(edge * weight[-1])]) for edge in VERTICAL_QUANTILES)
+    return Extent(float(left), float(max(right, left + 1)), top, bottom, slope, len(glyphs))
 
 
 def _is_long(x: Floats, height: int) -> bool:

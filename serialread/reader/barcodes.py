@@ -8,8 +8,8 @@ from serialread.codes import SequenceChecker, without_blanks
 from serialread.errors import RecipeError
 from serialread.records import BarcodeCheck, Pixels, Record
 
-SHORTEST = 4
-"""Shorter texts occur in many barcodes by chance: they have to be equal."""
+MIN_CONTAINED = 4
+"""Minimum length of a code that may be part of a barcode; a shorter one must be equal to it."""
 
 
 def check_sequences(
@@ -18,8 +18,8 @@ def check_sequences(
     """Sequence checks: each record with the duplicates, gaps, order and form errors of its code.
 
     Args:
-        records: in the order of their parts; batches may be mixed.
-        before: batch, code and image of records that an earlier run wrote.
+        records: in production order; batches may be mixed.
+        before: batch, code and image of the records of an earlier run.
     """
     batches: defaultdict[str, SequenceChecker] = defaultdict(SequenceChecker)
     for batch, code, image in before:
@@ -57,6 +57,6 @@ def check_barcodes(text: str, barcodes: tuple[str, ...]) -> BarcodeCheck:
         return BarcodeCheck.NONE
     code = without_blanks(text).upper()
     contents = [without_blanks(barcode).upper() for barcode in barcodes]
-    if code in contents or (len(code) >= SHORTEST and any(code in one for one in contents)):
+    if code in contents or (len(code) >= MIN_CONTAINED and any(code in one for one in contents)):
         return BarcodeCheck.AGREES
     return BarcodeCheck.DIFFERS

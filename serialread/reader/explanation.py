@@ -1,4 +1,4 @@
-"""Why the network read what it read: glyph maps and attention over the crop, boxes over the picture.
+"""Explanations: glyph maps and attention over the crop, boxes over the picture.
 
 Letters: T characters, N attention columns, h rows of the glyph maps.
 """
@@ -36,8 +36,8 @@ class ExplainedLine:
 
     Attributes:
         pixels: the view, grey [H, W].
-        chars: the row's characters as they stand in the code.
-        attention: float32 [T, N], where the network looked for each character, without padding.
+        chars: the row's characters.
+        attention: float32 [T, N], the attention of each character, without padding.
         glyphs: float32 [T, h, N], which cells belong to each character, 0..1.
     """
 
@@ -73,15 +73,15 @@ class ExplainedLine:
         row = np.full((LINE, LEFT + width, 3), PAPER, np.uint8)
         _write(row, title, 4, 17)
         columns = np.arange(self.attention.shape[1]) + 0.5
-        for char, looked in zip(self.chars, self.attention, strict=True):
-            centre = float((looked * columns).sum() / max(float(looked.sum()), 1e-6)) / len(columns)
+        for char, weights in zip(self.chars, self.attention, strict=True):
+            centre = float((weights * columns).sum() / max(float(weights.sum()), 1e-6)) / len(columns)
             _write(row, char.char, LEFT + round(centre * width) - 6, 20, 0.7)
         return row
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A reading and what the network saw on the way.
+    """A reading with the attention and glyph maps behind it.
 
     Attributes:
         reading: the code, the same as in the picture's record.

@@ -1,4 +1,4 @@
-"""Test-time augmentation: when a crop is read in another view, and how all readings are fused."""
+"""Test-time augmentation: when to read a crop in another view, and how to fuse its readings."""
 
 import math
 from collections import defaultdict
@@ -11,24 +11,24 @@ from serialread.inference import status_of
 from serialread.reader.decisions import log_odds
 from serialread.records import CharReading, FreeReading, Reading
 
-SURE = 0.8
+RETRY_BELOW = 0.8
 """Confidence below which a crop is read in another view."""
 
 _ANY = Code()
 
 
 def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> TightView | LevelView | None:
-    """The next view to read; None if the crop itself is read surely, two views agree, or none is left.
+    """The next view to read; None if the first is confident, two views agree, or none is left.
 
-    Views whose free reading breaks the format do not count as agreeing: another view may read a code.
+    Views whose free reading does not match the format do not count as agreeing.
 
     Args:
-        readings: of the views so far; the first is that of the crop itself.
+        readings: of the views so far, first of the crop itself.
         tilt_deg: tilt of the crop; if it is not 0, the last view is level.
     """
     views: Sequence[TightView | LevelView] = (*TIGHT_VIEWS, LevelView(tilt_deg)) if tilt_deg else TIGHT_VIEWS
     texts = [reading.text for reading in readings if reading.free is None]
-    if readings[0].confidence >= SURE or len(set(texts)) < len(texts) or len(readings) > len(views):
+    if readings[0].confidence >= RETRY_BELOW or len(set(texts)) < len(texts) or len(readings) > len(views):
         return None
     return views[len(readings) - 1]
 
@@ -36,15 +36,15 @@ def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> TightView |
 def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     """Fuse the readings of all views of a crop into one.
 
-    Each view votes for its string with its confidence. If some free readings obey the format and others do
+    Each view votes for its string with its confidence. If some free readings match the format and others do
     not, only the former vote: a code that wins without the format also wins with it. ``free`` is the winner
-    without the format. The result has the boxes of the winner's surest view. A character's confidence is the
-    mean over the views with the same number of characters, the end's is the mean over all views: a view of
-    another length lowers the confidence of the whole code. ``joint_odds`` combines the log-odds of all views;
-    a view that is sure of another string counts against the code.
+    without the format. The result has the boxes of the winner's most confident view. A character's
+    confidence is the mean over the views with the same number of characters, the end's is the mean over all
+    views: a view of another length lowers the confidence of the whole code. ``joint_odds`` combines the
+    log-odds of all views; a view that is confident of another string counts against the code.
 
     Args:
-        readings: of the same crop, boxes in the crop's px; the first is that of the crop itself.
+        readings: of the same crop, boxes in crop px; first of the crop itself.
         code: the thresholds for a character's status.
     """
     if len(readings) == 1:
@@ -65,31 +65,31 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
 def _joint_odds(readings: Sequence[Reading], text: str) -> float:
     """Twice the sum of all views' log-odds for a string, divided by their number plus one.
 
-    One view alone keeps its log-odds, and two equally sure ones have more.
+    A single view keeps its log-odds; two equally confident ones have more.
     """
-    odds = (log_odds(r) if r.text == text else -max(_seen_odds(r), 0.0) for r in readings)
+    odds = (log_odds(r) if r.text == text else -max(_free_odds(r), 0.0) for r in readings)
     return 2 * sum(odds) / (len(readings) + 1)
 
 
-def _seen_odds(reading: Reading) -> float:
+def _free_odds(reading: Reading) -> float:
     """Log-odds of a view's free reading."""
     if reading.free is None:
         return log_odds(reading)
-    seen = min(max(reading.free.confidence, 1e-9), 1 - 1e-9)
-    return math.log(seen) - math.log1p(-seen)
+    probability = min(max(reading.free.confidence, 1e-9), 1 - 1e-9)
+    return math.log(probability) - math.log1p(-probability)
 
 
 def _free(readings: Sequence[Reading], text: str) -> FreeReading | None:
-    """The views' joint reading without the format; None if that is the code."""
-    seen: dict[str, float] = defaultdict(float)
+    """The fused free reading of all views; None if it is the code."""
+    weights: dict[str, float] = defaultdict(float)
     for reading in readings:
-        seen[reading.free_text] += (reading.free or reading).confidence
-    likeliest = max(seen, key=seen.__getitem__)
-    if likeliest == text:
+        weights[reading.free_text] += (reading.free or reading).confidence
+    best_text = max(weights, key=weights.__getitem__)
+    if best_text == text:
         return None
     code = sum(reading.confidence for reading in readings if reading.text == text)
-    margin = math.log(max(seen[likeliest], 1e-30)) - math.log(max(code, 1e-30))
-    return FreeReading(likeliest, max(margin, 0.0), seen[likeliest] / len(readings))
+    margin = math.log(max(weights[best_text], 1e-30)) - math.log(max(code, 1e-30))
+    return FreeReading(best_text, max(margin, 0.0), weights[best_text] / len(readings))
 
 
 def _voters(readings: Sequence[Reading]) -> Sequence[Reading]:
@@ -101,7 +101,7 @@ def _voters(readings: Sequence[Reading]) -> Sequence[Reading]:
 
 
 def _agreed(char: CharReading, seen: Sequence[CharReading], code: Code) -> CharReading:
-    """A character with its mean confidence over several views, and its strongest rival."""
+    """A character with its mean confidence over several views, and its strongest runner-up."""
     masses: dict[str, float] = defaultdict(float)
     for one in seen:
         masses[one.char] += one.confidence / len(seen)

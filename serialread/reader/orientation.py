@@ -1,6 +1,6 @@
-"""Which of a picture's lines holds the code, and which way up each line is.
+"""Choose the line of a picture that contains the code, and the orientation of each line.
 
-Readings are None where a line was not read: the upside-down twin of a line that is surely upright.
+The reading of a line is None if it was not read: the upside-down twin of a line that is surely upright.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from serialread.codes import reads_upside_down
 from serialread.records import Crop, Reading
 
 FLIP_PENALTY = 6.0
-"""Penalty, in characters, of an upside-down line where pictures are mostly upright and the network is not
-sure of the orientation: upside-down text is often read fluently as other characters."""
+"""Penalty, in characters, of an upside-down line if pictures are mostly upright and the network is not sure
+of the orientation: upside-down text is often read confidently as other characters."""
 SURE_ODDS = 2.0
 """Log-odds, or difference of log-odds between both orientations, from which the network is sure."""
 
@@ -20,11 +20,11 @@ SURE_ODDS = 2.0
 def choose_line(
     crops: Sequence[Crop], readings: Sequence[Reading | None], *, mostly_upright: bool = False
 ) -> int:
-    """The number of the line that holds the code: the one with the most ``clear_chars``.
+    """The number of the line that contains the code: the one with the most ``clear_chars``.
 
     Half the clear characters of other lines in the same direction are added. The first line is the whole
-    picture; a part of it has to be better by one character. Of a line and its upside-down twin only the one
-    counts that the network takes for upright, if it is sure.
+    picture; a part of it must be better by one character. Of a line and its upside-down twin only the upright
+    one counts, if the network is sure of the orientation.
 
     Args:
         crops: the lines.
@@ -43,18 +43,18 @@ def choose_line(
         for quarter in range(4)
     ]
 
-    def merit(number: int) -> float:
+    def score(number: int) -> float:
         others = (along[quarters[number]] - lines[number]) / 2 if lines[number] else 0.0
         is_odd = mostly_upright and quarters[number] == 2 and upright[number] is None
         return scores[number] + others - FLIP_PENALTY * is_odd + (number == 0)
 
-    return max((number for number, reading in enumerate(readings) if reading is not None), key=merit)
+    return max((number for number, reading in enumerate(readings) if reading is not None), key=score)
 
 
 def upside_down_text(crops: Sequence[Crop], readings: Sequence[Reading | None], best: int) -> str:
-    """What a line reads upside down, if that is another code and at most one clear character worse; else "".
+    """Another code that the line reads upside down, at most one clear character worse; "" if none.
 
-    Upside down, most codes are read with low confidence; codes such as 69 and 1008 are not.
+    Most codes have a low confidence upside down; codes such as 69 and 1008 do not.
     """
     own = readings[best]
     if own is None or _is_upright(best, crops, readings):
@@ -81,20 +81,20 @@ def upside_down_twins(crops: Sequence[Crop]) -> set[int]:
 
 def is_upside_down_twin(one: Crop, other: Crop) -> bool:
     """Whether two crops are one line in opposite directions."""
-    apart = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
+    distance = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
     along = np.dot(one.quad[1] - one.quad[0], other.quad[1] - other.quad[0])
-    return bool(along < 0 and apart < max(one.text_height_px, other.text_height_px) / 2)
+    return bool(along < 0 and distance < max(one.text_height_px, other.text_height_px) / 2)
 
 
 def surely_upright(reading: Reading) -> bool:
-    """Whether a line need not be read upside down: it is upright, and no code in both orientations."""
+    """Whether a line is upright, and not legible in both orientations."""
     return (
         reading.upright is not None and reading.upright >= SURE_ODDS and not reads_upside_down(reading.text)
     )
 
 
 def surely_upside_down(reading: Reading) -> bool:
-    """Whether a line that is expected upright has to be read upside down, too."""
+    """Whether a line is upside down, and not legible in both orientations."""
     return (
         reading.upright is not None and reading.upright <= -SURE_ODDS and not reads_upside_down(reading.text)
     )

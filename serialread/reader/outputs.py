@@ -1,4 +1,4 @@
-"""From the network's outputs of one crop to its code and the place of its text.
+"""From the network's outputs of one crop to its reading and the extent of its text.
 
 Letters: T positions, C classes, N columns, h rows of the glyph maps.
 """
@@ -18,7 +18,7 @@ from serialread.records import Floats, Pixels, Reading
 
 
 class Outputs(NamedTuple):
-    """What the network says of one crop; None where the model has no such output."""
+    """The network's outputs for one crop; None if the model has no such output."""
 
     scores: Floats
     """Log-probabilities [T, C]."""
@@ -37,7 +37,7 @@ order, and returns a result."""
 
 
 def recognize(engine: Engine, crops: Sequence[Pixels]) -> list[Outputs]:
-    """The network's outputs for crops [H, W] whose arrays have one width."""
+    """The network's outputs for crops [H, W] of one width bucket."""
     arrays = [to_array(crop, engine.card.geometry) for crop in crops]
     found = zip(*engine.run(np.stack(arrays)), strict=True)
     return [Outputs(**dict(zip(engine.outputs, one, strict=True))) for one in found]
@@ -61,14 +61,18 @@ def maps_of(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> tu
 
 
 def text_extent(maps: tuple[Floats, ...], pixels: Pixels) -> Extent:
-    """Where the text of a crop [H, W] is, by ``maps_of`` its characters.
+    """Extent of the text of a crop [H, W].
 
-    Measured by the glyph maps; without them, or if nothing was read, by the rows with most gradient.
+    Measured in the glyph maps; without them, or without characters, by the rows with the highest gradient.
+
+    Args:
+        maps: of its characters, from ``maps_of``.
+        pixels: the crop.
     """
     height, width = pixels.shape
     found = extent_of(maps[1], (height, width)) if len(maps) > 1 else None
-    top, foot = text_rows(pixels)
-    return found or Extent(0.0, float(width), float(top), float(foot))
+    top, bottom = text_rows(pixels)
+    return found or Extent(0.0, float(width), float(top), float(bottom))
 
 
 def _filled(pixels: Pixels, card: ModelCard) -> float:

@@ -1,7 +1,7 @@
-"""How a picture is read: one generator that yields the crops to recognize and receives the network's outputs.
+"""Read a picture: a generator that yields crops to recognize and receives the network's outputs.
 
-Whoever drives it decides how crops are batched: ``scheduler.Scheduler`` over many pictures, ``run_alone`` for
-one. There is no second implementation.
+Its driver batches the crops: ``scheduler.Scheduler`` of many pictures, ``run_alone`` of one. There is no
+other implementation.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SeenView:
-    """One view of a line and what the network said of it.
+    """One view of a line with the network's outputs.
 
     Attributes:
         pixels: the view, grey [H, W].
@@ -66,15 +66,15 @@ class ReadLine:
 
 @dataclass(frozen=True, slots=True)
 class PictureReading:
-    """Everything that was read in a picture.
+    """All readings of a picture.
 
     Attributes:
         lines: all proposals; the first is the whole picture.
-        best: the number of the line that holds the code.
-        rows: the numbers of the lines that make up the code, from top to bottom.
+        best: the number of the line that contains the code.
+        rows: the numbers of the lines that form the code, from top to bottom.
         line: the best line's reading, its views fused.
         reading: the code: the readings of all its rows joined.
-        upside_down: what the best line reads upside down, if that is another code and nearly as sure.
+        upside_down: another code that the best line reads upside down with similar confidence; "" if none.
     """
 
     lines: tuple[ReadLine, ...]
@@ -92,19 +92,19 @@ class PictureReading:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A model's card and a station: all that decides how a picture is read.
+    """Reads pictures with one model at one station.
 
     Attributes:
         card: of the model.
-        station: where the code is and what it looks like.
+        station: view, format and thresholds.
         search: decodes by the station's format; None without one.
-        tells_orientation: whether the model has an orientation output.
+        has_orientation: whether the model has an orientation output.
     """
 
     card: ModelCard
     station: Station
     search: FormatSearch | None
-    tells_orientation: bool
+    has_orientation: bool
 
     def read(self, image: LoadedImage) -> Steps[PictureReading]:
         """Read one picture.
@@ -122,10 +122,9 @@ class Pipeline:
         return PictureReading(tuple(lines), best, rows, line, code, upside_down_text(every, first, best))
 
     def propose(self, image: LoadedImage) -> Steps[tuple[Crop, ...]]:
-        """Text lines that may hold the code; the first is the whole picture.
+        """Text lines that may contain the code; the first is the whole picture.
 
-        A picture that its text fills is proposed once, as it is. Only where the text fills a part, or is
-        vertical, are there more proposals.
+        If the text fills the picture, only the whole picture is proposed, in the allowed orientations.
         """
         view = self.station.view
         *_, (_, frame) = prepare(image, view)
@@ -141,7 +140,7 @@ class Pipeline:
 
     def _read_lines(self, crops: tuple[Crop, ...]) -> Steps[list[ReadLine]]:
         """Read proposals; an upside-down twin only where the network is not sure that the line is upright."""
-        twins = upside_down_twins(crops) if self.tells_orientation else set()
+        twins = upside_down_twins(crops) if self.has_orientation else set()
         numbers = [n for n in range(len(crops)) if n not in twins]
         lines = dict(zip(numbers, (yield from self._read([crops[n] for n in numbers])), strict=True))
         more = {n: crops[n] for n in sorted(twins) if not surely_upright(lines[n - 1].views[0].reading)}
@@ -174,7 +173,7 @@ class Pipeline:
         return replace(line, views=tuple(views))
 
     def _extent(self, view: SeenView) -> Extent:
-        """Where the text is; by what was read without the format, so that a format changes no view."""
+        """Extent of the text, by the free reading: it does not depend on the format."""
         return text_extent(
             maps_of(view.outputs, view.pixels, self.card, len(view.reading.free_text)), view.pixels
         )
@@ -187,7 +186,7 @@ class Pipeline:
     def _rows(
         self, crops: Sequence[Crop], readings: Sequence[Reading | None], best: int
     ) -> tuple[tuple[int, ...], Reading]:
-        """The rows of the code, and the code; a format describes one row, so with a format there is one."""
+        """The rows of the code, and the code; a single row with a format, which describes one row."""
         line = readings[best] or Reading((), 0.0)
         if len(crops) < 3 or self.station.view.rows == "surest" or self.station.code.format:
             return (best,), line
@@ -199,7 +198,7 @@ class Pipeline:
 
 
 def run_alone(steps: Steps[T], recognize: Callable[[Sequence[Pixels]], Sequence[Outputs]]) -> T:
-    """Drive one generator to its end."""
+    """Run one generator to its end."""
     try:
         wanted = next(steps)
         while True:

@@ -30,7 +30,7 @@ from serialread.records import BarcodeCheck, Crop, Decision, LoadedImage, Pixels
 from serialread.weights import shipped_model
 
 STREAMS = 2
-"""Batches that run at a time at most; each stream keeps its own kernels, some 140 MB."""
+"""Maximum number of batches in parallel; each stream has its own kernels, about 140 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Reader:
         Args:
             model: a model file; None opens the shipped model.
             station: a station, or its TOML file; None for pictures from anywhere.
-            format: name of a format, or a pattern, that every code obeys; replaces the station's.
+            format: name of a format, or a pattern, of every code; replaces the station's.
             engine: the library that runs the model, ``openvino`` unless given.
             barcodes: whether to cross-check the code against barcodes in the picture.
             workers: threads that load and normalize; 0 takes one per core.
@@ -223,7 +223,7 @@ class Reader:
         return recognize_alone(self._engine, crops)
 
     def _steps(self, source: _Source) -> Steps[Record]:
-        """Read one picture to its record; the time it took is filled in by whoever drives the steps."""
+        """Read one picture to its record; the driver of the steps adds the elapsed time."""
         try:
             image = source.load()
             found = yield from self._pipeline.read(image)

@@ -30,12 +30,12 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is left to read, and what an earlier run has done.
+    """The pictures left to read, and the records of an earlier run.
 
     Attributes:
         pictures: those still to be read, in order.
         kept: lines of an earlier run that stay.
-        again: lines of an earlier run that were dropped because their picture has changed since.
+        again: lines of an earlier run that were removed because their picture has changed.
         not_accepted: kept lines that are not ACCEPT.
         codes: batch, code and image of each kept line, in order.
     """
@@ -48,7 +48,7 @@ class Start:
 
 
 def claim(out: Path) -> FileLock:
-    """Keep other runs out of a folder until the returned lock is released or the process ends.
+    """Lock a folder until the returned lock is released or the process ends.
 
     Raises:
         RecordsError: another run writes there, or the folder cannot be written.
@@ -66,7 +66,7 @@ def claim(out: Path) -> FileLock:
 
 
 def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, station_id: str) -> Start:
-    """Make the folder ready for ``write_records``, before anything is read.
+    """Prepare the folder for ``write_records``.
 
     Raises:
         RecordsError: the folder cannot be written, holds results and may not touch them, or holds results of
@@ -85,10 +85,10 @@ def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, sta
 
 
 def write_records(records: Iterable[Record], out: Path) -> Iterator[Record]:
-    """Append each record to both files of a folder that ``begin`` made ready, then hand it on.
+    """Append each record to all result files of a folder prepared by ``begin``, then yield it.
 
     Raises:
-        RecordsError: the disk is full or gone; what was written before stays whole.
+        RecordsError: the disk is full or gone; complete lines are kept.
     """
     with ExitStack() as stack:
         with _disk_errors(out):
@@ -104,7 +104,7 @@ def write_records(records: Iterable[Record], out: Path) -> Iterator[Record]:
 
 
 def _resumed(out: Path, wanted: tuple[Picture, ...], model_id: str, station_id: str) -> Start:
-    """Keep the whole lines of unchanged pictures and of pictures not wanted now; the rest is read."""
+    """Keep the complete lines of unchanged pictures and of pictures not given now; the others are read."""
     ids = (model_id, station_id)
     earlier = Counter(_key(line) for line in _whole_lines(out, ids))
     names = {image for image, _ in earlier}
@@ -186,7 +186,7 @@ def _replace(out: Path, lines: Iterable[RecordJson]) -> None:
 
 
 def _append(file: BinaryIO, data: bytes) -> None:
-    """Write all of a line or nothing of it."""
+    """Append a complete line or nothing."""
     before = file.seek(0, os.SEEK_END)
     try:
         left = memoryview(data)
@@ -199,11 +199,11 @@ def _append(file: BinaryIO, data: bytes) -> None:
 
 @contextmanager
 def _disk_errors(out: Path) -> Iterator[None]:
-    """Turn errors of the disk into one RecordsError."""
+    """Convert disk errors to RecordsError."""
     try:
         yield
     except OSError as error:
         raise RecordsError(
-            f"{out}: cannot be written ({error.strerror}). Make room or name another folder; "
-            f"what was read before is kept, and --resume goes on."
+            f"{out}: cannot be written ({error.strerror}). Free disk space or name another folder; "
+            "records written so far are kept, and --resume continues."
         ) from None

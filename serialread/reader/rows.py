@@ -1,4 +1,4 @@
-"""Codes in several rows: which lines of a picture belong to one code, and their joined reading."""
+"""Codes in several rows: which lines of a picture form one code, and their joined reading."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,21 +9,21 @@ import numpy as np
 from serialread.reader.decisions import log_odds
 from serialread.records import CharReading, Crop, Floats, Reading
 
-SURELY = 0.6
-"""Least mean confidence of the characters of a row."""
-ALIKE = 1.7
-"""Rows of one code differ in height by less than this factor."""
-NEAR = 1.2
-"""Largest gap between rows, in crop heights."""
-LEVEL_DEG = 10.0
-"""Rows are parallel within this angle."""
+MIN_CONFIDENCE = 0.6
+"""Minimum mean confidence of the characters of a row."""
+MAX_HEIGHT_RATIO = 1.7
+"""Maximum ratio of the heights of two rows."""
+MAX_GAP = 1.2
+"""Maximum gap between rows, in crop heights."""
+MAX_ANGLE_DEG = 10.0
+"""Maximum angle between rows."""
 
 
 def rows_of(crops: Sequence[Crop], readings: Sequence[Reading | None], best: int) -> tuple[int, ...]:
-    """Numbers of the lines that make up one code with the best one, from top to bottom.
+    """Numbers of the lines that form one code with the best one, from top to bottom.
 
-    A row is surely read, as high as the best line, parallel to it, in the same direction, and next to it
-    or to another row. The whole picture, number 0, is never one of several rows.
+    A row is read with confidence, of similar height as the best line, in the same direction, and adjacent to
+    it or to another row. The whole picture, number 0, is never one of several rows.
     """
     if best == 0:
         return (0,)
@@ -49,11 +49,15 @@ def join_rows(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> 
 
 
 def _may_belong(crop: Crop, best: Crop, reading: Reading) -> bool:
-    sure = sum(c.confidence for c in reading.chars) >= SURELY * max(len(reading.chars), 2)
+    sure = sum(c.confidence for c in reading.chars) >= MIN_CONFIDENCE * max(len(reading.chars), 2)
     along, other = crop.quad[1] - crop.quad[0], best.quad[1] - best.quad[0]
     cosine = float(np.dot(along, other)) / max(float(np.linalg.norm(along) * np.linalg.norm(other)), 1e-6)
     ratio = _height(crop) / max(_height(best), 1e-6)
-    return sure and cosine > np.cos(np.radians(LEVEL_DEG)) and 1 / ALIKE < ratio < ALIKE
+    return (
+        sure
+        and cosine > np.cos(np.radians(MAX_ANGLE_DEG))
+        and 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO
+    )
 
 
 def _height(crop: Crop) -> float:
@@ -75,14 +79,14 @@ def _placed(crop: Crop, best: Crop) -> Floats:
 
 
 def _joins(box: Floats, rows: Sequence[Floats]) -> bool:
-    """Whether a line lies beside one of the rows and over none."""
+    """Whether a line is adjacent to one of the rows and overlaps none."""
     gaps = [np.maximum(np.maximum(box[:2], row[:2]) - np.minimum(box[2:], row[2:]), -9) for row in rows]
     over = any(gap[0] < -0.3 and gap[1] < -0.45 for gap in gaps)
-    return not over and any(gap[0] < NEAR and gap[1] < NEAR for gap in gaps)
+    return not over and any(gap[0] < MAX_GAP and gap[1] < MAX_GAP for gap in gaps)
 
 
 def _reading_order(box: Floats, best: Floats) -> tuple[int, float]:
-    """Row by row from top to foot, from left to right in each; rows are as far apart as the best is high."""
+    """Sort key: rows from top to bottom, each from left to right; the best line's height separates rows."""
     off = float((box[1] + box[3] - best[1] - best[3]) / 2)
     return round(off / 0.8), float(box[0])
 

@@ -20,13 +20,13 @@ class FolderRun:
     """A run over folders of pictures; iterate it to read them.
 
     Records are written before they are yielded: a run that is stopped or killed keeps them, and ``resume``
-    goes on. The run is added to the log when the last record has been written.
+    continues. The run is added to the log when the last record has been written.
 
     Attributes:
         reader: what reads the pictures.
         total: pictures to read.
         kept: records of an earlier run that stay.
-        again: records of an earlier run that were dropped because their picture has changed since.
+        again: records of an earlier run that were removed because their picture has changed.
         passed_over: files that are no pictures by their names.
         summary: counts of the records so far, without those kept.
         log: the hash-chained log that the run is added to.
@@ -130,7 +130,7 @@ def read_folder(
         format: name or pattern of a format.
         engine: the library that runs the model, ``openvino`` unless given.
         barcodes: whether to cross-check the code against barcodes in the picture.
-        resume: go on with a stopped run.
+        resume: continue a stopped run.
         overwrite: replace the folder's results.
         strict: noted in the log; the command line's exit code depends on it.
         log: the hash-chained log of runs; by default ``runs.log`` in ``out``.

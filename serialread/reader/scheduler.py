@@ -1,7 +1,7 @@
-"""Read many pictures at once: the crops of all pictures under way share batches of one width.
+"""Read many pictures concurrently: the crops of all pictures in progress share batches of one width.
 
-What shares a batch depends only on the order of the pictures and their sizes, never on timing: whatever runs
-in another thread is collected in the order in which it was started.
+Batches depend only on the order and the sizes of the pictures, never on timing: results of other threads are
+collected in the order in which they were started.
 """
 
 from collections import deque
@@ -17,15 +17,15 @@ from serialread.reader.outputs import Outputs, Steps, recognize
 from serialread.records import Pixels
 
 BATCH = 16
-"""Crops in a batch; 32 are a tenth faster and take 100 MB more."""
-QUEUED = 4
-"""Full batches that run or wait to run at most."""
-ROOM = 256
-"""Cost of the pictures under way at most; it bounds memory and the work that a killed run loses."""
+"""Crops per batch; 32 are a tenth faster and take 100 MB more."""
+MAX_QUEUED = 4
+"""Maximum number of full batches that run or wait."""
+MAX_COST = 256
+"""Maximum cost of the pictures in progress; it bounds memory and the work that a killed run loses."""
 COST_PX = 32_768
-"""A picture costs 1, and 1 more for so many px: 256 small crops or about 80 large ones fill the room."""
+"""A picture costs 1, and 1 more per this many px: the limit is 256 small or about 80 large crops."""
 PHOTO_PX = 250_000
-"""Larger pictures are mostly searched, in rounds of hundreds of crops: two of them fill the room."""
+"""Larger pictures mostly need line detection, with hundreds of crops: the limit is two of them."""
 
 T = TypeVar("T")
 
@@ -44,16 +44,16 @@ def recognize_alone(engine: Engine, crops: Sequence[Pixels]) -> list[Outputs]:
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
-    """A picture on its way.
+    """A picture in progress.
 
     Attributes:
-        steps: reads it.
+        steps: generator that reads it.
         size_px: number of its px.
-        number: place in the order of all jobs.
-        crops: those it waits for, grey [H, W].
-        outputs: their outputs so far, by number; None before the steps have begun.
+        number: position among all jobs.
+        crops: crops it waits for, grey [H, W].
+        outputs: their outputs so far, by number; None before the first step.
         seconds: time spent on it.
-        results: what its steps returned; empty while they go on.
+        results: the result of its steps; empty until they end.
     """
 
     steps: Steps[T]
@@ -66,8 +66,8 @@ class Job(Generic[T]):
 
     @property
     def cost(self) -> int:
-        """Its share of ``ROOM``."""
-        return 1 + self.size_px // COST_PX if self.size_px < PHOTO_PX else ROOM // 2
+        """Its share of ``MAX_COST``."""
+        return 1 + self.size_px // COST_PX if self.size_px < PHOTO_PX else MAX_COST // 2
 
 
 _Place = tuple[Job[T], int]
@@ -83,7 +83,7 @@ class Scheduler(Generic[T]):
         Args:
             engine: the network.
             workers: threads that run steps between two requests.
-            streams: batches that run at a time.
+            streams: batches that run in parallel.
         """
         self._engine, self._streams = engine, streams
         self._step_pool = ThreadPoolExecutor(workers, thread_name_prefix="steps")
@@ -113,9 +113,9 @@ class Scheduler(Generic[T]):
             self._network_pool.shutdown(cancel_futures=True)
 
     def _admit(self, source: Iterator[Job[T]]) -> None:
-        """Begin pictures while there is room."""
+        """Start pictures up to ``MAX_COST``."""
         cost = sum(job.cost for job in self._order)
-        while cost < ROOM and (job := next(source, None)) is not None:
+        while cost < MAX_COST and (job := next(source, None)) is not None:
             job.number = self._order[-1].number + 1 if self._order else 0
             self._order.append(job)
             self._advance(job)
@@ -128,7 +128,7 @@ class Scheduler(Generic[T]):
     def _step(self, job: Job[T]) -> tuple[Job[T], Sequence[Pixels], list[T], float]:
         """Run a job's steps to their next request or their end; in a thread."""
         begun = perf_counter()
-        # a generator is begun by sending it None
+        # a generator is started by sending it None
         outputs: Any = None if job.outputs is None else [job.outputs[n] for n in range(len(job.crops))]
         try:
             return job, job.steps.send(outputs), [], perf_counter() - begun
@@ -145,8 +145,8 @@ class Scheduler(Generic[T]):
             self._lanes.setdefault(_bucket(crop, self._engine), []).append((job, number))
 
     def _start_batches(self) -> None:
-        """Start full batches; a partial one only if nothing else is left to wait for. The oldest go first."""
-        while self._batches_running < QUEUED and (full := self._lanes_with(BATCH)):
+        """Start full batches, oldest first; a partial one only if nothing else is pending."""
+        while self._batches_running < MAX_QUEUED and (full := self._lanes_with(BATCH)):
             self._start(min(full, key=_oldest))
         while (
             not self._steps_running
@@ -155,12 +155,12 @@ class Scheduler(Generic[T]):
         ):
             self._start(min(some, key=_oldest))
 
-    def _lanes_with(self, least: int) -> list[list[_Place[T]]]:
-        """Lanes in which so many crops wait."""
-        return [lane for lane in self._lanes.values() if len(lane) >= least]
+    def _lanes_with(self, minimum: int) -> list[list[_Place[T]]]:
+        """Lanes with at least so many pending crops."""
+        return [lane for lane in self._lanes.values() if len(lane) >= minimum]
 
     def _start(self, lane: list[_Place[T]]) -> None:
-        """Start a batch of a lane: the crops of its oldest pictures, which are then done first."""
+        """Start a batch of a lane with the crops of its oldest pictures."""
         lane.sort(key=_number)
         places, lane[:] = lane[:BATCH], lane[BATCH:]
         self._batches_running += 1

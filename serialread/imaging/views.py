@@ -35,7 +35,7 @@ class Extent:
         left: first column.
         right: last column.
         top: upper edge in the middle column.
-        foot: lower edge in the middle column.
+        bottom: lower edge in the middle column.
         slope: px down per px to the right.
         chars: number of characters; 0 if unknown.
     """
@@ -89,8 +89,7 @@ def extent_of(glyphs: Floats, size: tuple[int, int]) -> Extent | None:
     x = (across @ (np.arange(across.shape[1]) + 0.5)) / mass * px_x
     y = (down @ (np.arange(down.shape[1]) + 0.5)) / mass * px_y
     left, right = (
-        _quantile(across[0], END_QUANTILES[0]) * px_x,
-        _quantile(across[-1], END_QUANTILES[1]) * px_x,
+        _quantile(across[i], share) * px_x for i, share in zip((0, -1), END_QUANTILES, strict=True)
     )
     slope = _slope(x, y, np.minimum(mass, np.median(mass))) if _is_long(x, size[0]) else 0.0
     parts = (np.arange(_PARTS * down.shape[1]) + 0.5) / _PARTS * px_y
@@ -138,12 +137,8 @@ class CropView:
 
     def to_crop(self, reading: Reading, size: tuple[int, int]) -> Reading:
         """A reading of the view, with its boxes in px of the crop of ``size`` (height, width)."""
-        return replace(
-            reading,
-            chars=tuple(
-                replace(c, box=self._box_in_crop(c.box, size) if c.box else None) for c in reading.chars
-            ),
-        )
+        chars = (replace(c, box=self._box_in_crop(c.box, size) if c.box else None) for c in reading.chars)
+        return replace(reading, chars=tuple(chars))
 
     def _box_in_crop(self, box: Box, size: tuple[int, int]) -> Box:
         """The bounding box, clipped to the crop, of a box in the view."""

@@ -6,10 +6,10 @@ Letters: B crops, H W px, T positions, C classes, N attention columns.
 import json
 import os
 import threading
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, assert_never
+from typing import Any, Literal, assert_never
 
 import numpy as np
 
@@ -49,11 +49,8 @@ class ModelCard:
     steps: int
 
 
-class _Network(Protocol):
-    """A compiled network of one library."""
-
-    def __call__(self, batch: Floats) -> tuple[Floats, ...]: ...
-
+_Network = Callable[[Floats], tuple[Floats, ...]]
+"""A compiled network of one library."""
 
 BATCHES = (1, 4, 16)
 """Sizes that a batch is padded to. The library caches kernels for every input shape: 1 GB and five seconds

@@ -148,9 +148,9 @@ def _search(frame: Frame, view: StationView, card: ModelCard) -> Steps[list[_Can
 def _along(frame: Frame) -> Literal["horizontal", "vertical", ""]:
     """Direction of the text in a picture that is cropped to a line, by its aspect; "" for a full view."""
     height, width = frame.pixels.shape
-    return (
-        "horizontal" if width > LINE_ASPECT * height else "vertical" if height > LINE_ASPECT * width else ""
-    )
+    if width > LINE_ASPECT * height:
+        return "horizontal"
+    return "vertical" if height > LINE_ASPECT * width else ""
 
 
 def _turned(frame: Frame, degrees: float) -> Frame:

@@ -53,11 +53,8 @@ def _may_belong(crop: Crop, best: Crop, reading: Reading) -> bool:
     along, other = crop.quad[1] - crop.quad[0], best.quad[1] - best.quad[0]
     cosine = float(np.dot(along, other)) / max(float(np.linalg.norm(along) * np.linalg.norm(other)), 1e-6)
     ratio = _height(crop) / max(_height(best), 1e-6)
-    return (
-        sure
-        and cosine > np.cos(np.radians(MAX_ANGLE_DEG))
-        and 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO
-    )
+    similar = 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO
+    return sure and similar and cosine > np.cos(np.radians(MAX_ANGLE_DEG))
 
 
 def _height(crop: Crop) -> float:

@@ -31,7 +31,7 @@ tool_mark_share = 0.0
 [camera]
 low_resolution_share = 0.0
 """
-LEVELS = 32  # of grey: half the bytes of 256, and hardly to be told from them
+LEVELS = 32  # of grey: half the bytes of 256, and hardly distinguishable from them
 
 
 def main() -> None:

@@ -32,12 +32,12 @@ def main() -> None:
     )
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--count", type=int, default=3000)
-    asked = parser.parse_args()
-    recipe = load(asked.recipe, DataRecipe)
+    args = parser.parse_args()
+    recipe = load(args.recipe, DataRecipe)
     cv2.setNumThreads(1)
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    print(f"{asked.recipe} ({recipe_id(recipe)}), {asked.count} crops, {machine}")
-    for line in (*alone(recipe, asked.count), *grown(recipe, asked.count)):
+    print(f"{args.recipe} ({recipe_id(recipe)}), {args.count} crops, {machine}")
+    for line in (*alone(recipe, args.count), *grown(recipe, args.count)):
         print(f"| {line} |", flush=True)
 
 
@@ -46,7 +46,7 @@ def alone(recipe: DataRecipe, count: int) -> Iterator[str]:
     start = time.process_time()
     typefaces = len(synth.typeface_names(recipe))
     yield f"start: {typefaces} typefaces found and opened | {time.process_time() - start:.1f} s"
-    for caches in ("first", "again, as in a long run"):  # glyphs and surfaces are drawn when first asked for
+    for caches in ("first", "again, as in a long run"):  # glyphs and surfaces are drawn at first use
         start = time.process_time()
         samples = [synth.make_sample(recipe, SEED, index) for index in range(count)]
         yield f"make_sample, {caches} | {count / (time.process_time() - start):.0f} crops/s of a core"

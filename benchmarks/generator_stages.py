@@ -73,21 +73,19 @@ def main() -> None:
     parser.add_argument("recipes", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=6)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     cv2.setNumThreads(1)
     clock = Clock()
     for stage, place, name in STAGES:
         setattr(place, name, clock.around(stage, getattr(place, name)))
-    columns = {
-        path: spent(load(path, DataRecipe), asked.count, asked.rounds, clock) for path in asked.recipes
-    }
-    names = [f"{path.stem} ({recipe_id(load(path, DataRecipe))})" for path in asked.recipes]
+    columns = {path: spent(load(path, DataRecipe), args.count, args.rounds, clock) for path in args.recipes}
+    names = [f"{path.stem} ({recipe_id(load(path, DataRecipe))})" for path in args.recipes]
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    print(f"{asked.count} crops each, least of {asked.rounds} rounds, {machine}\n")
+    print(f"{args.count} crops each, least of {args.rounds} rounds, {machine}\n")
     print(f"| µs a crop | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for stage in dict.fromkeys(stage for stage, _, _ in STAGES):
-        print(f"| {stage} | {' | '.join(f'{1e6 * c[stage] / asked.count:.0f}' for c in columns.values())} |")
-    print(f"| all | {' | '.join(f'{1e6 * c.total() / asked.count:.0f}' for c in columns.values())} |")
+        print(f"| {stage} | {' | '.join(f'{1e6 * c[stage] / args.count:.0f}' for c in columns.values())} |")
+    print(f"| all | {' | '.join(f'{1e6 * c.total() / args.count:.0f}' for c in columns.values())} |")
 
 
 def spent(recipe: DataRecipe, count: int, rounds: int, clock: Clock) -> Counter[str]:

@@ -44,19 +44,19 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=150, help="crops a process")
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    parts = load(asked.recipe, DataRecipe).by_process()
-    samples = [synth.make_sample(part, asked.seed, i) for part in parts for i in range(asked.count)]
+    args = parser.parse_args()
+    parts = load(args.recipe, DataRecipe).by_process()
+    samples = [synth.make_sample(part, args.seed, i) for part in parts for i in range(args.count)]
     with TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i:06d}.png" for i in range(len(samples))]
         for path, sample in zip(paths, samples, strict=True):
             cv2.imwrite(str(path), sample.pixels)
-        outcomes = list(zip(by_rapidocr(asked.rapidocr, paths), by_serialread(paths), strict=True))
+        outcomes = list(zip(by_rapidocr(args.rapidocr, paths), by_serialread(paths), strict=True))
     right = [tuple(_same(text, s.text) for text in found) for found, s in zip(outcomes, samples, strict=True)]
     lines = list(rows(samples, right))
     print("\n".join(lines))
-    if asked.out:
-        asked.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if args.out:
+        args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def by_rapidocr(python: Path, paths: Sequence[Path]) -> list[str]:

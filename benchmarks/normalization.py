@@ -24,7 +24,7 @@ BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
 VIEWS = {
     "all steps": StationView(),
     "lines are not detected": StationView(find_lines=False),
-    "rows are not joined": StationView(rows="surest"),
+    "rows are not joined": StationView(rows="best"),
     "detected lines are read upright only": StationView(upside_down="never"),
     "all lines are read in both orientations": StationView(upside_down="both"),
     "tilt is not removed": StationView(deskew=False),
@@ -77,23 +77,23 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="read every Nth picture of each set")
     parser.add_argument("--sets", nargs="*", default=BOLD, help="sets of crops")
     parser.add_argument("--out", type=Path, help="Markdown to write as well")
-    asked = parser.parse_args()
-    photos = sorted(p for p in (asked.folder / "_photos").glob("*") if (p / "truth.jsonl").is_file())
-    reader = Reader(asked.model or shipped_model())
-    told = [f"model {reader.model_id}, every {asked.every}. picture", ""] if asked.every > 1 else []
-    told += ["| without | " + " | ".join((*asked.sets, *(f"photos: {p.name}" for p in photos), "s")) + " |"]
-    told += ["|---" * (len(asked.sets) + len(photos) + 2) + "|"]
-    print("\n".join(told))
+    args = parser.parse_args()
+    photos = sorted(p for p in (args.folder / "_photos").glob("*") if (p / "truth.jsonl").is_file())
+    reader = Reader(args.model or shipped_model())
+    lines = [f"model {reader.model_id}, every {args.every}. picture", ""] if args.every > 1 else []
+    lines += ["| without | " + " | ".join((*args.sets, *(f"photos: {p.name}" for p in photos), "s")) + " |"]
+    lines += ["|---" * (len(args.sets) + len(photos) + 2) + "|"]
+    print("\n".join(lines))
     for step in (*VIEWS, *PATCHES):
         started = process_time()
         with without(step) as view:
             at = reader.at(Station(view=view))
-            cells = [containing(at, crops_of(asked.folder / s, asked.every), whole=True) for s in asked.sets]
-            cells += [containing(at, photos_of(p, asked.every), whole=False) for p in photos]
-        told.append("| " + " | ".join((step, *cells, f"{process_time() - started:.0f}")) + " |")
-        print(told[-1], flush=True)
-    if asked.out:
-        asked.out.write_text("\n".join(told) + "\n", encoding="utf-8")
+            cells = [containing(at, crops_of(args.folder / s, args.every), whole=True) for s in args.sets]
+            cells += [containing(at, photos_of(p, args.every), whole=False) for p in photos]
+        lines.append("| " + " | ".join((step, *cells, f"{process_time() - started:.0f}")) + " |")
+        print(lines[-1], flush=True)
+    if args.out:
+        args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text), STORE rendered ones.
 Codes that are codes upside down, too, are left out. Alone: right by the sign of its log-odds; compared: the
-upright one has more; sure: upright, by SURE_ODDS; wrongly sure: upside down, and taken for upright.
+upright one has more; certain: upright, by SURE_ODDS; wrongly certain: upside down, and taken for upright.
 """
 
 import argparse
@@ -42,12 +42,12 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--count", type=int, default=1000)
-    asked = parser.parse_args()
-    engine = Engine(asked.model or shipped_model(), outputs=None)
+    args = parser.parse_args()
+    engine = Engine(args.model or shipped_model(), outputs=None)
     print(f"model {engine.card.model_id}\n")
-    print("| crops | of one orientation | alone % | compared % | sure % | wrongly sure % | surely wrong % |")
+    print("| crops | of one orientation | alone % | compared % | certain % | wrongly % | surely wrong % |")
     print("|---|---|---|---|---|---|---|")
-    for name, crops in crops_of(asked.folder, asked.store, asked.count):
+    for name, crops in crops_of(args.folder, args.store, args.count):
         as_is = [pixels for pixels, text in crops if not reads_upside_down(text)]
         rotated = [np.ascontiguousarray(pixels[::-1, ::-1]) for pixels in as_is]
         right, over = (

@@ -1,4 +1,4 @@
-"""How fast a folder of crops is read and in how much memory, where the time goes, and beside rapidocr.
+"""How fast a folder of crops is read and in how much memory, where the time goes, and compared with rapidocr.
 
     python benchmarks/reading_speed.py recipes/data/marks.toml --count 2000 [--rapidocr PYTHON]
 
@@ -39,68 +39,68 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=["serialread", "rapidocr", "parts"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="read these pictures instead of rendering some")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     alone = {"serialread": read_with_serialread, "rapidocr": read_with_rapidocr, "parts": parts}
-    if asked.cores:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.cores])
-    if asked.only:
-        print(json.dumps(alone[asked.only](asked)))
+    if args.cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cores])
+    if args.only:
+        print(json.dumps(alone[args.only](args)))
         return
     with TemporaryDirectory() as temporary:
-        if asked.folder is None:
-            asked.folder = Path(temporary)
-            render(asked.recipe, asked.count, asked.folder)
-        across(asked) if asked.across else compare(asked)
+        if args.folder is None:
+            args.folder = Path(temporary)
+            render(args.recipe, args.count, args.folder)
+        across(args) if args.across else compare(args)
 
 
-def across(asked: argparse.Namespace) -> None:
+def across(args: argparse.Namespace) -> None:
     """A table: images/s by the cores that a run may use, and by how high its crops are."""
     cores = [n for n in (1, 2, 4, 8, 16, 32) if n <= len(os.sched_getaffinity(0))]
     print("| height of the crops, px | " + " | ".join(f"{n} cores" for n in cores) + " |")
     print("|---" * (len(cores) + 1) + "|")
-    crops = [cv2.imread(str(path)) for path in sorted(asked.folder.glob("*.png"))[::4]]
+    crops = [cv2.imread(str(path)) for path in sorted(args.folder.glob("*.png"))[::4]]
     for times in ENLARGED:
         with TemporaryDirectory() as temporary:
-            asked.folder, cells = Path(temporary), []
+            args.folder, cells = Path(temporary), []
             for number, crop in enumerate(crops):
                 larger = cv2.resize(crop, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
-                cv2.imwrite(str(asked.folder / f"{number:05d}.png"), larger)
-            for asked.cores in cores:
-                told, _ = in_a_process(sys.executable, asked, "serialread")
-                cells.append(f"{told['images'] / told['seconds']:.0f}")
+                cv2.imwrite(str(args.folder / f"{number:05d}.png"), larger)
+            for args.cores in cores:
+                result, _ = in_a_process(sys.executable, args, "serialread")
+                cells.append(f"{result['images'] / result['seconds']:.0f}")
             print(f"| {times * crops[0].shape[0]} | " + " | ".join(cells) + " |", flush=True)
 
 
-def compare(asked: argparse.Namespace) -> None:
-    crops = len(list(asked.folder.glob("*.png")))
+def compare(args: argparse.Namespace) -> None:
+    crops = len(list(args.folder.glob("*.png")))
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {crops} crops\n")
     print("| reader | images/s | processor ms an image | whole run, s | peak memory, MB | right |")
     print("|---|---|---|---|---|---|")
-    readers = {"serialread": sys.executable} | ({"rapidocr": str(asked.rapidocr)} if asked.rapidocr else {})
+    readers = {"serialread": sys.executable} | ({"rapidocr": str(args.rapidocr)} if args.rapidocr else {})
     for name, python in readers.items():
-        told, seconds = in_a_process(python, asked, name)
-        speed = told["images"] / told["seconds"]
-        work = f"{1000 * told['processor'] / told['images']:.2f}"
+        result, seconds = in_a_process(python, args, name)
+        speed = result["images"] / result["seconds"]
+        work = f"{1000 * result['processor'] / result['images']:.2f}"
         cells = (
-            told["name"],
+            result["name"],
             f"{speed:.0f}",
             work,
             f"{seconds:.1f}",
-            f"{told['peak_mb']:.0f}",
-            told["right"],
+            f"{result['peak_mb']:.0f}",
+            result["right"],
         )
         print("|", " | ".join(map(str, cells)), "|", flush=True)
-    told, _ = in_a_process(sys.executable, asked, "parts")
-    whole = sum(told.values())
+    result, _ = in_a_process(sys.executable, args, "parts")
+    whole = sum(result.values())
     print("\n| part | processor ms an image | share |\n|---|---|---|")
-    for part, ms in told.items():
+    for part, ms in result.items():
         print(f"| {part} | {ms:.3f} | {ms / whole:.0%} |")
 
 
-def in_a_process(python: str, asked: argparse.Namespace, only: str) -> tuple[dict[str, float], float]:
-    command = [python, __file__, "--only", only, "--folder", str(asked.folder), "--engine", asked.engine]
-    command += ["--cores", str(asked.cores)]
-    command += ["--model", str(asked.model)] if asked.model else []
+def in_a_process(python: str, args: argparse.Namespace, only: str) -> tuple[dict[str, float], float]:
+    command = [python, __file__, "--only", only, "--folder", str(args.folder), "--engine", args.engine]
+    command += ["--cores", str(args.cores)]
+    command += ["--model", str(args.model)] if args.model else []
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -109,19 +109,21 @@ def in_a_process(python: str, asked: argparse.Namespace, only: str) -> tuple[dic
 
 
 def render(recipe: Path, count: int, folder: Path) -> None:
-    """Write crops as PNG files, named by number, with their texts beside them."""
+    """Write crops as PNG files, named by number, with their texts next to them."""
     from serialread import synth
     from serialread.config import DataRecipe, load
 
-    asked, texts = load(recipe, DataRecipe), {}
+    loaded, texts = load(recipe, DataRecipe), {}
     for index in range(count):
-        sample = synth.make_sample(asked, SEED, index)
+        sample = synth.make_sample(loaded, SEED, index)
         texts[f"{index:05d}.png"] = sample.text
         cv2.imwrite(str(folder / f"{index:05d}.png"), sample.pixels)
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
 
 
-def told_of(name: str, folder: Path, read: Callable[[], Iterator[tuple[str, str]]]) -> dict[str, float | str]:
+def measured(
+    name: str, folder: Path, read: Callable[[], Iterator[tuple[str, str]]]
+) -> dict[str, float | str]:
     """Run a reader over the folder: how long, how much memory, how many right (blanks and case dropped).
 
     The processor's time, of all threads, is what compares readers on a machine that has other work.
@@ -132,8 +134,8 @@ def told_of(name: str, folder: Path, read: Callable[[], Iterator[tuple[str, str]
     known = folder / "texts.json"
     truths = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
     right = sum(found[image].replace(" ", "").lower() == text.lower() for image, text in truths.items())
-    told = {"images": len(found), "seconds": seconds, "processor": processor, "peak_mb": peak_mb()}
-    return {"name": name, "right": right, **told}
+    result = {"images": len(found), "seconds": seconds, "processor": processor, "peak_mb": peak_mb()}
+    return {"name": name, "right": right, **result}
 
 
 def peak_mb() -> float:
@@ -142,12 +144,12 @@ def peak_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def read_with_serialread(asked: argparse.Namespace) -> dict[str, float | str]:
+def read_with_serialread(args: argparse.Namespace) -> dict[str, float | str]:
     from serialread.reader import Reader, begin, check_sequences, find_images, write_records
     from serialread.weights import shipped_model
 
-    reader = Reader(asked.model or shipped_model(), engine=asked.engine)
-    pictures = find_images([asked.folder]).pictures
+    reader = Reader(args.model or shipped_model(), engine=args.engine)
+    pictures = find_images([args.folder]).pictures
 
     def read() -> Iterator[tuple[str, str]]:
         with TemporaryDirectory() as out:
@@ -155,14 +157,14 @@ def read_with_serialread(asked: argparse.Namespace) -> dict[str, float | str]:
             for record in write_records(check_sequences(reader.read_many(pictures)), Path(out)):
                 yield record.image, record.reading.text if record.reading else ""
 
-    return told_of(f"serialread ({asked.engine})", asked.folder, read)
+    return measured(f"serialread ({args.engine})", args.folder, read)
 
 
-def read_with_rapidocr(asked: argparse.Namespace) -> dict[str, float | str]:
+def read_with_rapidocr(args: argparse.Namespace) -> dict[str, float | str]:
     import rapidocr
 
     reader = rapidocr.RapidOCR(params={"Global.log_level": "error"})
-    paths = sorted(asked.folder.glob("*.png"))
+    paths = sorted(args.folder.glob("*.png"))
     reader(cv2.imread(str(paths[0])), use_det=False, use_cls=False, use_rec=True)  # its first run is slow
 
     def read() -> Iterator[tuple[str, str]]:
@@ -170,10 +172,10 @@ def read_with_rapidocr(asked: argparse.Namespace) -> dict[str, float | str]:
             found = reader(cv2.imread(str(path)), use_det=False, use_cls=False, use_rec=True)
             yield path.name, (found.txts or ("",))[0]
 
-    return told_of("rapidocr, recognizer alone", asked.folder, read)
+    return measured("rapidocr, recognizer alone", args.folder, read)
 
 
-def parts(asked: argparse.Namespace) -> dict[str, float]:
+def parts(args: argparse.Namespace) -> dict[str, float]:
     """Milliseconds an image of every step, one after the other in one thread."""
     from serialread.config import StationView
     from serialread.imaging import load_image, normalize, to_array
@@ -185,11 +187,11 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
     from serialread.reader.serialization import csv_bytes, csv_row, json_bytes, json_line
     from serialread.weights import shipped_model
 
-    model = asked.model or shipped_model()
-    engine = Engine(model, asked.engine, threads=1)
+    model = args.model or shipped_model()
+    engine = Engine(model, args.engine, threads=1)
     cv2.setNumThreads(1)
     geometry = engine.card.geometry
-    paths = sorted(asked.folder.glob("*.png"))[:500]
+    paths = sorted(args.folder.glob("*.png"))[:500]
     spent: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], list]) -> list:
@@ -209,10 +211,10 @@ def parts(asked: argparse.Namespace) -> dict[str, float]:
     ]
     for batch in batches:  # the first of its shape prepares the kernels
         engine.run(batch)
-    results = timed("network, one look", lambda: [engine.run(batch) for batch in batches])
+    results = timed("network, one view", lambda: [engine.run(batch) for batch in batches])
     each = [(s, a) for scores, attention in results for s, a in zip(scores, attention, strict=True)]
     timed("decode", lambda: [decode(s, engine.card.alphabet, a, (64, 256)) for s, a in each])
-    records = list(Reader(model, engine=asked.engine).read_many(paths))
+    records = list(Reader(model, engine=args.engine).read_many(paths))
     graded = [(c, r.reading) for c, r in zip(crops, records, strict=True) if r.reading]
     timed("grade the mark", lambda: [grade_mark(crop, reading) for crop, reading in graded])
     lines = timed("JSON line", lambda: [json_line(r) for r in records])

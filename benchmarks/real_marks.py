@@ -85,36 +85,36 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sets", nargs="*", help="only these sets; without names only the photographs")
     parser.add_argument("--wrong", action="store_true", help="list the wrong readings")
-    asked = parser.parse_args()
-    reader = Reader(asked.model or shipped_model())
-    folders = [f for f in sorted(asked.folder.iterdir()) if (f / "labels.csv").is_file()]
+    args = parser.parse_args()
+    reader = Reader(args.model or shipped_model())
+    folders = [f for f in sorted(args.folder.iterdir()) if (f / "labels.csv").is_file()]
     print(
         f"model {reader.model_id}\n\n"
         "| set | crops | MPSC % | 95 % interval | strict % |\n|---|---|---|---|---|"
     )
     scores = []
     for folder in folders:
-        if asked.sets is None or folder.name in asked.sets:
-            scores.append(score_crops(reader, folder, show_wrong=asked.wrong))
+        if args.sets is None or folder.name in args.sets:
+            scores.append(score_crops(reader, folder, show_wrong=args.wrong))
             print(scores[-1].line(), flush=True)
     bold = [s.mpsc_percent for s in scores if s.name in BOLD]
     mean = sum(bold) / len(bold) if len(bold) == len(BOLD) else None
     if mean is not None:
         print(f"\nmean over {', '.join(BOLD)}: {mean:.1f}")
-    photos = [score_photos(reader, f, show=asked.wrong) for f in sorted((asked.folder / "_photos").glob("*"))]
+    photos = [score_photos(reader, f, show=args.wrong) for f in sorted((args.folder / "_photos").glob("*"))]
     for p in photos:
         print(
             f"{p['name']}: {p['found']} of {p['named']} named codes found in {p['photos']} photographs, "
             f"{p['photos_with_one']} photographs with one of theirs"
         )
-    if asked.json:
-        told = {
+    if args.json:
+        report = {
             "model_id": reader.model_id,
             "bold_mean": mean,
             "sets": [asdict(s) for s in scores],
             "photos": photos,
         }
-        asked.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        args.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Intersection over union of the text's pixels with the rendered text mask of the same crop, mean over the
 crops of a
-process; beside it the share of crops whose mask is reversed or void (IoU below 0.1). ``two_means`` is
+process; then the share of crops whose mask is reversed or void (IoU below 0.1). ``two_means`` is
 the paper's.
 """
 
@@ -48,22 +48,22 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     rows = [
         "| process | crops | " + " | ".join(f"{k.kind} IoU | lost %" for k in KINDS) + " |",
         "|---|" + "---|" * (1 + 2 * len(KINDS)),
     ]
     everything = []
-    for part in load(asked.recipe, DataRecipe).by_process():
-        crops = [synth.make_sample(part, asked.seed, i) for i in range(asked.count)]
+    for part in load(args.recipe, DataRecipe).by_process():
+        crops = [synth.make_sample(part, args.seed, i) for i in range(args.count)]
         overlaps = np.array([[overlap(crop, kind) for kind in KINDS] for crop in crops])
         everything.append(overlaps)
         rows.append(line(part.processes[0].kind, overlaps))
         print(rows[-1], flush=True)
     rows.append(line("all", np.concatenate(everything)))
     print(rows[-1])
-    if asked.out:
-        asked.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    if args.out:
+        args.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

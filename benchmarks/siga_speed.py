@@ -1,4 +1,4 @@
-"""What SIGA costs: training and reading of the whole compact SIGA beside the bare parallel recognizer.
+"""What SIGA costs: training and reading of the whole compact SIGA compared with the bare parallel recognizer.
 
     python benchmarks/siga_speed.py [--rounds 5] [--batch 32] [--width 160] [--out FILE]
 
@@ -86,30 +86,30 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--width", type=int, default=160)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    geometry, alphabet = CropGeometry(widths=(asked.width,)), Alphabet()
+    geometry, alphabet = CropGeometry(widths=(args.width,)), Alphabet()
     recipes = {n: TrainingRecipe(geometry=geometry, network=network) for n, network in networks().items()}
     models = {name: build(recipe.network, geometry, alphabet) for name, recipe in recipes.items()}
-    crops, targets = batch(asked.batch, asked.width, alphabet.classes)
+    crops, targets = batch(args.batch, args.width, alphabet.classes)
     found: dict[str, dict[str, float]] = {name: {} for name in models}
     for train in (True, False):
         rounds = [
             {n: seconds(m, recipes[n], crops, targets, train=train) for n, m in models.items()}
-            for _ in range(asked.rounds + 1)
+            for _ in range(args.rounds + 1)
         ][1:]
         for name in models:
             share = statistics.median(took["baseline"] / took[name] for took in rounds)
             found[name]["trains" if train else "reads"] = round(share, 3)
     for name, recipe in recipes.items():
-        told = describe(name, recipe.network, geometry, alphabet)
-        found[name] |= {"parameters_test": told.parameters_test, "macs": told.macs}
+        description = describe(name, recipe.network, geometry, alphabet)
+        found[name] |= {"parameters_test": description.parameters_test, "macs": description.macs}
     for name, measures in found.items():
         print(f"{name:9s} {json.dumps(measures)}")
     share = found["siga"]["trains"]
     print(f"the whole SIGA trains at {share:.0%} of the baseline's speed, needed: {NEEDED:.0%}")
-    if asked.out:
-        asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if args.out:
+        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

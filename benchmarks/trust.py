@@ -45,8 +45,8 @@ FORMATS = (
 COSTS = (*FORMATS, ("vin_plate", "vin-checked"), ("metal_stamp", "imei"), ("vin_plate", "gs1-128"))
 
 
-def shown(asked: str) -> str:
-    return "codes in parts" if asked == CONTAINER_PARTS else asked
+def shown(pattern: str) -> str:
+    return "codes in parts" if pattern == CONTAINER_PARTS else pattern
 
 
 def text_of(record: Record) -> str:
@@ -56,18 +56,18 @@ def text_of(record: Record) -> str:
 def formats_table(model: Path, folder: Path) -> None:
     print("| set | format | labels | matching | strict, free % | with format % | likely misprints |")
     print("|---|---|---|---|---|---|---|")
-    for name, asked in FORMATS:
-        known, wanted = load_labelled(folder / name), format_of(asked)
+    for name, pattern in FORMATS:
+        known, wanted = load_labelled(folder / name), format_of(pattern)
         matching = [wanted.matches(truth) for truth in known.truths]
         shares, misprints = [], 0
-        for code in (Code(), Code(format=asked)):
+        for code in (Code(), Code(format=pattern)):
             records = list(Reader(model, Station(code=code)).read_many(known.pictures))
             read = zip(records, known.truths, matching, strict=True)
             right = sum(text_of(record) == truth for record, truth, matches in read if matches)
             shares.append(f"{100 * right / sum(matching):.1f} ({right})")
             misprints = sum(record.verdict is Verdict.MISPRINT for record in records)
         print(
-            f"| {name} | {shown(asked)} | {len(matching)} | {sum(matching)} | {shares[0]} | {shares[1]} "
+            f"| {name} | {shown(pattern)} | {len(matching)} | {sum(matching)} | {shares[0]} | {shares[1]} "
             f"| {misprints} |",
             flush=True,
         )
@@ -100,13 +100,13 @@ def cost_table(model: Path, folder: Path) -> None:
     engine = Engine(model, threads=1)
     print("\n| set | format | not matching % | network ms | decoding ms | with format ms | increase, % |")
     print("|---|---|---|---|---|---|---|")
-    for name, asked in COSTS:
+    for name, pattern in COSTS:
         scores, network = scores_of(engine, load_labelled(folder / name))
-        search = FormatSearch(format_of(asked), engine.card.alphabet)
+        search = FormatSearch(format_of(pattern), engine.card.alphabet)
         free, fitted = decoding_ms(scores, engine, None), decoding_ms(scores, engine, search)
         made = [decode(one, engine.card.alphabet, search=search).free is not None for one, _ in scores]
         print(
-            f"| {name} | {shown(asked)} | {100 * np.mean(made):.0f} | {network:.2f} "
+            f"| {name} | {shown(pattern)} | {100 * np.mean(made):.0f} | {network:.2f} "
             f"| {free:.3f} | {fitted:.3f} | {100 * (fitted - free) / network:.1f} |",
             flush=True,
         )
@@ -140,11 +140,11 @@ def checked(records: Sequence[Record], right: Sequence[bool], station: Station) 
     for record, good in zip(records, right, strict=True):
         if record.reading is None or record.text_height_px is None:
             continue
-        sure = trust(record.reading, station.calibration)
-        decision, _ = decide(record.reading, sure, record.verdict, record.text_height_px, station.limits)
+        trusted = trust(record.reading, station.calibration)
+        decision, _ = decide(record.reading, trusted, record.verdict, record.text_height_px, station.limits)
         accepted += decision is Decision.ACCEPT
         wrong += decision is Decision.ACCEPT and not good
-        outcomes.append((record.reading.confidence, sure, good))
+        outcomes.append((record.reading.confidence, trusted, good))
     before, after, good_ones = (np.array(column) for column in zip(*outcomes, strict=True))
     errors = (Reliability.of(before, good_ones).ece, Reliability.of(after, good_ones).ece)
     return HalfSplit(len(records), accepted, wrong, errors)
@@ -179,8 +179,8 @@ def guarantee_table(
     low, high = wilson(sum(right), len(right))
     share = 100 * sum(right) / len(right)
     print(f"\n{len(right)} marks, {share:.1f} % right ({100 * low:.1f}-{100 * high:.1f}), {protocol}")
-    sure = np.array([log_odds(r.reading) if r.reading else math.nan for r in records])
-    curve = RiskCoverage.of(sure, np.array(right))
+    log_odds_ = np.array([log_odds(r.reading) if r.reading else math.nan for r in records])
+    curve = RiskCoverage.of(log_odds_, np.array(right))
     print(f"AURC {curve.aurc:.4f}; calibration keeps the order, so it is the same before and after")
     step = max(len(right) // 8, 1)
     for count in range(step, len(right) + 1, step):
@@ -225,22 +225,22 @@ def main() -> None:
     parser.add_argument("--halves", type=int, default=100)
     parser.add_argument("--protocol", choices=("strict", "mpsc"), default="mpsc")
     parser.add_argument("--tables", nargs="*", default=("formats", "cost", "guarantee"))
-    asked = parser.parse_args()
-    model = asked.model or shipped_model()
-    wanted = asked.misread, asked.halves, asked.protocol
-    if asked.rendered:
+    args = parser.parse_args()
+    model = args.model or shipped_model()
+    wanted = args.misread, args.halves, args.protocol
+    if args.rendered:
         with TemporaryDirectory() as folder:
-            known = rendered(load(asked.rendered, DataRecipe), asked.count, Path(folder))
-            guarantee_table(model, known, *wanted, Code(format=asked.format))
+            known = rendered(load(args.rendered, DataRecipe), args.count, Path(folder))
+            guarantee_table(model, known, *wanted, Code(format=args.format))
         return
-    if asked.folder is None:
+    if args.folder is None:
         parser.error("name a folder of labelled sets, or a recipe with --rendered")
-    if "formats" in asked.tables:
-        formats_table(model, asked.folder)
-    if "cost" in asked.tables:
-        cost_table(model, asked.folder)
-    if "guarantee" in asked.tables:
-        guarantee_table(model, pooled(asked.folder), *wanted, Code())
+    if "formats" in args.tables:
+        formats_table(model, args.folder)
+    if "cost" in args.tables:
+        cost_table(model, args.folder)
+    if "guarantee" in args.tables:
+        guarantee_table(model, pooled(args.folder), *wanted, Code())
 
 
 if __name__ == "__main__":

@@ -161,11 +161,11 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--count", type=int, default=800, help="rendered crops")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     cv2.setNumThreads(1)
-    engine = Engine(asked.model or shipped_model(), outputs=None)
+    engine = Engine(args.model or shipped_model(), outputs=None)
     print(f"model {engine.card.model_id}\n")
-    cases = cases_of(asked.folder, asked.store, asked.count)
+    cases = cases_of(args.folder, args.store, args.count)
     views_table(cases, read(engine, cases))
 
 

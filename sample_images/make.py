@@ -1,4 +1,4 @@
-"""Render sample_images/ anew: three batches of a dozen pictures and their labels, from recipes/samples/."""
+"""Render sample_images/ again: three batches of a dozen pictures and their labels, from recipes/samples/."""
 
 import csv
 from pathlib import Path

@@ -28,7 +28,7 @@ def expected(reader: Reader) -> list[Record]:
     return list(reader.read_many(PICTURES))
 
 
-def told(record: Record) -> tuple[str, float | None, Decision]:
+def outcome(record: Record) -> tuple[str, float | None, Decision]:
     return record.text, record.confidence, record.decision
 
 
@@ -50,13 +50,13 @@ def test_a_path_bytes_and_an_array_are_read_alike(reader: Reader, expected: list
     assert pixels is not None
     sources: list[ImageSource] = [path, str(path), path.read_bytes(), pixels, pixels[..., None]]
     records = [reader.read(source) for source in sources]
-    assert [told(record) for record in records] == [told(expected[0])] * len(sources)
+    assert [outcome(record) for record in records] == [outcome(expected[0])] * len(sources)
     assert [record.image for record in records] == ["01.jpg", "01.jpg", "0", "0", "0"]
     assert reader.read(pixels, name="station 4").image == "station 4"
 
 
 def test_one_picture_at_a_time_reads_as_many_do(reader: Reader, expected: list[Record]) -> None:
-    assert [told(reader.read(path)) for path in PICTURES] == [told(record) for record in expected]
+    assert [outcome(reader.read(path)) for path in PICTURES] == [outcome(record) for record in expected]
     assert expected[0].chars == (expected[0].reading.chars if expected[0].reading else ())
     assert all(record.elapsed_ms > 0 for record in expected)
 
@@ -64,7 +64,7 @@ def test_one_picture_at_a_time_reads_as_many_do(reader: Reader, expected: list[R
 def test_several_threads_share_one_reader(reader: Reader, expected: list[Record]) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(reader.read, PICTURES * 3))
-    assert [told(record) for record in found] == [told(record) for record in expected] * 3
+    assert [outcome(record) for record in found] == [outcome(record) for record in expected] * 3
 
 
 def test_frames_of_a_camera_are_read_in_order_while_they_come(reader: Reader, expected: list[Record]) -> None:
@@ -140,7 +140,7 @@ def test_a_folder_is_read_by_one_call(expected: list[Record], tmp_path: Path) ->
     run = read_folder(PICTURES, tmp_path / "out")
     assert (run.total, run.kept, run.passed_over) == (4, 0, ())
     records = list(run)
-    assert [told(record) for record in records] == [told(record) for record in expected]
+    assert [outcome(record) for record in records] == [outcome(record) for record in expected]
     assert (run.summary.images, run.not_accepted) == (4, 4)
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "readings.csv",

@@ -276,10 +276,10 @@ def test_a_truth_table_as_a_newcomer_keeps_it_is_read_and_its_flaws_are_said(tmp
     table = ["sep=;", "Filename;Text", "a.png;7", "b.png;B8", "b.png;B8", "c.png;C9", "c.png;C8"]
     table += ["e.png;0042-A", "f.png;F1", "g.png;1,23457E+11", ""]
     (tmp_path / "labels.csv").write_bytes("\r\n".join(table).encode("utf-8-sig"))
-    told = CliRunner().invoke(
+    done = CliRunner().invoke(
         app, ["audit", str(results), "--truth", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "out")]
     )
-    assert told.exit_code == 0, told.output
+    assert done.exit_code == 0, done.output
     page = (tmp_path / "out" / "audit.md").read_text("utf-8")
     findings = page.split("## Findings\n\n")[1].split("\n\n")[0].splitlines()
     assert findings == [

@@ -170,7 +170,7 @@ def test_a_plan_for_nothing_in_particular_is_wrong_usage(arguments: list[str]) -
 
 
 @pytest.mark.parametrize("arguments", [["--target", "2"], ["--aql", "0.7", "--lot", "100"]])
-def test_a_plan_that_cannot_be_is_told(arguments: list[str]) -> None:
+def test_an_impossible_plan_is_an_error(arguments: list[str]) -> None:
     assert isinstance(CliRunner().invoke(app, ["study", "plan", *arguments]).exception, RecordsError)
 
 

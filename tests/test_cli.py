@@ -421,7 +421,7 @@ def test_generate_synth_writes_a_store_that_knows_its_recipe(recipe: Path, tmp_p
     )
 
 
-def test_generate_synth_resumes_only_when_told_and_only_the_same(recipe: Path, tmp_path: Path) -> None:
+def test_generate_synth_resumes_only_on_request_and_only_the_same(recipe: Path, tmp_path: Path) -> None:
     again = ("generate-synth", recipe, "--out", tmp_path / "out", "--count", 6)
     assert invoke(*again).exit_code == 0
     assert isinstance(invoke(*again).exception, StoreError)
@@ -462,16 +462,18 @@ def test_preview_draws_a_sheet(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_preview_gives_every_process_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    rendered = []
     monkeypatch.setattr(
-        synth, "make_sample", lambda recipe, seed, i: asked.append(recipe.processes) or stub(recipe, seed, i)
+        synth,
+        "make_sample",
+        lambda recipe, seed, i: rendered.append(recipe.processes) or stub(recipe, seed, i),
     )
     (tmp_path / "two.toml").write_text(RECIPE + '[[processes]]\nkind = "pen"\n')
     done = invoke(
         "data", "preview", tmp_path / "two.toml", "--out", tmp_path / "s.png", "--count", 4, "--by-process"
     )
     assert done.exit_code == 0, done.output
-    assert [[p.kind for p in processes] for processes in asked] == [["ink"], ["ink"], ["pen"], ["pen"]]
+    assert [[p.kind for p in processes] for processes in rendered] == [["ink"], ["ink"], ["pen"], ["pen"]]
 
 
 def test_preview_refuses_a_recipe_with_unknown_keys(recipe: Path, tmp_path: Path) -> None:

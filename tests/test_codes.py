@@ -146,7 +146,7 @@ def test_checks_apply_to_their_part_of_the_pattern(pattern: str, right: str, wro
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("pattern", "message"),
     [
         ("vni", "format 'vni': no such format. Choose from digits, letters-digits, vin, "),
         ("[A-Z", "format '[A-Z', position 1: this [ has no ]. Add it, or write \\[."),
@@ -170,9 +170,9 @@ def test_checks_apply_to_their_part_of_the_pattern(pattern: str, right: str, wro
         ("(((A{1,25}){1,25}){1,25}){1,25}", "too large: nested repetitions multiply."),
     ],
 )
-def test_an_invalid_pattern_is_refused_with_the_position(asked: str, message: str) -> None:
+def test_an_invalid_pattern_is_refused_with_the_position(pattern: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        format_of(asked)
+        format_of(pattern)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -42,7 +42,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory that looks like the repository, whose new files vanish after the test."""
+    """A working directory laid out as the repository, whose new files vanish after the test."""
     for name in ("sample_images", "recipes", "calib"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)

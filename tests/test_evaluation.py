@@ -214,12 +214,12 @@ def test_the_shipped_model_is_evaluated_on_a_store_and_on_a_folder(tmp_path: Pat
         tmp_path / "out",
     ]
     done = CliRunner().invoke(cli.app, [*map(str, words), "--against", str(shipped_model())])
-    told = json.loads(done.stdout.splitlines()[0])
+    printed = json.loads(done.stdout.splitlines()[0])
 
     assert done.exit_code == 0
-    assert told["skipped"] == {"illegible": 1}
-    assert [line["crops"] for line in told["accuracy"] if line["table"] == "store"] == [1, 4]
-    assert [one["p"] for one in told["against"]] == [1, 1, 1]
+    assert printed["skipped"] == {"illegible": 1}
+    assert [line["crops"] for line in printed["accuracy"] if line["table"] == "store"] == [1, 4]
+    assert [one["p"] for one in printed["against"]] == [1, 1, 1]
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(evaluation.FILES)
     with pytest.raises(StoreError, match=r"no labels\.csv, no LMDB"):
         evaluation.labelled_samples(tmp_path / "out")

@@ -88,7 +88,7 @@ def test_without_log_or_model_the_page_says_why(results: Path, model: Path, tmp_
     assert "<img " not in page
 
 
-def test_the_command_shows_them_unless_told_not_to(results: Path) -> None:
+def test_the_command_shows_them_by_default(results: Path) -> None:
     audit = ["audit", str(results), "--truth", str(results.parent / "labels.csv")]
     for option, count in (("--pictures", 20), ("--no-pictures", 0)):
         out = results / option

@@ -284,7 +284,9 @@ def test_an_invalid_view_is_refused(tmp_path: Path, values: str, problem: str) -
 
 
 def full_view() -> StationView:
-    fixture = teach_fixture(image_of(part()), StationView(), BOX, "print").model_copy(update={"sure": 0.3})
+    fixture = teach_fixture(image_of(part()), StationView(), BOX, "print").model_copy(
+        update={"min_correlation": 0.3}
+    )
     region = ((0.05, 0.05), (0.95, 0.1), (0.9, 0.9), (0.1, 0.95))
     lens = LENS.model_copy(update={"distortion": (0.01, 0.0, 0.0, 0.0, 0.0)})
     return StationView(

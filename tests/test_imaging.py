@@ -305,7 +305,7 @@ def test_a_16_bit_colour_tiff_is_upright(tmp_path: Path) -> None:
 
 
 def with_orientation(tiff: bytes, orientation: int) -> bytes:
-    """A little-endian TIFF with one more tag; its directory is written anew at the end."""
+    """A little-endian TIFF with one more tag; its directory is written again at the end."""
     start = int.from_bytes(tiff[4:8], "little")
     count = int.from_bytes(tiff[start : start + 2], "little")
     entries = [tiff[at : at + 12] for at in range(start + 2, start + 2 + 12 * count, 12)]
@@ -487,7 +487,7 @@ def test_contrast_is_the_spread_of_greys() -> None:
 # is there anything to search for?
 
 
-def test_a_line_that_fills_its_picture_is_told_from_one_that_does_not() -> None:
+def test_a_line_that_fills_its_picture_is_distinguished_from_one_that_does_not() -> None:
     canvas = np.full((600, 1000), 170, np.uint8)
     canvas[350:410, 550:790] = written()
     for pixels, filled in (

@@ -43,15 +43,15 @@ def test_a_folder_with_a_table_is_imported_in_its_order(tmp_path: Path, folder: 
         f"0.png,{'5' * 26}",
     ]
     (source / "labels.csv").write_text("\ufeff" + "\n".join(rows), encoding="utf-8")
-    store, told = imported(source, tmp_path / "out")
+    store, printed = imported(source, tmp_path / "out")
     assert [s.text for s in store[:]] == ["AB12", "7"]
     np.testing.assert_array_equal(store[0].pixels, pictures[1])
     np.testing.assert_array_equal(store[1].pixels, pictures[0])
     assert store.about["complete"]
-    assert "left out: 1, illegible" in told
-    assert "left out: 1, picture unreadable" in told
-    assert "left out: 1, characters outside printable ASCII" in told
-    assert "left out: 1, longer than 25 characters" in told
+    assert "left out: 1, illegible" in printed
+    assert "left out: 1, picture unreadable" in printed
+    assert "left out: 1, characters outside printable ASCII" in printed
+    assert "left out: 1, longer than 25 characters" in printed
 
 
 def test_an_lmdb_of_another_program_is_imported(tmp_path: Path) -> None:
@@ -62,11 +62,11 @@ def test_an_lmdb_of_another_program_is_imported(tmp_path: Path) -> None:
         for number, label in ((1, b"SN1"), (2, b"###")):
             transaction.put(f"image-{number:09d}".encode(), colour)
             transaction.put(f"label-{number:09d}".encode(), label)
-    store, told = imported(tmp_path / "lmdb", tmp_path / "out")
+    store, printed = imported(tmp_path / "lmdb", tmp_path / "out")
     assert [s.text for s in store[:]] == ["SN1"]
     np.testing.assert_array_equal(store[0].pixels, pixels)
-    assert "left out: 1, illegible" in told
-    assert "left out: 1, picture or label missing" in told
+    assert "left out: 1, illegible" in printed
+    assert "left out: 1, picture or label missing" in printed
 
 
 def test_boxes_in_photographs_are_cut_out_and_illegible_ones_counted(tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_boxes_in_photographs_are_cut_out_and_illegible_ones_counted(tmp_path: P
     lines = ["10,20,70,20,70,40,10,40,A,1", "100,10,120,10,120,90,100,90,B2", "0,0,20,0,20,20,0,20,###"]
     lines.append("5,5,5,5,5,5,5,5,C")
     (source / "gt_part.txt").write_text("\n".join(lines))
-    store, told = imported(source, tmp_path / "out")
+    store, printed = imported(source, tmp_path / "out")
     assert [s.text for s in store[:]] == ["A,1", "B2"]
     np.testing.assert_array_equal(store[0].pixels, whole[20:40, 10:70])
     assert store[1].pixels.shape == (20, 80)  # stood on its side
-    assert "left out: 1, illegible" in told
-    assert "left out: 1, picture unreadable" in told
+    assert "left out: 1, illegible" in printed
+    assert "left out: 1, picture unreadable" in printed
 
 
 def test_a_slanted_box_is_straightened() -> None:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,19 @@ def test_a_layer_imports_only_earlier_layers(name: str) -> None:
         assert LAYERS.index(layer(wanted)) <= place, f"{name} imports {wanted}, a later layer"
 
 
+def test_no_module_name_and_no_class_name_occurs_twice() -> None:
+    paths = [path for path in MODULES.values() if path.name != "__init__.py"]
+    classes = [
+        node.name
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    names = Counter(path.stem for path in paths)
+    assert not [name for name, count in (names + Counter(classes)).items() if count > 1]
+    assert not names.keys() & {"utils", "common", "base", "types", "helpers"}
+
+
 def test_importing_the_package_imports_no_layer_and_no_library() -> None:
     script = "import sys, serialread; print([m for m in sys.modules if m.partition('.')[0] in sys.argv[1:]])"
     heavy = ["cv2", "numpy", "openvino", "pandas", "pydantic", "torch"]
@@ -131,7 +145,7 @@ def test_layers_without_torch_never_import_it(name: str) -> None:
     assert not (own | through_others) & TRAINING_ONLY
 
 
-def test_the_command_line_imports_torch_only_when_asked() -> None:
+def test_the_command_line_imports_torch_only_on_demand() -> None:
     assert not {wanted.partition(".")[0] for wanted in reached("serialread.cli")} & TRAINING_ONLY
 
 

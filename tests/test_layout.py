@@ -1,4 +1,4 @@
-"""Where characters stand, and what stands beside them."""
+"""Where characters stand, and what is drawn around them."""
 
 from pathlib import Path
 
@@ -82,11 +82,11 @@ def test_a_narrow_slash_keeps_its_height_and_is_at_most_as_wide_as_the_typeface_
 @pytest.mark.parametrize(("text", "knob"), [("1-1", "long_dash_share"), ("1/1", "narrow_slash_share")])
 def test_a_dot_matrix_keeps_its_own_dash_and_slash(text: str, knob: str) -> None:
     layouts = [ALONE.model_copy(update={knob: share}) for share in (0.0, 1.0)]
-    own, asked = (
+    own, given = (
         set_line(text, DOTS, STROKES, layout, Setting(), 64, 2000, np.random.default_rng(3))
         for layout in layouts
     )
-    np.testing.assert_allclose(own.boxes, asked.boxes)
+    np.testing.assert_allclose(own.boxes, given.boxes)
 
 
 @given(seed=seeds)

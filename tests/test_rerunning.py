@@ -93,9 +93,9 @@ def test_other_versions_and_processors_are_named(
 def test_the_command_ends_with_one_where_something_differs(log: Path) -> None:
     assert CliRunner().invoke(cli.app, ["log", "rerun", str(log)]).exit_code == 0
     (log.parents[1] / "pictures" / "a" / "1.png").unlink()
-    told = CliRunner().invoke(cli.app, ["log", "rerun", str(log), "--line", "1"])
-    assert told.exit_code == 1
-    assert "a/1.png: the picture is missing or has changed." in told.output
+    done = CliRunner().invoke(cli.app, ["log", "rerun", str(log), "--line", "1"])
+    assert done.exit_code == 1
+    assert "a/1.png: the picture is missing or has changed." in done.output
 
 
 def test_what_cannot_be_done_again_says_why(log: Path, model: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_moved_lines_are_found(tmp_path: Path) -> None:
 def test_a_changed_line_with_a_new_hash_breaks_the_next(tmp_path: Path) -> None:
     log = logged(tmp_path)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    lines[0]["operator"] = "nobody"
+    lines[0]["operator"] = "someone"
     lines[0]["hash"] = run_log._hash(lines[0])
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert verify(log).problems == (

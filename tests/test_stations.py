@@ -80,8 +80,8 @@ def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> No
     assert all(box is not None for box in boxes)
     tops = [box[1] for box in boxes if box]
     assert max(tops[:9]) < min(tops[9:])  # the second row lies below the first, in px of one crop
-    surest = reader.at(Station(view=StationView(rows="surest")))
-    assert text_of(surest, path) in ("SN74LS06N", "28CHK32E4")
+    best = reader.at(Station(view=StationView(rows="best")))
+    assert text_of(best, path) in ("SN74LS06N", "28CHK32E4")
 
 
 def test_a_code_that_is_another_upside_down_is_reported(reader: Reader, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ WHOLE = crop_at(0, 0, 1000, 700)
     [
         (crop_at(110, 350), 0.95, True),  # below
         (crop_at(120, 250), 0.95, True),  # above
-        (crop_at(330, 302), 0.95, True),  # beside
+        (crop_at(330, 302), 0.95, True),  # next to it
         (crop_at(110, 350), 0.5, False),  # not surely read
         (crop_at(110, 350, high=90), 0.95, False),  # far higher
         (crop_at(110, 500), 0.95, False),  # far away

@@ -223,7 +223,7 @@ def test_every_sample_records_its_visibility_and_few_are_below_the_minimum() -> 
         assert origin is not None
         seen.append(float(origin.parameters["visibility"]))
         tries.append(int(origin.parameters["lightings"]))
-    assert 1 < max(tries) <= 4  # some were lit anew
+    assert 1 < max(tries) <= 4  # some were lit again
     assert np.mean(np.array(seen) < MARKS.min_visibility) < 0.03
 
 

@@ -102,8 +102,8 @@ def test_the_mpsc_twin_has_its_lengths_and_kinds_of_code() -> None:
 
 @pytest.mark.parametrize(("share", "seen"), [(1.0, False), (0.0, True)])
 def test_letters_that_resemble_digits_can_be_left_out(share: float, seen: bool) -> None:
-    asked = Texts(unambiguous_share=share, symbol_share=0, patterns=("@@*_#",))
+    settings = Texts(unambiguous_share=share, symbol_share=0, patterns=("@@*_#",))
     rng = np.random.default_rng(5)
-    drawn = "".join(random_text(asked, 25, rng) for _ in range(400))
+    drawn = "".join(random_text(settings, 25, rng) for _ in range(400))
     assert any(c in drawn for c in "IOQ") is seen
     assert {"A", "Z", "0", "1", "b"} <= set(drawn)

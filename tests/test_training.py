@@ -59,7 +59,7 @@ def stopped() -> threading.Event:
 
 
 def run(recipe: TrainingRecipe, out: Path, *, resume: bool = False, stop_at: int = 0) -> list[Progress]:
-    """All steps of a run, or as many as it takes after ``stop_at`` asked it to stop."""
+    """All steps of a run, or as many as it takes after ``stop_at`` requested a stop."""
     stop = threading.Event()
     seen = []
     for progress in train(recipe, [samples(30)], out, resume=resume, stop=stop):

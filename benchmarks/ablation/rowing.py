@@ -65,7 +65,7 @@ def recipe_of(row: str) -> TrainingRecipe:
 def learned(
     recipe: TrainingRecipe, data: Sequence[Sample], folder: Path, start: Path | None, minutes: float
 ) -> tuple[int, float]:
-    """Train until the steps or the minutes are over, going on with what is there; steps and crops/s."""
+    """Train until the steps or the minutes are over, continuing what is there; steps and crops/s."""
     stop, started, last = threading.Event(), time.monotonic(), folder / "last.pt"
     steps, speeds = 0, list[float]()
     resume = last.is_file()
@@ -111,7 +111,7 @@ def row(
     folder, started = out / "runs" / f"{name}-seed{recipe.seed}", time.monotonic()
     steps, speed = learned(recipe, data, folder, start, budget.minutes)
     saved = checkpoint.load(folder / "last.pt")
-    told = describe(name, recipe.network, recipe.geometry, saved.alphabet)
+    description = describe(name, recipe.network, recipe.geometry, saved.alphabet)
     table = {
         "row": name,
         "seed": recipe.seed,
@@ -121,10 +121,10 @@ def row(
         "whole": steps >= recipe.optimisation.steps,
         "minutes": round((time.monotonic() - started) / 60, 2),
         "train_crops_per_s": round(speed, 1),
-        "read_crops_per_s": round(told.crops_per_s, 1),
-        "parameters_train": told.parameters_train,
-        "parameters_test": told.parameters_test,
-        "macs": told.macs,
+        "read_crops_per_s": round(description.crops_per_s, 1),
+        "parameters_train": description.parameters_train,
+        "parameters_test": description.parameters_test,
+        "macs": description.macs,
         "grounds": measured(saved, grounds),
     }
     partial = path.with_suffix(".partial")
@@ -143,7 +143,7 @@ def processes(store: SampleStore, path: Path) -> list[str]:
 
 
 def without(store: SampleStore, made_by: Sequence[str], left_out: Iterable[str]) -> Sequence[Sample]:
-    """The samples of a store but for those of some processes; read when asked for."""
+    """The samples of a store but for those of some processes; read on demand."""
     others = set(made_by) - set(left_out)
     return Some(store, [i for i, process in enumerate(made_by) if process in others])
 

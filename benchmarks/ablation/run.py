@@ -8,7 +8,7 @@ crops, steps and seed; ``--from-nothing`` does without it. ``realism`` trains on
 and without one process family after the other (``--leave-out``), all from a trunk that has seen none of
 these families. ``--at-once`` rows learn side by side, each on a core of its own; the trunk takes all these
 cores. Each row writes one JSON; rows that have theirs are passed over, a stopped one goes on. ``--minutes``
-cuts a row short, and the table says so. Tables are drawn anew after each row; seeds of a row against each
+cuts a row short, and the table says so. Tables are drawn again after each row; seeds of a row against each
 other tell what chance does.
 """
 
@@ -54,73 +54,73 @@ class Turn:
     data: Sequence[Sample]
 
 
-def trunk(asked: argparse.Namespace, data: Sequence[Sample], row: str = "trunk") -> Path:
+def trunk(args: argparse.Namespace, data: Sequence[Sample], row: str = "trunk") -> Path:
     """The common start, trained once."""
-    folder = asked.out / "runs" / "trunk"
-    budget = Budget(asked.trunk_crops, asked.trunk_minutes, asked.batch, asked.at_once)
-    learned(budget.given_to(recipe_of(row), 1), data, folder, None, asked.trunk_minutes)
+    folder = args.out / "runs" / "trunk"
+    budget = Budget(args.trunk_crops, args.trunk_minutes, args.batch, args.at_once)
+    learned(budget.given_to(recipe_of(row), 1), data, folder, None, args.trunk_minutes)
     return folder / "last.pt"
 
 
-def table(asked: argparse.Namespace) -> Iterator[str]:
+def table(args: argparse.Namespace) -> Iterator[str]:
     """All rows of the ablation, the first seed of each before the second of the ends."""
-    data = _data(asked)
-    start = None if asked.from_nothing else trunk(asked, data)
-    wanted = asked.rows or [name for name in ORDER if (ROWS / f"{name}.toml").is_file()]
-    suffix = "-from-nothing" if asked.from_nothing else ""
+    data = _data(args)
+    start = None if args.from_nothing else trunk(args, data)
+    wanted = args.rows or [name for name in ORDER if (ROWS / f"{name}.toml").is_file()]
+    suffix = "-from-nothing" if args.from_nothing else ""
     turns = [
         Turn(name, name + suffix, seed, data)
-        for seed in asked.seeds
+        for seed in args.seeds
         for name in wanted
-        if seed == asked.seeds[0] or name in ENDS
+        if seed == args.seeds[0] or name in ENDS
     ]
     order = [name + suffix for name in ORDER]
     pairs = [(first + suffix, second + suffix) for first, second in PAIRS]
-    yield from _taken(turns, asked, start, asked.out / "table.md", order, pairs)
+    yield from _taken(turns, args, start, args.out / "table.md", order, pairs)
 
 
-def realism(asked: argparse.Namespace) -> Iterator[str]:
+def realism(args: argparse.Namespace) -> Iterator[str]:
     """The store as it is, then without each process family, as many seeds of each."""
-    data = _data(asked)
-    made_by = processes(data, asked.out / "processes.json")
-    families = {f"without-{name}": parts.split("+") for name, parts in map(_family, asked.leave_out)}
+    data = _data(args)
+    made_by = processes(data, args.out / "processes.json")
+    families = {f"without-{name}": parts.split("+") for name, parts in map(_family, args.leave_out)}
     every = {process for parts in families.values() for process in parts}
-    start = trunk(asked, without(data, made_by, every), asked.row)
+    start = trunk(args, without(data, made_by, every), args.row)
     names = ["everything", *families]
     turns = [
-        Turn(asked.row, name, seed, without(data, made_by, families.get(name, ())))
-        for seed in asked.seeds
+        Turn(args.row, name, seed, without(data, made_by, families.get(name, ())))
+        for seed in args.seeds
         for name in names
     ]
     pairs = [("everything", other) for other in names[1:]]
-    yield from _taken(turns, asked, start, asked.out / "realism.md", names, pairs)
+    yield from _taken(turns, args, start, args.out / "realism.md", names, pairs)
 
 
 def _taken(
-    turns: Sequence[Turn], asked: argparse.Namespace, start: Path | None, page: Path, order: Sequence[str],
+    turns: Sequence[Turn], args: argparse.Namespace, start: Path | None, page: Path, order: Sequence[str],
     pairs: Sequence[tuple[str, str]],
 ) -> Iterator[str]:  # fmt: skip
-    """All turns, ``asked.at_once`` of them side by side; the page is written anew after each."""
-    budget = Budget(asked.crops, asked.minutes, asked.batch, replicas=1)
-    grounds = Grounds.of(asked.seen, asked.unseen, asked.real)
+    """All turns, ``args.at_once`` of them side by side; the page is written again after each."""
+    budget = Budget(args.crops, args.minutes, args.batch, replicas=1)
+    grounds = Grounds.of(args.seen, args.unseen, args.real)
     spawning = multiprocessing.get_context("spawn")
     cores = spawning.Queue()
-    for core in sorted(os.sched_getaffinity(0))[: asked.at_once]:
+    for core in sorted(os.sched_getaffinity(0))[: args.at_once]:
         cores.put(core)
-    pool = ProcessPoolExecutor(asked.at_once, spawning, _pinned, (cores,))
+    pool = ProcessPoolExecutor(args.at_once, spawning, _pinned, (cores,))
     try:
         waiting = {
             pool.submit(
-                row, turn.label, budget.given_to(recipe_of(turn.name), turn.seed), turn.data, asked.out,
+                row, turn.label, budget.given_to(recipe_of(turn.name), turn.seed), turn.data, args.out,
                 start, budget, grounds,
             ): turn
             for turn in turns
         }  # fmt: skip
         for done in as_completed(waiting):
             done.result()
-            page.write_text(_page(tables.rows(asked.out), order, pairs), encoding="utf-8")
+            page.write_text(_page(tables.rows(args.out), order, pairs), encoding="utf-8")
             yield f"{waiting[done].label}, seed {waiting[done].seed}: done"
-    finally:  # whoever stops, or fails, waits for the rows under way alone
+    finally:  # a stop or a failure waits only for the rows under way
         pool.shutdown(cancel_futures=True)
 
 
@@ -140,15 +140,15 @@ def _pinned(cores: "multiprocessing.Queue[int]") -> None:
     torch.set_num_threads(1)
 
 
-def _family(asked: str) -> tuple[str, str]:
+def _family(option: str) -> tuple[str, str]:
     """``relief=stamped+engraved`` as a name and its processes; a bare process names itself."""
-    name, _, parts = asked.partition("=")
+    name, _, parts = option.partition("=")
     return name, parts or name
 
 
-def _data(asked: argparse.Namespace) -> SampleStore:
-    asked.out.mkdir(parents=True, exist_ok=True)
-    return SampleStore(asked.data)
+def _data(args: argparse.Namespace) -> SampleStore:
+    args.out.mkdir(parents=True, exist_ok=True)
+    return SampleStore(args.data)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -177,10 +177,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    asked = parser().parse_args()
-    if not 1 <= asked.at_once <= len(os.sched_getaffinity(0)):
-        parser().error(f"--at-once {asked.at_once}: a row takes a core, and there are {os.cpu_count()}")
-    for line in table(asked) if asked.study == "table" else realism(asked):
+    args = parser().parse_args()
+    if not 1 <= args.at_once <= len(os.sched_getaffinity(0)):
+        parser().error(f"--at-once {args.at_once}: a row takes a core, and there are {os.cpu_count()}")
+    for line in table(args) if args.study == "table" else realism(args):
         print(line, flush=True)
 
 

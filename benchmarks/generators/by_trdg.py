@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-with redirect_stdout(sys.stderr):  # it greets whoever imports it
+with redirect_stdout(sys.stderr):  # it prints a greeting on import
     from trdg.generators import GeneratorFromStrings
 
 

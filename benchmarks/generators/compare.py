@@ -35,28 +35,28 @@ def main() -> None:
     parser.add_argument("--synthtiger", type=Path, required=True, help="a Python that has synthtiger")
     parser.add_argument("--codes", type=int, default=200, help="codes that every round renders")
     parser.add_argument("--rounds", type=int, default=7)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with TemporaryDirectory() as folder:
-        task = written(Path(folder), asked.codes)
+        task = written(Path(folder), args.codes)
         python = Path(sys.executable)
         runs = {
             OURS[0]: started(python, "ours.py", task),
             OURS[1]: started(python, "ours.py", task, "spelled"),
-            "trdg, whole line": started(asked.trdg, "by_trdg.py", task),
-            "trdg, with character masks": started(asked.trdg, "by_trdg.py", task, "masks"),
-            "SynthTIGER, whole line": started(asked.synthtiger, "by_synthtiger.py", task),
-            "SynthTIGER, with character masks": started(asked.synthtiger, "by_synthtiger.py", task, "masks"),
+            "trdg, whole line": started(args.trdg, "by_trdg.py", task),
+            "trdg, with character masks": started(args.trdg, "by_trdg.py", task, "masks"),
+            "SynthTIGER, whole line": started(args.synthtiger, "by_synthtiger.py", task),
+            "SynthTIGER, with character masks": started(args.synthtiger, "by_synthtiger.py", task, "masks"),
         }
         spent: dict[str, list[float]] = {name: [] for name in runs}
-        for turn in range(asked.rounds + 1):
+        for turn in range(args.rounds + 1):
             for name, run in runs.items():
                 seconds = round_of(run)
                 if turn:  # the first one fills the caches
-                    spent[name].append(1e6 * seconds / asked.codes)
+                    spent[name].append(1e6 * seconds / args.codes)
         for run in runs.values():
             run.communicate()
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    print(f"{asked.rounds} rounds of {asked.codes} codes, {machine}\n")
+    print(f"{args.rounds} rounds of {args.codes} codes, {machine}\n")
     print("| generator | µs of processor a crop | crops/s of a core | times serialread |\n|---|---|---|---|")
     for name, each in spent.items():
         usual = median(each)

@@ -114,8 +114,8 @@ def plan_sampling(lot: int, aql_percent: float) -> SamplingPlan:
 def images_to_label(rows: pd.DataFrame, most: int = SAMPLE) -> pd.DataFrame:
     """Draw images without a truth, from each batch in proportion to its size; equal inputs, equal images.
 
-    The digests of the pictures decide, so that nobody can choose. The table is a truth table with an empty
-    ``text``; the readings are left out because they would bias the person who labels.
+    The digests of the pictures decide, so that the choice is free of bias. The table is a truth table with
+    an empty ``text``; the readings are left out because they would bias the person who labels.
 
     Args:
         rows: ``image``, ``batch``, ``sha256`` and ``known`` of each reading.

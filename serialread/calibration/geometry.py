@@ -22,7 +22,7 @@ from serialread.reader import Picture, Reader
 from serialread.records import Record
 
 MIN_PICTURES = 5
-"""Labelled pictures to learn from: with fewer, one that is read by chance decides."""
+"""Labelled pictures to fit to: with fewer, a single lucky reading decides."""
 WELL_READ = 0.75
 """1 - NED from which a reading shows where the code is and how high."""
 MIN_GAIN = 0.02
@@ -241,7 +241,7 @@ def _regions(view: StationView, known: _Known, records: Sequence[Record]) -> _Ca
 
 
 def _rows(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
-    yield view.model_dump() | {"rows": "surest" if view.rows == "joined" else "joined"}
+    yield view.model_dump() | {"rows": "best" if view.rows == "joined" else "joined"}
 
 
 def _switches(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:

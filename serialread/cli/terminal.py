@@ -31,7 +31,7 @@ def printable(text: str) -> str:
 
 
 def result(text: str) -> None:
-    """Print a line of results at once: whoever reads the pipe sees it."""
+    """Print a line of results and flush, so that a pipe gets it at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

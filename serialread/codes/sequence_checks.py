@@ -1,7 +1,7 @@
 """Check the sequence of a batch's codes: duplicates, gaps, codes out of order, codes of an unusual form.
 
 A station sees parts in the order of their numbers, or nearly. Nothing is configured: whether numbers
-increase, by which step, and what codes look like is learned from the codes before.
+increase, by which step, and their pattern are learned from the codes before.
 """
 
 import re

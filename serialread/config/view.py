@@ -45,7 +45,7 @@ class Fixture(Section):
     """How far from its taught position the mark is searched, as a fraction of the picture's width."""
     turn_deg: float = Field(default=0, ge=0, le=180)
     """Largest rotation of the part in both directions."""
-    sure: Fraction = 0.6
+    min_correlation: Fraction = 0.6
     """Lowest correlation with the template; below it the mark is not found and the picture is rejected."""
 
     @field_validator("template")
@@ -111,7 +111,7 @@ class StationView(Section):
     certain that they are upright. "both": any line; "found": detected lines, and a line that fills its
     picture if the network is certain that it is upside down. A code that reads with confidence as another
     one when upside down (69, 1008) is left for review."""
-    rows: Literal["joined", "surest"] = "joined"
+    rows: Literal["joined", "best"] = "joined"
     """Which of several adjacent text lines form the code: all that are read with confidence, from top to
     bottom, or the one of the highest confidence."""
 

@@ -50,11 +50,11 @@ def fix(frame: Frame, fixture: Fixture) -> Frame:
         ImageError: the mark is not found.
     """
     height, width = frame.pixels.shape
-    x, y, angle_deg, sure = find_mark(frame.pixels, fixture)
-    if sure < fixture.sure:
+    x, y, angle_deg, correlation = find_mark(frame.pixels, fixture)
+    if correlation < fixture.min_correlation:
         raise ImageError(
-            f"the station's fixture was not found (correlation {sure:.2f}, needs {fixture.sure:.2f}). "
-            "Check the pose of the part."
+            f"the station's fixture was not found (correlation {correlation:.2f}, "
+            f"needs {fixture.min_correlation:.2f}). Check the pose of the part."
         )
     turn = np.eye(3)
     angle = np.radians(angle_deg)

@@ -214,7 +214,7 @@ def _is_plain(header: Image.Image) -> bool:
 
 def _orientation(header: Image.Image) -> int:
     if header.format == "PNG" and "exif" not in header.info:
-        return 1  # Pillow would decode the whole picture to look for an entry behind it
+        return 1  # Pillow would decode the whole picture to search for an entry behind it
     return int(header.getexif().get(_ORIENTATION, 1))
 
 

@@ -111,10 +111,10 @@ def find_text_lines(frame: Frame, view: StationView, card: ModelCard) -> Steps[t
     first = yield from _read_cut_outs(_suppressed(candidates, MAX_CANDIDATES, MAX_OVERLAPPING), card)
     second = yield from _read_cut_outs(first, card)
     better = [max(pair, key=lambda candidate: candidate.score) for pair in zip(first, second, strict=True)]
-    sure = (candidate for candidate in better if candidate.score >= MIN_CHARS)
+    strong = (candidate for candidate in better if candidate.score >= MIN_CHARS)
     return tuple(
         FoundLine(candidate.cut(share=0.8, margin=0.5), candidate.standing)
-        for candidate in _suppressed(sure, MAX_LINES)
+        for candidate in _suppressed(strong, MAX_LINES)
     )
 
 

@@ -14,7 +14,7 @@ FLIP_PENALTY = 6.0
 """Penalty, in characters, of an upside-down line if pictures are mostly upright and the network is not sure
 of the orientation: upside-down text is often read confidently as other characters."""
 SURE_ODDS = 2.0
-"""Log-odds, or difference of log-odds between both orientations, from which the network is sure."""
+"""Log-odds, or difference of log-odds between both orientations, from which the network is certain."""
 
 
 def choose_line(
@@ -106,7 +106,7 @@ def clear_chars(reading: Reading) -> float:
 
 
 def _is_upright(number: int, crops: Sequence[Crop], readings: Sequence[Reading | None]) -> bool | None:
-    """Whether a line is upright rather than its upside-down twin; None if that is unknown or not sure."""
+    """Whether a line is upright rather than its upside-down twin; None if that is unknown or uncertain."""
     own = readings[number]
     for crop, reading in zip(crops, readings, strict=True):
         if not is_upside_down_twin(crop, crops[number]):

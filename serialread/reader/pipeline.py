@@ -188,7 +188,7 @@ class Pipeline:
     ) -> tuple[tuple[int, ...], Reading]:
         """The rows of the code, and the code; a single row with a format, which describes one row."""
         line = readings[best] or Reading((), 0.0)
-        if len(crops) < 3 or self.station.view.rows == "surest" or self.station.code.format:
+        if len(crops) < 3 or self.station.view.rows == "best" or self.station.code.format:
             return (best,), line
         rows = rows_of(crops, readings, best)
         if len(rows) == 1:

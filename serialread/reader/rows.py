@@ -28,9 +28,9 @@ def rows_of(crops: Sequence[Crop], readings: Sequence[Reading | None], best: int
     if best == 0:
         return (0,)
     boxes = [_placed(crop, crops[best]) for crop in crops]
-    sure = {n: reading for n, reading in enumerate(readings) if n and reading is not None}
-    free = [n for n, reading in sure.items() if n != best and _may_belong(crops[n], crops[best], reading)]
-    free.sort(key=lambda n: -sum(c.confidence for c in sure[n].chars))
+    read = {n: reading for n, reading in enumerate(readings) if n and reading is not None}
+    free = [n for n, reading in read.items() if n != best and _may_belong(crops[n], crops[best], reading)]
+    free.sort(key=lambda n: -sum(c.confidence for c in read[n].chars))
     rows = [best]
     while joins := [n for n in free if _joins(boxes[n], [boxes[row] for row in rows])]:
         rows.append(joins[0])

@@ -1,4 +1,4 @@
-"""How a marked surface looks: renders codes on metal, plastic, paper and displays, with exact masks."""
+"""Renders codes on metal, plastic, paper and displays, with exact masks."""
 
 from serialread.synth.rendering import make_sample, render, typeface_names
 

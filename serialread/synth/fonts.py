@@ -65,7 +65,7 @@ _SHARED_DRAWINGS = {
 
 @dataclass(frozen=True, slots=True, eq=False)  # compared by identity: caches use its hash often
 class Outline:
-    """A typeface in a font file; ``caps_only`` where small letters are missing or look like capitals."""
+    """A typeface in a font file; ``caps_only`` where small letters are missing or drawn as capitals."""
 
     name: str
     family: str

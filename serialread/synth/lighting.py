@@ -1,7 +1,7 @@
-"""How a mark on a surface looks: relief by its slopes in the light, print and displays by their tone.
+"""The appearance of a mark on a surface: relief by its slopes in the light, print and displays by their tone.
 
 Slopes are height over width; light directions are unit vectors, x right, y down, z towards the camera, which
-looks straight down. Fields are float32 [H, W], 0 black .. 1 white; lengths in canvas px.
+points straight down. Fields are float32 [H, W], 0 black .. 1 white; lengths in canvas px.
 """
 
 import math
@@ -136,7 +136,7 @@ def floor_tone(body: Floats, process: Relief, rng: Rng) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class ReliefAppearance(Generic[D]):
-    """How marks with depth look: by their slopes in the light. Every function draws from ``rng``.
+    """Appearance of marks with depth: their slopes in the light. Every function draws from ``rng``.
 
     Attributes:
         raised: whether the mark stands above the surface.
@@ -227,7 +227,7 @@ class MarkedSurface(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ToneAppearance(Generic[T]):
-    """How marks without depth look: by their tone. Every function draws from ``rng``.
+    """Appearance of marks without depth: their tone. Every function draws from ``rng``.
 
     Attributes:
         bright: whether the mark is brighter than its background.

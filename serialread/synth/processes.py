@@ -1,4 +1,4 @@
-"""Every marking process: its letter shapes, its tool, its surfaces and how its marks look.
+"""Every marking process: its letter shapes, its tool, its surfaces and the appearance of its marks.
 
 A new process needs its section in ``serialread.config.marks`` and its ``ProcessSpec`` here.
 """
@@ -41,7 +41,7 @@ class ProcessSpec(Generic[P]):
 
     Attributes:
         section: its section of the recipe.
-        appearance: how its marks look: by relief or by tone.
+        appearance: by relief or by tone.
         face_kind: which letter shapes a mark is made of.
         tool: the tool that makes one mark.
         surface_weights: of the surfaces that carry it; None for the recipe's metal or printed ones.

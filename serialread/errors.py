@@ -13,6 +13,10 @@
 A message reads "place: what is wrong. What to do." on one line.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class SerialreadError(Exception):
     """Base of all errors; the message says where, what is wrong, and what to do."""
@@ -40,3 +44,12 @@ class CalibrationError(SerialreadError):
 
 class RecordsError(SerialreadError):
     """Unusable results, truth tables or output folders."""
+
+
+@contextmanager
+def writing_errors(path: Path, kind: type[SerialreadError], advice: str) -> Iterator[None]:
+    """Raise an OSError of the block as a ``kind`` that names the path, the reason and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{path}: cannot be written: {error.strerror or error}. {advice}") from None

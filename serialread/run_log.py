@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from serialread import __version__
-from serialread.errors import RecordsError
+from serialread.errors import RecordsError, writing_errors
 
 LOG = "runs.log"
 """Name of the log in a results folder."""
@@ -93,7 +93,7 @@ def append(log: Path, run: LoggedRun) -> str:
     Raises:
         RecordsError: the log cannot be written, is being written by another run, or ends in a damaged line.
     """
-    try:
+    with writing_errors(log, RecordsError, "Give another --log."):
         log.parent.mkdir(parents=True, exist_ok=True)
         with _locked(log):
             number, previous = last(log)
@@ -104,8 +104,6 @@ def append(log: Path, run: LoggedRun) -> str:
                 file.write(data.encode())
                 file.flush()
                 os.fsync(file.fileno())
-    except OSError as error:
-        raise RecordsError(f"{log}: cannot be written: {error.strerror}. Give another --log.") from None
     return str(line["hash"])
 
 

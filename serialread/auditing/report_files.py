@@ -4,7 +4,6 @@ import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,7 @@ from serialread import __version__
 from serialread.auditing.html_page import render
 from serialread.auditing.sections import SECTIONS
 from serialread.auditing.wording import Finding
-from serialread.errors import RecordsError
+from serialread.errors import RecordsError, writing_errors
 
 if TYPE_CHECKING:
     from serialread.auditing.assessment import Audit
@@ -56,7 +55,7 @@ def write_audit(audit: "Audit", out: Path, *, excel: bool = False) -> tuple[Path
     written = write_files(out, files)
     if not excel:
         return written
-    with _reported(out):
+    with writing_errors(out, RecordsError, "Give another --out folder."):
         write_workbook(audit.tables, out / WORKBOOK)
     return (*written, out / WORKBOOK)
 
@@ -79,7 +78,7 @@ def write_files(out: Path, files: dict[str, str | pd.DataFrame]) -> tuple[Path, 
     Raises:
         RecordsError: the folder or a file cannot be written.
     """
-    with _reported(out):
+    with writing_errors(out, RecordsError, "Give another --out folder."):
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             if isinstance(content, str):
@@ -87,16 +86,6 @@ def write_files(out: Path, files: dict[str, str | pd.DataFrame]) -> tuple[Path, 
             else:
                 content.to_csv(out / name, index=False, lineterminator="\n", encoding="utf-8")
     return tuple(out / name for name in files)
-
-
-@contextmanager
-def _reported(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RecordsError(
-            f"{out}: cannot be written: {error.strerror}. Give another --out folder."
-        ) from None
 
 
 # --- JSON -----------------------------------------------------------------------------------------

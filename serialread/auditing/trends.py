@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serialread.auditing.wording import Finding, counted, first_names, note, percent, warning
-from serialread.errors import RecordsError
+from serialread.errors import RecordsError, writing_errors
 from serialread.metrics.control_charts import (
     RISE,
     RUN,
@@ -165,10 +165,8 @@ def freeze_limits(trends: Sequence[Trend], path: Path) -> None:
             "Audit more batches together."
         )
     text = json.dumps({trend.measure.name: asdict(trend.chart.limits) for trend in firm}, indent=1)
-    try:
+    with writing_errors(path, RecordsError, "Name another file."):
         path.write_text(text + "\n", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another file.") from None
 
 
 def read_limits(path: Path) -> dict[str, ControlLimits]:

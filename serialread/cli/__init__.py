@@ -12,13 +12,11 @@ from typer.core import TyperGroup
 
 from serialread import __version__
 from serialread.cli import (
-    audit_command,
+    audit_commands,
     data_commands,
-    log_commands,
     model_commands,
     read_command,
     station_commands,
-    study_commands,
     terminal,
 )
 from serialread.errors import SerialreadError
@@ -42,9 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(rich_help_panel="Read")(read_command.read)
-app.add_typer(log_commands.app, name="log", rich_help_panel="Read")
-app.command(rich_help_panel="Audit")(audit_command.audit)
-app.add_typer(study_commands.app, name="study", rich_help_panel="Audit")
+app.add_typer(audit_commands.log_of_runs, name="log", rich_help_panel="Read")
+app.command(rich_help_panel="Audit")(audit_commands.audit)
+app.add_typer(audit_commands.study, name="study", rich_help_panel="Audit")
 app.add_typer(station_commands.app, name="station", rich_help_panel="Stations")
 app.command("generate-synth", rich_help_panel="Data")(data_commands.generate_synth)
 app.add_typer(data_commands.app, name="data", rich_help_panel="Data")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from serialread import metrics
-from serialread.errors import RecordsError
+from serialread.errors import RecordsError, writing_errors
 from serialread.evaluation.evaluated_crops import (
     PROTOCOLS,
     EvaluatedCrop,
@@ -229,7 +229,7 @@ class EvaluationReport:
         Raises:
             RecordsError: the folder cannot be written.
         """
-        try:
+        with writing_errors(out, RecordsError, "Name another folder."):
             out.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self.to_json(), indent=1, ensure_ascii=False)
             (out / FILES[0]).write_text(text + "\n", encoding="utf-8")
@@ -247,8 +247,6 @@ class EvaluationReport:
                     for c in self.evaluation.crops
                 ],
             )
-        except OSError as error:
-            raise RecordsError(f"{out}: cannot be written: {error.strerror}. Name another folder.") from None
 
     def _lines(self) -> Iterator[str]:
         rows = self.evaluation.rows

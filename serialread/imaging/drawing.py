@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.errors import RecordsError
+from serialread.errors import RecordsError, writing_errors
 from serialread.imaging.frames import Frame
 from serialread.imaging.views import Extent, LevelView
 from serialread.records import Crop, Floats, Pixels
@@ -52,11 +52,9 @@ def save_png(picture: Pixels, path: Path, what: str) -> None:
     """
     if path.suffix.lower() != ".png":
         raise RecordsError(f"{path}: {what} is a PNG. Name it {path.with_suffix('.png').name}.")
-    try:
+    with writing_errors(path, RecordsError, "Name another file."):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be written: {error.strerror}. Name another file.") from None
 
 
 def show_steps(steps: Sequence[tuple[str, Frame]], crops: Sequence[Crop]) -> Pixels:

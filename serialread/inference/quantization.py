@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from serialread.errors import CheckpointError
+from serialread.errors import CheckpointError, writing_errors
 from serialread.records import Floats
 
+_ADVICE = "Free the disk, or copy the model elsewhere."
 RANGES_SUFFIX = ".ranges.json"
 INT8_SUFFIX = "-8bit"
 """Ends the id of a quantized model: its readings differ slightly from those in 16 bits."""
@@ -86,11 +87,9 @@ def save_ranges(ranges: Ranges, path: Path) -> None:
     """
     place = ranges_path(path)
     partial = place.with_name(place.name + ".partial")
-    try:
+    with writing_errors(place, CheckpointError, _ADVICE):
         partial.write_text(ranges.to_json(), encoding="utf-8")
         partial.replace(place)
-    except OSError as error:
-        raise _unwritable(place, error) from None
 
 
 def delete_ranges(path: Path) -> None:
@@ -99,16 +98,8 @@ def delete_ranges(path: Path) -> None:
     Raises:
         CheckpointError: the file cannot be deleted.
     """
-    try:
+    with writing_errors(ranges_path(path), CheckpointError, _ADVICE):
         ranges_path(path).unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(ranges_path(path), error) from None
-
-
-def _unwritable(place: Path, error: OSError) -> CheckpointError:
-    return CheckpointError(
-        f"{place}: cannot be written: {error.strerror}. Free the disk, or copy the model elsewhere."
-    )
 
 
 def ranges_mismatch(ranges: Ranges, path: Path) -> CheckpointError:

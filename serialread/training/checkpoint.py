@@ -21,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from serialread.codes import Alphabet
 from serialread.config.section import dotted
 from serialread.config.training_recipe import TrainingRecipe
-from serialread.errors import CheckpointError
+from serialread.errors import CheckpointError, writing_errors
 from serialread.models import Recognizer, build
 
 FORMAT = 2
@@ -155,15 +155,10 @@ def save_trainable(run: Path, out: Path) -> Path:
 def _atomic(path: Path) -> Iterator[Path]:
     """A neighbour to write to, which then replaces the file."""
     partial = path.with_name(path.name + ".partial")
-    try:
+    with writing_errors(path, CheckpointError, "Free disk space or name another folder."):
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.replace(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(
-            f"{path}: cannot be written: {reason}. Free disk space or name another folder."
-        ) from None
 
 
 # --------------------------------------------------------------------------------------------------- reading

@@ -12,7 +12,7 @@ import torch
 from serialread.codes import MAX_LENGTH
 from serialread.config import CropGeometry, recipe_id
 from serialread.config.networks import NetworkConfig
-from serialread.errors import CheckpointError
+from serialread.errors import CheckpointError, writing_errors
 from serialread.inference import quantization
 from serialread.models import Recognizer
 from serialread.training import checkpoint as checkpoints
@@ -53,12 +53,10 @@ def export(run: Path, out: Path) -> Path:
     _store_halves(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
-    try:
+    with writing_errors(out, CheckpointError, "Name another file."):
         out.parent.mkdir(parents=True, exist_ok=True)
         quantization.delete_ranges(out)
         out.write_bytes(proto.SerializeToString())
-    except OSError as error:
-        raise CheckpointError(f"{out}: cannot be written: {error.strerror}. Name another file.") from None
     return out
 
 

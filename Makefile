@@ -2,7 +2,7 @@
 # make test   set up with everything, run the tests
 # make browser-test  test the audit report in a real browser engine
 # make docs   build the documentation as a site in site/, offline
-# make docs-cli  write docs/cli.md from the help of the command line
+# make docs-reference  write docs/cli.md from the help, docs/settings-*.md from the settings
 # make wheel  build the wheel, install it into a fresh environment, read sample_images/
 # make check  what a change has to pass: lint, format, types, tests
 
@@ -11,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test browser-test docs docs-cli wheel check lint types
+.PHONY: demo test browser-test docs docs-reference wheel check lint types
 
 demo: $(VENV)/.installed
 	$(BIN)/serialread read sample_images --out report --overwrite
@@ -27,8 +27,9 @@ browser-test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/browser
 	PAPER=dark $(BIN)/python -m pytest tests/browser
 
-docs-cli: $(VENV)/.installed
+docs-reference: $(VENV)/.installed
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/settings_reference.py
 
 docs: $(VENV)/.installed
 	$(PIP) --editable '.[docs]'

@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the help of the command line: ``make docs-cli``."""
+"""Write docs/cli.md from the help of the command line: ``make docs-reference``."""
 
 from html import unescape
 from pathlib import Path

@@ -1,12 +1,10 @@
-"""Write the reference of the station and recipe settings from their pydantic models; a hook of MkDocs.
-
-Run alone, it prints the pages: ``python docs/settings_reference.py``.
-"""
+"""Write docs/settings-*.md from the pydantic models of stations and recipes: ``make docs-reference``."""
 
 import json
 import types
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -34,19 +32,11 @@ UNITS = {
 """Units by the ending of a key; other units stand in the description."""
 
 
-def on_files(files: Any, config: Any) -> Any:
-    """Add the generated pages to the site."""
-    from mkdocs.structure.files import File
-
-    for name in PAGES:
-        files.append(File.generated(config, name, content=page(name)))
-    return files
-
-
 def page(name: str) -> str:
     """One page in Markdown: every section reachable from the root, the root first."""
     title, root = PAGES[name]
-    return f"# {title}\n\n{INTRODUCTION}\n" + "\n".join(section(one) for one in sections(root))
+    text = f"# {title}\n\n{INTRODUCTION}\n" + "\n".join(section(one) for one in sections(root))
+    return text.rstrip() + "\n"
 
 
 def sections(root: type[BaseModel]) -> list[type[BaseModel]]:
@@ -123,7 +113,5 @@ def _one_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    import sys
-
     for name in PAGES:
-        sys.stdout.write(page(name) + "\n")
+        Path(__file__).with_name(name).write_text(page(name), encoding="utf-8")

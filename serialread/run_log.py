@@ -82,8 +82,8 @@ class Verification:
         """The result, one line per problem."""
         if self.problems:
             return "\n".join(f"{self.log}: {problem}" for problem in self.problems)
-        intact = f"{self.lines:,} lines, the chain is intact; {self.files:,} files are unchanged."
-        advice = "store it elsewhere; --head then proves that no lines were cut off."
+        intact = f"the chain is intact (lines: {self.lines:,}, unchanged files: {self.files:,})."
+        advice = "store it elsewhere; --head then proves that no line was removed from the end."
         return f"{self.log}: {intact}\nhead {self.head}: {advice}"
 
 

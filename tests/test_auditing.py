@@ -165,7 +165,7 @@ def test_without_truth_it_counts_what_was_read(tmp_path: Path) -> None:
     assert [total[name] for name in ("right", "wrong", "edits", "truth_chars", "misread")] == [0] * 5
     assert all(math.isnan(total[name]) for name in ("accuracy", "cer", "one_minus_ned", "misread_rate"))
     assert done.findings == ()
-    assert "no truth given, nothing was judged" in (tmp_path / "report.html").read_text("utf-8")
+    assert "no truth table, accuracy not computed" in (tmp_path / "report.html").read_text("utf-8")
 
 
 LINES = st.tuples(

@@ -290,8 +290,8 @@ def test_too_few_pictures_are_refused_with_their_number(changes: dict[str, objec
         fit_acceptance(records, labelled_of(["A1"] * 80), Station(), 0.05)
     left = 51 if "image_sha256" in changes else 50
     assert str(caught.value).startswith(
-        "marks: at most 5 % misread with 95 % certainty needs 59 labelled pictures that are all read right, "
-        f"got {left} that may be accepted. Label more, or allow 5."
+        "marks: at most 5 % misread with 95 % certainty needs 59 labelled pictures, all read correctly; "
+        f"{left} are eligible. Label more, or allow 5."
     )
 
 
@@ -436,7 +436,7 @@ def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Pa
     out = tmp_path / "station.toml"
     arguments = ("station", "confidence", folder, "--model", model, "--out", out)
     refused = invoke(*arguments, "--misread", "0.001")
-    assert "needs 2,995 labelled pictures that are all read right, got 70" in str(refused.exception)
+    assert "needs 2,995 labelled pictures, all read correctly; 70 are eligible." in str(refused.exception)
     assert not out.exists()
     done = invoke(*arguments, "--misread", "0.05")
     assert done.exit_code == 0, done.output

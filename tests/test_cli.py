@@ -155,7 +155,9 @@ def test_the_reference_page_is_what_the_help_says() -> None:
     generator = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generator)
     written = generator.PAGE.read_text(encoding="utf-8")
-    assert written == generator.page(), "docs/cli.md differs from the help. Regenerate it: make docs-cli"
+    assert written == generator.page(), (
+        "docs/cli.md differs from the help. Regenerate it: make docs-reference"
+    )
 
 
 def test_the_version_is_the_package_s() -> None:
@@ -290,7 +292,7 @@ def test_several_pictures_print_a_line_each_with_tabs(model: Path, pictures: Pat
     assert re.fullmatch(r"a/1\.png\t\d7\t[01]\.\d{3}\tREVIEW", first)
     assert second.startswith("tab\\t2.png\t")
     names = ", ".join(f"{number:02}.txt" for number in range(10))
-    assert done.stderr == f"12 files passed over, not pictures by their names: {names}, ... and 2 more\n"
+    assert done.stderr == f"12 files skipped (not a picture suffix): {names}, ... and 2 more\n"
 
 
 def test_json_prints_the_records_that_readings_jsonl_holds(
@@ -337,7 +339,7 @@ def test_a_run_with_out_is_summed_up_with_the_names_of_files_passed_over(
     assert done.exit_code == 0, done.output
     *_, files, passed_over = done.stdout.splitlines()
     assert files == f"{tmp_path}/out: readings.csv, readings.jsonl"
-    assert passed_over.startswith("12 files passed over, not pictures by their names: 00.txt, 01.txt, ")
+    assert passed_over.startswith("12 files skipped (not a picture suffix): 00.txt, 01.txt, ")
     assert passed_over.endswith("09.txt, ... and 2 more")
     again = invoke(*arguments, "--resume")
     assert f"{tmp_path}/out: readings.csv, readings.jsonl; 2 kept from before\n" in again.stdout
@@ -350,8 +352,8 @@ def test_a_run_with_out_is_summed_up_with_the_names_of_files_passed_over(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a.png", "--resume"), "--resume goes with --out"),
-        (("a.png", "--log", "runs.log"), "--log goes with --out"),
+        (("a.png", "--resume"), "--resume requires --out"),
+        (("a.png", "--log", "runs.log"), "--log requires --out"),
         (("a.png", "--out", "o", "--resume", "--overwrite"), "give one"),
         (("-", "a.png"), "give it alone"),
         (("-", "--out", "o"), "give it alone"),

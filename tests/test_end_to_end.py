@@ -54,7 +54,7 @@ def test_a_folder_is_read_resumed_and_audited(model: Path, folder: Path, tmp_pat
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
     assert f"{out}: readings.csv, readings.jsonl\n" in done.stdout
-    assert "1 file passed over, not a picture by its name: labels.csv\n" in done.stdout
+    assert "1 file skipped (not a picture suffix): labels.csv\n" in done.stdout
     found = rows(out)
     assert [r["image"] for r in found] == [
         "assembly/01.jpg",
@@ -77,7 +77,7 @@ def test_a_folder_is_read_resumed_and_audited(model: Path, folder: Path, tmp_pat
     assert audit.returncode == 0, audit.stderr
     log = serialread("log", "verify", out / "runs.log")
     assert log.returncode == 0, log.stdout
-    assert "2 lines, the chain is intact; 2 files are unchanged." in log.stdout
+    assert "the chain is intact (lines: 2, unchanged files: 2)." in log.stdout
 
 
 def test_every_record_has_the_station_s_id(model: Path, folder: Path, tmp_path: Path) -> None:

@@ -561,7 +561,10 @@ def test_existing_results_are_kept_without_resume_or_overwrite(tmp_path: Path) -
     run(out, pictures)
     with pytest.raises(RecordsError) as caught:
         run(out, pictures)
-    assert str(caught.value) == f"{out}: holds results already. Go on with --resume, or --overwrite them."
+    assert (
+        str(caught.value)
+        == f"{out}: already holds results. Use --resume to continue or --overwrite to replace them."
+    )
     run(out, pictures[:1], "overwrite")
     assert [r["image"] for r in rows(out)] == ["0.png"]
 

@@ -34,7 +34,7 @@ def test_every_line_contains_the_hash_of_the_line_before(tmp_path: Path) -> None
     assert lines[0]["machine"]["processor"]
     found = verify(log)
     assert (found.ok, found.lines, found.files, found.head) == (True, 3, 3, lines[2]["hash"])
-    assert "3 lines, the chain is intact; 3 files are unchanged." in found.summary()
+    assert "the chain is intact (lines: 3, unchanged files: 3)." in found.summary()
 
 
 def test_a_changed_line_is_found(tmp_path: Path) -> None:

@@ -336,7 +336,7 @@ def test_a_full_disk_is_one_error_and_the_store_stays_readable(tmp_path: Path) -
     )
     try:
         with pytest.raises(
-            StoreError, match=r"cannot be written: .*\. What is in it can be read; make room and add"
+            StoreError, match=r"cannot be written: .*\. What is in it can be read; free some space and add"
         ):
             list(steps)
     finally:

@@ -137,11 +137,11 @@ class _BatchTable:
     def _caption(self, columns: Columns) -> str:
         more = f"{self.left_out} more batches in batches.csv. " if self.left_out > 0 else ""
         if not self.audit.judged:
-            return more + "No truth given: nothing was judged."
+            return more + "No truth table: accuracy not computed."
         hidden = [name.replace("\n", " ") for name in _JUDGED if name not in columns]
         narrow = f" Not shown: {', '.join(hidden)}; see batches.csv." if hidden else ""
         return (
-            f"{more}Accuracy is of all images with a truth; a rejected image is not right. "
+            f"{more}Accuracy is of all images with a truth; a rejected image counts as incorrect. "
             f"Second line: 95 % Wilson interval.{narrow}"
         )
 

@@ -162,7 +162,7 @@ def _batches_page(audit: "Audit") -> Iterable[PageSection]:
         if more > 0
         else ""
     )
-    truth = _ACCURACY if audit.judged else "No truth given: nothing was judged."
+    truth = _ACCURACY if audit.judged else "No truth table: accuracy not computed."
     table = _score_rows(audit.batches.iloc[:-1], "batch", "batches")
     (total,) = _score_rows(audit.batches.tail(1), "batch", "batches").rows
     table = PageTable("batches", table.columns, table.rows, table.left_out, total)
@@ -170,8 +170,8 @@ def _batches_page(audit: "Audit") -> Iterable[PageSection]:
 
 
 _ACCURACY = (
-    "Accuracy is the share of right images among all images with a truth; a rejected image is not right. "
-    "Small print: 95 % Wilson interval."
+    "Accuracy is the share of right images among all images with a truth; a rejected image counts "
+    "as incorrect. Small print: 95 % Wilson interval."
 )
 
 

@@ -198,8 +198,8 @@ def _require_enough(goal: str, readings: int, misread: float, certainty: float) 
     if readings < needed:
         least = _percent(smallest_misread_rate(readings, certainty))
         raise CalibrationError(
-            f"{goal} needs {needed:,} labelled pictures that are all read right, got {readings:,} that may "
-            f"be accepted. Label more, or allow {least} misread."
+            f"{goal} needs {needed:,} labelled pictures, all read correctly; {readings:,} are eligible. "
+            f"Label more, or allow {least} misread."
         )
 
 

@@ -116,5 +116,5 @@ def save_station(station: Station, out: Path) -> None:
 
 
 _HEAD = """\
-# Written by serialread station. Every key and its default: serialread/config/station.py.
+# Written by serialread station. Every key and its default: docs/settings-station.md.
 """

@@ -75,7 +75,7 @@ def compare(
     a: Annotated[Path, typer.Argument(help="Results of the first reader: a folder or readings.csv.")],
     b: Annotated[Path, typer.Argument(help="Results of the second reader on the same pictures.")],
     truth: Truth,
-    out: Annotated[Path, options.out("Folder for compare.csv, compare.json and compare.md.")],
+    out: Annotated[Path, options.out("Folder for compare.csv, compare.html, compare.json and compare.md.")],
     quiet: Quiet = False,
 ) -> None:
     """Compare two readers by McNemar's test.
@@ -123,7 +123,9 @@ def agreement(
         ),
     ],
     truth: Truth,
-    out: Annotated[Path, options.out("Folder for agreement.csv, agreement.json and agreement.md.")],
+    out: Annotated[
+        Path, options.out("Folder for agreement.csv, agreement.html, agreement.json and agreement.md.")
+    ],
     results: Annotated[
         Path | None, typer.Option(help="Readings that take part as the appraiser 'reader'.")
     ] = None,

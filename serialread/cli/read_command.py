@@ -56,13 +56,19 @@ def read(
     operator: Operator = "",
     quiet: Quiet = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say on standard error why readings are not accepted.")
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Say on standard error why readings are not accepted; always done for one picture.",
+        ),
     ] = False,
 ) -> None:
     """Read the codes in pictures.
 
-    Without --out, the readings are printed: the code alone for one picture; for several pictures a line each
-    with name, text, confidence and decision, separated by tabs.
+    Without --out, the readings are printed. If one picture is given by name, only its code is printed, and on
+    standard error why it is not accepted. Otherwise every picture is a line with name, text, confidence and
+    decision, separated by tabs.
 
     With --out, they are written to readings.csv and readings.jsonl, and the run is added to a log. A stopped
     run continues with --resume.
@@ -102,7 +108,7 @@ def _check_usage(context: typer.Context, paths: list[Path], out: Path | None) ->
     if {"resume", "overwrite"} <= given:
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
     if given and out is None:
-        raise typer.BadParameter(f"--{min(given)} goes with --out: without it nothing is written")
+        raise typer.BadParameter(f"--{min(given)} requires --out: without it nothing is written")
     if _STDIN in paths and (len(paths) > 1 or out):
         raise typer.BadParameter("- reads one picture from standard input: give it alone and without --out")
 
@@ -183,6 +189,5 @@ def _explain_decision(record: "Record") -> None:
 def _passed_over(names: tuple[str, ...]) -> str:
     more = len(names) - _NAMES_SHOWN
     listed = ", ".join(names[:_NAMES_SHOWN]) + (f", ... and {more} more" if more > 0 else "")
-    if len(names) == 1:
-        return f"1 file passed over, not a picture by its name: {listed}"
-    return f"{len(names)} files passed over, not pictures by their names: {listed}"
+    files = "1 file" if len(names) == 1 else f"{len(names)} files"
+    return f"{files} skipped (not a picture suffix): {listed}"

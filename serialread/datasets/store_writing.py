@@ -339,5 +339,6 @@ def _as_store_errors(path: Path) -> Iterator[None]:
         ) from error
     except (lmdb.Error, OSError) as error:
         raise StoreError(
-            f"{path}: cannot be written: {error}. What is in it can be read; make room and add --resume."
+            f"{path}: cannot be written: {error}. What is in it can be read; "
+            "free some space and add --resume."
         ) from error

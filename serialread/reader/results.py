@@ -75,7 +75,9 @@ def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, sta
     wanted = tuple(pictures)
     earlier = [name for name in FILES if (out / name).exists()]
     if earlier and mode == "new":
-        raise RecordsError(f"{out}: holds results already. Go on with --resume, or --overwrite them.")
+        raise RecordsError(
+            f"{out}: already holds results. Use --resume to continue or --overwrite to replace them."
+        )
     with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if mode == "resume" and earlier:
@@ -168,7 +170,10 @@ def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[RecordJson]:
                 continue
             if found != ids:
                 names = " and station ".join(part or "none" for part in found)
-                raise RecordsError(f"{out}: was read with model {names}. Go on with these, or --overwrite.")
+                raise RecordsError(
+                    f"{out}: was read with model {names}. Use these to continue, "
+                    "or --overwrite to replace the results."
+                )
             yield line
 
 

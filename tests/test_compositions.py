@@ -378,7 +378,7 @@ def test_every_recipe_builds_a_network(name: str) -> None:
 
 
 def test_an_unknown_kind_is_named() -> None:
-    with pytest.raises(SerialreadError, match="no such recipe"):
+    with pytest.raises(SerialreadError, match="no such file"):
         recipe_of("siga-x")
     with pytest.raises(ValidationError, match="kind"):
         TrainingRecipe.model_validate({"network": {"backbone": {"kind": "vgg"}}})

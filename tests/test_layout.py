@@ -128,8 +128,8 @@ def test_a_camera_inside_the_line_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load(path, DataRecipe)
     assert str(caught.value) == (
-        f"{path}: 1 problem(s): layout.perspective_distance: below 2 parts of the line are behind "
-        "the camera, got [1, 3]. Correct the recipe."
+        f"{path}: 1 problem: layout.perspective_distance: below 2 parts of the line are behind "
+        "the camera (got [1, 3]). Correct the file."
     )
 
 

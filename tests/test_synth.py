@@ -185,7 +185,7 @@ def test_a_typo_in_the_only_process_is_reported_once(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as refused:
         load(path, DataRecipe)
     assert str(refused.value) == (
-        f"{path}: 1 problem(s): processes.0.scribed.wandr: no such key. Correct the recipe."
+        f"{path}: 1 problem: processes.0.scribed.wandr: no such key (did you mean wander?). Correct the file."
     )
 
 

@@ -1,10 +1,11 @@
 """Reading recipe files: TOML to typed, frozen values, with all problems in one error."""
 
+import difflib
 import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,8 +22,8 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
-def load(path: Path, kind: type[S]) -> S:
-    """Read one TOML file into a section.
+def load(path: str | Path, kind: type[S]) -> S:
+    """Read one TOML file, such as a station or a recipe.
 
     A top-level ``extends = "other.toml"`` (relative to the file) names a base, which the file overrides table
     by table, key by key.
@@ -31,9 +32,9 @@ def load(path: Path, kind: type[S]) -> S:
         RecipeError: missing file, invalid TOML, or all wrong keys and values with their dotted paths.
     """
     try:
-        return kind.model_validate(_read(path, ()))
+        return kind.model_validate(_read(Path(path), ()))
     except ValidationError as error:
-        raise RecipeError(f"{path}: {_problems(error)}") from None
+        raise RecipeError(f"{path}: {_problems(error, kind)}") from None
 
 
 def to_toml(recipe: Section) -> str:
@@ -53,11 +54,15 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe. Examples are in recipes/.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}. Correct the line it names.") from None
+        raise RecipeError(
+            f"{path}: no such file. Examples of recipes are in recipes/, of stations in calib/."
+        ) from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path}: not a text file. Give a TOML file.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}. Correct that line.") from None
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {error.strerror}. Give a recipe file.") from None
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}. Give a TOML file.") from None
     base = table.pop("extends", None)
     if base is None:
         return table
@@ -77,18 +82,41 @@ def dotted(place: tuple[int | str, ...]) -> str:
     return ".".join(map(str, place)) or "recipe"
 
 
-def _problems(error: ValidationError) -> str:
+def _problems(error: ValidationError, kind: type[Section]) -> str:
     parts, problems = [], error.errors()
     places = [problem["loc"] for problem in problems]
     for problem in problems:
         at = problem["loc"]
         if problem["type"] == "too_short" and any(one != at and one[: len(at)] == at for one in places):
             continue  # follows from the errors of its items
-        place = dotted(at)
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"{place}: no such key")
-        else:
-            given = problem["input"]
-            got = "" if isinstance(given, dict) else f", got {given!r:.60}"
-            parts.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}{got}")
-    return f"{len(parts)} problem(s): " + "; ".join(parts) + ". Correct the recipe."
+        place, given = dotted(at), problem["input"]
+        match problem["type"]:
+            case "extra_forbidden":
+                parts.append(f"{place}: no such key{_suggestion(str(at[-1]), kind)}")
+            case "missing":
+                parts.append(f"{place}: missing")
+            case "union_tag_invalid":
+                context = problem["ctx"]
+                parts.append(f"{place}: no kind {context['tag']!r}, only {context['expected_tags']}")
+            case _:
+                got = "" if isinstance(given, dict) else f" (got {given!r:.60})"
+                parts.append(f"{place}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}{got}")
+    count = "1 problem" if len(parts) == 1 else f"{len(parts)} problems"
+    return f"{count}: {'; '.join(parts)}. Correct the file."
+
+
+def _suggestion(key: str, kind: type[Section]) -> str:
+    """The known key of any section below that is most like a wrong one."""
+    sections = [kind]
+    for section in sections:  # grows while it is walked
+        below = [one for field in section.model_fields.values() for one in _sections_in(field.annotation)]
+        sections += [one for one in dict.fromkeys(below) if one not in sections]
+    known = sorted({name for section in sections for name in section.model_fields})
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for one in get_args(annotation) for section in _sections_in(one)]

@@ -1,8 +1,9 @@
 """Find picture files, and name them in the results."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from natsort import natsort_keygen, ns
@@ -19,7 +20,7 @@ class Picture:
 
     Attributes:
         path: its path.
-        image: its path relative to the given folder, with forward slashes.
+        image: its path relative to the given folder, with forward slashes; longer where it is not unique.
     """
 
     path: Path
@@ -73,7 +74,25 @@ def find_images(paths: Iterable[Path]) -> FoundFiles:
         raise RecordsError(
             f"{where}: no pictures here. Give a folder with {', '.join(sorted(PICTURE_SUFFIXES))} files."
         )
-    return FoundFiles(tuple(pictures), tuple(others))
+    return FoundFiles(tuple(_with_unique_names(pictures)), tuple(others))
+
+
+def _with_unique_names(pictures: list[Picture]) -> list[Picture]:
+    """Prefix the names that several files share with as many of their folders as tell them apart."""
+    while True:
+        files: defaultdict[str, set[Path]] = defaultdict(set)
+        for picture in pictures:
+            files[picture.image].add(picture.path)
+        longer = [_longer_name(p) if len(files[p.image]) > 1 else p for p in pictures]
+        if longer == pictures:
+            return pictures
+        pictures = longer
+
+
+def _longer_name(picture: Picture) -> Picture:
+    """The picture named with one more of its folders, if it has one."""
+    parts = [part for part in picture.path.parts if part not in ("..", picture.path.anchor)]
+    return replace(picture, image="/".join(parts[-(picture.image.count("/") + 2) :]))
 
 
 def _files(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:

@@ -121,7 +121,7 @@ def last(log: Path) -> tuple[int, str]:
     return number, str(line["hash"])
 
 
-def verify(log: Path, head: str | None = None) -> Verification:
+def verify(log: str | Path, head: str | None = None) -> Verification:
     """Check the chain, and the digests of the files that the runs wrote.
 
     Args:
@@ -131,6 +131,7 @@ def verify(log: Path, head: str | None = None) -> Verification:
     Raises:
         RecordsError: no such log.
     """
+    log = Path(log)
     if not log.is_file():
         raise RecordsError(f"{log}: no such log. serialread read and serialread audit write one with --log.")
     previous, number, hashes = GENESIS, 0, set[str]()

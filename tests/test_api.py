@@ -105,6 +105,36 @@ def test_what_cannot_be_read_is_a_record_with_its_reason(reader: Reader, tmp_pat
     assert [(record.text, record.confidence, record.chars) for record in records] == [("", None, ())] * 4
 
 
+@pytest.mark.parametrize("one", [PICTURES[0], str(PICTURES[0]), b"bytes of a picture"])
+def test_one_picture_is_not_taken_for_many(reader: Reader, one: str | Path | bytes) -> None:
+    with pytest.raises(RecordsError, match=r"^read_many needs several pictures, .* Use read for one\.$"):
+        next(reader.read_many(one))  # type: ignore[arg-type]
+
+
+def test_an_unknown_engine_is_one_clear_error() -> None:
+    with pytest.raises(serialread.CheckpointError) as caught:
+        Reader(engine="torch")  # type: ignore[arg-type]
+    assert str(caught.value) == "engine torch: no such engine. Use openvino or onnxruntime."
+
+
+def test_folders_and_files_may_be_given_as_text(expected: list[Record], tmp_path: Path) -> None:
+    run = read_folder([str(path) for path in PICTURES], str(tmp_path / "out"))
+    assert [record.text for record in run] == [record.text for record in expected]
+    audited = serialread.audit(str(tmp_path / "out"), str(SAMPLES / "labels.csv"))
+    audited.write(str(tmp_path / "audit"))
+    assert (tmp_path / "audit" / "report.html").is_file()
+    assert serialread.verify(str(tmp_path / "out" / "runs.log")).ok
+
+
+def test_files_of_one_name_are_named_with_their_folders(tmp_path: Path) -> None:
+    names = ("assembly/01.jpg", "machining/01.jpg", "machining/02.jpg")
+    both = [SAMPLES / name for name in names]
+    records = list(read_folder(both, tmp_path))
+    assert [record.image for record in records] == ["assembly/01.jpg", "machining/01.jpg", "02.jpg"]
+    assert [record.batch for record in records] == ["assembly", "machining", ""]
+    assert serialread.audit(tmp_path, SAMPLES / "labels.csv").batches["right"].iloc[-1] >= 2
+
+
 def test_a_format_and_a_station_may_be_names_or_values(tmp_path: Path, expected: list[Record]) -> None:
     path = tmp_path / "line.toml"
     path.write_text('name = "line"\n[limits]\ntext_height_px = [5, 900]\n', encoding="utf-8")

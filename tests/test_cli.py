@@ -170,10 +170,8 @@ def test_the_version_is_the_package_s() -> None:
 def test_a_wrong_request_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     done = run("generate-synth", tmp_path / "none.toml", "--out", tmp_path / "out", "--count", 5)
     assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr
-        == f"error: {tmp_path}/none.toml: no such file. Examples of recipes are in recipes/, of stations in calib/.\n"
-    )
+    advice = "Examples of recipes are in recipes/, of stations in calib/."
+    assert done.stderr == f"error: {tmp_path}/none.toml: no such file. {advice}\n"
     assert not (tmp_path / "out").exists()
 
 

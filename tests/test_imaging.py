@@ -203,7 +203,7 @@ def test_a_truncated_picture_is_refused(tmp_path: Path, format_: str, share: flo
     ("data", "reason"),
     [
         (b"", "the file is empty. Copy it again."),
-        (b"no picture", "not a picture of a known format. Give a jpg, png, bmp, tif or webp."),
+        (b"no picture", "not a picture of a known format. Give a JPEG, PNG, TIFF, BMP or WebP."),
         (truncated("JPEG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
         (truncated("PNG", 0.7), "truncated: the file ends before the picture does. Copy it again."),
         (encoded(Image.new("L", (1, 1)), "PNG"), "1x1 px are too few to hold text. Give a larger picture."),
@@ -358,7 +358,7 @@ def test_a_transparent_array_is_composited_as_its_file_is() -> None:
             "20000x20000 px are too many. Crop or shrink it to 100 million.",
         ),
         (b"", "the file is empty. Copy it again."),
-        (None, "a NoneType is not a picture. Give a path, bytes or an array."),
+        (None, "no picture: NoneType. Give a path, bytes or an array."),
     ],
 )
 def test_a_source_that_is_no_picture_is_one_error(source: object, reason: str) -> None:

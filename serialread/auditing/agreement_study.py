@@ -56,12 +56,13 @@ class Agreement:
         findings = [f"{finding.severity}: {finding.text}" for finding in self.findings]
         return "\n".join([*lines, self._between(), *findings])
 
-    def write(self, out: Path) -> tuple[Path, ...]:
+    def write(self, out: str | Path) -> tuple[Path, ...]:
         """Write agreement.csv, agreement.json, agreement.md and agreement.html; returns their paths.
 
         Raises:
             RecordsError: the folder cannot be written.
         """
+        out = Path(out)
         figures = {
             "appraisers": self.appraisers.to_dict("records"),
             "kappa_between": round(self.kappa_between, 6),
@@ -101,7 +102,7 @@ def _sentence(line: dict[Any, Any]) -> str:
     return f"{line['appraiser']}: {', '.join(parts)}: {line['grade']}"
 
 
-def agreement(calls: Path, truth: Path, results: Path | None = None) -> Agreement:
+def agreement(calls: str | Path, truth: str | Path, results: str | Path | None = None) -> Agreement:
     """Judge appraisers by the truth, by their own repetitions and by each other.
 
     Args:
@@ -112,8 +113,8 @@ def agreement(calls: Path, truth: Path, results: Path | None = None) -> Agreemen
     Raises:
         RecordsError: inputs that are missing or damaged.
     """
-    readings = None if results is None else read_readings(results)
-    return agreement_of_tables(read_calls(calls), read_labels(truth), readings)
+    readings = None if results is None else read_readings(Path(results))
+    return agreement_of_tables(read_calls(Path(calls)), read_labels(Path(truth)), readings)
 
 
 def read_calls(path: Path) -> TextTable:

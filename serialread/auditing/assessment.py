@@ -104,7 +104,7 @@ class Audit:
             figures.append(("time per image", f"{total['elapsed_ms_p50']:.1f} ms", "median"))
         return figures
 
-    def write(self, out: Path, *, excel: bool = False) -> tuple[Path, ...]:
+    def write(self, out: str | Path, *, excel: bool = False) -> tuple[Path, ...]:
         """Write the tables, audit.json, audit.md and report.html into a folder, which is created.
 
         Args:
@@ -117,14 +117,16 @@ class Audit:
         Raises:
             RecordsError: the folder cannot be written, an input would be replaced, or XlsxWriter is missing.
         """
+        out = Path(out)
         return write_audit(self, out, excel=excel)
 
-    def freeze(self, path: Path) -> None:
+    def freeze(self, path: str | Path) -> None:
         """Write the control limits of these batches, as the baseline of later audits.
 
         Raises:
             RecordsError: too few batches, a name that a report uses, or a file that cannot be written.
         """
+        path = Path(path)
         if path.name in (*FILES, WORKBOOK) or path.resolve() in [s.path.resolve() for s in self.inputs]:
             raise RecordsError(f"{path}: the audit reads or writes a file of this name. Name another file.")
         freeze_limits(self.control_charts, path)
@@ -165,12 +167,12 @@ class Audit:
 
 
 def audit(
-    results: Path,
-    truth: Path | None = None,
+    results: str | Path,
+    truth: str | Path | None = None,
     *,
-    batches: Path | None = None,
+    batches: str | Path | None = None,
     by: str | None = None,
-    baseline: Path | None = None,
+    baseline: str | Path | None = None,
     sample: int = SAMPLE,
 ) -> Audit:
     """Compare readings with the truth and sum them up by batch; writes nothing.
@@ -186,18 +188,19 @@ def audit(
     Raises:
         RecordsError: inputs that are missing or damaged.
     """
-    readings = read_readings(results)
-    limits = None if baseline is None else read_limits(baseline)
+    readings = read_readings(Path(results))
+    limits = None if baseline is None else read_limits(Path(baseline))
     done = audit_tables(
         readings,
-        None if truth is None else read_labels(truth),
-        batches=None if batches is None else read_batches(batches),
+        None if truth is None else read_labels(Path(truth)),
+        batches=None if batches is None else read_batches(Path(batches)),
         by=by,
         limits=limits,
         sample=sample,
     )
     if baseline is None or limits is None:
         return done
+    baseline = Path(baseline)
     return replace(done, inputs=(*done.inputs, AuditInput(baseline, digest(baseline), len(limits))))
 
 

@@ -71,12 +71,13 @@ class ReaderComparison:
         findings = [f"{finding.severity}: {finding.text}" for finding in self.findings]
         return "\n".join([*self._counts(), self.conclusion, *findings])
 
-    def write(self, out: Path) -> tuple[Path, ...]:
+    def write(self, out: str | Path) -> tuple[Path, ...]:
         """Write compare.csv, compare.json, compare.md and compare.html; returns their paths.
 
         Raises:
             RecordsError: the folder cannot be written.
         """
+        out = Path(out)
         share, low, high = self.difference
         figures = {
             "images": self.images,
@@ -123,7 +124,7 @@ class ReaderComparison:
         ]
 
 
-def compare(a: Path, b: Path, truth: Path) -> ReaderComparison:
+def compare(a: str | Path, b: str | Path, truth: str | Path) -> ReaderComparison:
     """Compare two readers on the same pictures.
 
     Args:
@@ -134,7 +135,9 @@ def compare(a: Path, b: Path, truth: Path) -> ReaderComparison:
     Raises:
         RecordsError: inputs are missing or damaged, or have no picture in common.
     """
-    return compare_tables(read_readings(a), read_readings(b), read_labels(truth), names=(a.name, b.name))
+    a, b = Path(a), Path(b)
+    names = (a.name, b.name)
+    return compare_tables(read_readings(a), read_readings(b), read_labels(Path(truth)), names=names)
 
 
 def compare_tables(

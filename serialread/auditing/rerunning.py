@@ -21,6 +21,7 @@ from serialread.inference.session import EngineKind
 from serialread.reader import Explanation, Picture, Reader, check_sequences
 from serialread.reader.serialization import JSON_LINES, json_bytes, json_line
 from serialread.records import Decision, Pixels
+from serialread.weights import shipped_model
 
 VOLATILE = frozenset({"read_at", "elapsed_ms"})
 """Keys of a record that differ from run to run."""
@@ -110,7 +111,7 @@ class Rerun:
         )
 
 
-def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
+def rerun(log: str | Path, shipped: str | Path | None = None, number: int | None = None) -> Rerun:
     """Read the pictures of a logged run again and compare every record with the logged one; writes nothing.
 
     Args:
@@ -123,8 +124,9 @@ def rerun(log: Path, shipped: Path, number: int | None = None) -> Rerun:
         CheckpointError: its model is missing.
         CalibrationError: the station was calibrated with another model.
     """
+    log = Path(log)
     line = run_log.run_of(log, "read", number)
-    setup = RunSetup.of(line, log, shipped)
+    setup = RunSetup.of(line, log, Path(shipped) if shipped else shipped_model())
     written = next(name for name in line["outputs"] if name.endswith(JSON_LINES.name))
     if not (log.parent / written).is_file():
         raise RecordsError(

@@ -42,10 +42,10 @@ class Track(Protocol):
 
 
 def calibrate_confidence(
-    labelled: Path,
+    labelled: str | Path,
     misread: float,
     station: StationSource = None,
-    model: Path | None = None,
+    model: str | Path | None = None,
     *,
     protocol: ProtocolName = "strict",
     certainty: float = 0.95,
@@ -68,7 +68,7 @@ def calibrate_confidence(
     Raises:
         CalibrationError: the pictures cannot support the guarantee, or the labels are unusable.
     """
-    known = load_labelled(labelled)
+    known = load_labelled(Path(labelled))
     reader = Reader(model, load_station(station).uncalibrated())
     records: Iterable[Record] = reader.read_many(known.pictures)
     if track:

@@ -38,7 +38,7 @@ Read = Callable[[Station, Sequence[Picture]], Sequence[Record]]
 
 
 def calibrate_fixture(
-    picture: Path,
+    picture: str | Path,
     box: tuple[float, float, float, float],
     station: StationSource = None,
     *,
@@ -60,7 +60,7 @@ def calibrate_fixture(
         CalibrationError: the box contains nothing that can be recognized again.
         ImageError: the picture cannot be read.
     """
-    start = load_station(station)
+    picture, start = Path(picture), load_station(station)
     fixture = teach_fixture(load_image(picture), start.view, box, by)
     moving = fixture.model_copy(update={"turn_deg": turn_deg, "reach": reach})
     return CalibratedStation(
@@ -69,7 +69,7 @@ def calibrate_fixture(
 
 
 def calibrate_geometry(
-    labelled: Path, station: StationSource = None, model: Path | None = None, learn: int = 10
+    labelled: str | Path, station: StationSource = None, model: str | Path | None = None, learn: int = 10
 ) -> CalibratedStation:
     """Find the settings of a station's view that read some labelled pictures best.
 
@@ -82,7 +82,7 @@ def calibrate_geometry(
     Raises:
         CalibrationError: there are too few pictures, or the labels are unusable.
     """
-    known = load_labelled(labelled)
+    known = load_labelled(Path(labelled))
     reader = Reader(model, load_station(station).uncalibrated())
     tuned = tune_view(
         known, reader.station, reader.model_id, lambda at, some: list(reader.at(at).read_many(some)), learn

@@ -22,7 +22,7 @@ MIN_CORNERS = 6
 
 
 def calibrate_lens(
-    pictures: Sequence[Path],
+    pictures: Sequence[str | Path],
     board: Board,
     columns: int,
     rows: int,
@@ -42,7 +42,7 @@ def calibrate_lens(
         RecordsError: there are no pictures.
     """
     start = load_station(station)
-    paths = [picture.path for picture in find_images(pictures).pictures]
+    paths = [picture.path for picture in find_images(map(Path, pictures)).pictures]
     lens = fit_lens(paths, board, columns, rows)
     summary = (
         f"lens measured with {lens.pictures} of {len(paths)} pictures, "

@@ -98,12 +98,13 @@ def refuse_to_replace(out: Path, station: Path | None) -> None:
         )
 
 
-def save_station(station: Station, out: Path) -> None:
+def save_station(station: Station, out: str | Path) -> None:
     """Write a station file, completely or not at all.
 
     Raises:
         CalibrationError: the file cannot be written.
     """
+    out = Path(out)
     fresh = out.with_name(out.name + ".new")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

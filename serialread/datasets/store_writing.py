@@ -45,7 +45,7 @@ class _WorkError(Exception):
 
 def generate(
     recipe: DataRecipe | Path | str,
-    out: Path,
+    out: str | Path,
     count: int,
     *,
     seed: int = 0,
@@ -74,6 +74,7 @@ def generate(
         RecipeError: the file is no data recipe.
         StoreError: as ``grow`` raises it.
     """
+    out = Path(out)
     from serialread import synth  # typefaces load only when something is rendered
 
     loaded = recipe if isinstance(recipe, DataRecipe) else load(Path(recipe), DataRecipe)

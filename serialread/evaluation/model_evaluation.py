@@ -223,12 +223,13 @@ class EvaluationReport:
             "against": [asdict(one) for one in self.comparisons],
         }
 
-    def write(self, out: Path) -> None:
+    def write(self, out: str | Path) -> None:
         """Write ``FILES`` to a folder.
 
         Raises:
             RecordsError: the folder cannot be written.
         """
+        out = Path(out)
         with writing_errors(out, RecordsError, "Name another folder."):
             out.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self.to_json(), indent=1, ensure_ascii=False)
@@ -274,7 +275,9 @@ class EvaluationReport:
 
 
 def evaluate(
-    model: Path | Model, stores: Sequence[Path], against: Path | Model | None = None
+    model: str | Path | Model,
+    stores: Sequence[str | Path],
+    against: str | Path | Model | None = None,
 ) -> EvaluationReport:
     """Evaluate a model on labelled crops, and compare it with another one on the same crops.
 
@@ -287,14 +290,14 @@ def evaluate(
         CheckpointError: a file is not a model.
         StoreError: there is nothing labelled.
     """
-    opened = _opened(model)
-    evaluation = evaluate_model(opened, stores)
-    extras = opened.extras(evaluation, stores) if isinstance(opened, ModelWithExtras) else None
+    opened, paths = _opened(model), [Path(store) for store in stores]
+    evaluation = evaluate_model(opened, paths)
+    extras = opened.extras(evaluation, paths) if isinstance(opened, ModelWithExtras) else None
     if against is None:
         return EvaluationReport(evaluation, extras=extras)
     second = _opened(against)
-    comparisons = tuple(evaluation.compare(evaluate_model(second, stores)))
-    name = str(against) if isinstance(against, Path) else second.card.model_id
+    comparisons = tuple(evaluation.compare(evaluate_model(second, paths)))
+    name = str(against) if isinstance(against, str | Path) else second.card.model_id
     return EvaluationReport(evaluation, comparisons, name, extras)
 
 
@@ -312,8 +315,10 @@ def evaluate_model(model: Model, stores: Sequence[Path]) -> ModelEvaluation:
     return ModelEvaluation(model.card.model_id, tuple(crops), skipped)
 
 
-def _opened(model: Path | Model) -> Model:
-    return Engine(model, precision="exact", outputs=None) if isinstance(model, Path) else model
+def _opened(model: str | Path | Model) -> Model:
+    if isinstance(model, str | Path):
+        return Engine(Path(model), precision="exact", outputs=None)
+    return model
 
 
 def _length(crop: EvaluatedCrop) -> str:

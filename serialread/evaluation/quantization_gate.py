@@ -51,7 +51,7 @@ class Int8Trial:
         )
 
 
-def quantize(model: Path, stores: Sequence[Path], count: int) -> Int8Trial:
+def quantize(model: str | Path, stores: Sequence[str | Path], count: int) -> Int8Trial:
     """Measure a model's activation ranges, and keep them next to its file if int8 then reads as well.
 
     Args:
@@ -63,10 +63,11 @@ def quantize(model: Path, stores: Sequence[Path], count: int) -> Int8Trial:
         CheckpointError: the file is not a model or has no convolutions to quantize, or int8 reads worse.
         StoreError: there is nothing labelled.
     """
+    model, paths = Path(model), [Path(store) for store in stores]
     quantization.delete_ranges(model)  # it may belong to another model
     plain = Engine(model, precision="half")
-    ranges = quantization.measure(model, plain.card.model_id, _arrays(stores, count, plain.card.geometry))
-    half, int8 = evaluate_model(plain, stores), evaluate_model(Engine(model, ranges=ranges), stores)
+    ranges = quantization.measure(model, plain.card.model_id, _arrays(paths, count, plain.card.geometry))
+    half, int8 = evaluate_model(plain, paths), evaluate_model(Engine(model, ranges=ranges), paths)
     strict = next(c for c in int8.compare(half) if c.protocol == "strict")
     trial = Int8Trial(
         crops=strict.crops,

@@ -91,7 +91,7 @@ def as_image(source: ImageSource, name: str = "") -> LoadedImage:
             pixels, note = decode_image(data)
             digested = hashlib.sha256(data)
         else:
-            raise ImageError(f"a {type(source).__name__} is not a picture. Give a path, bytes or an array.")
+            raise ImageError(f"no picture: {type(source).__name__}. Give a path, bytes or an array.")
     except ImageError as error:
         raise ImageError(f"{name or 'picture'}: {error}") from None
     path = source if isinstance(source, Path) else Path(name)
@@ -145,6 +145,10 @@ def decode_image(data: bytes) -> tuple[Pixels, str]:
 def _bytes(path: Path) -> bytes:
     try:
         status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(
+                "cannot be read (a folder). Give a picture, or read the folder with read_folder."
+            )
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
             raise ImageError("cannot be read (not a regular file). Copy the picture into a file.")
         if status.st_size > LARGEST_FILE_BYTES:
@@ -171,7 +175,7 @@ def _plain_reasons() -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError("not a picture of a known format. Give a jpg, png, bmp, tif or webp.") from None
+        raise ImageError("not a picture of a known format. Give a JPEG, PNG, TIFF, BMP or WebP.") from None
     except Image.DecompressionBombError:
         raise ImageError(f"more than {LARGEST_PX / 1e6:.0f} million pixels. Crop or shrink it.") from None
     except MemoryError:

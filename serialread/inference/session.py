@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, get_args
 
 import numpy as np
 
@@ -91,6 +91,8 @@ class Engine:
             CheckpointError: the file is missing, not a model of serialread, lacks an output, or has ranges of
                 another model; or the library is not installed.
         """
+        if kind not in get_args(EngineKind):
+            raise CheckpointError(f"engine {kind}: no such engine. Use {' or '.join(get_args(EngineKind))}.")
         data, spans = _bytes(path), None
         match kind:
             case "openvino":

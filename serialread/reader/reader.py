@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from serialread.config import Station, load
-from serialread.errors import CalibrationError, ImageError
+from serialread.errors import CalibrationError, ImageError, RecordsError
 from serialread.imaging import as_image, digest, show_steps
 from serialread.imaging.crops import prepare
 from serialread.imaging.loading import ImageSource, header_px
@@ -171,7 +171,12 @@ class Reader:
         Args:
             sources: as for ``read``; may be endless, such as the frames of a camera. Bytes and arrays are
                 named by their index.
+
+        Raises:
+            RecordsError: ``sources`` is a single picture.
         """
+        if isinstance(sources, str | Path | bytes):
+            raise RecordsError("read_many needs several pictures, such as a list of paths. Use read for one.")
         named = (_Source.of(source, number) for number, source in enumerate(sources))
         jobs = (Job(self._steps(source), source.size_px) for source in named)
         threads = cv2.getNumThreads()

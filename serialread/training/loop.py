@@ -41,11 +41,11 @@ from serialread.training.validation import evaluate
 def train(
     recipe: TrainingRecipe,
     stores: Sequence[Sequence[Sample]],
-    out: Path,
+    out: str | Path,
     *,
     valid: Sequence[Sequence[Sample]] = (),
     resume: bool = False,
-    start_from: Path | None = None,
+    start_from: str | Path | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[Progress]:
     """Train a network; writes best.pt, last.pt and log.jsonl into ``out`` and yields after every step.
@@ -71,6 +71,7 @@ def train(
         CheckpointError: nothing to resume, a run of another recipe, or a run that would be overwritten.
         RecipeError: the loss is not finite, or the network lacks a part that ``only`` names.
     """
+    out = Path(out)
     config, alphabet = recipe.optimisation, Alphabet(recipe.alphabet)
     if recipe.fold_case:
         stores, valid = ([LowercaseSamples(store, alphabet) for store in kept] for kept in (stores, valid))
@@ -114,13 +115,13 @@ def train(
 class _State:
     """What a run changes: the network, its moving average, the optimizer, the step and the best accuracy."""
 
-    def __init__(self, recipe: TrainingRecipe, start_from: Path | None) -> None:
+    def __init__(self, recipe: TrainingRecipe, start_from: str | Path | None) -> None:
         self.recipe, self.step, self.best = recipe, 0, -1.0
         self.model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
         for pretrained in recipe.pretrained:
             initialize_part(self.model.get_submodule(pretrained.part), pretrained)
         if start_from is not None:
-            initialize_from(self.model, start_from)
+            initialize_from(self.model, Path(start_from))
         freeze_all_but(self.model, recipe.optimisation.only)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)

@@ -18,7 +18,7 @@ from serialread.models import Recognizer
 from serialread.training import checkpoint as checkpoints
 
 
-def export(run: Path, out: Path) -> Path:
+def export(run: str | Path, out: str | Path) -> Path:
     """Write the model file of a run: one ONNX file with its alphabet, geometry and id.
 
     Input ``crops`` float32 [B, 1, H, W] as made by ``imaging.to_array``, any B, any W that is a multiple of
@@ -37,6 +37,7 @@ def export(run: Path, out: Path) -> Path:
     Raises:
         CheckpointError: no checkpoint, or the file cannot be written.
     """
+    run, out = Path(run), Path(out)
     checkpoint = checkpoints.load(run)
     geometry = checkpoint.recipe.geometry
     about = {

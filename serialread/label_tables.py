@@ -32,7 +32,6 @@ class TextTable:
     """A table as it was found.
 
     Attributes:
-        path: the file.
         sha256: hex digest of its bytes.
         rows: the cells as str, blank lines left out; columns by their lower-case names.
         warnings: one sentence for each thing worth knowing, such as a guessed encoding.

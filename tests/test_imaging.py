@@ -28,10 +28,9 @@ from serialread.imaging import (
     normalize,
     to_array,
 )
-from serialread.imaging.crops import contrast, prepare, text_rows, whole_crops
+from serialread.imaging.crops import contrast, estimate_tilt, prepare, text_rows, whole_crops
 from serialread.imaging.filling import is_filled
 from serialread.imaging.frames import Frame
-from serialread.imaging.tilt import estimate_tilt
 from serialread.records import Crop, LoadedImage, Pixels
 
 GEOMETRY = CropGeometry()

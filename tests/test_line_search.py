@@ -6,7 +6,7 @@ import pytest
 from test_imaging import written
 
 from serialread.config import Station, StationView
-from serialread.imaging.tilt import estimate_tilt
+from serialread.imaging.crops import estimate_tilt
 from serialread.reader import Reader
 from serialread.reader.line_search import MAX_LINES
 from serialread.records import Crop, Floats, Pixels

@@ -27,13 +27,7 @@ MOST_CELLS = 16
 
 @dataclass(slots=True)
 class Plot:
-    """A frame with two axes; ``svg`` gives the finished drawing.
-
-    Attributes:
-        x: range of the horizontal axis.
-        y: range of the vertical axis.
-        parts: SVG elements so far.
-    """
+    """A frame with two axes; ``svg`` gives the finished drawing."""
 
     x: Span
     y: Span

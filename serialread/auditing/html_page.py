@@ -43,8 +43,6 @@ class PageTable:
 
     Attributes:
         name: of the CSV file that holds all of it, without its suffix.
-        columns: names, and whether each holds numbers.
-        rows: the cells.
         left_out: lines that are not shown.
         total: cells of a last line that sorting does not move.
     """
@@ -58,16 +56,7 @@ class PageTable:
 
 @dataclass(frozen=True, slots=True)
 class PageSection:
-    """A heading with an explanation, charts and a table.
-
-    Attributes:
-        title: the heading.
-        explanation: one paragraph.
-        table: the figures; None if there are none.
-        charts: SVG drawings.
-        collapsed: whether the table is hidden until its summary is clicked.
-        cases: failures with their pictures, shown in pages.
-    """
+    """A heading with an explanation, charts and a table."""
 
     title: str
     explanation: str

@@ -107,7 +107,6 @@ class Grouping:
     """Readings with their batches, and the columns of the batch table for each reading.
 
     Attributes:
-        rows: the readings; column ``batch`` is the batch of each.
         about: the other columns of the batch table for each reading, "" where it has none.
         order: the batches, oldest first.
         findings: lines without readings, readings without a line, contradictions.

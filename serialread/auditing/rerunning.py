@@ -34,15 +34,7 @@ RecordJson = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunSetup:
-    """What a run read with, and where its pictures are.
-
-    Attributes:
-        places: the files and folders it was given.
-        model: the model file.
-        station: the station as it was then.
-        engine: the library that ran the network.
-        barcodes: whether it read barcodes for the cross-check.
-    """
+    """What a run read with, and where its pictures are."""
 
     places: tuple[Path, ...]
     model: Path
@@ -79,8 +71,6 @@ class Rerun:
     """Result of repeating a run.
 
     Attributes:
-        log: the log.
-        line: number of the line of the run.
         pictures: records that the run wrote.
         equal: of these, read again with the same result in every digit.
         circumstances: changes of model, versions, engine or processor, in words.
@@ -212,10 +202,6 @@ class FailureCase:
     """A failure, read again.
 
     Attributes:
-        image: its name.
-        truth: the true text.
-        text: the text that was read.
-        decision: the decision.
         confidence: as in readings.csv.
         chars: each character with its confidence, and the runner-up with its own.
         picture: the crop above the crop with its glyph maps, as a data URL.

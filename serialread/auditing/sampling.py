@@ -21,7 +21,6 @@ class ClaimPlan:
     """How many pictures support a claim about the accuracy.
 
     Attributes:
-        target: share of right readings to claim, 0..1.
         confidence: of the claim, one-sided, 0..1.
         pictures: pictures needed for each number of errors among them.
     """
@@ -71,12 +70,7 @@ def plan_claim(target: float, confidence: float = 0.95) -> ClaimPlan:
 
 @dataclass(frozen=True, slots=True)
 class SamplingPlan:
-    """How many parts of a lot to inspect.
-
-    Attributes:
-        lot: parts in the lot.
-        plan: sample size and acceptance number of ISO 2859-1.
-    """
+    """How many parts of a lot to inspect."""
 
     lot: int
     plan: LotPlan

@@ -55,8 +55,6 @@ class Assessment:
         judged: one line per reading, judged by its truth.
         about: columns of the batch table for each reading.
         unmatched: images without a truth and truths without an image.
-        characters: character errors.
-        confidence: calibration of the confidence.
         trends: measures over the batches.
         sample: number of images to draw for labelling.
     """
@@ -81,8 +79,6 @@ class ReportSection:
 
     Attributes:
         name: of its table: the CSV file, the sheet, the key in audit.json and the attribute of ``Audit``.
-        title: the heading on the page and in Markdown.
-        explanation: what the page says about it.
         table: builds the table; None for a section of the page alone.
         chart: draws the table; the page then collapses the table below its chart.
         page: builds the sections of the page; None shows the whole table, or nothing if it is empty.

@@ -84,7 +84,6 @@ class Trend:
     """One measure over the batches, oldest first.
 
     Attributes:
-        measure: what is charted.
         batches: those for which it is defined, [K].
         count: numerators of a share; images of a mean, [K].
         total: images that count, [K].

@@ -25,7 +25,6 @@ class Check(Generic[V]):
         chars: the characters that have a value; others cannot be checked.
         value: running value of the beginning of a code.
         holds: whether a code with this running value is valid.
-        about: a short description.
     """
 
     name: str

@@ -61,12 +61,7 @@ FORMATS = MappingProxyType(
 
 @dataclass(frozen=True)
 class Format:
-    """The set of valid codes.
-
-    Attributes:
-        name: of a predefined format, or the pattern itself.
-        pattern: the pattern, see ``serialread.codes.patterns``.
-    """
+    """The set of valid codes."""
 
     name: str
     pattern: str

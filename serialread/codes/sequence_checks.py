@@ -30,8 +30,6 @@ class _Series:
     """The numbers of codes with the same prefix and suffix.
 
     Attributes:
-        newest: the last number.
-        code: its code.
         last: the last number that was in sequence.
         since: how many codes came after it.
         steps: how often each step between two successive numbers occurred.

@@ -64,7 +64,6 @@ class EvaluatedCrop:
 
     Attributes:
         crop_id: its store and its number there.
-        truth: what is written, without blanks.
         text: the most likely string.
         caseless: the most likely string once upper and lower case of a letter are one class.
         confidence: of ``text``, 0..1.

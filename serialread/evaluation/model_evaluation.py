@@ -34,8 +34,6 @@ class AccuracyRow:
 
     Attributes:
         table: what the crops are grouped by: ``all``, ``store``, ``length``, ``process`` or ``typeface``.
-        name: of the group.
-        crops: how many.
         right: how many were read right, by protocol.
     """
 
@@ -99,7 +97,6 @@ class ModelComparison:
         protocol: one of ``PROTOCOLS``.
         only_first: crops that only the first model reads right.
         only_second: crops that only the second model reads right.
-        crops: all crops.
         p: exact two-sided p value of McNemar's test that both are equally accurate.
         difference: accuracy of the first minus that of the second, -1..1, 95 % interval.
     """
@@ -114,13 +111,7 @@ class ModelComparison:
 
 @dataclass(frozen=True, slots=True)
 class ModelEvaluation:
-    """One model on labelled crops.
-
-    Attributes:
-        model_id: of the model.
-        crops: every crop.
-        skipped: labelled pictures that gave no crop, by reason.
-    """
+    """One model on labelled crops."""
 
     model_id: str
     crops: tuple[EvaluatedCrop, ...]
@@ -197,7 +188,6 @@ class EvaluationReport:
     """One model on labelled crops, perhaps compared with another.
 
     Attributes:
-        evaluation: the model.
         comparisons: with the other model, by protocol; empty without one.
         other: what the other model is called.
         extras: further results of the model; None if there are none.

@@ -25,7 +25,6 @@ class Int8Trial:
     """A model's accuracy with and without int8.
 
     Attributes:
-        crops: read both ways.
         half: how many were read exactly in 16 bits.
         int8: how many were read exactly in int8.
         lost: read exactly in 16 bits only.

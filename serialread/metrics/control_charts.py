@@ -59,8 +59,6 @@ class Chart:
     Attributes:
         limits: centre and spread that the limits follow from.
         value: the share, or the moving average, [K].
-        low: lower limit, [K].
-        high: upper limit, [K].
         out: -1 below the lower limit, 1 above the upper, 0 between, [K].
     """
 

@@ -76,14 +76,7 @@ class TrainingOutputs(NamedTuple):
 
 
 class Recognizer(nn.Module):
-    """Reads the characters of a crop.
-
-    Attributes:
-        rectifier: straightens the crop; None leaves it as it is.
-        trunk: the backbone.
-        columns: the sequence model.
-        training_only: children that are used in training only; a model file lacks them.
-    """
+    """Reads the characters of a crop."""
 
     training_only: tuple[str, ...] = ()
 

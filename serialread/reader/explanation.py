@@ -36,7 +36,6 @@ class ExplainedLine:
 
     Attributes:
         pixels: the view, grey [H, W].
-        chars: the row's characters.
         attention: float32 [T, N], the attention of each character, without padding.
         glyphs: float32 [T, h, N], which cells belong to each character, 0..1.
     """

@@ -56,7 +56,6 @@ class _Candidate:
 
     Attributes:
         frame: the picture, possibly rotated by 90 degrees.
-        standing: whether it is rotated.
         extent: where the text is, px of the frame.
         score: ``clear_chars`` of the reading.
     """
@@ -175,7 +174,6 @@ class _Tiling:
 
     Attributes:
         frame: the picture, rotated by 90 degrees to search for vertical text.
-        standing: whether it is rotated.
         scale: frame px per strip px, horizontal and vertical.
         heights: minimum and maximum text height, px of the frame.
         rows: height of a strip, px.

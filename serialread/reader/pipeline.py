@@ -32,13 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SeenView:
-    """One view of a line with the network's outputs.
-
-    Attributes:
-        pixels: the view, grey [H, W].
-        outputs: the network's.
-        reading: the code; boxes in px of the line's crop.
-    """
+    """One view of a line with the network's outputs."""
 
     pixels: Pixels
     outputs: Outputs
@@ -50,7 +44,6 @@ class ReadLine:
     """A proposed text line and its views.
 
     Attributes:
-        crop: the line as it was cut out.
         views: the crop itself first, then retries; none if the line is the upside-down twin of one that is
             surely upright.
     """
@@ -95,8 +88,6 @@ class Pipeline:
     """Reads pictures with one model at one station.
 
     Attributes:
-        card: of the model.
-        station: view, format and thresholds.
         search: decodes by the station's format; None without one.
         has_orientation: whether the model has an orientation output.
     """

@@ -33,7 +33,6 @@ class Start:
     """The pictures left to read, and the records of an earlier run.
 
     Attributes:
-        pictures: those still to be read, in order.
         kept: lines of an earlier run that stay.
         again: lines of an earlier run that were removed because their picture has changed.
         not_accepted: kept lines that are not ACCEPT.

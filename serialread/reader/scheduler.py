@@ -48,11 +48,8 @@ class Job(Generic[T]):
 
     Attributes:
         steps: generator that reads it.
-        size_px: number of its px.
-        number: position among all jobs.
         crops: crops it waits for, grey [H, W].
         outputs: their outputs so far, by number; None before the first step.
-        seconds: time spent on it.
         results: the result of its steps; empty until they end.
     """
 

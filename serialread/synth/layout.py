@@ -38,8 +38,6 @@ class GlyphRun:
     """Characters of one typeface.
 
     Attributes:
-        face: their typeface.
-        chars: one or more.
         matrices: [n, 3, 3], cap heights (y down, baseline 0) to canvas px; projective.
     """
 

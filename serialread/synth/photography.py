@@ -23,7 +23,6 @@ class Shaded:
     """A lit mark.
 
     Attributes:
-        pixels: float32 [H, W].
         signal: what the mark adds to the bare surface, float32 [H, W].
         strength: spread of grey that the mark adds where it stands, 0..1.
         parameters: drawn parameters, for the record.

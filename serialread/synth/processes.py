@@ -40,7 +40,6 @@ class ProcessSpec(Generic[P]):
     """How one kind of marking process is rendered. Every function draws from ``rng``.
 
     Attributes:
-        section: its section of the recipe.
         appearance: by relief or by tone.
         face_kind: which letter shapes a mark is made of.
         tool: the tool that makes one mark.

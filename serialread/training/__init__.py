@@ -1,9 +1,8 @@
 """Training: batches and augmentation, the loop, checkpoints, export, and validation."""
 
 from serialread.training.checkpoint import save_trainable
-from serialread.training.loop import stop_by_signal, train
+from serialread.training.loop import Progress, stop_by_signal, train
 from serialread.training.onnx_export import export
-from serialread.training.progress import Progress
 from serialread.training.validation import (
     Evaluation,
     TorchSession,

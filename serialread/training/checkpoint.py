@@ -33,7 +33,6 @@ class Checkpoint:
     """A trained network.
 
     Attributes:
-        recipe: the whole training recipe.
         weights: averaged weights and running statistics by name.
         steps: steps taken.
     """

@@ -25,7 +25,6 @@ class TorchSession:
     """A torch network as a session of ``serialread.evaluation``; records its gates.
 
     Attributes:
-        card: its alphabet and geometry.
         gates: mean z of each slot of every crop so far [T, levels], 1 where only the glimpse is used.
     """
 

@@ -53,7 +53,7 @@ def test_a_folder_is_read_resumed_and_audited(model: Path, folder: Path, tmp_pat
     done = serialread("read", folder, "--out", out, "--model", model)
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
-    assert f"{out}: readings.csv, readings.jsonl\n" in done.stdout
+    assert f"{out}: readings.csv, readings.jsonl; 1 rejected, see the column reason\n" in done.stdout
     assert "1 file skipped (not a picture suffix): labels.csv\n" in done.stdout
     found = rows(out)
     assert [r["image"] for r in found] == [

@@ -50,7 +50,7 @@ def test_a_second_run_on_the_same_folder_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_locked_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(RecordsError, match=r"file: cannot be written \(File exists\)\. Free disk space"),
+        pytest.raises(RecordsError, match=r"file: a file, or below one\. Name a folder"),
         claim(tmp_path / "file"),
     ):
         pass

@@ -631,9 +631,7 @@ def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordsError) as caught:
         begin(tmp_path / "file", "new", (), MODEL_ID, "")
-    assert str(caught.value).startswith(
-        f"{tmp_path / 'file'}: cannot be written (File exists). Free disk space or name"
-    )
+    assert str(caught.value) == f"{tmp_path / 'file'}: a file, or below one. Name a folder for the results."
 
 
 class _SmallDisk:

@@ -146,6 +146,7 @@ def _write_readings(run: "FolderRun", out: Path, *, as_json: bool, quiet: bool, 
     from time import perf_counter
 
     from serialread.reader import FILES, console_view
+    from serialread.records import Decision
 
     started = perf_counter()
     for record in terminal.track(run, run.total, "images", quiet=quiet):
@@ -155,7 +156,11 @@ def _write_readings(run: "FolderRun", out: Path, *, as_json: bool, quiet: bool, 
         terminal.result(json.dumps(_run_json(run)))
         return run.not_accepted
     terminal.table(console_view(run.summary, perf_counter() - started), quiet=quiet)
-    counts = {"kept from before": run.kept, "read again because their pictures have changed": run.again}
+    counts = {
+        "kept from before": run.kept,
+        "read again because their pictures have changed": run.again,
+        "rejected, see the column reason": run.summary.decisions[Decision.REJECT],
+    }
     remarks = "".join(f"; {count} {remark}" for remark, count in counts.items() if count)
     terminal.summary(f"{out}: {', '.join(FILES)}{remarks}", quiet=quiet)
     if run.passed_over:

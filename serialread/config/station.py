@@ -120,8 +120,9 @@ class Station(Section):
         if name == self.code.format:
             return self
         if self.is_limited or self.calibration:
+            before = f"with format {self.code.format}" if self.code.format else "without a format"
             raise CalibrationError(
-                f"station {self.name}: calibrated with format {self.code.format or 'none'}, got {name}. "
+                f"station {self.name or 'without a name'}: calibrated {before}, got {name}. "
                 "Calibrate it again with that format, or leave --format out."
             )
         return self.model_copy(update={"code": self.code.model_copy(update={"format": name})})

@@ -206,6 +206,8 @@ def _disk_errors(out: Path) -> Iterator[None]:
     """Convert disk errors to RecordsError."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError):
+        raise RecordsError(f"{out}: a file, or below one. Name a folder for the results.") from None
     except OSError as error:
         raise RecordsError(
             f"{out}: cannot be written ({error.strerror}). Free disk space or name another folder; "

@@ -34,10 +34,19 @@ from .calibration import (
     save_station as save_station,
 )
 from .config import (
+    Code as Code,
+)
+from .config import (
     DataRecipe as DataRecipe,
 )
 from .config import (
     Station as Station,
+)
+from .config import (
+    StationLimits as StationLimits,
+)
+from .config import (
+    StationView as StationView,
 )
 from .config import (
     TrainingRecipe as TrainingRecipe,
@@ -128,6 +137,9 @@ from .training import (
 )
 from .training import (
     train as train,
+)
+from .weights import (
+    shipped_model as shipped_model,
 )
 
 __version__: str

@@ -187,7 +187,7 @@ def test_a_folder_is_read_by_one_call(expected: list[Record], tmp_path: Path) ->
 
 def test_a_folder_that_holds_results_is_left_alone(tmp_path: Path) -> None:
     list(read_folder(PICTURES[:1], tmp_path))
-    with pytest.raises(RecordsError, match="holds results already"):
+    with pytest.raises(RecordsError, match="already holds results"):
         read_folder(PICTURES[:1], tmp_path)
     with pytest.raises(RecordsError, match=r"resume keeps the results, overwrite replaces them\. Set one"):
         read_folder(PICTURES[:1], tmp_path, resume=True, overwrite=True)

@@ -244,10 +244,12 @@ def test_a_table_stays_aligned_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "stdout", stream)
     view = Table("interval")
     view.add_row("64.61–98.51")
+    view.add_row("Tür 1.jpg")
     terminal.table(view, quiet=False)
     stream.flush()
     lines = stream.buffer.getvalue().decode("ascii").splitlines()
-    assert "| 64.61-98.51 |" in lines
+    assert "| 64.61-98.51  |" in lines
+    assert r"| T\xfcr 1.jpg |" in lines
     assert len(set(map(len, lines))) == 1
 
 

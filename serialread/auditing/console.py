@@ -103,15 +103,16 @@ class _BatchTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         columns = dict(_JUDGED if self.audit.judged else _UNJUDGED)
-        pieces = [piece for name in [*self.names, "batch"] for piece in _pieces(name)]
-        full = max(map(len, [*self.names, "batch"]))
+        names = [console.render_str(name, markup=False, emoji=False).plain for name in self.names]
+        pieces = [piece for name in [*names, "batch"] for piece in _pieces(name)]
+        full = max(map(len, [*names, "batch"]))
         longest = max(len(piece.rstrip()) for piece in pieces)
         wanted = max(min(full, NAME_WIDTH), longest)
         for name in _OPTIONAL:
             if self._room(columns, options.max_width) >= wanted:
                 break
             columns.pop(name, None)
-        yield self._table(columns, min(full, max(longest, self._room(columns, options.max_width))))
+        yield self._table(names, columns, min(full, max(longest, self._room(columns, options.max_width))))
 
     def _room(self, columns: Columns, width: int) -> int:
         """Characters that the columns leave for the names; every column has a border of one."""
@@ -123,12 +124,12 @@ class _BatchTable:
             - 2
         )
 
-    def _table(self, columns: Columns, name_width: int) -> Table:
+    def _table(self, names: list[str], columns: Columns, name_width: int) -> Table:
         table = Table(box=box.SIMPLE_HEAD, padding=0, caption=self._caption(columns), caption_justify="left")
         table.add_column("batch", no_wrap=True)
         for name in columns:
             table.add_column(name, justify="right", no_wrap=True)
-        for name, line in zip(self.names, self.batches, strict=True):
+        for name, line in zip(names, self.batches, strict=True):
             table.add_row(Text(_broken(name, name_width)), *[show(line) for show in columns.values()])
         table.add_section()
         table.add_row("total", *[show(self.total) for show in columns.values()], style="bold")

@@ -8,7 +8,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from serialread import __version__
 from serialread.cli import (
@@ -24,7 +24,25 @@ from serialread.errors import SerialreadError
 _ORDER = ("read", "log", "audit", "study", "station", "generate-synth", "data", "train", "model")
 
 
-class _OrderedGroup(TyperGroup):
+def _without_flag_types(options: list[Any]) -> list[Any]:
+    """Let the help show ``--quiet`` instead of ``--quiet <bool>``."""
+    for option in options:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    return options
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_flag_types(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_flag_types(super().get_params(ctx))
+
+
+class _OrderedGroup(_Group):
     """Lists commands and groups in one order, so that the help panels keep theirs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -48,6 +66,12 @@ app.command("generate-synth", rich_help_panel="Data")(data_commands.generate_syn
 app.add_typer(data_commands.app, name="data", rich_help_panel="Data")
 app.command(rich_help_panel="Models")(model_commands.train)
 app.add_typer(model_commands.app, name="model", rich_help_panel="Models")
+for _group in app.registered_groups:
+    _group.cls = _Group
+    for _command in _group.typer_instance.registered_commands if _group.typer_instance else ():
+        _command.cls = _Command
+for _command in app.registered_commands:
+    _command.cls = _Command
 
 
 def _print_version(wanted: bool) -> None:

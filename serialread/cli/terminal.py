@@ -8,6 +8,7 @@ from unicodedata import category
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
     from tqdm import tqdm
 
 T = TypeVar("T")
@@ -62,16 +63,21 @@ def table(view: "RenderableType", *, quiet: bool) -> None:
     from rich.segment import Segment
 
     class SafeConsole(Console):
-        """Escapes the control characters of the texts: a file name may hold any."""
+        """Escapes control characters and what the encoding lacks: a file name may hold any character."""
+
+        def render_str(self, text: str, **options: Any) -> "Text":
+            return super().render_str(self._safe(text), **options)  # before the columns are measured
 
         def render(
             self, renderable: "RenderableType", options: ConsoleOptions | None = None
         ) -> Iterable[Segment]:
             for text, style, control in super().render(renderable, options):
-                safe = text if control else "\n".join(map(printable, text.split("\n")))
-                if not self.encoding.startswith("utf"):
-                    safe = safe.replace("–", "-")  # as narrow: the columns stay aligned
-                yield Segment(safe, style, control)
+                yield Segment(text if control else self._safe(text), style, control)
+
+        def _safe(self, text: str) -> str:
+            if not self.encoding.startswith("utf"):
+                text = text.replace("–", "-").encode(self.encoding, "backslashreplace").decode(self.encoding)
+            return "\n".join(map(printable, text.split("\n")))
 
     wide = None if sys.stdout.isatty() else _WIDE
     SafeConsole(width=wide, markup=False, emoji=False, highlight=False).print(view)

@@ -31,22 +31,22 @@ class Lens(Section):
 
 
 class Fixture(Section):
-    """A mark of the part by which the picture is aligned; written by ``serialread station fixture``."""
+    """A feature of the part by which the picture is aligned; written by ``serialread station fixture``."""
 
     template: str
     """The mark in the reference picture: a grey PNG in base64."""
     by: Literal["print", "edge"] = "print"
     """What to compare: grey values, or edges, which do not depend on the light."""
     at: Point
-    """Centre of the mark in the taught picture; region and arc are given for that pose."""
+    """Centre of the feature in the taught picture; region and arc are given for that pose."""
     width: Annotated[float, Field(gt=0, le=1)]
-    """Width of the mark, as a fraction of the picture's width."""
+    """Width of the feature, as a fraction of the picture's width."""
     reach: Fraction = 0.25
-    """How far from its taught position the mark is searched, as a fraction of the picture's width."""
+    """How far from its taught position the feature is searched, as a fraction of the picture's width."""
     turn_deg: float = Field(default=0, ge=0, le=180)
     """Largest rotation of the part in both directions."""
     min_correlation: Fraction = 0.6
-    """Lowest correlation with the template; below it the mark is not found and the picture is rejected."""
+    """Lowest correlation with the template; below it the feature is not found and the picture is rejected."""
 
     @field_validator("template")
     @classmethod

@@ -66,7 +66,9 @@ def show_steps(steps: Sequence[tuple[str, Frame]], crops: Sequence[Crop]) -> Pix
     """
     pictures = [_picture(name, frame) for name, frame in steps]
     pictures[0] = _picture("picture, with the lines proposed", steps[0][1], crops)
-    return _stacked([_side_by_side(pictures), *(_line(number, crop) for number, crop in enumerate(crops))])
+    return _stacked(
+        [_side_by_side(pictures), *(_line(number, crop) for number, crop in enumerate(crops, start=1))]
+    )
 
 
 def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
@@ -75,7 +77,7 @@ def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     drawn = np.repeat(small[..., None], 3, axis=2)
-    for number, crop in enumerate(crops):
+    for number, crop in enumerate(crops, start=1):
         corners = np.round(crop.quad * np.float32(scale)).astype(np.int32)
         cv2.polylines(drawn, [corners], isClosed=True, color=MARKED)
         _write(drawn, str(number), (int(corners[0, 0]), int(corners[0, 1])), MARKED)

@@ -47,7 +47,7 @@ def fix(frame: Frame, fixture: Fixture) -> Frame:
     """Move and rotate the frame so that the fixture's mark is where it was taught.
 
     Raises:
-        ImageError: the mark is not found.
+        ImageError: the feature is not found.
     """
     height, width = frame.pixels.shape
     x, y, angle_deg, correlation = find_mark(frame.pixels, fixture)
@@ -64,7 +64,7 @@ def fix(frame: Frame, fixture: Fixture) -> Frame:
 
 
 def find_mark(pixels: Pixels, fixture: Fixture) -> tuple[float, float, float, float]:
-    """Middle (x, y) of the mark in [H, W], px; rotation, degrees counter-clockwise; correlation, -1..1."""
+    """Middle (x, y) of the feature in [H, W], px; rotation, degrees counter-clockwise; correlation, -1..1."""
     height, width = pixels.shape
     template = _template(fixture.template)
     scale = template.shape[1] / (fixture.width * width)

@@ -72,13 +72,15 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 4, *, masks: bool = 
     if not samples:
         return np.full((CAPTION, CAPTION, 3), PAPER, np.uint8)
     cells = [_cell(number, sample, masks) for number, sample in enumerate(samples)]
+    rows = [cells[first : first + columns] for first in range(0, len(cells), columns)]
     height = max(cell.shape[0] for cell in cells) + GAP
-    width = max(cell.shape[1] for cell in cells) + GAP
-    rows = -(-len(cells) // columns)
-    sheet = np.full((rows * height + GAP, min(columns, len(cells)) * width + GAP, 3), PAPER, np.uint8)
-    for number, cell in enumerate(cells):
-        top, left = GAP + number // columns * height, GAP + number % columns * width
-        sheet[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
+    width = max(sum(cell.shape[1] + GAP for cell in row) for row in rows)
+    sheet = np.full((len(rows) * height + GAP, width + GAP, 3), PAPER, np.uint8)
+    for top, row in zip(range(GAP, len(rows) * height, height), rows, strict=True):
+        left = GAP
+        for cell in row:
+            sheet[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
+            left += cell.shape[1] + GAP
     return sheet
 
 

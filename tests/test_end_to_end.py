@@ -67,7 +67,7 @@ def test_a_folder_is_read_resumed_and_audited(model: Path, folder: Path, tmp_pat
 
     again = serialread("read", folder, "--out", out, "--model", model)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert again.stderr.startswith(f"error: {out}: holds results already.")
+    assert again.stderr.startswith(f"error: {out}: already holds results.")
 
     resumed = serialread("read", folder, "--out", out, "--model", model, "--resume", "--strict")
     assert resumed.returncode == 3, resumed.stderr

@@ -50,7 +50,7 @@ def calibrate_fixture(
 
     Args:
         picture: a part in the right pose.
-        box: left, top, right and bottom of a feature that all parts have, as fractions of the picture's sides.
+        box: left, top, right and bottom of a feature of all parts, as fractions of the picture's sides.
         station: the station to extend; an empty one by default.
         by: compare greys, or their edges.
         turn_deg: how far parts may be rotated either way, degrees.

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from audit_cases import DATA, judged, line, readings, truths, write_readings
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -139,7 +138,7 @@ def test_what_spreadsheets_do_to_truths_is_noticed(read: str, truth: str, findin
     assert all(finding in note for note in done.errors["note"])
 
 
-def test_errors_come_surest_first() -> None:
+def test_errors_come_most_confident_first() -> None:
     sure = {"a": "0.5", "b": "", "c": "0.99", "d": "NA", "e": "0.99", "f": "7", "g": "1e-3"}
     lines = [line(f"{name}.png", "X", confidence=confidence) for name, confidence in sure.items()]
     done = audit_tables(readings(*lines), truths(*[(f"{name}.png", "Y") for name in sure]))

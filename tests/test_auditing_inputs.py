@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from audit_cases import DATA, line, readings, truths, write_readings
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from typer.testing import CliRunner
 
 from serialread.auditing import Audit, audit, audit_tables, read_readings

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from audit_cases import judged, line, readings, truths, write_readings
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn.calibration import calibration_curve
 
 from serialread.auditing import Audit, audit, audit_tables, read_batches, report_files, sections

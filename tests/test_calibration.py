@@ -10,8 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from scipy.special import expit
 from scipy.stats import binom
 from stub_model import MODEL_ID, write_stub
@@ -30,11 +29,11 @@ from serialread.calibration.risk_control import (
     FIRST,
     STEPS,
     find_threshold,
-    pictures_needed,
     smallest_misread_rate,
 )
 from serialread.config import Code, Station, StationLimits, load, to_toml
 from serialread.errors import CalibrationError, RecipeError, RecordsError
+from serialread.metrics.sampling_plans import pictures_needed
 from serialread.reader import Picture, calibrated, decide, judge, log_odds, trust
 from serialread.records import CharReading, Decision, FreeReading, Reading, Record, Verdict
 
@@ -46,7 +45,7 @@ from serialread.records import CharReading, Decision, FreeReading, Reading, Reco
     [(0.05, 0.95, 59), (0.01, 0.95, 299), (0.005, 0.95, 598), (0.001, 0.95, 2995), (0.01, 0.99, 459)],
 )
 def test_a_guarantee_needs_a_number_of_pictures(misread: float, certainty: float, needed: int) -> None:
-    assert pictures_needed(misread, certainty) == needed
+    assert pictures_needed(1 - misread, confidence=certainty) == needed
     assert smallest_misread_rate(needed, certainty) <= misread < smallest_misread_rate(needed - 1, certainty)
 
 

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from stub_model import write_stub
 from test_reading import record_of
 

@@ -11,8 +11,7 @@ from sample_cases import CHARS, sample
 from torch import Tensor
 
 from serialread.codes import Alphabet
-from serialread.config import CropGeometry, TrainingRecipe, load
-from serialread.config import networks as kinds
+from serialread.config import CropGeometry, TrainingRecipe, load, networks as kinds
 from serialread.config.training_recipe import Losses, Pretrained
 from serialread.errors import CheckpointError, SerialreadError
 from serialread.inference.session import Engine

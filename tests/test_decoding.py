@@ -4,8 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from serialread.codes import MAX_LENGTH, Alphabet, Format, format_of
 from serialread.inference import FormatSearch, boxes_of, decode

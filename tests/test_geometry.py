@@ -6,8 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from serialread.calibration import calibrate_fixture, calibrate_lens, save_station
 from serialread.calibration.lens import fit_lens

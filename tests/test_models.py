@@ -15,8 +15,14 @@ from serialread.config.training_recipe import Losses
 from serialread.models import SLOTS, Recognizer, TrainingOutputs, build, describe, terms
 from serialread.models.glyphs import Glyphs
 from serialread.models.layers import Counting, GatedUnit, upside_down
-from serialread.models.losses import alignment, correlation, difference, drawing, orientation
-from serialread.models.losses import counting as counting_loss
+from serialread.models.losses import (
+    alignment,
+    correlation,
+    counting as counting_loss,
+    difference,
+    drawing,
+    orientation,
+)
 from serialread.models.targets import Targets, assigned, bands, from_masks, text_cells
 from serialread.models.trunk import ReliefChannels
 from serialread.training.batches import Batch, collate

@@ -15,8 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from stub_model import GEOMETRY, MODEL_ID, digit, write_stub
 
 from serialread.config import Code, Station, StationLimits, StationView, load

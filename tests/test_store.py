@@ -15,8 +15,7 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from serialread.datasets import SampleStore, grow, write_store
 from serialread.datasets.sample_store import decode_sample, encode_sample

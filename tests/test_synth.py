@@ -6,8 +6,7 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from serialread.codes import without_blanks
 from serialread.config import DataRecipe, load, marks

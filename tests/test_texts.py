@@ -3,8 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
 from serialread.config import DataRecipe, load

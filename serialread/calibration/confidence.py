@@ -12,7 +12,6 @@ from scipy.special import expit, logit
 from serialread.calibration.risk_control import (
     AcceptanceThreshold,
     find_threshold,
-    pictures_needed,
     smallest_misread_rate,
 )
 from serialread.calibration.station_files import (
@@ -25,6 +24,7 @@ from serialread.calibration.station_files import (
 from serialread.config import Calibration, Station
 from serialread.errors import CalibrationError
 from serialread.metrics import mpsc, strict
+from serialread.metrics.sampling_plans import pictures_needed
 from serialread.reader import Reader, calibrated, log_odds, objection_to
 from serialread.records import Record
 
@@ -194,7 +194,7 @@ def _may_be_accepted(record: Record, station: Station) -> bool:
 
 
 def _require_enough(goal: str, readings: int, misread: float, certainty: float) -> None:
-    needed = pictures_needed(misread, certainty)
+    needed = pictures_needed(1 - misread, confidence=certainty)
     if readings < needed:
         least = _percent(smallest_misread_rate(readings, certainty))
         raise CalibrationError(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr
 
+from serialread.metrics.sampling_plans import pictures_needed
+
 STEPS = 20
 """Thresholds that are tested; finer ones stop earlier at a random error, coarser ones reach less far."""
 FIRST, MOST_FIRST = 0.2, 0.5
@@ -39,11 +41,6 @@ class AcceptanceThreshold:
     passed: bool
 
 
-def pictures_needed(misread: float, certainty: float) -> int:
-    """How many accepted readings, all right, a guarantee needs."""
-    return math.ceil(math.log1p(-certainty) / math.log1p(-misread) - 1e-9)
-
-
 def smallest_misread_rate(pictures: int, certainty: float) -> float:
     """The smallest misread rate, 0..1, that this many pictures, all read right, can guarantee."""
     return -math.expm1(math.log1p(-certainty) / pictures) if pictures else 1.0
@@ -66,7 +63,7 @@ def find_threshold(
     ranked = np.asarray(confidences, np.float64)
     order = np.argsort(-ranked, kind="stable")
     ranked, wrong = ranked[order], np.cumsum(~np.asarray(right, bool)[order])
-    fewest = pictures_needed(misread, certainty)
+    fewest = pictures_needed(1 - misread, confidence=certainty)
     if len(ranked) < fewest:
         return None
     best = None

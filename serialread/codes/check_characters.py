@@ -33,10 +33,6 @@ class Check(Generic[V]):
     holds: Callable[[V], bool]
     about: str
 
-    def accepts(self, text: str) -> bool:
-        """Whether a text's check character is right; a character without value makes it wrong."""
-        return all(char in self.chars for char in text) and self.holds(self.value(text))
-
 
 def _luhn(text: str) -> tuple[int, int]:
     from stdnum import luhn

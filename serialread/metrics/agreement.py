@@ -117,8 +117,7 @@ def fleiss_kappa(ratings: NDArray[np.object_]) -> float:
     _, numbers = np.unique(ratings.astype(str), return_inverse=True)
     if numbers.max(initial=0) == 0:
         return math.nan
-    from statsmodels.stats.inter_rater import aggregate_raters
-    from statsmodels.stats.inter_rater import fleiss_kappa as kappa
+    from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa as kappa
 
     table, _ = aggregate_raters(numbers.reshape(subjects, raters))
     return float(kappa(table, method="fleiss"))

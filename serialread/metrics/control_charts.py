@@ -102,21 +102,18 @@ def mean_limits(means: Floats) -> ControlLimits:
     return ControlLimits("mean", float(means.mean()), spread, len(means))
 
 
-def ewma_chart(
-    means: Floats, limits: ControlLimits, weight: float = EWMA_WEIGHT, sigmas: float = SIGMAS
-) -> Chart:
+def ewma_chart(means: Floats, limits: ControlLimits, weight: float = EWMA_WEIGHT) -> Chart:
     """Exponentially weighted moving average of the means of K batches, started at the centre.
 
     Args:
         means: one per batch, [K].
         limits: centre and spread.
         weight: of the newest batch, 0..1.
-        sigmas: half width of the limits.
     """
     started = pd.Series([limits.centre, *means])
     value = started.ewm(alpha=weight, adjust=False).mean().to_numpy(np.float64)[1:]
     steps = np.arange(1, len(means) + 1)
-    half_width = sigmas * limits.sigma * np.sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2 * steps)))
+    half_width = SIGMAS * limits.sigma * np.sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2 * steps)))
     low, high = limits.centre - half_width, limits.centre + half_width
     slack = 1e-12 * max(1.0, abs(limits.centre))  # equal means are not out of limits of no width
     return Chart(limits, value, low, high, (value > high + slack).astype(np.int64) - (value < low - slack))

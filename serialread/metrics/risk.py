@@ -109,11 +109,6 @@ class RiskCoverage:
         """Share of all readings that is kept, [K], 0..1."""
         return self.kept / max(self.total, 1)
 
-    @property
-    def risk(self) -> Floats:
-        """Share of wrong ones among the kept, [K], 0..1."""
-        return self.wrong / self.kept
-
     def thinned(self, most: int) -> Ints:
         """Indices of at most ``most`` points, spread evenly over the coverage, first and last included."""
         if len(self.kept) <= most:

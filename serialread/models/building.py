@@ -6,8 +6,7 @@ from typing import Any, assert_never
 from torch import nn
 
 from serialread.codes import Alphabet
-from serialread.config import CropGeometry
-from serialread.config import networks as config
+from serialread.config import CropGeometry, networks as config
 from serialread.models.glyphs import SigaModules, compact_modules
 from serialread.models.layers import Backbone, MapShapes
 from serialread.models.network import CtcRecognizer, ParallelRecognizer, Recognizer

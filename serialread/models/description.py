@@ -88,7 +88,7 @@ def describe(
     wide = width or min(geometry.widths, key=lambda w: abs(w - 5 * geometry.height))
     model = build(network, geometry, alphabet).eval()
     crop = torch.zeros(1, 1, geometry.height, wide)
-    parts = {name: _parameters(part) for name, part in model.named_children()}
+    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
     total = sum(p.numel() for p in model.parameters())
     training_only = sum(parts.get(name, 0) for name in model.training_only)
     return Description(
@@ -100,10 +100,6 @@ def describe(
         macs=_macs(model, crop),
         crops_per_s=_speed(model, crop),
     )
-
-
-def _parameters(part: nn.Module) -> int:
-    return sum(p.numel() for p in part.parameters())
 
 
 def _shapes(model: Recognizer, crop: Tensor) -> dict[str, tuple[tuple[int, ...], ...]]:

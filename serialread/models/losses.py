@@ -39,7 +39,8 @@ def terms(outputs: TrainingOutputs, targets: Targets, losses: Losses, progress: 
     """
     targets = targets.rectified(outputs.grid)
     lengths, known = targets.lengths, targets.characters_known
-    ramp = _ramp(progress, *losses.ramp)
+    start, end = losses.ramp
+    ramp = min(1.0, max(0.0, (progress - start) / max(end - start, 1e-6)))
     found = _reading(outputs, targets, losses)
     if outputs.segmentation is not None:
         late = losses.late_attention[1] if progress >= losses.late_attention[0] else 1.0
@@ -68,10 +69,6 @@ def terms(outputs: TrainingOutputs, targets: Targets, losses: Losses, progress: 
     if outputs.orientation is not None:
         found["upright"] = losses.upright * orientation(outputs.orientation, targets.oriented)
     return found
-
-
-def _ramp(progress: float, start: float, end: float) -> float:
-    return min(1.0, max(0.0, (progress - start) / max(end - start, 1e-6)))
 
 
 def _nothing(like: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def random_text(texts: Texts, max_length: int, rng: Rng) -> str:
         case _:
             text = _arbitrary(length, letters, texts, rng)
     if kind != 0 and rng.random() < texts.confusable_share:
-        text = _confused(text, rng)
+        text = "".join(_lookalike(c, rng) if rng.random() < 0.35 else c for c in text)
     if length > 2 and rng.random() < texts.symbol_share:
         text = _with_symbol(text, rng)
     if length > 3 and rng.random() < texts.gap_share:
@@ -97,11 +97,6 @@ def _drawn(pool: str, length: int, texts: Texts, rng: Rng) -> str:
     if sum(weights) <= 0:
         weights = (1.0,) * len(pool)
     return "".join(pool[weighted(weights, rng)] for _ in range(length))
-
-
-def _confused(text: str, rng: Rng) -> str:
-    """Replace a third of the confusable characters by others of their group."""
-    return "".join(_lookalike(c, rng) if rng.random() < 0.35 else c for c in text)
 
 
 def _lookalike(char: str, rng: Rng) -> str:

@@ -64,7 +64,7 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     """
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, index])
-    process = _process(recipe, rng)
+    process = recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
     text = spec_of(process).writable(random_text(recipe.texts, recipe.max_length, rng), process, rng)
     face, text = _face(text, process, recipe.typefaces, rng)
     line = set_line(
@@ -99,10 +99,6 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
 def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
     """Names of all typefaces that the recipe may use, sorted."""
     return tuple(sorted({f.name for kind in get_args(FaceKind) for f in _faces(kind, recipe.typefaces)}))
-
-
-def _process(recipe: DataRecipe, rng: Rng) -> Process:
-    return recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
 
 
 @lru_cache(maxsize=8)

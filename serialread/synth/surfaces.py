@@ -56,7 +56,7 @@ def draw_surface(
     kind = kinds[weighted([weights[k] for k in kinds], rng)]
     relief, gloss = _tile(kind, below(_TILES, rng), step)
     turn = _turn(kind, rng)
-    patch = _cut(relief, size, _scale(kind, rng), turn, rng)
+    patch = _cut(relief, size, math.exp(within((-0.7, 0.5), rng)), turn, rng)
     if kind == "photograph":
         return Surface(kind, patch, _photographed(surfaces.photographs, size, rng), gloss)
     tone = 1 + np.float32(within((0.0, 0.12), rng)) * _coarse(_tones("cast", 0), size, 0.4 * step, rng)
@@ -85,10 +85,6 @@ def _coarse(tile: Floats, size: tuple[int, int], scale: float, rng: Rng) -> Floa
     """A part of a tile of coarse detail: cut at half the size, then enlarged."""
     half = _cut(tile, ((size[0] + 1) // 2, (size[1] + 1) // 2), 2 * scale, 0.0, rng)
     return np.asarray(cv2.resize(half, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _scale(kind: str, rng: Rng) -> float:
-    return math.exp(within((-0.7, 0.5), rng))
 
 
 def _turn(kind: str, rng: Rng) -> float:

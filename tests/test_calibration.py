@@ -24,11 +24,12 @@ from serialread.calibration import (
     refuse_to_replace,
     save_station,
 )
-from serialread.calibration.confidence import fit_platt, guarantee_of
-from serialread.calibration.risk_control import (
+from serialread.calibration.confidence import (
     FIRST,
     STEPS,
     find_threshold,
+    fit_platt,
+    guarantee_of,
     smallest_misread_rate,
 )
 from serialread.config import Code, Station, StationLimits, load, to_toml

@@ -14,9 +14,8 @@ from serialread.config import Arc, Fixture, Lens, Station, StationView, load
 from serialread.errors import CalibrationError, ImageError, RecipeError
 from serialread.imaging import normalize, show_steps, teach_fixture
 from serialread.imaging.crops import prepare
-from serialread.imaging.distortion import find_circle, undistort, unwrap
 from serialread.imaging.fixture import find_mark, fix
-from serialread.imaging.frames import Frame
+from serialread.imaging.frames import Frame, find_circle, undistort, unwrap
 from serialread.records import Floats, LoadedImage, Pixels
 
 LENS = Lens(

@@ -10,9 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from serialread.config import Fixture, StationView
 from serialread.config.view import Point
-from serialread.imaging.distortion import undistort, unwrap
 from serialread.imaging.fixture import fix, teach
-from serialread.imaging.frames import Frame
+from serialread.imaging.frames import Frame, undistort, unwrap
 from serialread.records import Crop, Floats, LoadedImage, Pixels
 
 CROP_HEIGHT_PX = 64

@@ -23,6 +23,8 @@ class FolderRun:
     continues. The run is added to the log when the last record has been written.
 
     Attributes:
+        reader: the reader of the pictures.
+        total: pictures to read.
         kept: records of an earlier run that stay.
         again: records of an earlier run that were removed because their picture has changed.
         passed_over: files that are no pictures by their names.

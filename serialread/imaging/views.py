@@ -188,4 +188,4 @@ class LevelView:
 
 
 TIGHT_VIEWS = (TightView(share=0.82, margin=0.35), TightView(share=0.92))
-"""Views for the retries of a doubtful crop, in order; see docs/benchmarks/reading.md."""
+"""Further views of a doubtful crop, in order; see docs/benchmarks/reading.md."""

@@ -48,7 +48,7 @@ def _gradients(cell: int) -> Tensor:
     """Kernel of central differences for the px of a cell, over the cell and its neighbours.
 
     One convolution of cells instead of differences of whole images saves an eighth of the inference time
-    (docs/benchmarks/reading.md).
+    (docs/benchmarks/history.md).
     """
     kernel = torch.zeros(2, cell, cell, cell, cell, 3, 3)
     for row in range(cell):

@@ -21,8 +21,7 @@ from serialread.models import SLOTS, build
 from serialread.records import Floats
 from serialread.synth import make_sample
 from serialread.training import checkpoint, export, save_trainable
-from serialread.training.checkpoint import Checkpoint
-from serialread.training.initialization import initialize_from
+from serialread.training.checkpoint import Checkpoint, initialize_from
 from serialread.weights import shipped_model
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"

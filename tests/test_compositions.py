@@ -23,7 +23,7 @@ from serialread.models.paper.paper_parts import Rectifier
 from serialread.records import Sample
 from serialread.training import batches, checkpoint, export, train
 from serialread.training.batches import Batch, collate
-from serialread.training.initialization import initialize_part
+from serialread.training.checkpoint import initialize_part
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 PAPER = ("siga-r", "siga-s", "siga-t", "sec-rnn", "sec-transformer")

@@ -26,7 +26,7 @@ from serialread.models.losses import (
 from serialread.models.targets import Targets, assigned, bands, from_masks, text_cells
 from serialread.models.trunk import ReliefChannels
 from serialread.training.batches import Batch, collate
-from serialread.training.initialization import expanded
+from serialread.training.checkpoint import expanded
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 BACKBONE = {"kind": "compact", "channels": [16, 16, 32], "blocks": [0, 1, 1]}
@@ -69,7 +69,7 @@ def test_any_width_that_is_a_multiple_of_eight_gives_one_column_for_four_px(
     assert glyphs.shape == (3, SLOTS, 8, width // 4)
     assert ((glyphs >= 0) & (glyphs.sum(1, keepdim=True) <= 1 + 1e-5)).all()
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(3, SLOTS))
-    total = attention.sum(-1)  # the rest looks at the null cell
+    total = attention.sum(-1)  # the rest attends to the null cell
     assert (total >= 0).all()
     assert (total <= 1 + 1e-5).all()
 

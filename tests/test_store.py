@@ -285,7 +285,7 @@ def test_resuming_a_complete_store_changes_nothing(forty: Path) -> None:
             30,
             ABOUT,
             True,
-            "holds 40 samples, more than the 30 asked for. Ask for at least 40, or name another folder.",
+            "holds 40 samples, more than the 30 requested. Ask for at least 40, or name another folder.",
         ),
     ],
 )

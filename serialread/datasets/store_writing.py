@@ -157,7 +157,7 @@ class _Writer:
         _refuse_other(self._path, before, about)
         if count is not None and self.written > count:
             raise StoreError(
-                f"{self._path}: holds {self.written} samples, more than the {count} asked for. "
+                f"{self._path}: holds {self.written} samples, more than the {count} requested. "
                 f"Ask for at least {self.written}, or name another folder."
             )
         self._about = {**about, "count": count}

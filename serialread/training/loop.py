@@ -28,8 +28,7 @@ from serialread.models import build
 from serialread.records import Sample
 from serialread.training import checkpoint as checkpoints
 from serialread.training.batches import Batch, Plan, TrainingBatches, survey
-from serialread.training.checkpoint import Checkpoint
-from serialread.training.initialization import initialize_from, initialize_part
+from serialread.training.checkpoint import Checkpoint, initialize_from, initialize_part
 from serialread.training.optimization import (
     Replicas,
     freeze_all_but,

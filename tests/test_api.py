@@ -168,7 +168,7 @@ def test_an_explanation_reads_what_the_record_says(reader: Reader) -> None:
 
 def test_a_folder_is_read_by_one_call(expected: list[Record], tmp_path: Path) -> None:
     run = read_folder(PICTURES, tmp_path / "out")
-    assert (run.total, run.kept, run.passed_over) == (4, 0, ())
+    assert (run.total, run.kept, run.skipped) == (4, 0, ())
     records = list(run)
     assert [outcome(record) for record in records] == [outcome(record) for record in expected]
     assert (run.summary.images, run.not_accepted) == (4, 4)

@@ -128,6 +128,7 @@ def test_every_command_has_short_help_and_a_sentence_per_option(name: str) -> No
     shown = invoke(*name.split(), "-h")
     assert shown.exit_code == 0
     assert re.search(rf"Usage: serialread {name} \[OPTIONS\]", shown.output)
+    assert "<bool>" not in shown.output
     assert not EVERY[name].get_short_help_str().endswith("...")
     for option in EVERY[name].params:
         assert option.help, option.name
@@ -317,7 +318,7 @@ def test_json_prints_the_records_that_readings_jsonl_holds(
         "kept": 0,
         "read_again": 0,
         "not_accepted": 2,
-        "passed_over": [f"{number:02}.txt" for number in range(12)],
+        "skipped": [f"{number:02}.txt" for number in range(12)],
     }
 
 
@@ -334,16 +335,16 @@ def test_what_is_no_picture_prints_an_empty_line_and_its_reason(model: Path) -> 
     assert done.stderr.startswith("-: REJECT: ")
 
 
-def test_a_run_with_out_is_summed_up_with_the_names_of_files_passed_over(
+def test_a_run_with_out_is_summed_up_with_the_names_of_skipped_files(
     model: Path, pictures: Path, tmp_path: Path
 ) -> None:
     arguments = ("read", pictures, "--model", model, "--out", tmp_path / "out")
     done = invoke(*arguments)
     assert done.exit_code == 0, done.output
-    *_, files, passed_over = done.stdout.splitlines()
+    *_, files, skipped = done.stdout.splitlines()
     assert files == f"{tmp_path}/out: readings.csv, readings.jsonl"
-    assert passed_over.startswith("12 files skipped (not a picture suffix): 00.txt, 01.txt, ")
-    assert passed_over.endswith("09.txt, ... and 2 more")
+    assert skipped.startswith("12 files skipped (not a picture suffix): 00.txt, 01.txt, ")
+    assert skipped.endswith("09.txt, ... and 2 more")
     again = invoke(*arguments, "--resume")
     assert f"{tmp_path}/out: readings.csv, readings.jsonl; 2 kept from before\n" in again.stdout
     quiet = invoke(*arguments, "--overwrite", "--quiet")

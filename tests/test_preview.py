@@ -30,6 +30,12 @@ def test_every_sample_is_on_the_sheet_enlarged(count: int, columns: int) -> None
     assert crop_area(sheet) == pytest.approx(count * 32 * 90 * SCALE**2, rel=0.01)
 
 
+def test_a_sheet_is_as_wide_as_its_widest_row() -> None:
+    wide, narrow = contact_sheet([sample(width=300)]), contact_sheet([sample(width=90)])
+    both = contact_sheet([sample(width=width) for width in (300, 90, 90)], 2)
+    assert both.shape[1] == wide.shape[1] + narrow.shape[1] - 10
+
+
 def test_a_sheet_of_nothing_is_blank_paper() -> None:
     assert (contact_sheet([]) == PAPER).all()
 

@@ -119,7 +119,7 @@ def test_other_files_are_listed_and_hidden_ones_skipped(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = find_images([tmp_path])
-    assert ([p.image for p in found.pictures], found.passed_over) == (
+    assert ([p.image for p in found.pictures], found.skipped) == (
         ["1.jpg"],
         ("._1.jpg", "labels.csv", "noext"),
     )

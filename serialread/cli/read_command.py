@@ -136,8 +136,8 @@ def _print_readings(reader: "Reader", paths: list[Path], *, as_json: bool, quiet
             terminal.result(record.text if alone else _line(record))
         if verbose or (alone and not as_json and not quiet):
             _explain_decision(record)
-    if found and found.passed_over and not quiet:
-        terminal.note(_passed_over(found.passed_over))
+    if found and found.skipped and not quiet:
+        terminal.note(_skipped(found.skipped))
     return refused
 
 
@@ -163,8 +163,8 @@ def _write_readings(run: "FolderRun", out: Path, *, as_json: bool, quiet: bool, 
     }
     remarks = "".join(f"; {count} {remark}" for remark, count in counts.items() if count)
     terminal.summary(f"{out}: {', '.join(FILES)}{remarks}", quiet=quiet)
-    if run.passed_over:
-        terminal.summary(_passed_over(run.passed_over), quiet=quiet)
+    if run.skipped:
+        terminal.summary(_skipped(run.skipped), quiet=quiet)
     return run.not_accepted
 
 
@@ -177,7 +177,7 @@ def _run_json(run: "FolderRun") -> dict[str, object]:
         "kept": run.kept,
         "read_again": run.again,
         "not_accepted": run.not_accepted,
-        "passed_over": list(run.passed_over),
+        "skipped": list(run.skipped),
     }
 
 
@@ -191,7 +191,7 @@ def _explain_decision(record: "Record") -> None:
         terminal.note(f"{record.image}: {record.decision}: {record.reason}")
 
 
-def _passed_over(names: tuple[str, ...]) -> str:
+def _skipped(names: tuple[str, ...]) -> str:
     more = len(names) - _NAMES_SHOWN
     listed = ", ".join(names[:_NAMES_SHOWN]) + (f", ... and {more} more" if more > 0 else "")
     files = "1 file" if len(names) == 1 else f"{len(names)} files"

@@ -38,11 +38,11 @@ class FoundFiles:
 
     Attributes:
         pictures: in the order of the paths; within a folder in natural order, 2 before 10.
-        passed_over: files skipped for their suffixes, relative to the given folder.
+        skipped: files without a picture suffix, relative to the given folder.
     """
 
     pictures: tuple[Picture, ...]
-    passed_over: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
 def find_images(paths: Iterable[Path]) -> FoundFiles:

@@ -27,7 +27,7 @@ class FolderRun:
         total: pictures to read.
         kept: records of an earlier run that stay.
         again: records of an earlier run that were removed because their picture has changed.
-        passed_over: files that are no pictures by their names.
+        skipped: files without a picture suffix.
         summary: counts of the records so far, without those kept.
         log: the hash-chained log that the run is added to.
     """
@@ -46,7 +46,7 @@ class FolderRun:
         self.log = log or self._out / run_log.LOG
         run_log.last(self.log)
         found = find_images(self._paths)
-        self.passed_over = found.passed_over
+        self.skipped = found.skipped
         self._lock = claim(self._out)
         try:
             station_id = reader.station.station_id

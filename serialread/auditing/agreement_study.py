@@ -11,7 +11,7 @@ import pandas as pd
 from serialread.auditing.html_page import PageSection, page_table, study_page
 from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, partners
-from serialread.auditing.report_files import findings_lines, json_text, table_lines, write_files
+from serialread.auditing.report_files import findings_lines, table_lines, write_study
 from serialread.auditing.wording import Finding, by_severity, counted, first_names, percent, warning
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_labels, read_table
@@ -62,7 +62,6 @@ class Agreement:
         Raises:
             RecordsError: the folder cannot be written.
         """
-        out = Path(out)
         figures = {
             "appraisers": self.appraisers.to_dict("records"),
             "kappa_between": round(self.kappa_between, 6),
@@ -70,15 +69,7 @@ class Agreement:
         }
         section = PageSection("Appraisers", f"{_LIMITS}.", page_table(self.appraisers, "agreement"))
         page = study_page("Agreement of appraisers", [self._between()], self.findings, [section])
-        return write_files(
-            out,
-            {
-                "agreement.csv": self.appraisers,
-                "agreement.json": json_text(figures),
-                "agreement.md": "\n".join(self._markdown()) + "\n",
-                "agreement.html": page,
-            },
-        )
+        return write_study(Path(out), "agreement", self.appraisers, figures, self._markdown(), page)
 
     def _between(self) -> str:
         kappa = "–" if math.isnan(self.kappa_between) else f"{self.kappa_between:.3f}"

@@ -10,7 +10,7 @@ from serialread.auditing.batch_scores import judge
 from serialread.auditing.html_page import PageSection, page_table, study_page
 from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, pair
-from serialread.auditing.report_files import findings_lines, json_text, table_lines, write_files
+from serialread.auditing.report_files import findings_lines, table_lines, write_study
 from serialread.auditing.wording import Finding, by_severity, counted, first_names, rate_words, warning
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_labels
@@ -77,7 +77,6 @@ class ReaderComparison:
         Raises:
             RecordsError: the folder cannot be written.
         """
-        out = Path(out)
         share, low, high = self.difference
         figures = {
             "images": self.images,
@@ -95,15 +94,7 @@ class ReaderComparison:
         section = PageSection("Pictures with other texts", "The worse ones first.", table)
         summary = [self.conclusion, *self._counts()]
         page = study_page("Comparison of two readers", summary, self.findings, [section])
-        return write_files(
-            out,
-            {
-                "compare.csv": self.pictures,
-                "compare.json": json_text(figures),
-                "compare.md": "\n".join(self._markdown()) + "\n",
-                "compare.html": page,
-            },
-        )
+        return write_study(Path(out), "compare", self.pictures, figures, self._markdown(), page)
 
     def _counts(self) -> list[str]:
         return [

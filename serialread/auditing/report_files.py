@@ -88,6 +88,20 @@ def write_files(out: Path, files: dict[str, str | pd.DataFrame]) -> tuple[Path, 
     return tuple(out / name for name in files)
 
 
+def write_study(
+    out: Path, name: str, table: pd.DataFrame, figures: dict[str, Any], markdown: Iterable[str], page: str
+) -> tuple[Path, ...]:
+    """Write a study's files, ``name`` with the suffixes .csv, .json, .md and .html; returns their paths."""
+    text = "\n".join(markdown) + "\n"
+    contents: dict[str, str | pd.DataFrame] = {
+        "csv": table,
+        "json": json_text(figures),
+        "md": text,
+        "html": page,
+    }
+    return write_files(out, {f"{name}.{suffix}": content for suffix, content in contents.items()})
+
+
 # --- JSON -----------------------------------------------------------------------------------------
 
 

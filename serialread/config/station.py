@@ -42,9 +42,9 @@ class StationLimits(Section):
     """(Minimum, maximum) in the source picture; below 10 px strokes merge; an unusual height means another
     part."""
     accept_at: Fraction | None = None
-    """Acceptance threshold: lowest confidence of an accepted reading; None: every reading is reviewed."""
+    """Acceptance threshold: lowest confidence of an accepted reading; unset: every reading is reviewed."""
     review_at: Fraction | None = None
-    """Confidence below which a reading is rejected; None: no reading is."""
+    """Confidence below which a reading is rejected; unset: no reading is."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "StationLimits":

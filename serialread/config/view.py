@@ -64,7 +64,7 @@ class Arc(Section):
     """A code on a circle, unwrapped before recognition."""
 
     center: Point | None = None
-    """Centre of the circle in the region (or whole picture); None: that of the clearest circle in it."""
+    """Centre of the circle in the region (or whole picture); unset: that of the clearest circle in it."""
     radii: tuple[Fraction, Fraction]
     """Inner and outer radius of the ring that contains the code, with a margin, as fractions of the width."""
     tops: Literal["outward", "inward"] = "outward"
@@ -100,7 +100,7 @@ class StationView(Section):
     tightly."""
     text_height: tuple[Fraction, Fraction] | None = None
     """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: lines
-    of other heights are not proposed. None: from about a fiftieth on."""
+    of other heights are not proposed. Unset: from about a fiftieth on."""
     deskew: bool = True
     """Also read a doubtful crop in a levelled view, where a tilt of up to 15 degrees is measured reliably."""
     vertical_text: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"

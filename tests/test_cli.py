@@ -168,6 +168,17 @@ def test_the_version_is_the_package_s() -> None:
 # --- errors ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_behind_standard_output_is_one_line_and_exit_code_1() -> None:
+    command = [sys.executable, "-m", "serialread", "study", "plan", "--target", "0.99"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: standard output: cannot be written: No space left on device. Free the disk.\n"
+    )
+
+
 def test_a_wrong_request_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     done = run("generate-synth", tmp_path / "none.toml", "--out", tmp_path / "out", "--count", 5)
     assert (done.returncode, done.stdout) == (1, "")

@@ -1,6 +1,7 @@
 """Printing: results go to standard output, progress and errors to standard error."""
 
 import io
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
     from tqdm import tqdm
+
+from serialread.errors import RecordsError
 
 T = TypeVar("T")
 
@@ -32,9 +35,19 @@ def printable(text: str) -> str:
 
 
 def result(text: str) -> None:
-    """Print a line of results and flush, so that a pipe gets it at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """Print a line of results and flush, so that a pipe gets it at once.
+
+    Raises:
+        RecordsError: the file behind standard output cannot be written, such as on a full disk.
+    """
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # the reader of the pipe has closed it: the command ends without a message
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has no place to go
+        raise RecordsError(f"standard output: cannot be written: {error.strerror}. Free the disk.") from None
 
 
 def summary(text: str, *, quiet: bool) -> None:

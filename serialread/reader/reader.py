@@ -170,7 +170,8 @@ class Reader:
 
         Args:
             sources: as for ``read``; may be endless, such as the frames of a camera. Bytes and arrays are
-                named by their index.
+                named by their index. The first record comes after 256 small crops or two large pictures
+                have been taken: call ``read`` for every frame of a camera that takes small crops.
 
         Raises:
             RecordsError: ``sources`` is a single picture.

@@ -104,7 +104,7 @@ class Pipeline:
             ImageError: the station's fixture or circle is not found in the picture.
         """
         crops = yield from self.propose(image)
-        lines = list((yield from self._read_lines(crops)))
+        lines = yield from self._read_lines(crops)
         every, first = tuple(line.crop for line in lines), [line.reading for line in lines]
         best = choose_line(every, first, mostly_upright=self._mostly_upright)
         lines[best] = yield from self._retry(lines[best])

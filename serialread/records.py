@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+
+Topology = Literal["slots", "ctc"]
+"""What a network's scores describe. ``slots``: positions of the code; class 0 ends it. ``ctc``: columns of
+the crop; class 0 is the blank between characters (Graves et al., ICML 2006)."""
 
 
 @dataclass(frozen=True, slots=True)

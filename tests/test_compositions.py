@@ -194,10 +194,11 @@ def test_parts_attach_to_any_backbone_and_either_decoder(name: str) -> None:
         scores, attention, *maps = model.eval()(batch.crops)
 
     assert not idle
-    assert scores.shape == (4, SLOTS, 17)
-    assert attention.shape == (4, SLOTS, 24)
+    length, positions = (24, model.capacity) if model.topology == "ctc" else (SLOTS, SLOTS)
+    assert scores.shape == (4, length, 17)
+    assert attention.shape == (4, positions, 24)
     assert (len(maps) == 1) == (name not in {"ctc", "parallel", "aligned", "sec-rnn", "sec-transformer"})
-    torch.testing.assert_close(scores.exp().sum(-1), torch.ones(4, SLOTS))
+    torch.testing.assert_close(scores.exp().sum(-1), torch.ones(4, length))
     assert (attention.sum(-1) <= 1 + 1e-5).all()
 
 
@@ -281,6 +282,7 @@ def test_every_composition_resumes_exactly_and_exports(name: str, tmp_path: Path
     theirs = engine.run(crops.numpy())
 
     assert engine.card.model_id == saved.model_id
+    assert (engine.card.topology, engine.card.capacity) == (("ctc", 40) if name == "ctc" else ("slots", 25))
     assert len(ours) == len(theirs)
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(other, mine.numpy(), atol=2e-4)

@@ -1,6 +1,13 @@
 """Codes: alphabets, formats, check characters, and checks of a sequence of codes."""
 
-from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE, Alphabet, reads_upside_down, without_blanks
+from serialread.codes.alphabet import (
+    CTC_CAPACITY,
+    MAX_LENGTH,
+    PRINTABLE,
+    Alphabet,
+    reads_upside_down,
+    without_blanks,
+)
 from serialread.codes.automaton import Lattice
 from serialread.codes.check_characters import CHECKS, Check
 from serialread.codes.formats import FORMATS, Format, format_of
@@ -8,6 +15,7 @@ from serialread.codes.sequence_checks import SequenceChecker
 
 __all__ = [
     "CHECKS",
+    "CTC_CAPACITY",
     "FORMATS",
     "MAX_LENGTH",
     "PRINTABLE",

@@ -8,7 +8,9 @@ PRINTABLE = "".join(chr(c) for c in range(33, 127))
 """The 94 printable ASCII characters without the blank: a blank is a gap, not a character."""
 
 MAX_LENGTH = 25
-"""Longest code, in characters (method: SIGA section 1)."""
+"""Longest code that networks with slots read, in characters (method: SIGA section 1)."""
+CTC_CAPACITY = 40
+"""Longest code that networks with CTC columns are meant to read, in characters."""
 
 
 def without_blanks(text: str) -> str:

@@ -34,7 +34,7 @@ class Model(Protocol):
         ...
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
-        """Log-probabilities [B, T, C], attention [B, T, N] and, of SIGA, glyph maps [B, T, h, N]."""
+        """Log-probabilities [B, T, C] or [B, N, C], attention [B, T, N], perhaps glyph maps [B, T, h, N]."""
         ...
 
 
@@ -143,14 +143,14 @@ def _evaluated(
     crop_id: str, sample: Sample, found: tuple[Floats, ...], card: ModelCard, case_pairs: NDArray[np.int64]
 ) -> EvaluatedCrop:
     scores, alpha, *further = found
-    reading = decode(scores, card.alphabet)
+    reading = decode(scores, card.alphabet, topology=card.topology)
     maps = next((output for output in further if output.ndim == 3), None)  # [T, h, N]
     spelled = sample if set(sample.text) <= set(card.alphabet.chars) else to_lowercase(sample, card.alphabet)
     return EvaluatedCrop(
         crop_id=crop_id,
         truth=sample.text,
         text=reading.text,
-        caseless=decode(_caseless(scores, case_pairs), card.alphabet).text,
+        caseless=decode(_caseless(scores, case_pairs), card.alphabet, topology=card.topology).text,
         confidence=reading.confidence,
         process=sample.origin.process if sample.origin else "",
         typeface=sample.origin.typeface if sample.origin else "",
@@ -170,7 +170,7 @@ def _case_pairs(alphabet: Alphabet) -> NDArray[np.int64]:
 
 
 def _caseless(scores: Floats, pairs: NDArray[np.int64]) -> Floats:
-    """Log-probabilities [T, C] with the upper case of every letter added to its lower case."""
+    """Log-probabilities [T, C] or [N, C] with the upper case of every letter added to its lower case."""
     joined = scores.copy()
     joined[:, pairs[:, 0]] = np.logaddexp(scores[:, pairs[:, 0]], scores[:, pairs[:, 1]])
     joined[:, pairs[:, 1]] = -np.inf

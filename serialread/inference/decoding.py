@@ -9,11 +9,10 @@ import numpy as np
 
 from serialread.codes import Alphabet
 from serialread.config import Code
+from serialread.inference.char_readings import boxes_of, status_of
+from serialread.inference.ctc_decoding import decode_columns
 from serialread.inference.format_search import FormatSearch
-from serialread.records import Box, CharReading, CharStatus, Floats, FreeReading, Reading
-
-BOX_QUANTILES = (0.1, 0.9)
-"""A character's box spans these quantiles of its attention, left to right."""
+from serialread.records import Box, CharReading, Floats, FreeReading, Reading, Topology
 
 _ANY = Code()
 
@@ -26,6 +25,7 @@ def decode(
     filled: float = 1.0,
     code: Code = _ANY,
     search: FormatSearch | None = None,
+    topology: Topology = "slots",
 ) -> Reading:
     """Decode the most likely string; with ``search``, the most likely string that matches its format.
 
@@ -33,14 +33,17 @@ def decode(
     the format, ``free`` of the result keeps it. An empty string stays empty with any format.
 
     Args:
-        scores: log-probabilities [T, C].
+        scores: log-probabilities [T, C]; of CTC topology [N, C].
         alphabet: characters of the classes 1..C-1.
         attention: attention [T, N] for the boxes; None: no boxes.
         crop_size: height and width of the crop, px.
         filled: share of the N columns that the crop fills, 0..1; the rest is padding.
         code: thresholds of the character status.
         search: for the format that the code must match; None: no format.
+        topology: what the scores describe, as the model's card says.
     """
+    if topology == "ctc":
+        return decode_columns(scores, alphabet, attention, crop_size, filled, code)
     best = scores.argmax(axis=1)
     ends = np.flatnonzero(best == 0)
     length = int(ends[0]) if ends.size else len(best) - 1  # the last position can only end the string
@@ -92,27 +95,3 @@ def _reading(
 def _log_likelihood(scores: Floats, classes: list[int]) -> float:
     """Log-probability of a whole string [L], its end included."""
     return float(scores[np.arange(len(classes) + 1), [*classes, 0]].sum())
-
-
-def status_of(first: float, second: float, code: Code) -> CharStatus:
-    """Status of a character, from its probability and that of the most likely other one, 0..1."""
-    if max(first, second) < code.unread_below:
-        return CharStatus.UNREAD
-    if second - first >= code.confused_gap:
-        return CharStatus.MISMATCH
-    if first - second < code.confused_gap:
-        return CharStatus.CONFUSED
-    return CharStatus.READ
-
-
-def boxes_of(attention: Floats, crop_size: tuple[int, int], filled: float) -> list[Box]:
-    """Boxes around most of each position's attention [T, N]; crop px, full height."""
-    height, width = crop_size
-    columns = attention.shape[1]
-    mass = np.cumsum(attention, axis=1)
-    mass /= np.maximum(mass[:, -1:], 1e-9)
-    left = (mass <= BOX_QUANTILES[0]).sum(axis=1)
-    right = (mass < BOX_QUANTILES[1]).sum(axis=1) + 1
-    px = width / max(columns * filled, 1e-6)
-    x0, x1 = np.minimum(left * px, width - 1), np.minimum(right * px, width)
-    return [(a, 0.0, b, float(height)) for a, b in zip(x0.tolist(), x1.tolist(), strict=True)]

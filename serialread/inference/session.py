@@ -1,6 +1,6 @@
 """Model sessions: an exported network, run by OpenVINO or ONNX Runtime.
 
-Letters: B crops, H W px, T positions, C classes, N attention columns.
+Letters: B crops, H W px, T positions, C classes, N columns.
 """
 
 import json
@@ -9,15 +9,15 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, assert_never, get_args
+from typing import Any, Literal, assert_never, cast, get_args
 
 import numpy as np
 
-from serialread.codes import Alphabet
+from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.config import CropGeometry
 from serialread.errors import CheckpointError, RecipeError
 from serialread.inference.quantization import INT8_SUFFIX, Ranges, load_ranges, quantize, ranges_mismatch
-from serialread.records import Floats
+from serialread.records import Floats, Topology
 
 EngineKind = Literal["openvino", "onnxruntime"]
 Precision = Literal["fast", "half", "exact"]
@@ -40,6 +40,8 @@ class ModelCard:
         geometry: height and width buckets of its input.
         recipe_id: id of the training recipe.
         steps: optimizer steps of its training.
+        topology: whether the scores are of slots or of columns.
+        capacity: number of characters that it reads at most.
     """
 
     model_id: str
@@ -47,6 +49,8 @@ class ModelCard:
     geometry: CropGeometry
     recipe_id: str
     steps: int
+    topology: Topology = "slots"
+    capacity: int = MAX_LENGTH
 
 
 _Network = Callable[[Floats], tuple[Floats, ...]]
@@ -114,8 +118,8 @@ class Engine:
         """Run the network on crops [B, 1, H, W] of one width bucket; thread-safe.
 
         Returns:
-            Of these, ``outputs``: log-probabilities [B, T, C], attention [B, T, N], glyph maps [B, T, h, N],
-            log-odds [B] that the line is upright.
+            Of these, ``outputs``: log-probabilities [B, T, C], of CTC topology [B, N, C]; attention
+            [B, T, N]; glyph maps [B, T, h, N]; log-odds [B] that the line is upright.
         """
         count = len(batch)
         size = next((size for size in BATCHES if size >= count), count)
@@ -168,12 +172,20 @@ def _card(path: Path, about: str) -> ModelCard:
             ),
             recipe_id=str(content["recipe_id"]),
             steps=int(content["steps"]),
+            topology=_topology(content.get("topology", "slots")),
+            capacity=int(content.get("capacity", MAX_LENGTH)),
         )
     except (ValueError, KeyError, TypeError, RecipeError) as error:
         broken = f"its card is broken ({type(error).__name__})"
         raise CheckpointError(
             f"{path}: {broken}. Export it again: serialread model export RUN --out {path}"
         ) from None
+
+
+def _topology(name: str) -> Topology:
+    if name not in get_args(Topology):
+        raise ValueError(name)
+    return cast("Topology", name)
 
 
 class _Requests(threading.local):

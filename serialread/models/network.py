@@ -1,8 +1,8 @@
 """The interface of all recognizers, and the two compact ones: parallel slots and CTC.
 
-Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end), N columns, D channels of a slot, C
-classes (the end and the alphabet), h x w feature cells. Slots are positions in the text and independent of
-the alphabet: only the last layer of the classifier depends on it.
+Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end; with CTC 40 characters), N columns, D
+channels of a slot, C classes (the end or the blank, and the alphabet), h x w feature cells. Slots are
+positions in the text and independent of the alphabet: only the last layer of the classifier depends on it.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from serialread.codes import CTC_CAPACITY, MAX_LENGTH
 from serialread.config.networks import ParallelConfig
 from serialread.models.glyphs import Glyphs, SigaModules
 from serialread.models.layers import (
@@ -25,6 +26,7 @@ from serialread.models.layers import (
     evaluation_mode,
     upside_down,
 )
+from serialread.records import Topology
 
 ORIENTATION_SHARE = 8
 """One crop in so many is also seen upside-down in training, where the network has an orientation head."""
@@ -34,7 +36,7 @@ class NetworkOutputs(NamedTuple):
     """Outputs at test time."""
 
     scores: Tensor
-    """Logits of the reading [B, T, C]."""
+    """Logits of the reading [B, T, C]; of networks with CTC topology [B, N, C]."""
     alpha: Tensor
     """Attention over columns [B, T, N]."""
     levels: tuple[Glyphs, ...] = ()
@@ -76,8 +78,16 @@ class TrainingOutputs(NamedTuple):
 
 
 class Recognizer(nn.Module):
-    """Reads the characters of a crop."""
+    """Reads the characters of a crop.
 
+    Attributes:
+        topology: whether its scores are of slots or of columns.
+        capacity: number of characters that it reads at most.
+        training_only: parts that are not used at test time.
+    """
+
+    topology: Topology = "slots"
+    capacity: int = MAX_LENGTH
     training_only: tuple[str, ...] = ()
 
     def __init__(self, rectifier: nn.Module | None, trunk: Backbone, columns: nn.Module) -> None:
@@ -100,10 +110,11 @@ class Recognizer(nn.Module):
         """Test-time outputs of crops [B, 1, H, W] by name.
 
         Returns:
-            ``scores``, log-probabilities [B, T, C]; ``attention`` [B, T, N]; of networks with glyph levels
-            ``glyphs``, their finest maps [B, T, h, N], the share of each cell that belongs to the slot's
-            character, 0..1; of networks with an orientation head ``upright``, log-odds [B] that the line is
-            upright. All but the scores are optional.
+            ``scores``, log-probabilities [B, T, C], of CTC topology [B, N, C]; ``attention`` [B, T, N], of
+            CTC topology that of the best path's characters; of networks with glyph levels ``glyphs``, their
+            finest maps [B, T, h, N], the share of each cell that belongs to the slot's character, 0..1; of
+            networks with an orientation head ``upright``, log-odds [B] that the line is upright. All but the
+            scores are optional.
         """
         read = self.read(crops)
         found = {"scores": F.log_softmax(read.scores.float(), -1), "attention": read.alpha}
@@ -271,8 +282,11 @@ class ParallelRecognizer(Recognizer):
 class CtcRecognizer(Recognizer):
     """CTC over the columns, no slots and no attention: the baseline; after Graves et al., ICML 2006.
 
-    Class 0 is the blank here and the end in the reading.
+    Class 0 is the blank.
     """
+
+    topology: Topology = "ctc"
+    capacity: int = CTC_CAPACITY
 
     def __init__(
         self, rectifier: nn.Module | None, trunk: Backbone, columns: nn.Module, dim: int, classes: int
@@ -281,36 +295,30 @@ class CtcRecognizer(Recognizer):
         self.ctc = nn.Linear(dim, classes)
 
     def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Read crops [B, 1, H, W] along the best path."""
-        scores = self._scores(crops)[0].float().log_softmax(-1)
-        runs = best_path(scores)
-        return NetworkOutputs(_run_logits(scores, runs), runs)
+        """The scores of the columns, and the columns of each character of the best path."""
+        scores = self._scores(crops)[0]
+        return NetworkOutputs(scores, best_path(scores, self.capacity))
 
     def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
         """The scores of the columns."""
         scores, grid = self._scores(crops)
-        return TrainingOutputs(scores={}, alpha=best_path(scores.detach()), ctc=scores, grid=grid)
+        return TrainingOutputs(scores={}, alpha=best_path(scores.detach(), SLOTS), ctc=scores, grid=grid)
 
     def _scores(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
         maps, grid = self.features(crops)
         return self.ctc(self.columns(maps.last)), grid
 
 
-def best_path(scores: Tensor) -> Tensor:
-    """The run of columns of each slot's character [B, T, N], weights that sum to 1; scores [B, N, C]."""
+def best_path(scores: Tensor, length: int) -> Tensor:
+    """The columns of each of the first ``length`` characters of the best path, of scores [B, N, C].
+
+    Returns:
+        Weights [B, length, N]; each row sums to 1, those past the last character are 0.
+    """
     best = scores.argmax(-1)
     before = nn.functional.pad(best[:, :-1], (1, 0))
     written = best > 0
     number = torch.cumsum((written & (best != before)).long(), 1)  # of the character, from 1
-    slots = torch.arange(1, SLOTS + 1, device=scores.device)
+    slots = torch.arange(1, length + 1, device=scores.device)
     runs = ((number[:, None] == slots[:, None]) & written[:, None]).float()
     return runs / runs.sum(-1, keepdim=True).clamp_min(1)
-
-
-def _run_logits(scores: Tensor, runs: Tensor) -> Tensor:
-    """Logits [B, T, C] of slots: the mean over their run; slots without a run are past the end."""
-    empty = runs.sum(-1, keepdim=True) == 0
-    end = torch.zeros_like(scores[:, :1]).index_fill(-1, torch.tensor([0], device=scores.device), 30.0)
-    blank = torch.full_like(scores[:, :, :1], -30.0)  # a run never reads as blank
-    logits = torch.matmul(runs, torch.cat([blank, scores[..., 1:]], -1))
-    return torch.where(empty, end, logits)

@@ -21,7 +21,7 @@ class Outputs(NamedTuple):
     """The network's outputs for one crop; None if the model has no such output."""
 
     scores: Floats
-    """Log-probabilities [T, C]."""
+    """Log-probabilities [T, C]; of CTC topology [N, C]."""
     attention: Floats
     """[T, N]."""
     glyphs: Floats | None = None
@@ -49,7 +49,9 @@ def reading_of(
     """The code in a crop [H, W], boxes in its px."""
     height, width = pixels.shape
     filled = _filled(pixels, card)
-    reading = decode(outputs.scores, card.alphabet, outputs.attention, (height, width), filled, code, search)
+    reading = decode(
+        outputs.scores, card.alphabet, outputs.attention, (height, width), filled, code, search, card.topology
+    )
     return reading if outputs.upright is None else replace(reading, upright=float(outputs.upright))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from serialread.codes import MAX_LENGTH
 from serialread.config import CropGeometry, recipe_id
 from serialread.config.networks import NetworkConfig
 from serialread.errors import CheckpointError, writing_errors
@@ -22,8 +21,9 @@ def export(run: str | Path, out: str | Path) -> Path:
     """Write the model file of a run: one ONNX file with its alphabet, geometry and id.
 
     Input ``crops`` float32 [B, 1, H, W] as made by ``imaging.to_array``, any B, any W that is a multiple of
-    two columns. Outputs ``scores`` float32 [B, 26, C], log-probabilities; ``attention`` float32 [B, 26, N];
-    ``glyphs`` float32 [B, 26, h, N], 0..1, of networks with glyph attention; ``upright`` float32 [B],
+    two columns. Outputs ``scores`` float32, log-probabilities [B, 26, C] of slots or [B, N, C] of CTC columns
+    (the card's ``topology``); ``attention`` float32 [B, T, N], T being 26 slots or 40 characters of the best
+    path; ``glyphs`` float32 [B, T, h, N], 0..1, of networks with glyph attention; ``upright`` float32 [B],
     log-odds, of networks with an orientation head. Weights are 16-bit, arithmetic is 32-bit. The file
     contains only the parts that are used at test time.
 
@@ -39,18 +39,19 @@ def export(run: str | Path, out: str | Path) -> Path:
     """
     run, out = Path(run), Path(out)
     checkpoint = checkpoints.load(run)
-    geometry = checkpoint.recipe.geometry
+    geometry, model = checkpoint.recipe.geometry, checkpoint.deployed()
     about = {
         "model_id": checkpoint.model_id,
         "alphabet": checkpoint.alphabet.chars,
         "height": geometry.height,
         "widths": list(geometry.widths),
         **({"fit": geometry.fit} if geometry.fit != "pad" else {}),
-        "max_length": MAX_LENGTH,
+        "topology": model.topology,
+        "capacity": model.capacity,
         "recipe_id": recipe_id(checkpoint.recipe),
         "steps": checkpoint.steps,
     }
-    proto = _traced(checkpoint.deployed(), geometry, checkpoint.recipe.network)
+    proto = _traced(model, geometry, checkpoint.recipe.network)
     _store_halves(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key="serialread", value=json.dumps(about))

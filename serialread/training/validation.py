@@ -4,7 +4,7 @@ Shapes: B crops, T slots, D channels.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +31,12 @@ class TorchSession:
     def __init__(
         self, model: Recognizer, card: ModelCard, *, zero_glyphs: bool = False, bf16: bool = False
     ) -> None:
-        self.model, self.card, self.zero_glyphs, self.bf16 = model.eval(), card, zero_glyphs, bf16
+        self.model, self.zero_glyphs, self.bf16 = model.eval(), zero_glyphs, bf16
+        self.card = replace(card, topology=model.topology, capacity=model.capacity)
         self.gates: list[Floats] = []
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
-        """Log-probabilities [B, T, C], attention [B, T, N] and, of SIGA, glyph maps [B, T, h, N]."""
+        """Log-probabilities [B, T, C] or [B, N, C], attention [B, T, N], glyph maps [B, T, h, N] of SIGA."""
         crops = torch.from_numpy(batch)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
             outputs = self.model.read(crops, zero_glyphs=self.zero_glyphs)
@@ -52,7 +53,7 @@ class TorchSession:
 
 
 def card_of(recipe: TrainingRecipe, model_id: str = "", steps: int = 0) -> ModelCard:
-    """The card of a recipe's model file."""
+    """The card of a recipe's model file; ``TorchSession`` adds the topology of the network."""
     return ModelCard(model_id, Alphabet(recipe.alphabet), recipe.geometry, recipe_id(recipe), steps)
 
 

@@ -138,10 +138,10 @@ def checked(records: Sequence[Record], right: Sequence[bool], station: Station) 
     accepted = wrong = 0
     outcomes: list[tuple[float, float, bool]] = []
     for record, good in zip(records, right, strict=True):
-        if record.reading is None or record.text_height_px is None:
+        if record.reading is None:
             continue
         trusted = trust(record.reading, station.calibration)
-        decision, _ = decide(record.reading, trusted, record.verdict, record.text_height_px, station.limits)
+        decision, _ = decide(record.reading, trusted, record.doubts, station.limits)
         accepted += decision is Decision.ACCEPT
         wrong += decision is Decision.ACCEPT and not good
         outcomes.append((record.reading.confidence, trusted, good))

@@ -199,7 +199,7 @@ class BarcodeCheck(StrEnum):
     AGREES = "agrees"
     """A barcode contains the code."""
     DIFFERS = "differs"
-    """No barcode contains the code."""
+    """No barcode contains the code: the reading is left for review."""
 
 
 GRADES = "ABCDF"
@@ -268,6 +268,8 @@ class Record:
     barcodes: tuple[str, ...] = ()
     """Contents of the barcodes and matrix codes in the picture."""
     barcode_check: BarcodeCheck = BarcodeCheck.NOT_CHECKED
+    doubts: tuple[str, ...] = ()
+    """What keeps the reading from being accepted, whatever its confidence; part of ``reason``."""
     sequence_findings: tuple[str, ...] = ()
     """Findings of the sequence checks within the batch."""
     quality: MarkQuality | None = None

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from serialread.auditing.batch_scores import judge
-from serialread.auditing.input_tables import MEASURES, READING_COLUMNS, VERDICT
+from serialread.auditing.input_tables import BARCODE_CHECK, MEASURES, READING_COLUMNS, VERDICT
 from serialread.auditing.matching import pair
 from serialread.label_tables import TextTable
 
 DATA = Path(__file__).parent / "data" / "audit"
+WORDS = [VERDICT, BARCODE_CHECK]
 
 
 def line(image: str, text: str, **cells: str) -> dict[str, str]:
@@ -21,8 +22,8 @@ def line(image: str, text: str, **cells: str) -> dict[str, str]:
 
 
 def readings(*lines: dict[str, str]) -> TextTable:
-    rows = pd.DataFrame(list(lines), columns=[*READING_COLUMNS, VERDICT, *MEASURES], dtype=object)
-    rows[VERDICT] = rows[VERDICT].fillna("")
+    rows = pd.DataFrame(list(lines), columns=[*READING_COLUMNS, *WORDS, *MEASURES], dtype=object)
+    rows[WORDS] = rows[WORDS].fillna("")
     rows[list(MEASURES)] = rows[list(MEASURES)].astype(float)
     return TextTable(Path("readings.csv"), "00", rows)
 

@@ -291,6 +291,14 @@ def test_codes_that_fail_their_format_are_followed_where_the_reader_says_so() ->
     assert (total["format_checked"], total["format_failed"]) == (4, 1)
 
 
+def test_barcodes_that_differ_are_counted_and_a_finding() -> None:
+    checks = ("agrees", "differs", "none", "")
+    done = audit_tables(readings(*(line(f"b/{c or 'off'}.png", "1", barcode_check=c) for c in checks)))
+    counts = ("barcode_checked", "barcode_differs", "barcode_difference_rate")
+    assert [done.total[name] for name in counts] == [2, 1, 0.5]
+    assert "warning: 1 image whose barcode says something else than the reading: b/differs.png." in said(done)
+
+
 # --- draws ----------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from serialread.errors import RecipeError
 from serialread.reader import Reader, begin, check_sequences, write_records
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.serialization import csv_row, json_line
-from serialread.records import BarcodeCheck
+from serialread.records import BarcodeCheck, Decision
 
 TEN = [f"SN-{number}" for number in range(100, 110)]
 
@@ -127,7 +127,11 @@ def test_barcodes_in_the_picture_are_in_the_record(tmp_path: Path, kind: str) ->
     with_code, without = Reader(model, barcodes=True).read_many(pictures)
     assert (with_code.barcodes, with_code.barcode_check) == (("SN-4021",), BarcodeCheck.DIFFERS)
     assert (without.barcodes, without.barcode_check) == ((), BarcodeCheck.NONE)
-    plain = next(iter(Reader(model).read_many(pictures[:1])))
+    assert (with_code.decision, with_code.reason) == (Decision.REVIEW, "barcode says SN-4021")
+    assert with_code.doubts == ("barcode says SN-4021",)
+    by_default = Reader(model).read(pictures[0])
+    assert replace(by_default, read_at=with_code.read_at, elapsed_ms=with_code.elapsed_ms) == with_code
+    plain = Reader(model, barcodes=False).read(pictures[0])
     assert (plain.barcode_check, plain.reading) == (BarcodeCheck.NOT_CHECKED, with_code.reading)
 
 
@@ -136,5 +140,6 @@ def test_barcodes_without_zxing_cpp_are_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "zxingcpp", None)
     with pytest.raises(RecipeError) as caught:
         Reader(write_stub(tmp_path / "stub.onnx"), barcodes=True)
+    assert Reader(write_stub(tmp_path / "stub.onnx")).barcodes is False
     expected = "barcodes: zxing-cpp is not installed. Install it: pip install 'serialread[barcodes]'"
     assert str(caught.value) == expected

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serialread.auditing.input_tables import MARK_PARTS, MEASURES, POINTS, VERDICT
+from serialread.auditing.input_tables import BARCODE_CHECK, MARK_PARTS, MEASURES, POINTS, VERDICT
 from serialread.auditing.wording import Finding, counted, first_names, note, warning
 from serialread.codes import SequenceChecker
 from serialread.metrics import TextDistances, mpsc, strict
 from serialread.metrics.intervals import rate_columns
 from serialread.metrics.risk import Reliability, RiskCoverage
-from serialread.records import Decision, Verdict
+from serialread.records import BarcodeCheck, Decision, Verdict
 
 Array = NDArray[Any]
 
@@ -46,6 +46,8 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
     judged["no_read"] = ~judged["read"] | judged["rejected"]
     judged["format_checked"] = judged[VERDICT] != ""
     judged["format_failed"] = judged["format_checked"] & (judged[VERDICT] == Verdict.MISPRINT.value)
+    judged["barcode_checked"] = judged[BARCODE_CHECK].isin([BarcodeCheck.AGREES, BarcodeCheck.DIFFERS])
+    judged["barcode_differs"] = judged[BARCODE_CHECK] == BarcodeCheck.DIFFERS
     judged["length_errors"] = known & judged["read"] & (judged["read_chars"] != judged["truth_chars"])
     judged["accepted_known"] = judged["accepted"] & known
     judged["misread"] = judged["accepted_known"] & ~judged["right"]
@@ -56,7 +58,8 @@ _DECISIONS = {"accepted": Decision.ACCEPT, "review": Decision.REVIEW, "rejected"
 _PROTOCOL_SUMS = ("right", "edits", "truth_chars", "similarity")
 _SUMS = (
     *("read", *_DECISIONS, "no_read", "known", "length_errors", "accepted_known", "misread"),
-    *("format_checked", "format_failed", *(f"mark_{grade}" for grade in POINTS)),
+    *("format_checked", "format_failed", "barcode_checked", "barcode_differs"),
+    *(f"mark_{grade}" for grade in POINTS),
     *_PROTOCOL_SUMS,
     *(f"mpsc_{name}" for name in _PROTOCOL_SUMS),
 )
@@ -96,6 +99,9 @@ def score_table(judged: pd.DataFrame, by: pd.Series, name: str = "batch") -> pd.
         "format_checked": sums["format_checked"],
         "format_failed": sums["format_failed"],
         **rate_columns("format_failure_rate", sums["format_failed"], sums["format_checked"]),
+        "barcode_checked": sums["barcode_checked"],
+        "barcode_differs": sums["barcode_differs"],
+        **rate_columns("barcode_difference_rate", sums["barcode_differs"], sums["barcode_checked"]),
         **{f"confidence_p{p}": quantiles[q] for p, q in QUANTILES.items()},
         **{f"{m}_p50": medians[m] for m in ("text_height_px", "contrast", "elapsed_ms")},
         **grades,
@@ -160,6 +166,12 @@ def data_findings(judged: pd.DataFrame) -> Iterator[Finding]:
         if len(names):
             images = counted(len(names), "image")
             yield warning(f"{images}: {text}; counted as wrong: {first_names(names)}. {advice}")
+    differing = judged["image"][judged["barcode_differs"]]
+    if len(differing):
+        images = counted(len(differing), "image")
+        yield warning(
+            f"{images} whose barcode says something else than the reading: {first_names(differing)}."
+        )
     undefined = judged["image"][judged["confidence_value"].isna() & judged["read"]]
     if len(undefined):
         images = counted(len(undefined), "image")

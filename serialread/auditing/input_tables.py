@@ -40,9 +40,8 @@ MEASURES = ("text_height_px", "contrast", "elapsed_ms", "mark_grade", *MARK_PART
 POINTS = {grade: float(points) for grade, points in zip(GRADES, (4, 3, 2, 1, 0), strict=True)}
 """Points of each grade, for means."""
 
-VERDICT = "verdict"
-"""Column of readings.csv, audited where it is present: a ``records.Verdict``."""
-
+VERDICT, BARCODE_CHECK = "verdict", "barcode_check"
+"""Columns of readings.csv, audited where they are present: ``records.Verdict``, ``records.BarcodeCheck``."""
 
 DATE = "date"
 """Column of a batch table that orders the batches, oldest first, compared as text (2026-01-05)."""
@@ -65,7 +64,7 @@ def read_readings(results: Path) -> TextTable:
     path = readings_path(results)
     if not path.is_file():
         raise RecordsError(f"{path}: no such file. Give the folder that serialread read --out wrote.")
-    wanted = (*READING_COLUMNS, VERDICT, *MEASURES)
+    wanted = (*READING_COLUMNS, VERDICT, BARCODE_CHECK, *MEASURES)
     advice = "Give the readings.csv that serialread read wrote."
     table = read_table(path, READING_COLUMNS, wanted=wanted, advice=advice, written_by_us=True)
     whole = table.rows["decision"].isin(list(Decision))

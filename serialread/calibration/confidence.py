@@ -28,7 +28,7 @@ from serialread.config import Calibration, Station
 from serialread.errors import CalibrationError
 from serialread.metrics import mpsc, strict
 from serialread.metrics.sampling_plans import pictures_needed
-from serialread.reader import Reader, calibrated, log_odds, objection_to
+from serialread.reader import Reader, calibrated, log_odds
 from serialread.records import Record
 
 ProtocolName = Literal["strict", "mpsc"]
@@ -91,8 +91,8 @@ def fit_acceptance(
 ) -> Station:
     """The station with calibrated confidence and acceptance threshold.
 
-    Identical pictures count once. Readings that are never accepted, whatever their confidence, do not count:
-    those of unexpected text height and likely misprints.
+    Identical pictures count once. Readings with doubts, which are never accepted whatever their confidence,
+    do not count.
 
     Args:
         records: one per labelled picture, in their order, read at this station.
@@ -109,7 +109,7 @@ def fit_acceptance(
     read = list(_distinct(zip(records, labelled.truths, strict=True)))
     odds, right = [], []
     for record, truth in read:
-        if _may_be_accepted(record, station) and record.reading:
+        if record.reading and record.reading.chars and not record.doubts:
             odds.append(log_odds(record.reading))
             right.append(same(record.reading.text) == same(truth))
     goal = f"{labelled.folder}: at most {_percent(misread)} misread with {_percent(certainty)} certainty"
@@ -186,14 +186,6 @@ def _distinct(read: Iterable[tuple[Record, str]]) -> Iterator[tuple[Record, str]
         if record.image_sha256 not in seen:
             seen.add(record.image_sha256)
             yield record, truth
-
-
-def _may_be_accepted(record: Record, station: Station) -> bool:
-    if record.reading is None or record.text_height_px is None:
-        return False
-    return not objection_to(
-        record.reading, record.verdict, record.text_height_px, station.limits, record.upside_down_text
-    )
 
 
 def _require_enough(goal: str, readings: int, misread: float, certainty: float) -> None:

@@ -38,8 +38,9 @@ def read(
         Literal["openvino", "onnxruntime"], typer.Option(help="Library that runs the network.")
     ] = "openvino",
     barcodes: Annotated[
-        bool, typer.Option("--barcodes", help="Cross-check against barcodes in the picture.")
-    ] = False,
+        bool | None,
+        typer.Option(help="Cross-check against barcodes in the picture. By default, if zxing-cpp is there."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON line per picture; with --out, one JSON summary.")
     ] = False,

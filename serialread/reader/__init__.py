@@ -1,7 +1,7 @@
 """From pictures to records: find the files, read them, decide, write the results."""
 
 from serialread.reader.barcodes import check_sequences
-from serialread.reader.decisions import calibrated, decide, judge, log_odds, objection_to, trust
+from serialread.reader.decisions import calibrated, decide, judge, log_odds, trust
 from serialread.reader.explanation import Explanation
 from serialread.reader.picture_files import FoundFiles, Picture, find_images
 from serialread.reader.reader import Reader
@@ -29,7 +29,6 @@ __all__ = [
     "find_images",
     "judge",
     "log_odds",
-    "objection_to",
     "read_folder",
     "trust",
     "write_records",

@@ -1,6 +1,7 @@
 """Accept, review or reject a reading, and why."""
 
 import math
+from collections.abc import Sequence
 
 from serialread.config import Calibration, Code, StationLimits
 from serialread.records import Decision, Reading, Verdict
@@ -10,22 +11,15 @@ NOT_CALIBRATED = "not calibrated: the station has no acceptance threshold"
 
 
 def decide(
-    reading: Reading,
-    confidence: float,
-    verdict: Verdict,
-    text_height_px: float,
-    limits: StationLimits,
-    upside_down_text: str = "",
+    reading: Reading, confidence: float, doubts: Sequence[str], limits: StationLimits
 ) -> tuple[Decision, str]:
     """Accept a reading that reaches the acceptance threshold; without a threshold every reading is REVIEW.
 
     Args:
         reading: the reading.
         confidence: as ``trust`` gives it, 0..1.
-        verdict: as ``judge`` gives it.
-        text_height_px: height of the characters in source px.
+        doubts: as ``doubts_about`` gives them: with any of them, no confidence is enough.
         limits: thresholds of the station.
-        upside_down_text: another code that the line reads upside down with similar confidence; "" if none.
 
     Returns:
         The decision and its reason; "" for ACCEPT.
@@ -34,29 +28,13 @@ def decide(
         return Decision.REJECT, NOTHING_READ
     if limits.review_at is not None and confidence < limits.review_at:
         return Decision.REJECT, f"confidence {confidence:.3f} is below {limits.review_at:.3f}"
-    if objection := objection_to(reading, verdict, text_height_px, limits, upside_down_text):
-        return Decision.REVIEW, objection
+    if doubts:
+        return Decision.REVIEW, "; ".join(doubts)
     if limits.accept_at is None:
         return Decision.REVIEW, NOT_CALIBRATED
     if confidence < limits.accept_at:
         return Decision.REVIEW, f"confidence {confidence:.3f} is below {limits.accept_at:.3f}"
     return Decision.ACCEPT, ""
-
-
-def objection_to(
-    reading: Reading, verdict: Verdict, text_height_px: float, limits: StationLimits, upside_down_text: str
-) -> str:
-    """Why a reading cannot be accepted at any confidence; "" if it can."""
-    low, high = limits.text_height_px
-    if not reading.chars:
-        return NOTHING_READ
-    if not low <= text_height_px <= high:
-        return f"text is {text_height_px:.0f} px high, expected {low:.0f} to {high:.0f}"
-    if verdict is Verdict.MISPRINT:
-        return f"{verdict.value}: looks like {reading.free_text}"
-    if upside_down_text:
-        return f"reads {upside_down_text} upside down"
-    return ""
 
 
 def judge(reading: Reading, code: Code) -> Verdict:

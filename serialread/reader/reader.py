@@ -18,8 +18,9 @@ from serialread.imaging.crops import prepare
 from serialread.imaging.loading import ImageSource, header_px
 from serialread.inference import FormatSearch
 from serialread.inference.session import Engine, EngineKind, missing_output
-from serialread.reader.barcodes import barcodes_in, check_barcodes, require_barcodes
+from serialread.reader.barcodes import barcodes_in, can_read_barcodes, check_barcodes, require_barcodes
 from serialread.reader.decisions import decide, judge, trust
+from serialread.reader.doubts import doubts_about
 from serialread.reader.explanation import Explanation, drawn_record
 from serialread.reader.grading import grade_mark
 from serialread.reader.outputs import Outputs, Steps
@@ -81,6 +82,7 @@ class Reader:
     Attributes:
         model_id: name and digest of the model.
         station: where the code is, and when a reading is accepted. The default station accepts nothing.
+        barcodes: whether codes are cross-checked against barcodes in the picture.
 
     Example:
         >>> reader = Reader()
@@ -94,7 +96,7 @@ class Reader:
         station: Station | str | Path | None = None,
         format: str | None = None,  # noqa: A002 - the word that users know
         engine: EngineKind | None = None,
-        barcodes: bool = False,
+        barcodes: bool | None = None,
         *,
         workers: int = 0,
     ) -> None:
@@ -105,7 +107,8 @@ class Reader:
             station: a station, or its TOML file; None for pictures from anywhere.
             format: name of a format, or a pattern, of every code; replaces the station's.
             engine: the library that runs the model, ``openvino`` unless given.
-            barcodes: whether to cross-check the code against barcodes in the picture.
+            barcodes: whether to cross-check the code against barcodes in the picture; None: if zxing-cpp,
+                which reads them, is installed.
             workers: threads that load and normalize; 0 takes one per core.
 
         Raises:
@@ -118,9 +121,9 @@ class Reader:
         self.station = place.with_format(format) if format else place
         self._workers = workers or os.cpu_count() or 1
         self._streams = min(self._workers, STREAMS)
-        self._barcodes = barcodes
         if barcodes:
             require_barcodes()
+        self.barcodes = can_read_barcodes() if barcodes is None else barcodes
         self._model = Path(model) if model else shipped_model()
         self._engine = Engine(self._model, engine or "openvino", streams=self._streams, outputs=None)
         self.model_id = self._engine.card.model_id
@@ -235,7 +238,7 @@ class Reader:
             found = yield from self._pipeline.read(image)
         except ImageError as error:
             return self._record(source, source.sha256, reason=str(error))
-        barcodes = barcodes_in(image.pixels) if self._barcodes else None
+        barcodes = barcodes_in(image.pixels) if self.barcodes else None
         return self._read_record(source, image, found, barcodes)
 
     def _read_record(
@@ -244,9 +247,8 @@ class Reader:
         reading, crop, station = found.reading, found.crop, self.station
         confidence = trust(reading, station.calibration)
         verdict = judge(reading, station.code)
-        decision, reason = decide(
-            reading, confidence, verdict, crop.text_height_px, station.limits, found.upside_down
-        )
+        doubts = doubts_about(found, verdict, barcodes or (), station.limits)
+        decision, reason = decide(reading, confidence, doubts, station.limits)
         return replace(
             self._record(source, image.sha256, reason="; ".join(filter(None, (reason, image.note)))),
             reading=reading,
@@ -262,6 +264,7 @@ class Reader:
             barcode_check=(
                 BarcodeCheck.NOT_CHECKED if barcodes is None else check_barcodes(reading.text, barcodes)
             ),
+            doubts=doubts,
             quality=grade_mark(crop, found.line),
         )
 

@@ -113,7 +113,7 @@ def read_folder(
     station: Station | str | Path | None = None,
     format: str = "",  # noqa: A002 - the word that users know
     engine: EngineKind | None = None,
-    barcodes: bool = False,
+    barcodes: bool | None = None,
     resume: bool = False,
     overwrite: bool = False,
     strict: bool = False,
@@ -129,7 +129,8 @@ def read_folder(
         station: a station, or its TOML file.
         format: name or pattern of a format.
         engine: the library that runs the model, ``openvino`` unless given.
-        barcodes: whether to cross-check the code against barcodes in the picture.
+        barcodes: whether to cross-check the code against barcodes in the picture; None: if zxing-cpp, which
+            reads them, is installed.
         resume: continue a stopped run.
         overwrite: replace the folder's results.
         strict: noted in the log; the command line's exit code depends on it.
@@ -160,7 +161,7 @@ def read_folder(
         "engine": engine or "openvino",
         "resume": resume,
         "strict": strict,
-        "barcodes": barcodes,
+        "barcodes": reader.barcodes,
         "operator": operator,
     }
     mode: Mode = "resume" if resume else "overwrite" if overwrite else "new"

@@ -1,0 +1,53 @@
+"""Doubts: what keeps a reading from being accepted, whatever its confidence."""
+
+from collections.abc import Sequence
+
+from rapidfuzz import fuzz
+
+from serialread.config import StationLimits
+from serialread.reader.barcodes import check_barcodes
+from serialread.reader.pipeline import PictureReading
+from serialread.records import BarcodeCheck, Reading, Verdict
+
+MAX_SHOWN = 50
+"""Characters of a barcode that a doubt quotes."""
+
+
+def doubts_about(
+    found: PictureReading, verdict: Verdict, barcodes: Sequence[str], limits: StationLimits
+) -> tuple[str, ...]:
+    """The doubts about the code that was read in a picture, each as a short reason.
+
+    Args:
+        found: what was read.
+        verdict: as ``judge`` gives it.
+        barcodes: contents of the barcodes in the picture, to check the code against.
+        limits: of the station.
+    """
+    reading = found.reading
+    doubts = (
+        _height_doubt(found.crop.text_height_px, limits),
+        _format_doubt(reading, verdict),
+        f"reads {found.upside_down} upside down" if found.upside_down else "",
+        _barcode_doubt(reading.text, barcodes),
+    )
+    return tuple(filter(None, doubts))
+
+
+def _height_doubt(text_height_px: float, limits: StationLimits) -> str:
+    low, high = limits.text_height_px
+    if low <= text_height_px <= high:
+        return ""
+    return f"text is {text_height_px:.0f} px high, expected {low:.0f} to {high:.0f}"
+
+
+def _format_doubt(reading: Reading, verdict: Verdict) -> str:
+    return f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else ""
+
+
+def _barcode_doubt(text: str, barcodes: Sequence[str]) -> str:
+    if check_barcodes(text, barcodes) is not BarcodeCheck.DIFFERS:
+        return ""
+    nearest = max(barcodes, key=lambda barcode: fuzz.ratio(text, barcode))
+    shown = "".join(char if char.isprintable() else " " for char in nearest)
+    return f"barcode says {shown if len(shown) <= MAX_SHOWN else shown[:MAX_SHOWN] + '...'}"

@@ -1,0 +1,74 @@
+"""Doubts: what keeps a reading from being accepted, whatever its confidence."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serialread.config import StationLimits
+from serialread.reader.doubts import doubts_about
+from serialread.reader.pipeline import PictureReading, ReadLine
+from serialread.records import CharReading, Crop, FreeReading, Reading, Verdict
+
+LIMITS = StationLimits(text_height_px=(10, 60))
+
+
+def reading_of(text: str, confidence: float = 0.99) -> Reading:
+    return Reading(tuple(CharReading(c, confidence, ("", 0.0)) for c in text), confidence)
+
+
+def found_of(text: str, text_height_px: float = 30.0, upside_down: str = "") -> PictureReading:
+    quad = np.array([[0, 0], [120, 0], [120, 40], [0, 40]], np.float32)
+    crop = Crop(np.full((40, 120), 128, np.uint8), quad, text_height_px, 0.5, 0.0)
+    reading = reading_of(text)
+    return PictureReading((ReadLine(crop),), 0, (0,), reading, reading, upside_down)
+
+
+def doubts_of(
+    found: PictureReading, verdict: Verdict = Verdict.NONE, barcodes: Sequence[str] = ()
+) -> tuple[str, ...]:
+    return doubts_about(found, verdict, barcodes, LIMITS)
+
+
+def test_a_plain_reading_has_no_doubts() -> None:
+    assert doubts_of(found_of("A1")) == ()
+    assert doubts_of(found_of("A1"), Verdict.OBEYS, ["A1"]) == ()
+
+
+@pytest.mark.parametrize(("height_px", "shown"), [(4.0, "4"), (70.0, "70")])
+def test_an_unexpected_text_height_is_doubted(height_px: float, shown: str) -> None:
+    assert doubts_of(found_of("A1", height_px)) == (f"text is {shown} px high, expected 10 to 60",)
+
+
+def test_a_likely_misprint_is_doubted_and_a_fitted_code_is_not() -> None:
+    found = found_of("A1")
+    found = replace(found, reading=replace(found.reading, free=FreeReading("AI", 0.0, 0.999)))
+    assert doubts_of(found, Verdict.FITTED) == ()
+    assert doubts_of(found, Verdict.MISPRINT) == ("likely misprint: looks like AI",)
+
+
+def test_a_code_that_reads_differently_upside_down_is_doubted() -> None:
+    assert doubts_of(found_of("68", upside_down="89")) == ("reads 89 upside down",)
+
+
+@pytest.mark.parametrize(
+    ("barcodes", "doubt"),
+    [
+        (["SN-4021"], "barcode says SN-4021"),
+        (["4006381333931", "SN-4021"], "barcode says SN-4021"),  # the nearest
+        (["SN-4\x1d21"], "barcode says SN-4 21"),
+        (["https://example.com/" + "9" * 80], "barcode says https://example.com/" + "9" * 30 + "..."),
+    ],
+)
+def test_a_barcode_that_differs_is_a_doubt(barcodes: list[str], doubt: str) -> None:
+    assert doubts_of(found_of("SN-4O21"), barcodes=barcodes) == (doubt,)
+
+
+def test_a_picture_has_all_its_doubts() -> None:
+    doubts = doubts_of(found_of("68", 4.0, "89"), Verdict.NONE, ["86"])
+    assert doubts == (
+        "text is 4 px high, expected 10 to 60",
+        "reads 89 upside down",
+        "barcode says 86",
+    )

@@ -238,10 +238,24 @@ class CtcConfig(Section):
     """CTC over the columns, no attention: the baseline, and a start for the other decoders."""
 
     kind: Literal["ctc"] = "ctc"
+    outside: float = Field(default=1.0, gt=0, le=1)
+    """In training, factor on the probability of a character outside its own columns, where the renderer's
+    masks say which these are; 1 ignores the masks."""
+
+
+class AlignedConfig(Section):
+    """CTC says how many characters there are and where; the glyph branch reads each of them."""
+
+    kind: Literal["aligned"] = "aligned"
+    outside: float = Field(default=1.0, gt=0, le=1)
+    """As in ``ctc``."""
+    upright: bool = False
+    """Predict whether the line is upright or upside-down; does not train the columns."""
 
 
 DecoderConfig = Annotated[
-    ParallelConfig | RecurrentConfig | TransformerConfig | CtcConfig, Field(discriminator="kind")
+    ParallelConfig | RecurrentConfig | TransformerConfig | CtcConfig | AlignedConfig,
+    Field(discriminator="kind"),
 ]
 """From columns to characters."""
 
@@ -318,12 +332,16 @@ class NetworkConfig(Section):
         heads = getattr(self.sequence, "heads", 1), getattr(self.decoder, "heads", 1)
         if any(self.sequence.width % h for h in heads):
             raise ValueError(f"heads must divide the sequence's width ({self.sequence.width})")
-        if self.siga and not isinstance(self.decoder, ParallelConfig | RecurrentConfig):
-            raise ValueError(f"siga needs a parallel or recurrent decoder, not {self.decoder.kind}")
+        if self.siga and not isinstance(self.decoder, ParallelConfig | RecurrentConfig | AlignedConfig):
+            raise ValueError(f"siga needs an aligned, parallel or recurrent decoder, not {self.decoder.kind}")
+        if isinstance(self.decoder, AlignedConfig) and (
+            self.siga is None or not isinstance(self.siga.parts, CompactParts)
+        ):
+            raise ValueError("decoder aligned needs siga with the compact parts")
         if self.siga and isinstance(self.decoder, RecurrentConfig) and not self.siga.glyphs:
             raise ValueError("siga.glyphs: the recurrent decoder needs them")
         if isinstance(self.sequence, CellsConfig) and (
-            self.siga or isinstance(self.decoder, CtcConfig | ParallelConfig)
+            self.siga or isinstance(self.decoder, CtcConfig | ParallelConfig | AlignedConfig)
         ):
             raise ValueError("sequence cells works with plain recurrent and transformer decoders only")
         return self

@@ -7,9 +7,9 @@ from torch import nn
 
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry, networks as config
-from serialread.models.glyphs import SigaModules, compact_modules
+from serialread.models.glyphs import SigaModules, aligned_modules, compact_modules
 from serialread.models.layers import Backbone, MapShapes
-from serialread.models.network import CtcRecognizer, ParallelRecognizer, Recognizer
+from serialread.models.network import AlignedRecognizer, CtcRecognizer, ParallelRecognizer, Recognizer
 from serialread.models.paper.backbones import Resnet, Svtr, Vit
 from serialread.models.paper.decoders import (
     Aligner,
@@ -80,6 +80,13 @@ def build(network: config.NetworkConfig, geometry: CropGeometry, alphabet: Alpha
         case config.TransformerConfig():
             return TransformerRecognizer(*parts, dim, decoder, classes)
         case config.CtcConfig():
-            return CtcRecognizer(*parts, dim, classes)
+            return CtcRecognizer(*parts, dim, decoder, classes)
+        case config.AlignedConfig() if siga is not None and isinstance(siga.parts, config.CompactParts):
+            return AlignedRecognizer(
+                *parts, dim, decoder, aligned_modules(siga.parts, trunk.shape, dim),
+                glyphs=siga.glyphs, fusion=siga.fusion, dropout=network.dropout, classes=classes,
+            )  # fmt: skip
+        case config.AlignedConfig():
+            raise AssertionError("the recipe's check requires compact SIGA modules here")
         case _:
             assert_never(decoder)

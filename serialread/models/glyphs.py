@@ -123,6 +123,73 @@ class GlyphLevel(nn.Module):
         return Glyphs(self.project(pooled), maps, weights[..., -1], cells)
 
 
+class CharacterWindow(nn.Module):
+    """Which columns may belong to each character: those nearer to its centre than to its neighbours'."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steepness = nn.Parameter(torch.tensor(0.2))
+
+    def forward(self, alpha: Tensor, written: Tensor) -> Tensor:
+        """Logarithm [B, T, N] of each column's shares over the characters; very small past the last one.
+
+        Args:
+            alpha: attention [B, T, N].
+            written: whether there is a character [B, T].
+        """
+        place = torch.arange(alpha.shape[-1], device=alpha.device, dtype=alpha.dtype)
+        centre = (alpha * place).sum(-1, keepdim=True)
+        away = -self.steepness * (place - centre).square()
+        away = torch.where(written[..., None], away, torch.full_like(away, _NEVER))
+        return away.log_softmax(1).clamp_min(_NEVER)
+
+
+_NEVER = -30.0
+"""Logarithm of a share that counts as none."""
+
+
+class AlignedGlyphLevel(nn.Module):
+    """One level of glyph attention whose characters are given: each glimpse is a query to the cells.
+
+    The same map logits are normalized over channels for supervision and over cells for pooling.
+    """
+
+    def __init__(self, channels: int, pyramid: int, dim: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(dim, pyramid)
+        self.background = nn.Conv2d(pyramid, 1, 1)
+        self.features = convolution(channels, channels, 1)
+        self.project = nn.Linear(channels, dim)
+        self.scale = pyramid**-0.5
+
+    def forward(self, features: Tensor, pyramid: Tensor, glimpse: Tensor, window: Tensor) -> Glyphs:
+        """Pool glyphs from P_k by maps predicted from O_k.
+
+        Args:
+            features: P_k [B, C, h, w].
+            pyramid: O_k [B, C, h, w].
+            glimpse: [B, T, D].
+            window: logarithm of the columns' shares [B, T, N].
+        """
+        size = pyramid.shape[2:]
+        drawn = torch.matmul(self.query(glimpse), pyramid.flatten(2)).float() * self.scale
+        if size[1] != window.shape[-1]:
+            window = window.repeat_interleave(size[1] // window.shape[-1], -1)
+        drawn = drawn.unflatten(-1, size) + window[:, :, None]  # [B, T, h, w]
+        cells = self.features(features).flatten(2).transpose(1, 2)  # [B, h * w, C]
+        weights = drawn.flatten(2).softmax(-1)
+        pooled = torch.matmul(weights.to(cells.dtype), cells)
+        maps = torch.cat([self.background(pyramid).float(), drawn], 1)
+        return Glyphs(self.project(pooled), maps, None, cells)
+
+
+def aligned_modules(parts: CompactParts, shape: MapShapes, dim: int) -> SigaModules:
+    """The compact SIGA modules of the aligned decoder."""
+    fine, coarse = (AlignedGlyphLevel(channels, parts.pyramid, dim) for channels in shape.glyphs)
+    segmentation = Segmentation(shape, parts.pyramid, parts.segmentation)
+    return SigaModules(Pyramid(shape, dim, parts.pyramid), (fine, coarse), segmentation)
+
+
 def compact_modules(parts: CompactParts, shape: MapShapes, dim: int) -> SigaModules:
     """The compact SIGA modules, for a backbone's feature maps and slots of ``dim`` channels."""
     pyramid = Pyramid(shape, dim, parts.pyramid)

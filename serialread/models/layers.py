@@ -258,6 +258,22 @@ class GatedUnit(nn.Module):
         return z * torch.tanh(first) + (1 - z) * torch.tanh(second), z
 
 
+class Fusion(nn.Module):
+    """ACFM: a glimpse fused with the glyphs of both levels."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.first, self.second, self.both = GatedUnit(dim), GatedUnit(dim), GatedUnit(dim)
+
+    def forward(
+        self, glimpse: Tensor, glyph_1: Tensor, glyph_2: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Of features [B, T, D] the fused ones, those fused with each level, and these levels' gates."""
+        fused_1, z1 = self.first(glimpse, glyph_1)
+        fused_2, z2 = self.second(glimpse, glyph_2)
+        return self.both(fused_1, fused_2)[0], (fused_1, fused_2), (z1, z2)
+
+
 # ----------------------------------------------------------------------------------------------- orientation
 
 

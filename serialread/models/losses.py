@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from serialread.config.training_recipe import Losses
+from serialread.models.alignment import ctc_cost
 from serialread.models.glyphs import Glyphs
 from serialread.models.network import TrainingOutputs
 from serialread.models.targets import (
@@ -44,7 +45,7 @@ def terms(outputs: TrainingOutputs, targets: Targets, losses: Losses, progress: 
     found = _reading(outputs, targets, losses)
     if outputs.segmentation is not None:
         late = losses.late_attention[1] if progress >= losses.late_attention[0] else 1.0
-        shares = _shares(outputs.alpha, outputs.segmentation, lengths, losses)
+        shares = _shares(outputs, lengths, losses)
         found["segment"] = losses.segment * segment(outputs.segmentation, targets, losses, progress)
         found["correlation"] = (
             losses.correlation * ramp * late * correlation(_compared_attention(outputs, losses), lengths)
@@ -64,7 +65,7 @@ def terms(outputs: TrainingOutputs, targets: Targets, losses: Losses, progress: 
         found["counting"] = losses.counting * counting(outputs.starts, targets)
     found["align"] = losses.align * max(0.1, 1 - 1.8 * progress) * alignment(outputs.alpha, targets)
     if outputs.ctc is not None:
-        found["ctc"] = losses.ctc * _ctc(outputs.ctc, targets) if losses.ctc else _nothing(outputs.alpha)
+        found["ctc"] = losses.ctc * _ctc(outputs, targets) if losses.ctc else _nothing(outputs.alpha)
     found["existence"] = _existence(outputs, targets, losses)
     if outputs.orientation is not None:
         found["upright"] = losses.upright * orientation(outputs.orientation, targets.oriented)
@@ -80,9 +81,10 @@ def _total(parts: list[Tensor], like: Tensor) -> Tensor:
 
 
 def _reading(outputs: TrainingOutputs, targets: Targets, losses: Losses) -> dict[str, Tensor]:
-    """Cross-entropy of every set of scores over the first n + 1 slots."""
-    used = torch.arange(targets.classes.shape[1]) <= targets.lengths[:, None]  # [B, T]
-    wanted = targets.classes[used]
+    """Cross-entropy of every set of scores over the characters and, without CTC, the end."""
+    slots, with_end = outputs.alpha.shape[1], outputs.occupancy is None
+    used = torch.arange(slots) < targets.lengths[:, None] + with_end  # [B, T]
+    wanted = targets.classes[:, :slots][used]
     weights = {
         "reading": losses.reading, "fused": losses.fused, "glimpse": losses.glimpse, "glyph": losses.glyph,
         "aligner": losses.aligner,
@@ -116,19 +118,22 @@ def _compared_attention(outputs: TrainingOutputs, losses: Losses) -> Tensor:
     return interpolated(outputs.alpha, columns, outputs.segmentation.shape[-1])
 
 
-def _shares(
-    alpha: Tensor, segmentation: Tensor, lengths: Tensor, losses: Losses
-) -> tuple[Tensor, float, float]:
+def _shares(outputs: TrainingOutputs, lengths: Tensor, losses: Losses) -> tuple[Tensor, float, float]:
     """Input of the sigmoid in L_dif [B, T, columns], its slope and its centre.
 
     The paper's thresholds hold for 32 columns and scale with 1 / N, since attention spread over more columns
     has smaller values. Where the aspect is kept, only shares of the peak are comparable.
     """
-    paper = losses.paper_bands
-    if paper is None:
-        return bands(alpha, lengths), losses.slope, losses.threshold
-    scale = 32 / alpha.shape[-1]
-    return interpolated(alpha, lengths, segmentation.shape[-1]), paper.slope / scale, paper.centre * scale
+    paper, alpha = losses.paper_bands, outputs.alpha
+    if paper is None or outputs.segmentation is None:
+        return _bands(outputs, lengths), losses.slope, losses.threshold
+    scale, columns = 32 / alpha.shape[-1], outputs.segmentation.shape[-1]
+    return interpolated(alpha, lengths, columns), paper.slope / scale, paper.centre * scale
+
+
+def _bands(outputs: TrainingOutputs, lengths: Tensor) -> Tensor:
+    """beta: share [B, T, N] of each column that belongs to the slot, relative to its largest."""
+    return bands(outputs.alpha if outputs.bands is None else outputs.bands, lengths)
 
 
 def counting(starts: Tensor, targets: Targets) -> Tensor:
@@ -197,7 +202,7 @@ def pseudo_labels(
     assert outputs.segmentation is not None
     alpha, logits, paper = outputs.alpha.detach(), outputs.segmentation.detach(), losses.paper_bands
     if paper is None:
-        shares = bands(alpha, targets.lengths)
+        shares = _bands(outputs, targets.lengths).detach()
         if size[1] != shares.shape[-1]:
             shares = shares.repeat_interleave(size[1] // shares.shape[-1], -1)
         return assigned(shares, text_cells(logits, size), losses.threshold)
@@ -264,11 +269,15 @@ def alignment(alpha: Tensor, targets: Targets) -> Tensor:
     return -(mass.log() * visible).sum() / visible.sum().clamp_min(1)
 
 
-def _ctc(scores: Tensor, targets: Targets) -> Tensor:
-    """CTC of the auxiliary head [B, N, C]; 0 for codes with more characters than columns."""
-    logs = scores.float().log_softmax(-1).transpose(0, 1)
-    columns = torch.full_like(targets.lengths, scores.shape[1])
-    return F.ctc_loss(logs, targets.classes, columns, targets.lengths, zero_infinity=True)
+def _ctc(outputs: TrainingOutputs, targets: Targets) -> Tensor:
+    """CTC of the columns [B, N, C], per character; 0 for codes with more characters than columns."""
+    assert outputs.ctc is not None
+    logs, found = outputs.ctc.float().log_softmax(-1), outputs.occupancy
+    if found is None:
+        columns = torch.full_like(targets.lengths, logs.shape[1])
+        return F.ctc_loss(logs.transpose(0, 1), targets.classes, columns, targets.lengths, zero_infinity=True)
+    cost = ctc_cost(logs, targets.classes[:, : found.states.shape[2] // 2], found)
+    return (cost / targets.lengths.clamp_min(1)).mean()
 
 
 def orientation(odds: Tensor, oriented: Tensor) -> Tensor:

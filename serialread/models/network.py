@@ -1,4 +1,4 @@
-"""The interface of all recognizers, and the two compact ones: parallel slots and CTC.
+"""The interface of all recognizers, and the compact ones: aligned by CTC, CTC alone, parallel slots.
 
 Shapes: B crops, H x W crop px, T slots (26: 25 characters and the end; with CTC 40 characters), N columns, D
 channels of a slot, C classes (the end or the blank, and the alphabet), h x w feature cells. Slots are
@@ -13,13 +13,15 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from serialread.codes import CTC_CAPACITY, MAX_LENGTH
-from serialread.config.networks import ParallelConfig
-from serialread.models.glyphs import Glyphs, SigaModules
+from serialread.config.networks import AlignedConfig, CtcConfig, ParallelConfig
+from serialread.models.alignment import Occupancy, best_path, occupancy
+from serialread.models.glyphs import CharacterWindow, Glyphs, SigaModules
 from serialread.models.layers import (
     SLOTS,
     Backbone,
     Counting,
     FeatureMaps,
+    Fusion,
     GatedUnit,
     ImplicitAttention,
     OrientationHead,
@@ -45,6 +47,8 @@ class NetworkOutputs(NamedTuple):
     """z of f_1 and f_2 [B, T, D], 1 where only the glimpse is used."""
     upright: Tensor | None = None
     """Log-odds [B] that the line is upright."""
+    glyph_scores: Tensor | None = None
+    """Log-probabilities [B, T, C] of the best path's characters by the glyph branch alone."""
 
     @property
     def maps(self) -> Tensor | None:
@@ -60,6 +64,8 @@ class TrainingOutputs(NamedTuple):
     """Logits [B, T, C] by loss term."""
     alpha: Tensor
     """Attention [B, T, N] that makes the pseudo-labels."""
+    bands: Tensor | None = None
+    """Share of each column [B, T, N] that belongs to the character, where attention does not span it."""
     levels: tuple[Glyphs, ...] = ()
     columns: Tensor | None = None
     """Logits of every column [B, N, C], by the reading's classifier."""
@@ -71,6 +77,8 @@ class TrainingOutputs(NamedTuple):
     """Logits [B, N]: a character starts in this column."""
     ctc: Tensor | None = None
     """Logits of the CTC head [B, N, C]; class 0 is the blank."""
+    occupancy: Occupancy | None = None
+    """How the texts occupy the columns of the CTC head; None where nothing but its loss needs it."""
     orientation: Tensor | None = None
     """Log-odds [2, K] that the first crops of the batch are upright, as they are and upside-down."""
     grid: Tensor | None = None
@@ -81,9 +89,10 @@ class Recognizer(nn.Module):
     """Reads the characters of a crop.
 
     Attributes:
-        topology: whether its scores are of slots or of columns.
+        topology: ``slots``: a score per position of the text; ``ctc``: a score per column.
         capacity: number of characters that it reads at most.
         training_only: parts that are not used at test time.
+        upright: the orientation head, or None.
     """
 
     topology: Topology = "slots"
@@ -93,13 +102,20 @@ class Recognizer(nn.Module):
     def __init__(self, rectifier: nn.Module | None, trunk: Backbone, columns: nn.Module) -> None:
         super().__init__()
         self.rectifier, self.trunk, self.columns = rectifier, trunk, columns
+        self.upright: OrientationHead | None = None
 
     def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W]; ``zero_glyphs`` zeroes the glyph features, to measure their effect."""
         raise NotImplementedError
 
-    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
-        """Inputs of all losses for crops [B, 1, H, W]; classes [B, T] are for teacher forcing."""
+    def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
+        """Inputs of all losses for crops [B, 1, H, W].
+
+        Args:
+            crops: [B, 1, H, W].
+            classes: int64 [B, T], 0 from the end on: for teacher forcing and for the alignment.
+            owners: int64 [B, N], the number of the character that owns a column, 0: none or unknown.
+        """
         raise NotImplementedError
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
@@ -124,12 +140,31 @@ class Recognizer(nn.Module):
             found["upright"] = read.upright.float()
         return found
 
+    def orientation(self, crops: Tensor) -> Tensor | None:
+        """Log-odds [2, K] of some crops as they are and upside-down, of columns in evaluation mode."""
+        if self.upright is None:
+            return None
+        some = crops[: max(len(crops) // ORIENTATION_SHARE, 1)]
+        with torch.no_grad(), evaluation_mode(self.trunk, self.columns):
+            maps, _ = self.features(torch.cat([some, upside_down(some)]))
+            columns = self.columns(maps.last)
+        odds: Tensor = self.upright(columns)
+        return odds.view(2, -1)
+
     def features(self, crops: Tensor) -> tuple[FeatureMaps, Tensor | None]:
         """Feature maps of the rectified crops, and the rectifier's grid."""
         grid: Tensor | None = None
         if self.rectifier is not None:
             crops, grid = self.rectifier(crops)
         return self.trunk(crops), grid
+
+
+def dropped(glyphs: Tensor, share: float, training: bool) -> Tensor:
+    """Glyph features [B, T, D], of which training drops a share of whole characters."""
+    if not training or share == 0:
+        return glyphs
+    kept = torch.rand(glyphs.shape[:2], device=glyphs.device) >= share
+    return glyphs * kept[..., None]
 
 
 class SlotFeatures(NamedTuple):
@@ -210,7 +245,7 @@ class ParallelRecognizer(Recognizer):
             self.classifier(found.slots.reading), found.alpha, found.levels, found.gates, upright
         )
 
-    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
+    def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
         """Inputs of all losses; parallel slots need no teacher forcing."""
         maps, grid = self.features(crops)
         found = self._slots(maps, zero_glyphs=False)
@@ -235,19 +270,8 @@ class ParallelRecognizer(Recognizer):
             starts=found.starts,
             ctc=self.ctc(found.columns),
             grid=grid,
-            orientation=self._orientation(crops),
+            orientation=self.orientation(crops),
         )
-
-    def _orientation(self, crops: Tensor) -> Tensor | None:
-        """Log-odds [2, K] of some crops as they are and upside-down, of columns in evaluation mode."""
-        if self.upright is None:
-            return None
-        some = crops[: max(len(crops) // ORIENTATION_SHARE, 1)]
-        with torch.no_grad(), evaluation_mode(self.trunk, self.columns):
-            maps, _ = self.features(torch.cat([some, upside_down(some)]))
-            columns = self.columns(maps.last)
-        odds: Tensor = self.upright(columns)
-        return odds.view(2, -1)
 
     def _slots(self, maps: FeatureMaps, *, zero_glyphs: bool) -> SlotOutputs:
         columns = self.columns(maps.last)
@@ -257,7 +281,7 @@ class ParallelRecognizer(Recognizer):
             return SlotOutputs(SlotFeatures(glimpse, (), (), glimpse), alpha, (), (), columns, starts, None)
         o1, o2 = self.pyramid(maps, columns)
         levels = self.level_1(maps.glyph_1, o1, window), self.level_2(maps.glyph_2, o2, window)
-        glyph_1, glyph_2 = (self._dropped(level.features) for level in levels)
+        glyph_1, glyph_2 = (dropped(level.features, self.dropout, self.training) for level in levels)
         if zero_glyphs:
             glyph_1, glyph_2 = glyph_1 * 0, glyph_2 * 0
         fused: tuple[Tensor, ...] = ()
@@ -271,54 +295,225 @@ class ParallelRecognizer(Recognizer):
         slots = SlotFeatures(glimpse, (glyph_1, glyph_2), fused, reading)
         return SlotOutputs(slots, alpha, levels, gates, columns, starts, o1)
 
-    def _dropped(self, glyphs: Tensor) -> Tensor:
-        """Drop whole glyphs [B, T, D] at random in training."""
-        if not self.training or self.dropout == 0:
-            return glyphs
-        kept = torch.rand(glyphs.shape[:2], device=glyphs.device) >= self.dropout
-        return glyphs * kept[..., None]
-
 
 class CtcRecognizer(Recognizer):
-    """CTC over the columns, no slots and no attention: the baseline; after Graves et al., ICML 2006.
-
-    Class 0 is the blank.
-    """
+    """CTC over the columns, no slots and no attention: the baseline; after Graves et al., ICML 2006."""
 
     topology: Topology = "ctc"
     capacity: int = CTC_CAPACITY
 
     def __init__(
-        self, rectifier: nn.Module | None, trunk: Backbone, columns: nn.Module, dim: int, classes: int
+        self,
+        rectifier: nn.Module | None,
+        trunk: Backbone,
+        columns: nn.Module,
+        dim: int,
+        decoder: CtcConfig,
+        classes: int,
     ) -> None:
         super().__init__(rectifier, trunk, columns)
+        self.outside = decoder.outside
         self.ctc = nn.Linear(dim, classes)
 
     def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """The scores of the columns, and the columns of each character of the best path."""
-        scores = self._scores(crops)[0]
-        return NetworkOutputs(scores, best_path(scores, self.capacity))
+        """Scores of the columns of crops [B, 1, H, W], and the runs of the best path."""
+        scores = self.ctc(self.columns(self.features(crops)[0].last))
+        return NetworkOutputs(scores, normalized(best_path(scores, self.capacity)))
 
-    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
-        """The scores of the columns."""
-        scores, grid = self._scores(crops)
-        return TrainingOutputs(scores={}, alpha=best_path(scores.detach(), SLOTS), ctc=scores, grid=grid)
-
-    def _scores(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
+    def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
+        """The scores of the columns, and how the texts occupy them."""
         maps, grid = self.features(crops)
-        return self.ctc(self.columns(maps.last)), grid
+        scores = self.ctc(self.columns(maps.last))
+        found = _occupancy(scores, classes, owners, self.outside)
+        return TrainingOutputs(
+            scores={}, alpha=normalized(found.characters), ctc=scores, occupancy=found, grid=grid
+        )
 
 
-def best_path(scores: Tensor, length: int) -> Tensor:
-    """The columns of each of the first ``length`` characters of the best path, of scores [B, N, C].
+class AlignedRecognizer(Recognizer):
+    """SIGA aligned by CTC: CTC says how many characters there are and where, the glyph branch reads each.
 
-    Returns:
-        Weights [B, length, N]; each row sums to 1, those past the last character are 0.
+    The occupancy of a character's columns is SIGA's implicit attention: of the true text in training, of the
+    best path in reading. The class of a character is the product of the CTC posterior of its columns and of
+    the glyph branch's classifier, with learned exponents.
+
+    Args:
+        rectifier: straightens the crop, or None.
+        trunk: the backbone.
+        columns: the sequence model.
+        dim: channels of a column and of a character.
+        decoder: settings of the alignment.
+        siga: the modules of SIGA.
+        glyphs: use the glyph levels; without them the glimpse is read.
+        fusion: fuse glimpse and glyphs by gates; without it their mean is read.
+        dropout: share of glyph features dropped in training.
+        classes: C.
     """
-    best = scores.argmax(-1)
-    before = nn.functional.pad(best[:, :-1], (1, 0))
-    written = best > 0
-    number = torch.cumsum((written & (best != before)).long(), 1)  # of the character, from 1
-    slots = torch.arange(1, length + 1, device=scores.device)
-    runs = ((number[:, None] == slots[:, None]) & written[:, None]).float()
-    return runs / runs.sum(-1, keepdim=True).clamp_min(1)
+
+    topology: Topology = "ctc"
+    capacity: int = CTC_CAPACITY
+    training_only: tuple[str, ...] = ("segmentation",)
+
+    def __init__(
+        self,
+        rectifier: nn.Module | None,
+        trunk: Backbone,
+        columns: nn.Module,
+        dim: int,
+        decoder: AlignedConfig,
+        siga: SigaModules,
+        *,
+        glyphs: bool,
+        fusion: bool,
+        dropout: float,
+        classes: int,
+    ) -> None:
+        super().__init__(rectifier, trunk, columns)
+        self.outside, self.dropout = decoder.outside, dropout
+        self.ctc = nn.Linear(dim, classes)
+        self.upright = OrientationHead(dim) if decoder.upright else None
+        self.pyramid, self.segmentation = siga.pyramid, siga.segmentation
+        self.window = CharacterWindow()
+        self.level_1: nn.Module | None = siga.levels[0] if glyphs else None
+        self.level_2: nn.Module | None = siga.levels[1] if glyphs else None
+        self.fusion = Fusion(dim) if glyphs and fusion else None
+        self.classifier = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
+        self.exponents = nn.Parameter(torch.zeros(2))
+        """Logarithms of the exponents of the CTC posterior and of the classifier."""
+        if not glyphs:
+            self.training_only = (*self.training_only, "pyramid")
+
+    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops [B, 1, H, W] along the best path of their columns."""
+        maps, _ = self.features(crops)
+        columns = self.columns(maps.last)
+        logs = self.ctc(columns).float().log_softmax(-1)
+        runs = best_path(logs, self.capacity)
+        alpha = normalized(runs * logs.exp().amax(-1)[:, None])
+        found = self._characters(maps, columns, alpha, runs.amax(-1) > 0, zero_glyphs=zero_glyphs)
+        alone = _of_characters(self.classifier(found.slots.reading).float())
+        scores = _replaced(logs, runs, self._product(logs, alpha, alone))
+        if found.levels:
+            drawn = found.levels[0].maps.softmax(1)[:, 1:].sum(2)  # [B, T, N]
+            attention = normalized(alpha + drawn * (runs.amax(-1, keepdim=True) > 0))
+        else:
+            attention = alpha
+        upright = None if self.upright is None else self.upright(columns)
+        return NetworkOutputs(scores, attention, found.levels, found.gates, upright, alone)
+
+    def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
+        """Inputs of all losses; the alignment is that of the true text."""
+        maps, grid = self.features(crops)
+        columns = self.columns(maps.last)
+        scores = self.ctc(columns)
+        occupied = _occupancy(scores, classes, owners, self.outside)
+        alpha = normalized(occupied.characters)
+        written = classes[:, : alpha.shape[1]] > 0
+        found = self._characters(maps, columns, alpha.to(columns.dtype), written, zero_glyphs=False)
+        slots = found.slots
+        alone = self.classifier(slots.reading)
+        logs = scores.detach().float().log_softmax(-1)
+        return TrainingOutputs(
+            scores={
+                "reading": (self._product(logs, alpha, _of_characters(alone.float())),),
+                "fused": (alone, *(self.classifier(f) for f in slots.fused)),
+                "glimpse": (self.classifier(slots.glimpse),),
+                "glyph": tuple(self.classifier(g) for g in slots.glyphs),
+            },
+            alpha=alpha,
+            bands=found.bands,
+            levels=found.levels,
+            cells=None if self.level_2 is None else self._cells(found.levels[1]),
+            segmentation=self.segmentation(maps, found.o1),
+            ctc=scores,
+            occupancy=occupied,
+            grid=grid,
+            orientation=self.orientation(crops),
+        )
+
+    def _cells(self, level: Glyphs) -> Tensor:
+        """Logits [B, h * N, C] of the coarser level's cells."""
+        project = cast("Callable[[Tensor], Tensor]", cast("nn.Module", self.level_2).project)
+        logits: Tensor = self.classifier(project(level.cells))
+        return logits
+
+    def _characters(
+        self, maps: FeatureMaps, columns: Tensor, alpha: Tensor, written: Tensor, *, zero_glyphs: bool
+    ) -> "CharacterOutputs":
+        """Features of the characters that occupy the columns as alpha [B, T, N] says."""
+        glimpse = torch.matmul(alpha.to(columns.dtype), columns)
+        window = self.window(alpha.float(), written)
+        o1, o2 = self.pyramid(maps, columns)
+        if self.level_1 is None or self.level_2 is None:
+            return CharacterOutputs(SlotFeatures(glimpse, (), (), glimpse), (), (), window.exp(), o1)
+        levels = (
+            self.level_1(maps.glyph_1, o1, glimpse, window),
+            self.level_2(maps.glyph_2, o2, glimpse, window),
+        )
+        glyph_1, glyph_2 = (dropped(level.features, self.dropout, self.training) for level in levels)
+        if zero_glyphs:
+            glyph_1, glyph_2 = glyph_1 * 0, glyph_2 * 0
+        if self.fusion is None:
+            slots = SlotFeatures(glimpse, (glyph_1, glyph_2), (), (glimpse + glyph_1 + glyph_2) / 3)
+            return CharacterOutputs(slots, levels, (), window.exp(), o1)
+        reading, fused, gates = self.fusion(glimpse, glyph_1, glyph_2)
+        slots = SlotFeatures(glimpse, (glyph_1, glyph_2), fused, reading)
+        return CharacterOutputs(slots, levels, gates, window.exp(), o1)
+
+    def _product(self, logs: Tensor, alpha: Tensor, alone: Tensor) -> Tensor:
+        """Log-probabilities [B, T, C] of the characters by both branches.
+
+        Args:
+            logs: log-probabilities of the columns [B, N, C].
+            alpha: attention [B, T, N].
+            alone: log-probabilities of the characters by the glyph branch [B, T, C].
+        """
+        both = self.exponents.exp()
+        return _of_characters(both[0] * torch.matmul(alpha.float(), logs) + both[1] * alone)
+
+
+class CharacterOutputs(NamedTuple):
+    """What the glyph branch finds at the characters of an alignment."""
+
+    slots: SlotFeatures
+    levels: tuple[Glyphs, ...]
+    gates: tuple[Tensor, ...]
+    bands: Tensor
+    """Share of each column [B, T, N] that belongs to the character, 0..1."""
+    o1: Tensor
+
+
+def normalized(weights: Tensor) -> Tensor:
+    """Weights [B, T, N] that sum to 1 over the columns; rows of zeros stay."""
+    return weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)
+
+
+def _occupancy(scores: Tensor, classes: Tensor, owners: Tensor | None, outside: float) -> Occupancy:
+    """The occupancy of the longest text's slots, of logits [B, N, C]."""
+    lengths = (classes > 0).sum(1)
+    longest = max(int(lengths.max()), 1)
+    logs = scores.detach().float().log_softmax(-1)
+    return occupancy(logs, classes[:, :longest], lengths, owners, outside)
+
+
+def _of_characters(logits: Tensor) -> Tensor:
+    """Log-probabilities over the characters, without class 0."""
+    nothing = torch.full_like(logits[..., :1], -30.0)
+    return torch.cat([nothing, logits[..., 1:].log_softmax(-1)], -1)
+
+
+def _replaced(logs: Tensor, runs: Tensor, characters: Tensor) -> Tensor:
+    """Log-probabilities [B, N, C] whose characters inside the runs are those of the product.
+
+    A column's blank keeps its ratio to the best character, so that the best path has the same runs.
+
+    Args:
+        logs: log-probabilities of the columns [B, N, C].
+        runs: 1 in a character's columns [B, T, N].
+        characters: log-probabilities of the characters [B, T, C].
+    """
+    inside = runs.amax(1)[..., None] > 0
+    wanted = torch.matmul(runs.transpose(1, 2), characters)[..., 1:]
+    odds = logs[..., :1] - logs[..., 1:].amax(-1, keepdim=True)
+    replaced = torch.cat([wanted.amax(-1, keepdim=True) + odds, wanted], -1).log_softmax(-1)
+    return torch.where(inside, replaced, logs)

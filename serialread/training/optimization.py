@@ -142,7 +142,7 @@ def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress:
             part.train(name in only)
     # No cache of casts: threads share it, and the first to finish clears it, which changes the order of sums.
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimisation.bf16, cache_enabled=False):
-        outputs = model.train_forward(batch.crops, batch.targets.classes)
+        outputs = model.train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
     parts = terms(outputs, batch.targets, recipe.losses, progress)
     total = torch.stack(list(parts.values())).sum()
     model.zero_grad(set_to_none=True)

@@ -135,7 +135,7 @@ class RecurrentRecognizer(Recognizer):
         decoded = self.decoder(self.columns(last), None, None)
         return NetworkOutputs(decoded.scores, column_attention(decoded.alpha, last.shape[-1]))
 
-    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
+    def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
         """Inputs of the losses, with teacher forcing."""
         maps, grid = self.features(crops)
         last = maps.last
@@ -213,7 +213,7 @@ class RecurrentSiga(Recognizer):
         assert first.alpha is not None
         return NetworkOutputs(final.scores, first.alpha, levels, gates)
 
-    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
+    def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
         """Inputs of the losses, with teacher forcing: seven cross-entropies, masks, attention."""
         maps, grid = self.features(crops)
         columns = self.columns(maps.last)
@@ -311,7 +311,7 @@ class TransformerRecognizer(Recognizer):
             truth = torch.cat([truth, scores[:, -1:].argmax(-1)], 1)
         return NetworkOutputs(scores, column_attention(alpha, last.shape[-1]))
 
-    def train_forward(self, crops: Tensor, classes: Tensor) -> TrainingOutputs:
+    def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
         """Inputs of the losses, with teacher forcing."""
         maps, grid = self.features(crops)
         last = maps.last

@@ -129,8 +129,9 @@ class Recognizer(nn.Module):
             ``scores``, log-probabilities [B, T, C], of CTC topology [B, N, C]; ``attention`` [B, T, N], of
             CTC topology that of the best path's characters; of networks with glyph levels ``glyphs``, their
             finest maps [B, T, h, N], the share of each cell that belongs to the slot's character, 0..1; of
-            networks with an orientation head ``upright``, log-odds [B] that the line is upright. All but the
-            scores are optional.
+            networks with an orientation head ``upright``, log-odds [B] that the line is upright; of the
+            aligned decoder ``glyph_scores``, log-probabilities [B, T, C] of the best path's characters by
+            the glyph branch alone. All but the scores are optional.
         """
         read = self.read(crops)
         found = {"scores": F.log_softmax(read.scores.float(), -1), "attention": read.alpha}
@@ -138,6 +139,8 @@ class Recognizer(nn.Module):
             found["glyphs"] = maps.softmax(1)[:, 1:]
         if read.upright is not None:
             found["upright"] = read.upright.float()
+        if read.glyph_scores is not None:
+            found["glyph_scores"] = read.glyph_scores
         return found
 
     def orientation(self, crops: Tensor) -> Tensor | None:
@@ -424,7 +427,9 @@ class AlignedRecognizer(Recognizer):
             bands=found.bands,
             levels=found.levels,
             cells=None if self.level_2 is None else self._cells(found.levels[1]),
-            segmentation=self.segmentation(maps, found.o1),
+            segmentation=self.segmentation(
+                maps, self.pyramid(maps, columns)[0] if found.o1 is None else found.o1
+            ),
             ctc=scores,
             occupancy=occupied,
             grid=grid,
@@ -443,9 +448,9 @@ class AlignedRecognizer(Recognizer):
         """Features of the characters that occupy the columns as alpha [B, T, N] says."""
         glimpse = torch.matmul(alpha.to(columns.dtype), columns)
         window = self.window(alpha.float(), written)
-        o1, o2 = self.pyramid(maps, columns)
         if self.level_1 is None or self.level_2 is None:
-            return CharacterOutputs(SlotFeatures(glimpse, (), (), glimpse), (), (), window.exp(), o1)
+            return CharacterOutputs(SlotFeatures(glimpse, (), (), glimpse), (), (), window.exp(), None)
+        o1, o2 = self.pyramid(maps, columns)
         levels = (
             self.level_1(maps.glyph_1, o1, glimpse, window),
             self.level_2(maps.glyph_2, o2, glimpse, window),
@@ -480,7 +485,7 @@ class CharacterOutputs(NamedTuple):
     gates: tuple[Tensor, ...]
     bands: Tensor
     """Share of each column [B, T, N] that belongs to the character, 0..1."""
-    o1: Tensor
+    o1: Tensor | None
 
 
 def normalized(weights: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ VIEWS = {
 }
 PATCHES = {
     "four lines at most": (line_search, "MAX_LINES", 4),
-    "every picture is searched": (pipeline, "is_filled", lambda frame: False),
+    "every picture is searched": (pipeline, "is_one_line", lambda frame: False),
 }
 
 

@@ -28,7 +28,7 @@ from serialread.imaging import (
     to_array,
 )
 from serialread.imaging.crops import contrast, estimate_tilt, prepare, text_rows, whole_crops
-from serialread.imaging.filling import is_filled
+from serialread.imaging.filling import is_one_line
 from serialread.imaging.frames import Frame
 from serialread.records import Crop, LoadedImage, Pixels
 
@@ -491,15 +491,19 @@ def test_contrast_is_the_spread_of_greys() -> None:
 # is there anything to search for?
 
 
-def test_a_line_that_fills_its_picture_is_distinguished_from_one_that_does_not() -> None:
+def test_a_picture_of_one_line_is_distinguished_from_one_with_lines_to_find() -> None:
     canvas = np.full((600, 1000), 170, np.uint8)
     canvas[350:410, 550:790] = written()
-    for pixels, filled in (
+    row = written(width=300, height=60, size=30)
+    for pixels, expected in (
         (written(width=240, height=80, size=38), True),
         (written(), True),
         (canvas, False),
+        (np.pad(row, ((60, 60), (20, 20)), "edge"), True),  # a crop with wide margins
+        (np.full((100, 120), 128, np.uint8), True),
+        (np.concatenate((row, row, row)), False),
     ):
-        assert is_filled(Frame.whole(image_of(pixels))) is filled
+        assert is_one_line(Frame.whole(image_of(pixels))) is expected
 
 
 # the array

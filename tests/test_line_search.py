@@ -111,6 +111,13 @@ def test_the_same_picture_gives_the_same_lines() -> None:
         np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
+def test_a_crop_is_searched_only_if_rows_show_one_below_the_other() -> None:
+    assert len(propose(np.pad(written(), ((50, 50), (10, 10)), "edge"))) == 1
+    rows = np.concatenate([written(width=300, size=30)] * 3)
+    level = [crop for crop in propose(rows)[1:] if crop.quad[1, 0] - crop.quad[0, 0] > 150]
+    assert {int(crop.quad[:, 1].mean() // 60) for crop in level} == {0, 1, 2}
+
+
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (70, 900), (900, 70), (66, 4000)])
 def test_pictures_of_any_shape_are_searched(height: int, width: int) -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (height, width), np.uint8)

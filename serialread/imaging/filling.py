@@ -1,10 +1,11 @@
-"""Detect whether one text line fills a picture: strokes form blobs, blobs of similar height form rows.
+"""Detect whether a picture is one text line: strokes form blobs, blobs of similar height form rows.
 
 Letters: N blobs, each a box (left, top, right, bottom) in px of the downscaled picture.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -28,6 +29,8 @@ MIN_HEIGHT_VIEW, MIN_HEIGHT_CROP = 0.45, 0.15
 lower rows."""
 MIN_PICTURE_PX = 64
 """Lower pictures contain at most one legible line."""
+LOW_PX = 192
+"""Lower pictures are crops: they are searched only if two rows show, one below the other."""
 _Boxes = Floats
 """[N, 4]."""
 
@@ -60,14 +63,23 @@ class Row:
         return np.concatenate((self.boxes[:, :2].min(axis=0), self.boxes[:, 2:].max(axis=0)))
 
 
-def is_filled(frame: Frame) -> bool:
-    """Whether one text line along the longer side fills the frame."""
+def is_low(frame: Frame) -> bool:
+    """Whether the frame has the size of a crop: it is one line, or a few."""
+    return bool(min(frame.pixels.shape) < LOW_PX)
+
+
+def is_one_line(frame: Frame) -> bool:
+    """Whether the frame is one text line: tiny, filled by a line, or low and without two rows."""
     height, width = frame.pixels.shape
     if min(height, width) < MIN_PICTURE_PX:
         return True
     horizontal = frame if width >= height else frame.turned(90)
-    small = horizontal.shrunk(ANALYSIS_PX).pixels
-    return any(_fills(line, small.shape) for line in rows_of_blobs(small))
+    small, found = horizontal.shrunk(ANALYSIS_PX).pixels, list[Row]()
+    for row in rows_of_blobs(small):
+        if _fills(row, small.shape):
+            return True
+        found.append(row)
+    return is_low(frame) and not any(_stacked(one, other) for one, other in combinations(found, 2))
 
 
 def rows_of_blobs(pixels: Pixels) -> Iterator[Row]:
@@ -173,6 +185,16 @@ def _fills(line: Row, shape: tuple[int, ...]) -> bool:
     least = MIN_HEIGHT_VIEW if shape[1] < LINE_ASPECT * shape[0] else MIN_HEIGHT_CROP
     high = bottom - top >= MIN_SPAN * shape[0] and line.height >= least * shape[0]
     return bool(high and right - left >= MIN_SPAN * shape[1])
+
+
+def _stacked(one: Row, other: Row) -> bool:
+    """Whether two rows of similar height lie one below the other."""
+    first, second = one.hull, other.hull
+    low, high = sorted((one.height, other.height))
+    gap = max(first[1], second[1]) - min(first[3], second[3])
+    shared = min(first[2], second[2]) - max(first[0], second[0])
+    narrower = min(first[2] - first[0], second[2] - second[0])
+    return bool(high < 2 * low and gap > -0.2 * low and shared > 0.5 * narrower)
 
 
 def _centres(boxes: _Boxes) -> Floats:

@@ -14,7 +14,6 @@ import numpy as np
 
 from serialread.config import Code, StationView
 from serialread.imaging import Extent, FoundLine
-from serialread.imaging.crops import CROP_HEIGHT_PX
 from serialread.imaging.filling import LINE_ASPECT
 from serialread.imaging.frames import Frame, Matrix, moved
 from serialread.inference.session import ModelCard
@@ -101,8 +100,6 @@ def find_text_lines(frame: Frame, view: StationView, card: ModelCard) -> Steps[t
     Yields:
         Strips and cut-outs to recognize, whose outputs it receives.
     """
-    if (yield from _is_read(frame, card)):
-        return ()
     candidates = yield from _search(frame, view, card)
     for tilt_deg in () if _along(frame) else TILTS_DEG:
         if max((candidate.score for candidate in candidates), default=0.0) < ENOUGH_CHARS:
@@ -159,13 +156,9 @@ def _turned(frame: Frame, degrees: float) -> Frame:
     return frame.warped(back, width, height)
 
 
-def _is_read(frame: Frame, card: ModelCard) -> Steps[bool]:
-    """Whether the network reads the whole frame as one line with confidence; then there is no search."""
-    small = frame.shrunk(CROP_HEIGHT_PX).pixels
-    ((reading, extent),) = yield from _read([small], card)
-    if extent is None or extent.height < MIN_TEXT_SHARE * small.shape[0]:
-        return False
-    return clear_chars(reading) >= CLEAR_SHARE * len(reading.chars)
+def is_clear(reading: Reading) -> bool:
+    """Whether the reading of a whole picture is so clear that there is no search."""
+    return clear_chars(reading) >= max(CLEAR_SHARE * len(reading.chars), MIN_CHARS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from serialread.config import Station
+from serialread.config import Code, Station
 from serialread.imaging import Extent
 from serialread.imaging.crops import line_crops, prepare, turned_180, whole_crops
-from serialread.imaging.filling import is_filled
+from serialread.imaging.filling import is_low, is_one_line
+from serialread.imaging.frames import Frame
 from serialread.inference import FormatSearch
 from serialread.inference.session import ModelCard
 from serialread.reader.fusion import fuse, next_view
-from serialread.reader.line_search import find_text_lines
+from serialread.reader.line_search import MIN_TEXT_SHARE, find_text_lines, is_clear
 from serialread.reader.orientation import (
     choose_line,
     surely_upright,
@@ -103,8 +104,7 @@ class Pipeline:
         Raises:
             ImageError: the station's fixture or circle is not found in the picture.
         """
-        crops = yield from self.propose(image)
-        lines = yield from self._read_lines(crops)
+        lines = yield from self._lines(image)
         every, first = tuple(line.crop for line in lines), [line.reading for line in lines]
         best = choose_line(every, first, mostly_upright=self._mostly_upright)
         lines[best] = yield from self._retry(lines[best])
@@ -113,17 +113,30 @@ class Pipeline:
         return PictureReading(tuple(lines), best, rows, line, code, upside_down_text(every, first, best))
 
     def propose(self, image: LoadedImage) -> Steps[tuple[Crop, ...]]:
-        """Text lines that may contain the code; the first is the whole picture.
+        """Text lines that may contain the code; the first is the whole picture."""
+        lines = yield from self._lines(image)
+        return tuple(line.crop for line in lines)
 
-        If the text fills the picture, only the whole picture is proposed, in the allowed orientations.
-        """
+    def _lines(self, image: LoadedImage) -> Steps[list[ReadLine]]:
+        """The whole picture in its allowed orientations, and the lines found in it unless it is one line."""
         view = self.station.view
         *_, (_, frame) = prepare(image, view)
-        whole = whole_crops(frame, view)
-        if not view.find_lines or is_filled(frame):
-            return whole
-        found = yield from find_text_lines(frame, view, self.card)
-        return (*whole, *line_crops(found, view))
+        lines = yield from self._read_lines(whole_crops(frame, view))
+        if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
+            lines += yield from self._read([turned_180(lines[0].crop)])
+        if view.find_lines and not self._is_settled(frame, lines[0].views[0]):
+            found = yield from find_text_lines(frame, view, self.card)
+            lines += yield from self._read_lines(line_crops(found, view))
+        return lines
+
+    def _is_settled(self, frame: Frame, whole: SeenView) -> bool:
+        """Whether there is nothing to search for: the whole picture is read clearly, or is one line."""
+        if whole.reading.free is not None:  # a clear reading that the format forbids needs no search either
+            whole = replace(whole, reading=reading_of(whole.outputs, whole.pixels, self.card, Code(), None))
+        clear = is_clear(whole.reading)
+        if clear and not is_low(frame):  # text much lower than the picture may not be its only line
+            clear = self._extent(whole).height >= MIN_TEXT_SHARE * whole.pixels.shape[0]
+        return clear or is_one_line(frame)
 
     @property
     def _mostly_upright(self) -> bool:
@@ -135,9 +148,6 @@ class Pipeline:
         numbers = [n for n in range(len(crops)) if n not in twins]
         lines = dict(zip(numbers, (yield from self._read([crops[n] for n in numbers])), strict=True))
         more = {n: crops[n] for n in sorted(twins) if not surely_upright(lines[n - 1].views[0].reading)}
-        if self._mostly_upright and 1 not in twins and surely_upside_down(lines[0].views[0].reading):
-            crops = (*crops, turned_180(crops[0]))
-            more[len(crops) - 1] = crops[-1]
         lines |= zip(more, (yield from self._read(list(more.values()))), strict=True)
         return [lines.get(n, ReadLine(crop)) for n, crop in enumerate(crops)]
 

@@ -25,7 +25,7 @@ from serialread.training.optimization import Replicas
 
 def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float, float]:
     """Crops per second without reading and without optimizer, and the mean width in px."""
-    knobs = recipe.optimisation
+    knobs = recipe.optimization
     plan = Plan(survey(store, recipe.geometry, Alphabet(recipe.alphabet)), knobs.batch, recipe.seed)
     batches = TrainingBatches(store, plan, recipe, Alphabet(recipe.alphabet))
     held = [batches[step] for step in range(steps)]
@@ -43,7 +43,7 @@ def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float,
 
 def loop(recipe: TrainingRecipe, store: SampleStore, steps: int) -> float:
     """Crops per second of the training loop, its first steps left out."""
-    knobs = recipe.optimisation
+    knobs = recipe.optimization
     times = []
     with tempfile.TemporaryDirectory() as folder:
         for progress in train(recipe, [store], Path(folder)):

@@ -167,7 +167,7 @@ def composition(name: str, **more: object) -> TrainingRecipe:
         "network": network,
         "geometry": {"widths": [96]},
         "losses": {"existence": 0.5},
-        "optimisation": {"crops": 24, "batch": 8, "validate_crops": 24, "workers": 0, "bf16": False},
+        "optimization": {"crops": 24, "batch": 8, "validate_crops": 24, "workers": 0, "bf16": False},
     }
     return TrainingRecipe.model_validate(table | more)
 

@@ -1,5 +1,6 @@
 """Training: augmentation, batches, runs that stop and resume exactly, and errors."""
 
+import copy
 import json
 import signal
 import subprocess
@@ -14,13 +15,14 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from sample_cases import sample, samples
+from torch import nn
 from typer.testing import CliRunner
 
 from serialread import cli
 from serialread.codes import Alphabet, reads_upside_down
 from serialread.config import CropGeometry, TrainingRecipe, load
 from serialread.config.networks import RectifierConfig
-from serialread.config.training_recipe import MildAugmentation
+from serialread.config.training_recipe import AdamW, MildAugmentation, Muon, Optimization
 from serialread.datasets import ConcatenatedSamples, write_store
 from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
 from serialread.imaging import column_owners, to_array
@@ -30,12 +32,20 @@ from serialread.records import Sample
 from serialread.training import Progress, checkpoint, evaluate, train
 from serialread.training.augmentation import augment
 from serialread.training.batches import Plan, TrainingBatches, collate, survey
+from serialread.training.optimization import optimizer_of, orthogonalized
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 
 
-def tiny(steps: int = 6, *, replicas: int = 1, rate: float = 2e-3, every: int = 3) -> TrainingRecipe:
+def tiny(
+    steps: int = 6,
+    *,
+    replicas: int = 1,
+    rate: float = 2e-3,
+    every: int = 3,
+    rule: AdamW | Muon = AdamW(),  # noqa: B008, frozen
+) -> TrainingRecipe:
     recipe = load(RECIPES / "siga-tiny.toml", TrainingRecipe)
     changes = {
         "crops": 8 * steps,
@@ -43,10 +53,11 @@ def tiny(steps: int = 6, *, replicas: int = 1, rate: float = 2e-3, every: int = 
         "validate_crops": 8 * every,
         "replicas": replicas,
         "rate": rate,
+        "rule": rule,
     }
     network = recipe.network.model_copy(update={"dropout": 0.0 if replicas > 1 else 0.3})
     return recipe.model_copy(
-        update={"network": network, "optimisation": recipe.optimisation.model_copy(update=changes)}
+        update={"network": network, "optimization": recipe.optimization.model_copy(update=changes)}
     )
 
 
@@ -181,9 +192,11 @@ def test_samples_that_cannot_be_encoded_are_named(text: str, message: str) -> No
 # ------------------------------------------------------------------------------------------------------- run
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path: Path, replicas: int) -> None:
-    recipe = tiny(replicas=replicas)
+@pytest.mark.parametrize(("rule", "replicas"), [(AdamW(), 1), (AdamW(), 2), (Muon(), 1), (Muon(), 2)])
+def test_a_resumed_run_equals_one_that_was_not_stopped(
+    tmp_path: Path, rule: AdamW | Muon, replicas: int
+) -> None:
+    recipe = tiny(replicas=replicas, rule=rule)
     whole = run(recipe, tmp_path / "whole")
     first = run(recipe, tmp_path / "parts", stop_at=3)
     second = run(recipe, tmp_path / "parts", resume=True)
@@ -199,7 +212,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path: Path, replicas:
 
 def test_a_signal_stops_a_run_after_it_has_saved_its_state(tmp_path: Path) -> None:
     write_store(tmp_path / "store", samples(30), about={})
-    long = f'extends = "{RECIPES / "siga-tiny.toml"}"\n[optimisation]\ncrops = 1_000_000\n'
+    long = f'extends = "{RECIPES / "siga-tiny.toml"}"\n[optimization]\ncrops = 1_000_000\n'
     (tmp_path / "long.toml").write_text(long)
     out = tmp_path / "run"
     words = ["train", tmp_path / "long.toml", "--data", tmp_path / "store", "--out", out]
@@ -241,8 +254,8 @@ def test_training_the_orientation_head_alone_changes_nothing_else(tmp_path: Path
     recipe = tiny(40, rate=2e-2)
     decoder = recipe.network.decoder.model_copy(update={"upright": True})
     network = recipe.network.model_copy(update={"decoder": decoder})
-    optimisation = recipe.optimisation.model_copy(update={"only": ("upright",), "validate_crops": 320})
-    recipe = recipe.model_copy(update={"network": network, "optimisation": optimisation})
+    optimization = recipe.optimization.model_copy(update={"only": ("upright",), "validate_crops": 320})
+    recipe = recipe.model_copy(update={"network": network, "optimization": optimization})
     list(train(recipe, [samples(30)], tmp_path / "start", stop=stopped()))
     before = checkpoint.load(tmp_path / "start" / "last.pt").weights
     list(train(recipe, [samples(30)], tmp_path / "run", start_from=tmp_path / "start" / "last.pt"))
@@ -261,9 +274,9 @@ def test_training_the_orientation_head_alone_changes_nothing_else(tmp_path: Path
 def test_a_frozen_part_stays_frozen_when_all_parts_are_trained(tmp_path: Path) -> None:
     recipe = tiny(3)
     network = recipe.network.model_copy(update={"rectifier": RectifierConfig(points=6)})
-    exact = recipe.optimisation.model_copy(update={"bf16": False})
+    exact = recipe.optimization.model_copy(update={"bf16": False})
     losses = recipe.losses.model_copy(update={"align": 0.0, "counting": 0.0, "dense_columns": 0.0})
-    changes = {"network": network, "geometry": CropGeometry(widths=(96,)), "optimisation": exact}
+    changes = {"network": network, "geometry": CropGeometry(widths=(96,)), "optimization": exact}
     recipe = recipe.model_copy(update=changes | {"losses": losses})
     alphabet = Alphabet(recipe.alphabet)
     torch.manual_seed(recipe.seed)
@@ -287,11 +300,11 @@ def _of_norms(name: str) -> bool:
 
 def test_training_a_part_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     recipe = tiny()
-    optimisation = recipe.optimisation.model_copy(update={"only": ("uprigth",)})
+    optimization = recipe.optimization.model_copy(update={"only": ("uprigth",)})
     with pytest.raises(
-        RecipeError, match=r"optimisation\.only: the network has no part .uprigth.\. It has trunk, "
+        RecipeError, match=r"optimization\.only: the network has no part .uprigth.\. It has trunk, "
     ):
-        next(train(recipe.model_copy(update={"optimisation": optimisation}), [samples(30)], tmp_path))
+        next(train(recipe.model_copy(update={"optimization": optimization}), [samples(30)], tmp_path))
 
 
 def test_a_run_is_neither_overwritten_nor_resumed_by_another_recipe(tmp_path: Path) -> None:
@@ -306,8 +319,66 @@ def test_a_run_is_neither_overwritten_nor_resumed_by_another_recipe(tmp_path: Pa
         run(tiny(3), tmp_path, resume=True)
 
 
+def test_muon_steps_like_that_of_torch_and_leaves_biases_and_classifiers_to_adamw() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel, self.matrix, self.classifier = (
+                nn.Conv2d(12, 8, 3),
+                nn.Linear(24, 16),
+                nn.Linear(16, 9),
+            )
+
+    torch.manual_seed(0)
+    ours = Network()
+    theirs = copy.deepcopy(ours)
+    config = Optimization(rule=Muon(scale=3.0), rate=0.01, decay=0.1)
+    muon = optimizer_of(ours, config)
+    matrix = torch.optim.Muon(
+        [theirs.matrix.weight], lr=0.03, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+    )
+    rest = [theirs.matrix.bias, theirs.classifier.bias]
+    adamw = torch.optim.AdamW(
+        [{"params": [theirs.classifier.weight], "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}],
+        lr=0.01,
+        betas=(0.9, 0.98),
+    )
+    before = ours.kernel.weight.detach().clone()
+    for _ in range(3):
+        for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            own.grad = torch.randn_like(own)
+            other.grad = own.grad.clone()
+        for optimizer in (muon, matrix, adamw):
+            optimizer.step()
+
+    assert torch.allclose(ours.matrix.weight, theirs.matrix.weight, atol=2e-3)  # torch rounds to 8 bits
+    for layer in ("matrix.bias", "classifier.weight", "classifier.bias"):
+        assert torch.allclose(ours.get_parameter(layer), theirs.get_parameter(layer), atol=1e-6), layer
+    assert (ours.kernel.weight - before).abs().max() > 0.03
+
+
+@pytest.mark.parametrize("shape", [(8, 72), (72, 8), (16, 16)])
+def test_an_orthogonalized_matrix_is_equally_long_in_all_directions(shape: tuple[int, int]) -> None:
+    rng = torch.Generator().manual_seed(3)
+    matrix = torch.randn(shape, generator=rng)
+    left, before, right = torch.linalg.svd(matrix, full_matrices=False)
+    found = left.T @ orthogonalized(matrix) @ right.T
+
+    assert before.max() > 1.5 * before.min()
+    assert found.diagonal().min() > 0.6
+    assert found.diagonal().max() < 1.25
+    assert (found - found.diagonal().diag()).abs().max() < 1e-4
+
+
+def test_a_recipe_may_spell_optimization_as_in_0_1() -> None:
+    old = TrainingRecipe.model_validate({"optimisation": {"batch": 16}})
+
+    assert old.optimization.batch == 16
+    assert "optimisation" not in old.model_dump()
+
+
 def test_a_diverging_run_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"step \d+: the loss is .* Lower optimisation\.rate and train"):
+    with pytest.raises(RecipeError, match=r"step \d+: the loss is .* Lower optimization\.rate and train"):
         run(tiny(20, rate=1e30), tmp_path)
 
 

@@ -14,7 +14,7 @@ from serialread.config import CropGeometry, TrainingRecipe
 from serialread.config.training_recipe import (
     AbinetAugmentation,
     Losses,
-    Optimisation,
+    Optimization,
     PaperBands,
     RandomAugmentation,
     TwoMeans,
@@ -277,13 +277,13 @@ def test_a_stretched_crop_fills_its_array() -> None:
 @pytest.mark.parametrize(
     ("knobs", "at", "rate"),
     [
-        (Optimisation(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.0, 0.05),
-        (Optimisation(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.15, 0.525),
-        (Optimisation(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 1.0, 5e-5),
-        (Optimisation(rate=1.0, warm_up=0.2, final=2e-4), 0.1, 0.525),
-        (Optimisation(rate=1.0, warm_up=0.0), 0.0, 1.0),
-        (Optimisation(rate=1.0, warm_up=0.0), 0.5, 0.5),
+        (Optimization(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.0, 0.05),
+        (Optimization(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.15, 0.525),
+        (Optimization(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 1.0, 5e-5),
+        (Optimization(rate=1.0, warm_up=0.2, final=2e-4), 0.1, 0.525),
+        (Optimization(rate=1.0, warm_up=0.0), 0.0, 1.0),
+        (Optimization(rate=1.0, warm_up=0.0), 0.5, 0.5),
     ],
 )
-def test_schedules_match_the_papers(knobs: Optimisation, at: float, rate: float) -> None:
+def test_schedules_match_the_papers(knobs: Optimization, at: float, rate: float) -> None:
     assert learning_rate(knobs, at) == pytest.approx(rate, rel=1e-6)

@@ -37,8 +37,8 @@ class Budget:
         for name in ("batch", "replicas"):
             if (value := getattr(self, name)) is not None:
                 knobs[name] = value
-        optimisation = recipe.optimisation.model_copy(update=knobs)
-        return recipe.model_copy(update={"seed": seed, "optimisation": optimisation})
+        optimization = recipe.optimization.model_copy(update=knobs)
+        return recipe.model_copy(update={"seed": seed, "optimization": optimization})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ def learned(
     stop, started, last = threading.Event(), time.monotonic(), folder / "last.pt"
     steps, speeds = 0, list[float]()
     resume = last.is_file()
-    if resume and checkpoint.load(last).steps >= recipe.optimisation.steps:
+    if resume and checkpoint.load(last).steps >= recipe.optimization.steps:
         return checkpoint.load(last).steps, 0.0
     run = train(recipe, [data], folder, resume=resume, start_from=None if resume else start, stop=stop)
-    with tqdm(total=recipe.optimisation.steps, unit=" steps", desc=folder.name, disable=None) as bar:
+    with tqdm(total=recipe.optimization.steps, unit=" steps", desc=folder.name, disable=None) as bar:
         for progress in run:
             steps = progress.step
             speeds.append(progress.crops_per_s)
@@ -117,8 +117,8 @@ def row(
         "seed": recipe.seed,
         "recipe_id": recipe_id(recipe),
         "from_trunk": start is not None,
-        "crops_seen": steps * recipe.optimisation.batch,
-        "whole": steps >= recipe.optimisation.steps,
+        "crops_seen": steps * recipe.optimization.batch,
+        "whole": steps >= recipe.optimization.steps,
         "minutes": round((time.monotonic() - started) / 60, 2),
         "train_crops_per_s": round(speed, 1),
         "read_crops_per_s": round(description.crops_per_s, 1),

@@ -51,7 +51,7 @@ def train(
 
     loaded = load(recipe, TrainingRecipe)
     stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
-    step, steps = 0, loaded.optimisation.steps
+    step, steps = 0, loaded.optimization.steps
     with training.stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
         for progress in training.train(
             loaded, stores, out, valid=held_out, resume=resume, start_from=start_from, stop=stop

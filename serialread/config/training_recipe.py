@@ -1,9 +1,9 @@
-"""Training recipes: network, losses, augmentation, optimisation."""
+"""Training recipes: network, losses, augmentation, optimization."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from serialread.codes import PRINTABLE
 from serialread.config.networks import CropGeometry, NetworkConfig, SigaConfig
@@ -228,10 +228,24 @@ class Adadelta(Section):
     """Added to the denominator."""
 
 
-class Optimisation(Section):
+class Muon(Section):
+    """Muon for the matrices and kernels inside the network, AdamW for all else; learns from fewer crops."""
+
+    kind: Literal["muon"] = "muon"
+    scale: float = Field(default=2.0, gt=0)
+    """Length of a Muon step relative to that of an AdamW step of the same rate."""
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Decay rate of the gradients' average, Nesterov's form."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's: decay rates of the first and the second moment."""
+    eps: float = Field(default=1e-8, gt=0)
+    """AdamW's: added to the denominator."""
+
+
+class Optimization(Section):
     """Optimizer, schedule, batches and validation."""
 
-    rule: Annotated[AdamW | Adam | Adadelta, Field(discriminator="kind")] = AdamW()
+    rule: Annotated[AdamW | Adam | Adadelta | Muon, Field(discriminator="kind")] = AdamW()
     """The optimizer."""
     crops: int = Field(default=2_200_000, ge=1)
     """Crops seen; steps are this divided by ``batch``."""
@@ -294,14 +308,17 @@ class TrainingRecipe(Section):
     network: NetworkConfig = NetworkConfig(siga=SigaConfig())
     losses: Losses = Losses()
     augmentation: Augmentation = MildAugmentation()
-    optimisation: Optimisation = Optimisation()
+    optimization: Optimization = Field(
+        default=Optimization(), validation_alias=AliasChoices("optimization", "optimisation")
+    )
+    """Recipes and checkpoints of 0.1 spell it ``optimisation``."""
 
     @model_validator(mode="after")
     def _replicas_fit(self) -> "TrainingRecipe":
-        if self.optimisation.replicas > 1 and self.network.dropout:
-            raise ValueError("network.dropout must be 0 where optimisation.replicas is more than 1")
-        if self.optimisation.batch % self.optimisation.replicas:
-            raise ValueError("optimisation.replicas must divide optimisation.batch")
+        if self.optimization.replicas > 1 and self.network.dropout:
+            raise ValueError("network.dropout must be 0 where optimization.replicas is more than 1")
+        if self.optimization.batch % self.optimization.replicas:
+            raise ValueError("optimization.replicas must divide optimization.batch")
         return self
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from torch import nn
 
 from serialread.codes import Alphabet
 from serialread.config import recipe_id
-from serialread.config.training_recipe import Optimisation, TrainingRecipe
+from serialread.config.training_recipe import Optimization, TrainingRecipe
 from serialread.datasets import ConcatenatedSamples, LowercaseSamples
 from serialread.errors import CheckpointError, RecipeError, StoreError
 from serialread.models import build
@@ -150,7 +150,7 @@ def train(
         RecipeError: the loss is not finite, or the network lacks a part that ``only`` names.
     """
     out = Path(out)
-    config, alphabet = recipe.optimisation, Alphabet(recipe.alphabet)
+    config, alphabet = recipe.optimization, Alphabet(recipe.alphabet)
     if recipe.fold_case:
         stores, valid = ([LowercaseSamples(store, alphabet) for store in kept] for kept in (stores, valid))
     samples, held_out = _split(stores, valid, config.validation_limit)
@@ -200,10 +200,10 @@ class _State:
             initialize_part(self.model.get_submodule(pretrained.part), pretrained)
         if start_from is not None:
             initialize_from(self.model, Path(start_from))
-        freeze_all_but(self.model, recipe.optimisation.only)
+        freeze_all_but(self.model, recipe.optimization.only)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = optimizer_of(self.model, recipe.optimisation)
+        self.optimizer = optimizer_of(self.model, recipe.optimization)
 
     def update(self, replicas: Replicas, batch: Batch) -> tuple[float, dict[str, float]]:
         """One optimizer step; returns the learning rate and the weighted loss terms.
@@ -211,14 +211,14 @@ class _State:
         Raises:
             RecipeError: the loss is not finite.
         """
-        config = self.recipe.optimisation
+        config = self.recipe.optimization
         progress = self.step / config.steps
         self.step += 1
         parts, rate = replicas.backward(batch, self.recipe, progress), learning_rate(config, progress)
         if not math.isfinite(loss := sum(parts.values())):
             wrong = ", ".join(f"{name} {value}" for name, value in parts.items() if not math.isfinite(value))
             raise RecipeError(
-                f"step {self.step}: the loss is {loss} ({wrong}). Lower optimisation.rate and train again."
+                f"step {self.step}: the loss is {loss} ({wrong}). Lower optimization.rate and train again."
             )
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
         for group in self.optimizer.param_groups:
@@ -306,7 +306,7 @@ def _surveyed(
     return buckets
 
 
-def _loader(batches: TrainingBatches, start: int, config: Optimisation) -> Iterator[Batch]:
+def _loader(batches: TrainingBatches, start: int, config: Optimization) -> Iterator[Batch]:
     loader = torch.utils.data.DataLoader(
         batches,
         batch_size=None,

@@ -7,15 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, assert_never
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from serialread.config.training_recipe import Adadelta, Adam, AdamW, Optimisation, TrainingRecipe
+from serialread.config.training_recipe import Adadelta, Adam, AdamW, Muon, Optimization, TrainingRecipe
 from serialread.errors import RecipeError
 from serialread.models import Recognizer, terms
 from serialread.training.batches import Batch
 
+CLASSIFIERS = frozenset(("classifier", "ctc"))
+"""Names of layers whose outputs are the classes; Muon would move rare classes as far as frequent ones."""
 
-def learning_rate(config: Optimisation, progress: float) -> float:
+
+def learning_rate(config: Optimization, progress: float) -> float:
     """Learning rate at a share of the run: a warm-up from a twentieth, then a cosine to the final rate."""
     if progress < config.warm_up:
         share = progress / config.warm_up
@@ -26,7 +29,7 @@ def learning_rate(config: Optimisation, progress: float) -> float:
     return config.rate * (config.final + (1 - config.final) * wave)
 
 
-def optimizer_of(model: nn.Module, config: Optimisation) -> torch.optim.Optimizer:
+def optimizer_of(model: nn.Module, config: Optimization) -> torch.optim.Optimizer:
     """The optimizer of a recipe, over the parameters that are not frozen."""
     groups, rule = _parameter_groups(model, config.decay), config.rule
     match rule:
@@ -36,8 +39,81 @@ def optimizer_of(model: nn.Module, config: Optimisation) -> torch.optim.Optimize
             return torch.optim.Adam(groups, lr=config.rate, betas=rule.betas, eps=rule.eps, fused=True)
         case Adadelta():
             return torch.optim.Adadelta(groups, lr=config.rate, rho=rule.rho, eps=rule.eps)
+        case Muon():
+            return MuonWithAdamW(_matrices(model), groups, config.rate, rule)
         case _:
             assert_never(rule)
+
+
+class MuonWithAdamW(torch.optim.AdamW):
+    """Muon (Jordan et al., 2024) for some matrices and kernels [out, ...], AdamW for all other parameters.
+
+    Muon steps along the orthogonal matrix that is nearest to the average gradient: equally far in all
+    directions. Steps are 0.2 sqrt(longer side) times the rate, which moves weights as far as AdamW does (Liu
+    et al., 2025), so both share the rate and the weight decay.
+
+    Not ``torch.optim.Muon``: it takes no kernels, and leaves all else to a second optimizer.
+    """
+
+    def __init__(self, matrices: set[Tensor], groups: list[dict[str, Any]], rate: float, rule: Muon) -> None:
+        self.matrices, self.rule = matrices, rule
+        super().__init__(groups, lr=rate, betas=rule.betas, eps=rule.eps, fused=True)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update all parameters that have gradients, and drop the gradients of the matrices."""
+        for group in self.param_groups:
+            for weight in self.matrices.intersection(group["params"]):
+                if weight.grad is not None:
+                    self._step_of_muon(
+                        weight, weight.grad, group["lr"] * self.rule.scale, group["weight_decay"]
+                    )
+                    weight.grad = None  # AdamW skips it
+        super().step(closure)
+
+    def _step_of_muon(self, weight: Tensor, gradient: Tensor, rate: float, decay: float) -> None:
+        if not (state := self.state[weight]):  # AdamW requires a step in each state that it loads
+            state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(gradient))
+        state["step"] += 1
+        average = state["exp_avg"].lerp_(gradient, 1 - self.rule.momentum)
+        direction = orthogonalized(gradient.lerp(average, self.rule.momentum).flatten(1))
+        weight.mul_(1 - rate * decay)
+        weight.add_(direction.view(weight.shape), alpha=-rate * 0.2 * math.sqrt(max(direction.shape)))
+
+
+def orthogonalized(matrix: Tensor) -> Tensor:
+    """A matrix with about the same singular vectors and singular values between 0.7 and 1.2.
+
+    Five Newton-Schulz iterations with the coefficients of Jordan et al. (2024), who chose them to raise small
+    singular values fast; on the product with the transpose, which is smaller: a third faster.
+    """
+    if matrix.shape[0] > matrix.shape[1]:
+        return orthogonalized(matrix.T).T
+    matrix = matrix / matrix.norm().clamp(min=1e-7)
+    square = matrix @ matrix.T
+    factor = product = _quintic(square)
+    for _ in range(4):
+        square = factor @ square @ factor
+        factor = _quintic(square)
+        product = factor @ product
+    return product @ matrix
+
+
+def _quintic(square: Tensor) -> Tensor:
+    factor = torch.addmm(square, square, square, beta=-4.7750, alpha=2.0315)
+    factor.diagonal().add_(3.4445)
+    return factor
+
+
+def _matrices(model: nn.Module) -> set[Tensor]:
+    """Weights of linear layers and convolutions with at least 8 inputs and outputs, without classifiers."""
+    return {
+        layer.weight
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
+        and min(layer.weight.flatten(1).shape) >= 8
+        and not CLASSIFIERS.intersection(name.split("."))
+    }
 
 
 def _parameter_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -58,7 +134,7 @@ def freeze_all_but(model: nn.Module, names: Sequence[str]) -> None:
     parts = dict(model.named_children())
     if unknown := [name for name in names if name not in parts]:
         raise RecipeError(
-            f"optimisation.only: the network has no part {unknown[0]!r}. It has {', '.join(parts)}."
+            f"optimization.only: the network has no part {unknown[0]!r}. It has {', '.join(parts)}."
         )
     for name, part in parts.items():
         if names and name not in names:
@@ -137,11 +213,11 @@ def _shared_copy(model: Recognizer) -> Recognizer:
 
 def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
     model.train()
-    if only := recipe.optimisation.only:
+    if only := recipe.optimization.only:
         for name, part in model.named_children():
             part.train(name in only)
     # No cache of casts: threads share it, and the first to finish clears it, which changes the order of sums.
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimisation.bf16, cache_enabled=False):
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimization.bf16, cache_enabled=False):
         outputs = model.train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
     parts = terms(outputs, batch.targets, recipe.losses, progress)
     total = torch.stack(list(parts.values())).sum()
@@ -151,8 +227,8 @@ def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress:
     return {name: part.item() for name, part in parts.items()}
 
 
-def _split(value: torch.Tensor | tuple[torch.Tensor, ...], count: int) -> list[object]:
+def _split(value: Tensor | tuple[Tensor, ...], count: int) -> list[object]:
     """Chunks of a tensor, or of each tensor in a named tuple, along the batch."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, Tensor):
         return list(value.chunk(count))
     return [type(value)(*p) for p in zip(*(v.chunk(count) for v in value), strict=True)]

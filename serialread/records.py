@@ -27,12 +27,14 @@ class LoadedImage:
         sha256: hex digest of the file's bytes.
         pixels: uint8, grey [rows, cols] or BGR [rows, cols, 3].
         note: what was not loaded, such as further pages; "" if nothing.
+        damage: what its decoder complained about: some of its px are wrong; "" if nothing.
     """
 
     path: Path
     sha256: str
     pixels: Pixels
     note: str = ""
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,17 @@ def found_of(text: str, text_height_px: float = 30.0, upside_down: str = "") -> 
 
 
 def doubts_of(
-    found: PictureReading, verdict: Verdict = Verdict.NONE, barcodes: Sequence[str] = ()
+    found: PictureReading,
+    verdict: Verdict = Verdict.NONE,
+    damage: str = "",
+    barcodes: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    return doubts_about(found, verdict, barcodes, LIMITS)
+    return doubts_about(found, verdict, damage, barcodes, LIMITS)
 
 
 def test_a_plain_reading_has_no_doubts() -> None:
     assert doubts_of(found_of("A1")) == ()
-    assert doubts_of(found_of("A1"), Verdict.OBEYS, ["A1"]) == ()
+    assert doubts_of(found_of("A1"), Verdict.OBEYS, barcodes=["A1"]) == ()
 
 
 @pytest.mark.parametrize(("height_px", "shown"), [(4.0, "4"), (70.0, "70")])
@@ -65,9 +68,16 @@ def test_a_barcode_that_differs_is_a_doubt(barcodes: list[str], doubt: str) -> N
     assert doubts_of(found_of("SN-4O21"), barcodes=barcodes) == (doubt,)
 
 
+def test_a_damaged_picture_is_doubted_and_says_so_if_nothing_is_read() -> None:
+    assert doubts_of(found_of("A1"), damage="damaged picture: torn") == ("damaged picture: torn",)
+    assert doubts_of(found_of("", 4.0), damage="damaged picture: torn") == ("damaged picture: torn",)
+    assert doubts_of(found_of("", 4.0)) == ()
+
+
 def test_a_picture_has_all_its_doubts() -> None:
-    doubts = doubts_of(found_of("68", 4.0, "89"), Verdict.NONE, ["86"])
+    doubts = doubts_of(found_of("68", 4.0, "89"), damage="damaged picture: torn", barcodes=["86"])
     assert doubts == (
+        "damaged picture: torn",
         "text is 4 px high, expected 10 to 60",
         "reads 89 upside down",
         "barcode says 86",

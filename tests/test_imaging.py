@@ -246,10 +246,48 @@ def test_damaged_bytes_give_pixels_or_an_image_error(seed: int, format_: str) ->
     for place in rng.integers(0, len(data), rng.integers(1, 8)):
         data[place] = rng.integers(0, 256)
     try:
-        pixels, _ = loading.decode_image(bytes(data))
+        decoded = loading.decode_image(bytes(data))
     except ImageError:
         return
-    assert pixels.dtype == np.uint8
+    assert decoded.pixels.dtype == np.uint8
+
+
+def torn(format_: str, tmp_path: Path) -> bytes:
+    """A picture with noise, without a piece from its middle."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 256, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole", format_)
+    data = (tmp_path / "whole").read_bytes()
+    return data[: len(data) // 2] + data[len(data) // 2 + 700 :]
+
+
+def test_a_torn_jpeg_is_loaded_with_its_damage_and_says_nothing_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = loaded(tmp_path / "x.jpg", torn("JPEG", tmp_path))
+    assert image.pixels.shape == (64, 256, 3)
+    assert image.damage == "damaged picture: premature end of data segment"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_torn_png_is_an_error_and_says_nothing_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ImageError) as caught:
+        loaded(tmp_path / "x.png", torn("PNG", tmp_path))
+    assert str(caught.value).endswith(": damaged: its data do not match their checksum. Copy it again.")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_png_with_a_chunk_that_libpng_warns_of_is_loaded_silently(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = truncated("PNG", 1.0)
+    chunk = b"iCCP" + b"profile\0\0" + zlib.compress(b"no profile")
+    data = data[:33] + len(chunk[4:]).to_bytes(4, "big") + chunk + crc_of(chunk) + data[33:]
+    plain = loaded(tmp_path / "y.png", truncated("PNG", 1.0))
+    image = loaded(tmp_path / "x.png", data)
+    assert (image.damage, capfd.readouterr().err) == ("", "")
+    np.testing.assert_array_equal(image.pixels, plain.pixels)
 
 
 def test_loading_warns_of_nothing(tmp_path: Path) -> None:

@@ -172,6 +172,7 @@ CALIBRATED = StationLimits(accept_at=0.9, review_at=0.2, text_height_px=(10, 60)
             Decision.REVIEW,
             "not calibrated: the station has no acceptance threshold",
         ),
+        ("", 0.9, ("torn",), StationLimits(), Decision.REJECT, "no character found; torn"),
         ("A1", 1.0, (), CALIBRATED, Decision.ACCEPT, ""),
         ("A1", 0.9, (), CALIBRATED, Decision.REVIEW, "confidence 0.729 is below 0.900"),
         ("A1", 0.5, ("too high",), CALIBRATED, Decision.REJECT, "confidence 0.125 is below 0.200"),

@@ -5,12 +5,15 @@ import io
 import stat
 import threading
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -47,6 +50,8 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 }
 """The operation that brings each EXIF orientation upright (TIFF 6.0, tag 274)."""
 _ORIENTATION = 0x0112
+_PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_PNG_TAIL = 4096  # bytes at the end that may hold the end marker
 _LOCK = threading.Lock()
 
 
@@ -54,7 +59,8 @@ def load_image(path: Path) -> LoadedImage:
     """Load one picture file.
 
     Returns:
-        Grey or BGR pixels, upright; ``note`` names what was ignored, such as further pages.
+        Grey or BGR pixels, upright; ``note`` names what was ignored, such as further pages, ``damage`` what
+        is wrong with the picture's data.
 
     Raises:
         ImageError: the file cannot be read, is not a complete picture, or is too small or too large.
@@ -83,19 +89,19 @@ def as_image(source: ImageSource, name: str = "") -> LoadedImage:
         name = name or str(source)
     try:
         if isinstance(source, np.ndarray):
-            pixels, note = _from_array(source), ""
+            decoded = DecodedPicture(_from_array(source))
             digested = hashlib.sha256(f"{source.dtype.str}{source.shape}".encode())
             digested.update(np.ascontiguousarray(source).data)
         elif isinstance(source, bytes | Path):
             data = _bytes(source) if isinstance(source, Path) else source
-            pixels, note = decode_image(data)
+            decoded = decode_image(data)
             digested = hashlib.sha256(data)
         else:
             raise ImageError(f"no picture: {type(source).__name__}. Give a path, bytes or an array.")
     except ImageError as error:
         raise ImageError(f"{name or 'picture'}: {error}") from None
     path = source if isinstance(source, Path) else Path(name)
-    return LoadedImage(path, digested.hexdigest(), pixels, note)
+    return LoadedImage(path, digested.hexdigest(), *decoded)
 
 
 def digest(path: Path) -> str:
@@ -121,8 +127,16 @@ def header_px(source: str | Path | bytes) -> int:
         return 0
 
 
-def decode_image(data: bytes) -> tuple[Pixels, str]:
-    """Upright 8-bit pixels of a picture file's bytes, and a note on what was ignored."""
+class DecodedPicture(NamedTuple):
+    """Upright 8-bit pixels, a note on what was ignored, and what the decoder complained about."""
+
+    pixels: Pixels
+    note: str = ""
+    damage: str = ""
+
+
+def decode_image(data: bytes) -> DecodedPicture:
+    """Decode a picture file's bytes."""
     if not data:
         raise ImageError("the file is empty. Copy it again.")
     with _plain_reasons():
@@ -132,14 +146,20 @@ def decode_image(data: bytes) -> tuple[Pixels, str]:
             note = _pages_note(header)
             orientation = _orientation(header)
             deep = _is_deep(header)
-        if _is_plain(header):
-            _refuse_truncated(data, header.format)
-            return _upright(_fast(data), orientation), note
-        header.load()  # raises if truncated
-        wide = deep and header.mode in ("RGB", "RGBA", "LA")
-        pixels = _eight_bit(_deep_colours(data) if wide else _pixels(header))
+        damage = ""
+        if header.format == "PNG":
+            data = _sound_png(data)
+        if header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB"):
+            _refuse_truncated_jpeg(data)
+            pixels, damage = _jpeg(data, header)
+        elif header.format == "PNG" and _is_plain_png(header):
+            pixels = _png(data)
+        else:
+            header.load()  # raises if truncated
+            wide = deep and header.mode in ("RGB", "RGBA", "LA")
+            pixels = _eight_bit(_deep_colours(data) if wide else _pixels(header))
         # Pillow and OpenCV both apply a TIFF's orientation while they decode it
-        return _upright(pixels, 1 if header.format == "TIFF" else orientation), note
+        return DecodedPicture(_upright(pixels, 1 if header.format == "TIFF" else orientation), note, damage)
 
 
 def _bytes(path: Path) -> bytes:
@@ -209,11 +229,9 @@ def _pages_note(header: Image.Image) -> str:
     return f"first of {pages} pages" if pages > 1 and header.format != "MPO" else ""
 
 
-def _is_plain(header: Image.Image) -> bool:
-    """Whether OpenCV, four times as fast, decodes it identically and truncation shows in the bytes."""
-    if header.format == "PNG":
-        return header.mode in ("L", "RGB") and not (_is_deep(header) or header.has_transparency_data)
-    return header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB")
+def _is_plain_png(header: Image.Image) -> bool:
+    """Whether OpenCV, four times as fast, decodes it identically."""
+    return header.mode in ("L", "RGB") and not (_is_deep(header) or header.has_transparency_data)
 
 
 def _orientation(header: Image.Image) -> int:
@@ -231,23 +249,50 @@ def _is_deep(header: Image.Image) -> bool:
     return any("16" in str(tile[3]) or "65535" in str(tile[3]) for tile in header.tile)
 
 
-def _refuse_truncated(data: bytes, format_: str | None) -> None:
-    if format_ == "PNG":
-        whole = b"IEND\xaeB`\x82" in data[-4096:]
-    else:  # an end marker behind the last start of a scan; that of an embedded thumbnail stands before
-        whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-    if not whole:
+def _refuse_truncated_jpeg(data: bytes) -> None:
+    # an end marker behind the last start of a scan; that of an embedded thumbnail stands before
+    if data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
         raise _truncated()
+
+
+def _sound_png(data: bytes) -> bytes:
+    """The chunks of a PNG that its pixels need, each with the right checksum; libpng warns of others."""
+    chunks, at, kind = [data[:8]], 8, b""
+    while kind != b"IEND":
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
+        if end > len(data) and b"IEND" not in data[-_PNG_TAIL:]:
+            raise _truncated()
+        if kind in _PNG_CHUNKS or end > len(data):
+            if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end]):
+                raise ImageError("damaged: its data do not match their checksum. Copy it again.")
+            chunks.append(data[at:end])
+        at = end
+    return b"".join(chunks)
 
 
 def _truncated() -> ImageError:
     return ImageError("truncated: the file ends before the picture does. Copy it again.")
 
 
-def _fast(data: bytes) -> NDArray[np.generic]:
-    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+def _jpeg(data: bytes, header: Image.Image) -> tuple[NDArray[np.generic], str]:
+    """The pixels of a JPEG, and what libjpeg complains about; OpenCV would print that without a file name."""
+    colours = "GRAY" if header.mode == "L" else "BGR"
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        damage = ""
+        try:
+            decoded = simplejpeg.decode_jpeg(data, colours, strict=True)
+        except ValueError as error:
+            decoded = simplejpeg.decode_jpeg(data, colours, strict=False)
+            damage = f"damaged picture: {str(error).removeprefix('Corrupt JPEG data: ')}"
+    except ValueError:  # TurboJPEG refuses some ways to subsample colours
+        header.load()
+        return _pixels(header), ""
+    return decoded[..., 0] if header.mode == "L" else decoded, damage
+
+
+def _png(data: bytes) -> NDArray[np.generic]:
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
     except cv2.error:
         decoded = None
     if decoded is None:

@@ -25,7 +25,7 @@ def decide(
         The decision and its reason; "" for ACCEPT.
     """
     if not reading.chars:
-        return Decision.REJECT, NOTHING_READ
+        return Decision.REJECT, "; ".join((NOTHING_READ, *doubts))
     if limits.review_at is not None and confidence < limits.review_at:
         return Decision.REJECT, f"confidence {confidence:.3f} is below {limits.review_at:.3f}"
     if doubts:

@@ -14,18 +14,22 @@ MAX_SHOWN = 50
 
 
 def doubts_about(
-    found: PictureReading, verdict: Verdict, barcodes: Sequence[str], limits: StationLimits
+    found: PictureReading, verdict: Verdict, damage: str, barcodes: Sequence[str], limits: StationLimits
 ) -> tuple[str, ...]:
     """The doubts about the code that was read in a picture, each as a short reason.
 
     Args:
         found: what was read.
         verdict: as ``judge`` gives it.
+        damage: what is wrong with the picture's data; "" if nothing.
         barcodes: contents of the barcodes in the picture, to check the code against.
         limits: of the station.
     """
     reading = found.reading
+    if not reading.chars:
+        return (damage,) if damage else ()
     doubts = (
+        damage,
         _height_doubt(found.crop.text_height_px, limits),
         _format_doubt(reading, verdict),
         f"reads {found.upside_down} upside down" if found.upside_down else "",

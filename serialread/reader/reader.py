@@ -247,7 +247,7 @@ class Reader:
         reading, crop, station = found.reading, found.crop, self.station
         confidence = trust(reading, station.calibration)
         verdict = judge(reading, station.code)
-        doubts = doubts_about(found, verdict, barcodes or (), station.limits)
+        doubts = doubts_about(found, verdict, image.damage, barcodes or (), station.limits)
         decision, reason = decide(reading, confidence, doubts, station.limits)
         return replace(
             self._record(source, image.sha256, reason="; ".join(filter(None, (reason, image.note)))),

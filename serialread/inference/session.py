@@ -23,8 +23,8 @@ EngineKind = Literal["openvino", "onnxruntime"]
 Precision = Literal["fast", "half", "exact"]
 """``fast``: int8 for wide convolutions if the model has ranges (see ``quantization``), else as ``half``.
 ``half``: 16 bits where the processor supports it. ``exact``: 32 bits; ONNX Runtime is always exact."""
-Output = Literal["scores", "attention", "glyphs", "upright"]
-OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs", "upright")
+Output = Literal["scores", "attention", "glyphs", "upright", "glyph_scores"]
+OUTPUTS: tuple[Output, ...] = ("scores", "attention", "glyphs", "upright", "glyph_scores")
 """All possible outputs of a model file; glyph maps and the orientation score are optional."""
 READING: tuple[Output, ...] = ("scores", "attention")
 """Outputs needed to read one view; tighter views and explanations need the glyph maps, too."""

@@ -58,9 +58,9 @@ def spoilt(what: str) -> Sample:
     match what:
         case "its label is empty":
             return Sample(good.pixels, "")
-        case "its label has 26 characters, more than 25":
-            return Sample(good.pixels, "7" * 26)
-        case "its label holds 'é', outside printable ASCII":
+        case "its label has 41 characters, more than 40":
+            return Sample(good.pixels, "7" * 41)
+        case "its label holds 'é', neither printable ASCII nor U+FFFD":
             return Sample(good.pixels, "é7")
         case "its picture is blank":
             return Sample(np.full((32, 60), 80, np.uint8), "A1")
@@ -78,8 +78,8 @@ def spoilt(what: str) -> Sample:
     "what",
     [
         "its label is empty",
-        "its label has 26 characters, more than 25",
-        "its label holds 'é', outside printable ASCII",
+        "its label has 41 characters, more than 40",
+        "its label holds 'é', neither printable ASCII nor U+FFFD",
         "its picture is blank",
         "its picture is that of sample 0",
         "its masks have the size (16, 60), its picture (32, 60)",

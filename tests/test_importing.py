@@ -40,7 +40,7 @@ def test_a_folder_with_a_table_is_imported_in_its_order(tmp_path: Path, folder: 
         "broken.png,9",
         "0.png,###",
         "0.png,grün",
-        f"0.png,{'5' * 26}",
+        f"0.png,{'5' * 41}",
     ]
     (source / "labels.csv").write_text("\ufeff" + "\n".join(rows), encoding="utf-8")
     store, printed = imported(source, tmp_path / "out")
@@ -51,7 +51,7 @@ def test_a_folder_with_a_table_is_imported_in_its_order(tmp_path: Path, folder: 
     assert "left out: 1, illegible" in printed
     assert "left out: 1, picture unreadable" in printed
     assert "left out: 1, characters outside printable ASCII" in printed
-    assert "left out: 1, longer than 25 characters" in printed
+    assert "left out: 1, longer than 40 characters" in printed
 
 
 def test_an_lmdb_of_another_program_is_imported(tmp_path: Path) -> None:

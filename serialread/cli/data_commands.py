@@ -103,7 +103,7 @@ def preview(
         bool, typer.Option("--masks", help="Show the mask and the box of every character.")
     ] = False,
     by_process: Annotated[
-        bool, typer.Option("--by-process", help="Draw equally many samples of every marking process.")
+        bool, typer.Option("--by-process", help="Draw equally many samples of every process or kind.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:

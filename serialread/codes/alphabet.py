@@ -10,7 +10,10 @@ PRINTABLE = "".join(chr(c) for c in range(33, 127))
 MAX_LENGTH = 25
 """Longest code that networks with slots read, in characters (method: SIGA section 1)."""
 CTC_CAPACITY = 40
-"""Longest code that networks with CTC columns are meant to read, in characters."""
+"""Longest code that networks with CTC columns are meant to read, in characters; the longest of a sample."""
+
+REJECT = "\ufffd"
+"""What a label has for a glyph that is no character: of another script, a symbol, a logo."""
 
 
 def without_blanks(text: str) -> str:

@@ -5,13 +5,13 @@ that a recipe means the same at every resolution.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from serialread.codes import MAX_LENGTH, PRINTABLE
+from serialread.codes import CTC_CAPACITY, MAX_LENGTH, PRINTABLE
 from serialread.config.marks import Process, Share, Span, Weight
-from serialread.config.section import Section
+from serialread.config.section import Section, merged
 
 
 def _printable(frequencies: dict[str, float]) -> dict[str, float]:
@@ -34,9 +34,14 @@ class Texts(Section):
     arbitrary: float = Field(default=0.16, ge=0)
     """Weight of random letters and digits, one case style per string."""
     long_share: Share = 1 / 3
-    """Share of lengths drawn evenly over 1..25: else training rarely covers late text positions."""
+    """Share of lengths drawn evenly over 1..``max_length``: else training rarely covers late positions."""
     gap_share: Share = 0.12
     """Share of codes with gaps between groups; gaps are rendered, labels omit them."""
+    lone_gap_share: Share = 0.0
+    """Share of codes with exactly one gap, half of them before the last character, as for a check digit."""
+    reject_share: Share = 0.0
+    """Share of codes with one to five glyphs that are no characters: of other scripts, symbols, logos, as far
+    as the typeface has them. The label has U+FFFD for each."""
     symbol_share: Share = 0.10
     """Share of digit, mixed and arbitrary codes that get separators or rare symbols."""
     patterns: tuple[str, ...] = ("####-##-####",)
@@ -63,6 +68,8 @@ class Typefaces(Section):
 
     folders: tuple[Path, ...] = ()
     """Further folders of .ttf and .otf files, relative to the working directory."""
+    families: tuple[str, ...] = ()
+    """Words of which a font file's family must have one, such as ``Serif``; () for all families."""
     held_out: Literal["leave_out", "only", "all"] = "leave_out"
     """One family in ten is held out of training: leave it out, use only it (validation), or use all."""
 
@@ -81,6 +88,10 @@ class Layout(Section):
     wide_gap_share: Share = 0.15
     """Share of codes whose parts are 1.1 to 3 ch apart instead of 0.35 to 1.1, as a name and its value on a
     plate: a reader trained without such gaps stops at the first one."""
+    gap: Span = (0.35, 1.1)
+    """Distance of the parts of a code, ch."""
+    wide_gap: Span = (1.1, 3.0)
+    """The same where it is wide."""
     long_dash_share: Share = 0.25
     """Share of codes with dashes in which these are 1.3 to 3 times as long as the typeface's hyphen, as on
     dies: a reader trained without them reads one as part of a digit."""
@@ -105,10 +116,17 @@ class Layout(Section):
     """Distance of the camera, in half lengths of the line; a smaller one distorts more. At least 2."""
     arc_share: Share = 0.08
     """Share of codes on an arc."""
+    bend: Span = (0.15, 0.9)
+    """Angle of an arc between the first and the last character, rad; less where the ends would be more than
+    1.1 ch above or below the middle."""
     margin: Span = (0.02, 0.55)
     """Free surface around the text, ch, drawn for each side."""
     cropped_share: Share = 0.08
     """Share of crops that cut off up to a tenth of the characters' top or bottom."""
+    side_cut_share: Share = 0.0
+    """Share of crops that cut off up to 0.12 ch of the first or last character."""
+    loose_share: Share = 0.0
+    """Share of crops that are 0.4 to 2.5 ch too wide on the left, the right or both."""
     neighbour_share: Share = 0.18
     """Share with fragments of other lines above or below."""
     neighbour_typeface_share: Share = 0.5
@@ -120,6 +138,10 @@ class Layout(Section):
     readers confuse with 1 and I. They are longer than the characters or much weaker."""
     frame_share: Share = 0.16
     """Share with frames, bars (also between the parts of a code) or underlines."""
+    boxed_share: Share = 0.0
+    """Share of codes with a box around the last character, as a check digit, or around every one."""
+    suffix_share: Share = 0.0
+    """Share of codes whose last one to three characters are smaller, raised and underlined."""
     logo_share: Share = 0.10
     """Share with a logo or another shape next to the code."""
     edge_share: Share = 0.10
@@ -147,6 +169,7 @@ SurfaceKind = Literal[
     "paper",
     "label",
     "scene",
+    "guilloche",
     "photograph",
 ]
 
@@ -245,6 +268,8 @@ class DataRecipe(Section):
     """Rows of a crop, px."""
     max_width: int = Field(default=384, ge=64)
     """Maximum width of a crop, px; longer lines are compressed, as the reader does it."""
+    max_length: int = Field(default=MAX_LENGTH, ge=1, le=CTC_CAPACITY)
+    """Maximum number of characters of a code."""
     texts: Texts = Texts()
     typefaces: Typefaces = Typefaces()
     layout: Layout = Layout()
@@ -264,12 +289,34 @@ class DataRecipe(Section):
     surface and noise, at the camera's resolution. A sample below it is lit again, at most three times."""
     surfaces: Surfaces = Surfaces()
     camera: Camera = Camera()
+    mix: tuple["Kind", ...] = ()
+    """Kinds of samples. Each is this recipe with what the kind's table sets on top, table by table, key by
+    key; a sample is of one of them. () for a recipe of one kind."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, table: Any) -> Any:
+        """Give every kind of the mix what it shares with the recipe."""
+        if not isinstance(table, dict) or not isinstance(table.get("mix"), list | tuple):
+            return table
+        shared = {key: value for key, value in table.items() if key != "mix"}
+        kinds = (merged(shared, kind) if isinstance(kind, dict) else kind for kind in table["mix"])
+        return {**table, "mix": tuple(kinds)}
 
     def by_process(self) -> tuple["DataRecipe", ...]:
-        """One recipe for each process, with everything else unchanged."""
+        """One recipe for each process, with everything else unchanged; of a mix, one for each kind."""
+        if self.mix:
+            return self.mix
         return tuple(self.model_copy(update={"processes": (process,)}) for process in self.processes)
 
-    @property
-    def max_length(self) -> int:
-        """Maximum number of characters of a code."""
-        return MAX_LENGTH
+
+class Kind(DataRecipe):
+    """One kind of samples of a mix: every key of the recipe, and these."""
+
+    name: str
+    """Its name, for previews and counts."""
+    share: float = Field(gt=0)
+    """Weight among the kinds of the mix."""
+
+
+DataRecipe.model_rebuild()

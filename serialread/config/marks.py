@@ -125,6 +125,8 @@ class Embossed(Relief):
     """A groove around the character: pressed sheet, poor filling."""
     rubbed_share: Share = 0.35
     """Share whose tops are worn to another tone than the surface."""
+    outlined_share: Share = 0.0
+    """Share of which only the outline is raised, as on pressed plates."""
     flash_share: Share = 0.12
     """Share with pimples and flash from a worn mould."""
 

@@ -66,14 +66,15 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     base = table.pop("extends", None)
     if base is None:
         return table
-    return _merged(_read(path.parent / str(base), (*seen, path.resolve())), table)
+    return merged(_read(path.parent / str(base), (*seen, path.resolve())), table)
 
 
-def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+def merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """A table with another one on top, key by key; tables in it alike."""
     result = dict(base)
     for key, value in top.items():
         old = result.get(key)
-        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return result
 
 

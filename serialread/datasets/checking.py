@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from serialread.codes import MAX_LENGTH, PRINTABLE
+from serialread.codes import CTC_CAPACITY, PRINTABLE, REJECT
 from serialread.datasets.sample_store import SampleStore
 from serialread.errors import StoreError
 from serialread.records import Pixels, Sample
@@ -32,7 +32,7 @@ class StoreReport:
     Attributes:
         samples: number of samples checked so far.
         problems: defects, in the order of the samples.
-        lengths, chars, processes, typefaces: how often each occurs.
+        lengths, chars, kinds, processes, typefaces: how often each occurs; kinds are those of a recipe's mix.
         masked: samples with masks.
         contrasts: spread of grey of every picture, 5th to 95th percentile, 0..1.
         visibilities: of the weakest character, of every sample that records it.
@@ -42,6 +42,7 @@ class StoreReport:
     problems: list[Problem] = field(default_factory=list)
     lengths: Counter[int] = field(default_factory=Counter)
     chars: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
     processes: Counter[str] = field(default_factory=Counter)
     typefaces: Counter[str] = field(default_factory=Counter)
     masked: int = 0
@@ -62,10 +63,12 @@ class StoreReport:
 
     def to_text(self) -> str:
         """A summary: counts, quantiles of contrast and visibility, and the first problems by index."""
+        known = len(self.chars.keys() & set(PRINTABLE))
         lines = [
             f"samples      {self.samples}, {self.masked} with masks",
             f"lengths      {_spans(self.lengths)}",
-            f"characters   {len(self.chars)} of {len(PRINTABLE)}, rarest {_rarest(self.chars)}",
+            f"characters   {known} of {len(PRINTABLE)}, rarest {_rarest(self.chars)}",
+            *([f"kinds        {_shares(self.kinds)}"] if self.kinds else []),
             f"processes    {_shares(self.processes)}",
             f"typefaces    {len(self.typefaces)}",
             f"contrast     {_quantiles(self.contrasts)}",
@@ -85,6 +88,8 @@ class StoreReport:
         if sample.glyphs is not None:
             self.masked += 1
         if sample.origin is not None:
+            if "kind" in sample.origin.parameters:
+                self.kinds[str(sample.origin.parameters["kind"])] += 1
             self.processes[sample.origin.process] += 1
             self.typefaces[sample.origin.typeface] += 1
             if "visibility" in sample.origin.parameters:
@@ -113,10 +118,10 @@ class StoreReport:
 def _wrong_label(text: str) -> Iterator[str]:
     if not text:
         yield "its label is empty"
-    if len(text) > MAX_LENGTH:
-        yield f"its label has {len(text)} characters, more than {MAX_LENGTH}"
-    if foreign := sorted(set(text) - set(PRINTABLE)):
-        yield f"its label holds {', '.join(map(repr, foreign))}, outside printable ASCII"
+    if len(text) > CTC_CAPACITY:
+        yield f"its label has {len(text)} characters, more than {CTC_CAPACITY}"
+    if foreign := sorted(set(text) - set(PRINTABLE) - {REJECT}):
+        yield f"its label holds {', '.join(map(repr, foreign))}, neither printable ASCII nor U+FFFD"
 
 
 def _hash(pixels: Pixels) -> bytes:

@@ -12,7 +12,7 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
+from serialread.codes import CTC_CAPACITY, PRINTABLE, without_blanks
 from serialread.datasets.sample_store import COUNT_KEY, key
 from serialread.errors import ImageError, StoreError
 from serialread.imaging.loading import PICTURE_SUFFIXES, decode_image, load_image
@@ -137,8 +137,8 @@ def _unfit(label: str) -> str:
     """Why a label gives no sample; "" if it does."""
     if label in ILLEGIBLE:
         return "illegible"
-    if len(label) > MAX_LENGTH:
-        return f"longer than {MAX_LENGTH} characters"
+    if len(label) > CTC_CAPACITY:
+        return f"longer than {CTC_CAPACITY} characters"
     return "" if set(label) <= set(PRINTABLE) else "characters outside printable ASCII"
 
 

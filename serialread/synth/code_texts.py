@@ -5,6 +5,7 @@ import string
 
 import numpy as np
 
+from serialread.codes import PRINTABLE, REJECT
 from serialread.config.data_recipe import Texts
 from serialread.synth.rng import Rng, below, one_of, weighted, within
 
@@ -18,7 +19,24 @@ _UNAMBIGUOUS = "".join(c for c in string.ascii_lowercase if c not in "iloq")
 
 
 def random_text(texts: Texts, max_length: int, rng: Rng) -> str:
-    """Draw a code with its gaps; without blanks it has 1..``max_length`` characters."""
+    """Draw a code with its gaps; without blanks it has 1..``max_length`` characters.
+
+    U+FFFD stands where a glyph that is no character shall be drawn.
+    """
+    text = _random_code(texts, max_length, rng)
+    if texts.lone_gap_share and rng.random() < texts.lone_gap_share:
+        text = _with_lone_gap("".join(text.split()), rng)
+    if texts.reject_share and rng.random() < texts.reject_share:
+        text = _with_rejects(text, rng)
+    return text
+
+
+def label_of(text: str) -> str:
+    """The label of a drawn text: without gaps, U+FFFD for every glyph that is no character."""
+    return "".join(char if char in PRINTABLE else REJECT for char in text if not char.isspace())
+
+
+def _random_code(texts: Texts, max_length: int, rng: Rng) -> str:
     kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
     letters = _UNAMBIGUOUS if rng.random() < texts.unambiguous_share else string.ascii_lowercase
     if kind == 2:
@@ -120,6 +138,27 @@ def _with_gaps(text: str, rng: Rng) -> str:
     )
     bounds = [0, *places, len(text)]
     return " ".join(text[a:b] for a, b in itertools.pairwise(bounds))
+
+
+def _with_lone_gap(text: str, rng: Rng) -> str:
+    if len(text) < 2:
+        return text
+    at = len(text) - 1 if rng.random() < 0.5 else 1 + below(len(text) - 1, rng)
+    return f"{text[:at]} {text[at:]}"
+
+
+def _with_rejects(text: str, rng: Rng) -> str:
+    """Replace characters: single ones, or in one code of four a run, as a word of another script."""
+    chars = list(text)
+    places = [i for i, char in enumerate(chars) if not char.isspace()]
+    if rng.random() < 0.25:
+        first = below(len(places), rng)
+        places = places[first : first + 2 + below(4, rng)]
+    else:
+        places = [one_of(places, rng) for _ in range(1 + below(2, rng))]
+    for place in places:
+        chars[place] = REJECT
+    return "".join(chars)
 
 
 def _fit(text: str, max_length: int) -> str:

@@ -19,7 +19,9 @@ from fontTools.ttLib import TTFont, TTLibError
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from serialread.codes import PRINTABLE, REJECT
 from serialread.records import Pixels
+from serialread.synth import other_glyphs
 from serialread.synth.alphabets import Dots, Segments, Strokes
 
 # fontTools reports harmless oddities of font files; unusable files are detected below
@@ -28,6 +30,7 @@ logging.getLogger("fontTools").setLevel(logging.ERROR)
 _HERE = Path(__file__).parent
 _CAPITALS, _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 _CAPS_NEEDED = frozenset(f"{_CAPITALS}{_DIGITS}-./")
+_KNOWN = frozenset(PRINTABLE) | other_glyphs.EVERY
 _NEEDED = _CAPS_NEEDED | frozenset(_CAPITALS.lower())
 
 _MISLEADING = frozenset(
@@ -104,7 +107,8 @@ def _examined(path: Path) -> Iterator[Outline]:
     """The typeface in a file, if it has the characters that codes need and plausible digits."""
     try:
         with path.open("rb") as stream, TTFont(stream, lazy=True) as font:
-            chars = frozenset(chr(c) for c in (font.getBestCmap() or {}) if 33 <= c < 127)
+            mapped = frozenset(map(chr, font.getBestCmap() or {}))
+            chars = (mapped & _KNOWN) | frozenset(other_glyphs.LOGOS)
             family, style = font["name"].getBestFamilyName(), font["name"].getBestSubFamilyName()
     except (TTLibError, OSError, KeyError, AssertionError, struct.error):
         return
@@ -147,12 +151,35 @@ def _alike(face: Outline, one: str, other: str) -> bool:
 def covers(face: Outline | Strokes | Dots | Segments, text: str) -> bool:
     """Whether the typeface has every character of the text."""
     have = face.chars if isinstance(face, Outline) else face.glyphs
-    return all(c in have for c in text)
+    return all(c in have or (c == REJECT and other_scripts(face)) for c in text)
+
+
+@lru_cache(maxsize=5000)
+def other_scripts(face: Outline | Strokes | Dots | Segments) -> tuple[str, ...]:
+    """Glyphs of the typeface that are no characters of a code, by script; U+FFFD stands for them."""
+    have = face.chars if isinstance(face, Outline) else face.glyphs
+    found = ("".join(c for c in script if c in have) for script in other_glyphs.SCRIPTS)
+    return tuple(script for script in found if script)
+
+
+@lru_cache(maxsize=20_000)
+def distinct(face: Outline | Strokes | Dots | Segments, char: str) -> bool:
+    """Whether a glyph of another script has ink of a letter's size and does not look like a zero."""
+    if not isinstance(face, Outline):
+        return True
+    alpha = glyph(face, char, 48).alpha
+    rows, columns = alpha.shape
+    inked = 0.03 < float((alpha > 128).mean()) < 0.95 and 14 < rows < 80 and columns < 120
+    return inked and not (char in "Øø" and _alike(face, char, "0"))
 
 
 @lru_cache(maxsize=60_000)
 def glyph(face: Outline, char: str, cap_px: int = 48) -> Glyph:
     """Render a character so that "H" is ``cap_px`` high."""
+    if char in other_glyphs.LOGOS:
+        alpha, above = other_glyphs.logo(char, cap_px)
+        room = round(0.12 * cap_px)
+        return Glyph(alpha, room, above, alpha.shape[1] + 2.0 * room)
     font = _font(face.path, cap_px)
     left, top, right, bottom = font.getbbox(char, anchor="ls")
     size = (max(int(right - left), 1), max(int(bottom - top), 1))

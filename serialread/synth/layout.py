@@ -1,6 +1,7 @@
 """The layout of a text: one projective matrix per character, in crop px."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from serialread.synth import distractors, fonts
 from serialread.synth.alphabets import Dots, Segments
 from serialread.synth.distractors import Box, DistractorShape
 from serialread.synth.fonts import Face, Points, advance
-from serialread.synth.rng import Rng, within
+from serialread.synth.rng import Rng, below, within
 
 Matrices = NDArray[np.float64]
 
@@ -74,6 +75,20 @@ class TypesetLine:
         return len(self.runs[0].chars)
 
 
+class _End(NamedTuple):
+    """Characters at the end of a code that are set apart.
+
+    Attributes:
+        raised: smaller ones, at the cap line and underlined, of ``size`` ch.
+        boxed: ones in a box each, ``room`` ch around them.
+    """
+
+    raised: int = 0
+    size: float = 1.0
+    boxed: int = 0
+    room: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class _Pose:
     """Pose of a whole line: bent by an angle (rad) over its length (ch), tilted (rad), homography [3, 3]."""
@@ -105,13 +120,15 @@ def set_line(
     code = without_blanks(text)
     around = 0.0 if setting.straight else _around(len(code), layout, rng)
     bend = 0.0 if around or setting.straight else _bend(len(code), layout, rng)
-    flat = _wrapped(_along_a_line(text, face, layout, setting, rng), around)
+    end = _set_apart(len(code), layout, rng)
+    flat = _wrapped(_along_a_line(text, face, layout, setting, end, rng), around)
     degrees, seen = _perspective(flat, layout, rng)
     first, last = float(flat[0, 0, 2]), float(flat[-1, 0, 2])
     pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
     run = GlyphRun(face, code, pose.of(flat))
     corners = fonts.placed(face, code, run.matrices)
     shapes, crop, others = _with_distractors(replace(run, matrices=flat), corners, pose, other, layout, rng)
+    shapes += _around_characters(run, end, rng)
     to_canvas, size = _canvas(crop, rows, max_width)
     runs = tuple(GlyphRun(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
@@ -132,11 +149,37 @@ def set_line(
     )
 
 
-def _along_a_line(text: str, face: Face, layout: Layout, setting: Setting, rng: Rng) -> Matrices:
-    """One matrix a character on the baseline y = 0."""
+def _set_apart(length: int, layout: Layout, rng: Rng) -> _End:
+    if layout.suffix_share and length > 3 and rng.random() < layout.suffix_share:
+        return _End(raised=1 + below(3, rng), size=within((0.55, 0.8), rng))
+    if layout.boxed_share and length > 1 and rng.random() < layout.boxed_share:
+        return _End(boxed=1 if rng.random() < 0.7 else length, room=within((0.1, 0.35), rng))
+    return _End()
+
+
+def _along_a_line(text: str, face: Face, layout: Layout, setting: Setting, end: _End, rng: Rng) -> Matrices:
+    """One matrix a character on the baseline y = 0; those of a raised suffix end at the cap line."""
     wide = _separators(text, face, layout, rng)
+    n = len(wide)
+    sizes = np.where(np.arange(n) < n - end.raised, 1.0, end.size)
+    m = _on_the_baseline(text, face, wide * sizes, layout, setting, end, rng)
+    m[:, :2, 1] *= sizes[:, None]
+    m[:, 1, 2] += sizes - 1
+    return m
+
+
+def _on_the_baseline(
+    text: str,
+    face: Face,
+    wide: NDArray[np.float64],
+    layout: Layout,
+    setting: Setting,
+    end: _End,
+    rng: Rng,
+) -> Matrices:
     pens = _pens(text, face, wide, layout, rng)
     n = len(pens)
+    pens += 2.4 * end.room * np.maximum(np.arange(n) - (n - end.boxed - 1), 0)
     stretch = within(layout.stretch, rng)
     across = stretch * wide
     drawn = within(layout.slant_deg, rng) if rng.random() < 0.25 else 0.0
@@ -182,10 +225,10 @@ def _pens(text: str, face: Face, wide: NDArray[np.float64], layout: Layout, rng:
     spacing = within(layout.spacing, rng)
     if rng.random() < 0.3:  # wide spacing is common on nameplates and chips
         spacing *= within((1.0, 2.2), rng)
-    gap = within((0.35, 1.1), rng)
+    gap = within(layout.gap, rng)
     widths = [None if char.isspace() else advance(face, char) for char in text]
     if None in widths and rng.random() < layout.wide_gap_share:
-        gap = within((1.1, 3.0), rng)
+        gap = within(layout.wide_gap, rng)
     fixed = max(w for w in widths if w is not None) if rng.random() < 0.25 else 0.0
     pens, pen, grown = [], 0.0, iter(wide.tolist())
     for own in widths:
@@ -211,7 +254,7 @@ def _bend(length: int, layout: Layout, rng: Rng) -> float:
     if length < 4 or rng.random() >= layout.arc_share:
         return 0.0
     side = -1 if rng.random() < 0.5 else 1
-    return side * min(within((0.15, 0.9), rng), 8 * _RISE / (0.7 * length))
+    return side * min(within(layout.bend, rng), 8 * _RISE / (0.7 * length))
 
 
 def _around(length: int, layout: Layout, rng: Rng) -> float:
@@ -314,6 +357,31 @@ def _with_distractors(
     return shapes, crop, [run for run in runs if run.chars]
 
 
+def _around_characters(run: GlyphRun, end: _End, rng: Rng) -> list[DistractorShape]:
+    """The boxes of boxed characters and the underline of a raised suffix, in the pose of the code."""
+    width = within((0.03, 0.09), rng) if end.boxed or end.raised else 0.0
+    first = len(run.chars) - end.raised
+    if end.raised:
+        low = within((0.08, 0.25), rng) / end.size
+        x0, x1 = fonts.extent(run.face, run.chars[first])[0], fonts.extent(run.face, run.chars[-1])[2]
+        ends = [(first, x0, low), (len(run.chars) - 1, x1, low)]
+        return [DistractorShape(np.array([_point(run, *one) for one in ends]), False, width)]
+    shapes = []
+    for number in range(len(run.chars) - end.boxed, len(run.chars)):
+        x0, _, x1, _ = fonts.extent(run.face, run.chars[number])
+        x0, x1 = min(x0, (x0 + x1) / 2 - 0.3) - end.room, max(x1, (x0 + x1) / 2 + 0.3) + end.room
+        y0, y1 = -1 - end.room, end.room
+        box = [_point(run, number, x, y) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
+        shapes.append(DistractorShape(np.array(box), False, width))
+    return shapes
+
+
+def _point(run: GlyphRun, number: int, x: float, y: float) -> tuple[float, float]:
+    """A place in the pose of a character, (x, y) of the cap heights around its own origin."""
+    u, v, w = (run.matrices[number] @ (x, y, 1.0)).tolist()
+    return u / w, v / w
+
+
 def _margins(layout: Layout, rng: Rng) -> list[float]:
     """Free surface left, above, right and below the text; negative where characters are cut off."""
     low, high = layout.margin
@@ -326,7 +394,16 @@ def _margins(layout: Layout, rng: Rng) -> list[float]:
         cut = -within((0, 0.1), rng)
         top, bottom = (cut, bottom) if rng.random() < 0.5 else (top, cut)
     wide = within((1.0, 1.6), rng)
-    return [left * wide, top, right * wide, bottom]
+    left, right = left * wide, right * wide
+    if layout.loose_share and rng.random() < layout.loose_share:
+        sides = 1 + below(3, rng)
+        left, right = (
+            margin + within((0.4, 2.5), rng) * bool(sides & side) for margin, side in ((left, 1), (right, 2))
+        )
+    if layout.side_cut_share and rng.random() < layout.side_cut_share:
+        cut = -within((0, 0.12), rng)
+        left, right = (cut, right) if rng.random() < 0.5 else (left, cut)
+    return [left, top, right, bottom]
 
 
 def _row(code: GlyphRun, other: Face, sign: int, shown: float, pose: _Pose, rng: Rng) -> GlyphRun:

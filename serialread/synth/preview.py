@@ -45,7 +45,7 @@ def write_preview(
         seed: another seed gives other samples.
         columns: samples in a row, at least 1.
         masks: tint every character and draw its box.
-        by_process: the same number of samples of each of the recipe's processes.
+        by_process: the same number of samples of each of the recipe's processes, or of each kind of its mix.
 
     Raises:
         RecipeError: the file is no data recipe, or a folder of surface photographs holds none.
@@ -59,7 +59,7 @@ def write_preview(
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 4, *, masks: bool = False) -> Pixels:
-    """Arrange samples in rows, each with its number and label, its process and its typeface below.
+    """Arrange samples in rows, each with its number and label, its kind, process and typeface below.
 
     Args:
         samples: any number; they keep their order.
@@ -92,8 +92,7 @@ def save(sheet: Pixels, path: Path) -> None:
 def _cell(number: int, sample: Sample, masks: bool) -> Pixels:
     picture = _tinted(sample) if masks else _coloured(sample.pixels)
     height, width = SCALE * picture.shape[0], SCALE * picture.shape[1]
-    origin = f"{sample.origin.process}, {sample.origin.typeface}" if sample.origin else ""
-    lines = [f"{number}: {sample.text}", origin]
+    lines = [f"{number}: {sample.text}", _how(sample)]
     cell = np.full((height + CAPTION, max(width, *(_text_width(line) for line in lines)), 3), PAPER, np.uint8)
     cell[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
     for box in sample.origin.boxes if masks and sample.origin else ():
@@ -104,6 +103,14 @@ def _cell(number: int, sample: Sample, masks: bool) -> Pixels:
             cell, _drawable(line), (1, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA
         )
     return cell
+
+
+def _how(sample: Sample) -> str:
+    """Kind, process and typeface of a rendered sample."""
+    if sample.origin is None:
+        return ""
+    kind = sample.origin.parameters.get("kind")
+    return ", ".join(filter(None, (kind, sample.origin.process, sample.origin.typeface)))
 
 
 def _tinted(sample: Sample) -> Pixels:

@@ -21,7 +21,7 @@ from serialread.synth.lighting import MarkedSurface, ReliefAppearance, ToneAppea
 from serialread.synth.photography import Shaded
 from serialread.synth.rng import Rng, below, one_of, within
 from serialread.synth.strokes import Mark, Tool
-from serialread.synth.surfaces import draw_surface
+from serialread.synth.surfaces import Surface, draw_surface
 
 FaceKind = Literal["outline", "strokes", "dots", "segments"]
 P = TypeVar("P", bound=Section)
@@ -139,6 +139,19 @@ def _flash(depth: Floats, stroke_px: float, process: marks.Embossed, rng: Rng) -
     return depth + blurred(field, 1.0)
 
 
+def _outlined(coverage: Floats, surface: Surface, process: marks.Embossed, rng: Rng) -> Floats:
+    """A raised line along the characters' outline, in some marks."""
+    if not process.outlined_share or rng.random() >= process.outlined_share:
+        return coverage
+    return _outline(coverage, 3 + 2 * below(2, rng))
+
+
+def _outline(coverage: Floats, width_px: int) -> Floats:
+    kernel = np.ones((width_px, width_px), np.uint8)
+    edge = cv2.morphologyEx((coverage * 255).astype(np.uint8), cv2.MORPH_GRADIENT, kernel)
+    return np.asarray(edge, np.float32) / np.float32(255)
+
+
 def _rubbed_tops(body: Floats, process: marks.Embossed, rng: Rng) -> Floats:
     if rng.random() < process.rubbed_share:
         return np.float32(within((-0.4, 0.6), rng)) * body * body
@@ -173,7 +186,7 @@ _RELIEF = (
     ProcessSpec(
         section=marks.Embossed,
         appearance=ReliefAppearance[marks.Embossed](
-            raised=lambda process, rng: True, depth=_flash, floor_tone=_rubbed_tops
+            raised=lambda process, rng: True, coverage=_outlined, depth=_flash, floor_tone=_rubbed_tops
         ),
     ),
     ProcessSpec(
@@ -267,8 +280,7 @@ def _inked(coverage: Floats, on: MarkedSurface, process: marks.Ink, rng: Rng) ->
         shift = [below(9, rng) - 4 for _ in range(2)]
         shadowed = np.roll(coverage, tuple(shift), (0, 1)) * (1 - coverage)
         return np.asarray(coverage - np.float32(within((0.3, 0.7), rng)) * shadowed, np.float32)
-    edge = cv2.morphologyEx((coverage * 255).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    return np.asarray(edge, np.float32) / np.float32(255)
+    return _outline(coverage, 3)
 
 
 def _thermal_print(coverage: Floats, on: MarkedSurface, process: marks.Thermal, rng: Rng) -> Floats:

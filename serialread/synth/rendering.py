@@ -14,13 +14,13 @@ from typing import get_args
 import cv2
 import numpy as np
 
-from serialread.codes import without_blanks
-from serialread.config.data_recipe import DataRecipe, Typefaces
+from serialread.codes import REJECT, without_blanks
+from serialread.config.data_recipe import DataRecipe, Kind, Typefaces
 from serialread.config.marks import Process
 from serialread.config.section import load
 from serialread.records import Origin, Pixels, Sample
 from serialread.synth import alphabets, distractors, fonts
-from serialread.synth.code_texts import random_text
+from serialread.synth.code_texts import label_of, random_text
 from serialread.synth.fonts import Face
 from serialread.synth.layout import TypesetLine, set_line
 from serialread.synth.photography import Parameters, Shaded, photograph, visibility
@@ -64,6 +64,13 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     """
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, index])
+    while recipe.mix:
+        recipe = recipe.mix[weighted([kind.share for kind in recipe.mix], rng)]
+    sample = _sample(recipe, rng)
+    return sample if not isinstance(recipe, Kind) else _of_kind(sample, recipe.name)
+
+
+def _sample(recipe: DataRecipe, rng: Rng) -> Sample:
     process = recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
     text = spec_of(process).writable(random_text(recipe.texts, recipe.max_length, rng), process, rng)
     face, text = _face(text, process, recipe.typefaces, rng)
@@ -92,21 +99,31 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     parameters = {**line.parameters, **parameters}
     boxes = (line.boxes / _OVERSAMPLING).round(1).tolist()
     origin = Origin(process.kind, face.name, tuple(tuple(b) for b in boxes), parameters)
-    sample = Sample(pixels, without_blanks(text), _halved(mark.owners), origin)
+    sample = Sample(pixels, label_of(text), _halved(mark.owners), origin)
     return _flipped(sample) if rng.random() < recipe.layout.upside_down_share else sample
+
+
+def _of_kind(sample: Sample, name: str) -> Sample:
+    assert sample.origin is not None
+    parameters = {"kind": name, **sample.origin.parameters}
+    return replace(sample, origin=replace(sample.origin, parameters=parameters))
 
 
 def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
     """Names of all typefaces that the recipe may use, sorted."""
+    if recipe.mix:
+        return tuple(sorted({name for kind in recipe.mix for name in typeface_names(kind)}))
     return tuple(sorted({f.name for kind in get_args(FaceKind) for f in _faces(kind, recipe.typefaces)}))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _faces(kind: FaceKind, typefaces: Typefaces) -> tuple[Face, ...]:
     found: tuple[Face, ...]
     match kind:
         case "outline":
             found = fonts.outline_faces(typefaces.folders)
+            words = typefaces.families
+            found = tuple(f for f in found if not words or any(word in f.family for word in words))
         case "strokes":
             found = alphabets.stroke_faces()
         case "segments":
@@ -119,7 +136,7 @@ def _faces(kind: FaceKind, typefaces: Typefaces) -> tuple[Face, ...]:
     return tuple(f for f in found if fonts.held_out(f.name) == only)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _families(kind: FaceKind, typefaces: Typefaces) -> tuple[tuple[Face, ...], ...]:
     """Typefaces by family, so that a family of thirty weights is as likely as one of two."""
     groups: dict[str, list[Face]] = {}
@@ -129,7 +146,10 @@ def _families(kind: FaceKind, typefaces: Typefaces) -> tuple[tuple[Face, ...], .
 
 
 def _face(text: str, process: Process, typefaces: Typefaces, rng: Rng) -> tuple[Face, str]:
-    """A typeface that has every character of the text, and the text, in capitals for unicase typefaces."""
+    """A typeface that has every character of the text, and the text as it is drawn.
+
+    The text is in capitals for unicase typefaces, with glyphs of the typeface for what is no character.
+    """
     families = _families(spec_of(process).face_kind(process, rng), typefaces)
     code = without_blanks(text)
     for _ in range(30):
@@ -137,9 +157,19 @@ def _face(text: str, process: Process, typefaces: Typefaces, rng: Rng) -> tuple[
         face = one_of(family, rng)
         wanted, shown = (code.upper(), text.upper()) if face.caps_only else (code, text)
         if fonts.covers(face, wanted):
-            return face, shown
+            return face, _with_glyphs(shown, face, rng)
     face = next(f for f in _faces("outline", typefaces) if fonts.covers(f, code) and not f.caps_only)
-    return face, text
+    return face, _with_glyphs(text, face, rng)
+
+
+def _with_glyphs(text: str, face: Face, rng: Rng) -> str:
+    """The text with a glyph of the typeface, all of one script, for each that is no character."""
+    if REJECT not in text:
+        return text
+    usable = ""
+    while not usable:  # a font file may name characters that it leaves blank
+        usable = "".join(c for c in one_of(fonts.other_scripts(face), rng) if fonts.distinct(face, c))
+    return "".join(one_of(usable, rng) if char == REJECT else char for char in text)
 
 
 def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: Rng) -> Face:

@@ -21,7 +21,7 @@ from serialread.synth.rng import Rng, below, one_of, weighted, within
 _TILE = (384, 1000)
 _TILES = 4  # per kind
 _GRAINED = frozenset(("brushed", "milled", "turned", "ground"))
-_PATCHY = {"scale": (0.05, 0.3), "scene": (0.1, 0.6)}
+_PATCHY = {"guilloche": (0.05, 0.45), "scale": (0.05, 0.3), "scene": (0.1, 0.6)}
 """Surfaces with a varying tone, and its spread."""
 _MAX_PHOTOGRAPHS = 200  # per recipe: every worker keeps them in memory
 
@@ -141,6 +141,8 @@ def _made(kind: str, number: int) -> tuple[Floats, float]:
             relief, gloss = _octaves(rng, (1.0, 4), (0.4, 1)), 0.2
         case "plastic":
             relief, gloss = _octaves(rng, (0.8, 2.5), (1, 0.5)), 0.3
+        case "guilloche":
+            relief, gloss = _guilloche(rng), 0.05
         case "paper":
             relief, gloss = _octaves(rng, (0.7, 6), (1, 0.5)), 0.05
         case _:
@@ -199,6 +201,22 @@ def _scene(rng: Rng) -> Floats:
         w, h = rng.integers(10, 220, 2)
         cv2.rectangle(flat, (int(x), int(y)), (int(x + w), int(y + h)), float(rng.normal(0, 1.5)), cv2.FILLED)
     return flat.astype(np.float32) + 0.15 * _octaves(rng, (1.0,), (1,))
+
+
+def _guilloche(rng: Rng) -> Floats:
+    """Security print: families of fine waving lines, crossing, evenly spaced within each."""
+    y, x = np.mgrid[: _TILE[0], : _TILE[1]].astype(np.float32)
+    field = np.zeros(_TILE, np.float32)
+    for _ in range(2 + below(2, rng)):
+        turn, step = within((0, math.pi), rng), within((6, 16), rng)
+        along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+        for _ in range(2):
+            pace, phase = 2 * math.pi / within((40, 200), rng), within((0, 2 * math.pi), rng)
+            sway = np.float32(within((0.5, 3), rng) * step)
+            across = across + sway * np.sin(along * np.float32(pace) + np.float32(phase))
+        lines = np.abs(np.sin(across * (math.pi / step)))
+        field -= np.clip(1.6 - lines * np.float32(step / 2), 0, 1).astype(np.float32)
+    return field + 0.1 * _octaves(rng, (1.0,), (1,))
 
 
 def _stains(size: tuple[int, int], step: int, rng: Rng) -> Floats:

@@ -2,7 +2,7 @@
 
     python benchmarks/normalization.py FOLDER [--model FILE] [--every N] [--sets NAME ...] [--out FILE]
 
-FOLDER is that of benchmarks/real_marks.py. A row is a reader without one step: crops read right in every
+FOLDER is that of benchmarks/measure. A row is a reader without one step: crops read right in every
 set, by letters and digits; codes contained in the readings of whole photographs; processor seconds.
 """
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from views import outputs_of
 
 from serialread.calibration import load_labelled
 from serialread.codes import reads_upside_down
@@ -21,6 +20,7 @@ from serialread.datasets import SampleStore
 from serialread.imaging import load_image, normalize
 from serialread.inference.session import Engine
 from serialread.reader.orientation import SURE_ODDS
+from serialread.reader.scheduler import recognize_alone
 from serialread.records import Pixels
 from serialread.weights import shipped_model
 
@@ -51,7 +51,8 @@ def main() -> None:
         as_is = [pixels for pixels, text in crops if not reads_upside_down(text)]
         rotated = [np.ascontiguousarray(pixels[::-1, ::-1]) for pixels in as_is]
         right, over = (
-            np.array([one.upright for one in outputs_of(engine, some)], float) for some in (as_is, rotated)
+            np.array([one.upright for one in recognize_alone(engine, some)], float)
+            for some in (as_is, rotated)
         )
         shares = (
             ((right > 0).mean() + (over < 0).mean()) / 2,

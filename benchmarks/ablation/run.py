@@ -158,9 +158,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, required=True)
     made.add_argument("--unseen", type=Path, help="held-out store, typefaces that never train")
     made.add_argument("--seen", type=Path, help="held-out store, typefaces that train")
-    made.add_argument(
-        "--real", type=Path, help="folder of labelled sets, as benchmarks/real_marks.py reads it"
-    )
+    made.add_argument("--real", type=Path, help="folder of labelled sets, as benchmarks/measure reads it")
     made.add_argument("--crops", type=int, default=180_000, help="crops a row learns from")
     made.add_argument("--minutes", type=float, default=25, help="after which a row is cut short")
     made.add_argument("--trunk-crops", type=int, default=180_000)

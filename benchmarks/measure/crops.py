@@ -1,0 +1,122 @@
+"""The crops that models are measured on: real sets, and rendered ones that are written as files.
+
+Every reader gets the same files. Views and thresholds are chosen on rendered crops and on one half of each
+real set; the other half is for reporting.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+
+from serialread.calibration import load_labelled
+from serialread.config import DataRecipe, load
+from serialread.config.data_recipe import Texts
+from serialread.records import Sample
+from serialread.synth import fonts, layout, make_sample
+
+BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
+"""Marks on parts: the main use."""
+MARKS_SEED, CHOICE_SEED, GAP_SEED, ARBITRARY_SEED = 41, 42, 43, 2
+"""Seeds of the rendered crops; views are chosen on others than those that accuracy is reported on."""
+GAP_WIDTHS = (1.0, 3.0)
+"""Width of the gap, in mean widths of the code's characters."""
+GAP_TEXTS = Texts(
+    digits=0.5,
+    mixed=0.3,
+    templates=0,
+    arbitrary=0.2,
+    gap_share=0,
+    long_share=0,
+    lengths=(0, 0, 0, 1, 1, 1, 1, 1, 1, 1),
+)
+"""Codes of four to ten characters; with templates, some would have gaps of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCrop:
+    """One crop and what it says.
+
+    Attributes:
+        ground: the real set, or the kind of rendered crop.
+        image: name of the file in its ground.
+        process: how it was marked; "" if unknown.
+    """
+
+    ground: str
+    image: str
+    path: Path
+    truth: str
+    process: str = ""
+
+    @property
+    def is_for_choosing(self) -> bool:
+        """Whether views and thresholds may be chosen on it: half of a set, by the hash of the file's name."""
+        return hashlib.sha256(self.image.encode()).digest()[0] % 2 == 0
+
+
+def real_crops(folder: Path, sets: Sequence[str] | None = None) -> list[LabelledCrop]:
+    """All crops of the labelled sets (<set>/labels.csv) of a folder, or of some of them."""
+    found = []
+    for place in sorted(path.parent for path in folder.glob("*/labels.csv")):
+        if sets is None or place.name in sets:
+            known = load_labelled(place)
+            found += [
+                LabelledCrop(place.name, picture.image, picture.path, truth)
+                for picture, truth in zip(known.pictures, known.truths, strict=True)
+            ]
+    return found
+
+
+def rendered_crops(
+    recipe: Path, ground: str, seed: int, count: int, out: Path, *, by_process: bool = False
+) -> list[LabelledCrop]:
+    """Render crops; ``count`` of them, or ``count`` of each marking process."""
+    loaded = load(recipe, DataRecipe)
+    parts = loaded.by_process() if by_process else (loaded,)
+    samples = (make_sample(part, seed, index) for part in parts for index in range(count))
+    return _written(samples, ground, out)
+
+
+def gap_pairs(recipe: Path, count: int, out: Path) -> list[LabelledCrop]:
+    """The same codes, marks and surfaces without a gap (ground ``even``) and with one (ground ``gap``)."""
+    loaded = load(recipe, DataRecipe).model_copy(update={"texts": GAP_TEXTS})
+    even = (make_sample(loaded, GAP_SEED, index) for index in range(count))
+    return _written(even, "even", out) + _written(_with_gaps(loaded, count), "gap", out)
+
+
+def _with_gaps(recipe: DataRecipe, count: int) -> Iterator[Sample]:
+    for index in range(count):
+        with _gap(np.random.default_rng([GAP_SEED, index, 1])):
+            yield make_sample(recipe, GAP_SEED, index)
+
+
+@contextmanager
+def _gap(rng: np.random.Generator) -> Iterator[None]:
+    """Open one gap in the line that is set; the renderer's own random numbers stay the same."""
+    evenly = layout._pens
+
+    def opened(text: str, face: fonts.Face, *others: object) -> np.ndarray:
+        pens = evenly(text, face, *others)  # type: ignore[arg-type]
+        width = float(np.mean([fonts.advance(face, char) for char in text]))
+        pens[rng.integers(1, len(pens)) :] += rng.uniform(*GAP_WIDTHS) * width
+        return pens
+
+    with patch.object(layout, "_pens", opened):
+        yield
+
+
+def _written(samples: Iterator[Sample], ground: str, out: Path) -> list[LabelledCrop]:
+    folder, found = out / ground, []
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, sample in enumerate(samples):
+        path = folder / f"{number:05d}.png"
+        cv2.imwrite(str(path), sample.pixels)
+        process = sample.origin.process if sample.origin else ""
+        found.append(LabelledCrop(ground, path.name, path, sample.text, process))
+    return found

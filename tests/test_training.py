@@ -377,6 +377,49 @@ def test_a_recipe_may_spell_optimization_as_in_0_1() -> None:
     assert "optimisation" not in old.model_dump()
 
 
+def stable(steps: int) -> TrainingRecipe:
+    recipe = tiny(steps)
+    config = recipe.optimization.model_copy(update={"schedule": "stable", "horizon": 64})
+    return recipe.model_copy(update={"optimization": config})
+
+
+def test_a_run_with_a_constant_rate_is_extended_exactly(tmp_path: Path) -> None:
+    whole = run(stable(6), tmp_path / "whole")
+    first = run(stable(3), tmp_path / "parts")
+    second = run(stable(6), tmp_path / "parts", resume=True)
+
+    assert [p.loss for p in first + second] == [p.loss for p in whole]
+
+
+def test_a_branch_decays_and_leaves_the_other_run_as_it_is(tmp_path: Path) -> None:
+    kept, branch = tmp_path / "run", tmp_path / "branch"
+    run(stable(3), kept)
+    before = (kept / "last.pt").read_bytes()
+    given = {"branch": kept, "decay_crops": 8 * 4}
+    first = [next(iter(train(stable(9), [samples(30)], branch, stop=stopped(), **given))).step]
+    rest = list(train(stable(9), [samples(30)], branch, resume=True))
+
+    assert first + [p.step for p in rest] == [4, 5, 6, 7]
+    assert (kept / "last.pt").read_bytes() == before
+    assert (branch / "best.pt").exists()
+    saved = [torch.load(folder / "last.pt", weights_only=True) for folder in (kept, branch)]
+    rates = [file["state"]["optimizer"]["param_groups"][0]["lr"] for file in saved]
+    assert 0 < rates[1] < 0.2 * rates[0]
+    with pytest.raises(CheckpointError) as caught:
+        next(iter(train(stable(9), [samples(30)], tmp_path / "other", branch=branch)))
+    assert str(caught.value) == (
+        f"{branch / 'last.pt'}: its rate is not constant. "
+        'Branch a run with optimization.schedule = "stable" that is no branch itself.'
+    )
+
+
+def test_a_cosine_has_no_last_decay() -> None:
+    with pytest.raises(
+        ValueError, match=r'optimization\.decay_crops needs optimization\.schedule = "stable"'
+    ):
+        TrainingRecipe(optimization=Optimization(decay_crops=100))
+
+
 def test_a_diverging_run_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"step \d+: the loss is .* Lower optimization\.rate and train"):
         run(tiny(20, rate=1e30), tmp_path)

@@ -3,6 +3,8 @@
 Shapes: slots T, columns N, half-resolution pixels.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -274,16 +276,28 @@ def test_a_stretched_crop_fills_its_array() -> None:
     assert (batch.crops[:, 0, :, -8:] != 0).any((1, 2)).all()
 
 
+ONE_CYCLE = {"warm_up": 0.3, "warm_up_shape": "cosine", "final": 5e-5}
+STABLE = {"schedule": "stable", "horizon": 500, "warm_up": 0.2}
+
+
 @pytest.mark.parametrize(
-    ("knobs", "at", "rate"),
+    ("knobs", "step", "rate"),
     [
-        (Optimization(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.0, 0.05),
-        (Optimization(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 0.15, 0.525),
-        (Optimization(rate=1.0, warm_up=0.3, warm_up_shape="cosine", final=5e-5), 1.0, 5e-5),
-        (Optimization(rate=1.0, warm_up=0.2, final=2e-4), 0.1, 0.525),
-        (Optimization(rate=1.0, warm_up=0.0), 0.0, 1.0),
-        (Optimization(rate=1.0, warm_up=0.0), 0.5, 0.5),
+        (ONE_CYCLE, 0, 0.05),
+        (ONE_CYCLE, 150, 0.525),
+        (ONE_CYCLE, 1000, 5e-5),
+        ({"warm_up": 0.2, "final": 2e-4}, 100, 0.525),
+        ({"warm_up": 0.0}, 0, 1.0),
+        ({"warm_up": 0.0}, 500, 0.5),
+        (STABLE, 0, 0.05),
+        (STABLE, 50, 0.525),
+        (STABLE, 100, 1.0),
+        (STABLE, 999, 1.0),
+        (STABLE | {"decay_crops": 400}, 600, 1.0),
+        (STABLE | {"decay_crops": 400}, 700, 0.5),
+        (STABLE | {"decay_crops": 400}, 999, 1 - (399 / 400) ** 0.5),
     ],
 )
-def test_schedules_match_the_papers(knobs: Optimization, at: float, rate: float) -> None:
-    assert learning_rate(knobs, at) == pytest.approx(rate, rel=1e-6)
+def test_schedules_match_the_papers(knobs: dict[str, Any], step: int, rate: float) -> None:
+    config = Optimization(rate=1.0, crops=1000, batch=1, **knobs)
+    assert learning_rate(config, step) == pytest.approx(rate, rel=1e-6)

@@ -34,6 +34,11 @@ def train(
         Path | None,
         typer.Option("--from", help="Run folder, checkpoint (.pt) or weights (.safetensors) to start from."),
     ] = None,
+    branch: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run with a constant rate: go on from it, and take the rate to zero."),
+    ] = None,
+    decay_crops: Annotated[int, typer.Option(min=1, help="Crops that a branch lasts.")] = 150_000,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder --out.")] = False,
     quiet: Quiet = False,
     verbose: Annotated[
@@ -45,6 +50,8 @@ def train(
     Ctrl-C or SIGTERM stops after the current step and keeps last.pt; --resume continues. Needs torch.
     """
     _require_torch()
+    if branch and start_from:
+        raise typer.BadParameter("--branch continues a run, --from starts one: give one")
     from serialread import training
     from serialread.config import TrainingRecipe, load
     from serialread.datasets import SampleStore
@@ -54,9 +61,18 @@ def train(
     step, steps = 0, loaded.optimization.steps
     with training.stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
         for progress in training.train(
-            loaded, stores, out, valid=held_out, resume=resume, start_from=start_from, stop=stop
+            loaded,
+            stores,
+            out,
+            valid=held_out,
+            resume=resume,
+            start_from=start_from,
+            branch=branch,
+            decay_crops=decay_crops,
+            stop=stop,
         ):
-            step = progress.step
+            step, steps = progress.step, progress.steps
+            bar.total = steps
             state = f"loss {progress.loss:.2f}, best {progress.best:.1%}, {progress.crops_per_s:.0f} crops/s"
             bar.set_postfix_str(state, refresh=False)
             bar.update(step - bar.n)

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from serialread.codes import PRINTABLE
 from serialread.config.networks import CropGeometry, NetworkConfig, SigaConfig
-from serialread.config.section import Section
+from serialread.config.section import Section, recipe_id
 
 
 class PaperBands(Section):
@@ -248,7 +248,15 @@ class Optimization(Section):
     rule: Annotated[AdamW | Adam | Adadelta | Muon, Field(discriminator="kind")] = AdamW()
     """The optimizer."""
     crops: int = Field(default=2_200_000, ge=1)
-    """Crops seen; steps are this divided by ``batch``."""
+    """Crops seen; steps are this divided by ``batch``. A ``stable`` run may be resumed with more."""
+    schedule: Literal["cosine", "stable"] = "cosine"
+    """How the rate goes on after the warm-up: along a cosine to the end of the run, or constant. A constant
+    rate suits runs without a planned end, whose networks come from branches: ``train --branch``."""
+    horizon: int = Field(default=2_200_000, ge=1)
+    """Crops that count as the whole run in shares of a ``stable`` one: warm_up, losses.ramp and others."""
+    decay_crops: int = Field(default=0, ge=0)
+    """Last crops of a ``stable`` run, in which the rate falls to zero; ``train --branch`` sets it. The rate
+    falls as 1 - sqrt(share), fast at first: better than a line in Hägele et al. (2024)."""
     only: tuple[str, ...] = ()
     """Parts of the network to train; the rest is frozen. () trains all."""
     batch: int = Field(default=128, ge=1)
@@ -256,7 +264,7 @@ class Optimization(Section):
     rate: float = Field(default=1.2e-3, gt=0)
     """Peak learning rate."""
     warm_up: float = Field(default=0.04, ge=0, lt=1)
-    """Share of the run in which the rate rises; afterwards it follows a cosine decay."""
+    """Share of the run in which the rate rises; afterwards it follows the schedule."""
     warm_up_shape: Literal["linear", "cosine"] = "linear"
     """How it rises, from a twentieth; ``cosine`` with warm_up 0.3 is one-cycle."""
     final: float = Field(default=0.0, ge=0, le=1)
@@ -287,6 +295,12 @@ class Optimization(Section):
         """Steps of the whole run."""
         return max(1, self.crops // self.batch)
 
+    def progress(self, step: int) -> float:
+        """Completed share of the run, 0..1; of its horizon if the rate is constant."""
+        if self.schedule == "cosine":
+            return step / self.steps
+        return min(1.0, step * self.batch / self.horizon)
+
 
 class TrainingRecipe(Section):
     """One training run."""
@@ -312,6 +326,20 @@ class TrainingRecipe(Section):
         default=Optimization(), validation_alias=AliasChoices("optimization", "optimisation")
     )
     """Recipes and checkpoints of 0.1 spell it ``optimisation``."""
+
+    @property
+    def identity(self) -> str:
+        """Changes with all values but the end of a run whose rate is constant until then."""
+        if self.optimization.schedule == "cosine":
+            return recipe_id(self)
+        endless = self.optimization.model_copy(update={"crops": 1, "decay_crops": 0})
+        return recipe_id(self.model_copy(update={"optimization": endless}))
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> "TrainingRecipe":
+        if self.optimization.decay_crops and self.optimization.schedule == "cosine":
+            raise ValueError('optimization.decay_crops needs optimization.schedule = "stable"')
+        return self
 
     @model_validator(mode="after")
     def _replicas_fit(self) -> "TrainingRecipe":

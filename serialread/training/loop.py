@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from serialread.codes import Alphabet
-from serialread.config import recipe_id
 from serialread.config.training_recipe import Optimization, TrainingRecipe
 from serialread.datasets import ConcatenatedSamples, LowercaseSamples
 from serialread.errors import CheckpointError, RecipeError, StoreError
@@ -124,6 +123,8 @@ def train(
     valid: Sequence[Sequence[Sample]] = (),
     resume: bool = False,
     start_from: str | Path | None = None,
+    branch: str | Path | None = None,
+    decay_crops: int = 150_000,
     stop: threading.Event | None = None,
 ) -> Iterator[Progress]:
     """Train a network; writes best.pt, last.pt and log.jsonl into ``out`` and yields after every step.
@@ -139,6 +140,9 @@ def train(
         resume: resume the run in ``out``.
         start_from: a run's folder, a .pt or a .safetensors file whose weights a new run starts with, where
             names and shapes agree.
+        branch: folder of another run of this recipe, with a constant rate: a new run goes on from its state,
+            takes the rate to zero and ends. The other run is only read.
+        decay_crops: crops that a branch lasts.
         stop: set it from any thread to end the run early; see ``stop_by_signal``.
 
     Yields:
@@ -146,7 +150,8 @@ def train(
 
     Raises:
         StoreError: no samples, or samples that the recipe cannot encode.
-        CheckpointError: nothing to resume, a run of another recipe, or a run that would be overwritten.
+        CheckpointError: nothing to resume, a run of another recipe, a run that would be overwritten, or one
+            that cannot be branched.
         RecipeError: the loss is not finite, or the network lacks a part that ``only`` names.
     """
     out = Path(out)
@@ -165,6 +170,9 @@ def train(
         raise CheckpointError(
             f"{out}: holds a run already. Continue it with --resume, or name another folder."
         )
+    elif branch is not None:
+        state.branch(Path(branch) / "last.pt", decay_crops)
+    config = state.recipe.optimization
     log = RunLog(out / "log.jsonl")
     log.keep_until(state.step)
     every = max(1, config.validate_crops // config.batch)
@@ -212,9 +220,9 @@ class _State:
             RecipeError: the loss is not finite.
         """
         config = self.recipe.optimization
-        progress = self.step / config.steps
+        rate, progress = learning_rate(config, self.step), config.progress(self.step)
         self.step += 1
-        parts, rate = replicas.backward(batch, self.recipe, progress), learning_rate(config, progress)
+        parts = replicas.backward(batch, self.recipe, progress)
         if not math.isfinite(loss := sum(parts.values())):
             wrong = ", ".join(f"{name} {value}" for name, value in parts.items() if not math.isfinite(value))
             raise RecipeError(
@@ -242,21 +250,40 @@ class _State:
         checkpoints.save(self.checkpoint(), path, state)
 
     def restore(self, path: Path) -> None:
-        """Read what ``save`` wrote.
+        """Read what ``save`` wrote; a branch keeps its end.
 
         Raises:
             CheckpointError: no such file, or one of another recipe.
         """
         saved, state = checkpoints.load_state(path)
-        if recipe_id(saved.recipe) != recipe_id(self.recipe):
+        if saved.recipe.identity != self.recipe.identity:
             raise CheckpointError(
                 f"{path}: a run of another recipe. Resume it with the recipe that it was started with."
             )
+        if saved.recipe.optimization.decay_crops:
+            self.recipe = saved.recipe
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(dict(saved.weights))
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
         self.step, self.best = saved.steps, state["best"]
+
+    def branch(self, path: Path, decay_crops: int) -> None:
+        """Read what another run saved, and end it ``decay_crops`` later.
+
+        Raises:
+            CheckpointError: no such file, one of another recipe, or one whose rate is not constant.
+        """
+        self.restore(path)
+        config = self.recipe.optimization
+        if config.schedule == "cosine" or config.decay_crops:
+            raise CheckpointError(
+                f'{path}: its rate is not constant. Branch a run with optimization.schedule = "stable" '
+                "that is no branch itself."
+            )
+        end = {"crops": self.step * config.batch + decay_crops, "decay_crops": decay_crops}
+        self.recipe = self.recipe.model_copy(update={"optimization": config.model_copy(update=end)})
+        self.best = -1.0
 
 
 def _split(

@@ -18,13 +18,19 @@ CLASSIFIERS = frozenset(("classifier", "ctc"))
 """Names of layers whose outputs are the classes; Muon would move rare classes as far as frequent ones."""
 
 
-def learning_rate(config: Optimization, progress: float) -> float:
-    """Learning rate at a share of the run: a warm-up from a twentieth, then a cosine to the final rate."""
+def learning_rate(config: Optimization, step: int) -> float:
+    """Learning rate of a step: a warm-up from a twentieth, then a cosine to the final rate, or constant."""
+    progress = config.progress(step)
     if progress < config.warm_up:
         share = progress / config.warm_up
         if config.warm_up_shape == "cosine":
             share = 0.5 * (1 - math.cos(math.pi * share))
         return config.rate * (0.05 + 0.95 * share)
+    if config.schedule == "stable":
+        left = (config.steps - step) * config.batch
+        return config.rate * (
+            1 - math.sqrt(max(0.0, 1 - left / config.decay_crops)) if config.decay_crops else 1
+        )
     wave = 0.5 * (1 + math.cos(math.pi * (progress - config.warm_up) / (1 - config.warm_up)))
     return config.rate * (config.final + (1 - config.final) * wave)
 

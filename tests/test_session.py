@@ -113,6 +113,37 @@ def test_a_library_that_is_not_installed_is_named(stub: Path, monkeypatch: pytes
         Engine(stub, "onnxruntime")
 
 
+def refuse_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise RuntimeError("Exception from src/core.cpp:109:\nunsupported instruction set\n")
+
+    monkeypatch.setattr("openvino.Core.compile_model", refused)
+
+
+def test_where_openvino_cannot_compile_onnx_runtime_reads(
+    stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = np.zeros((1, 1, GEOMETRY.height, GEOMETRY.widths[0]), np.float32)
+    usual = Engine(stub).run(batch)
+    refuse_to_compile(monkeypatch)
+    engine = Engine(stub)
+    assert (engine.kind, engine.card.model_id) == ("onnxruntime", MODEL_ID)
+    np.testing.assert_allclose(engine.run(batch)[0], usual[0], atol=1e-3)
+
+
+def test_where_openvino_cannot_compile_and_nothing_replaces_it_is_one_clear_error(
+    stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_to_compile(monkeypatch)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(CheckpointError) as caught:
+        Engine(stub)
+    assert str(caught.value) == (
+        "engine openvino: cannot compile the model on this processor (unsupported instruction set). "
+        "Install the other engine: pip install 'serialread[onnxruntime]'"
+    )
+
+
 def test_a_missing_shipped_model_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(weights, "_SHIPPED", tmp_path / "serialread.onnx")
     with pytest.raises(CheckpointError, match=r"no model was shipped here. Name one: --model FILE"):

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, assert_never, cast, get_args
 
@@ -67,6 +68,7 @@ class Engine:
     Attributes:
         card: metadata of the file.
         outputs: outputs of ``run``, in this order.
+        kind: the library that runs it: ``onnxruntime`` also where OpenVINO cannot compile the model.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class Engine:
 
         Raises:
             CheckpointError: the file is missing, not a model of serialread, lacks an output, or has ranges of
-                another model; or the library is not installed.
+                another model; or the library is not installed, or cannot compile the model on this processor.
         """
         if kind not in get_args(EngineKind):
             raise CheckpointError(f"engine {kind}: no such engine. Use {' or '.join(get_args(EngineKind))}.")
@@ -101,14 +103,19 @@ class Engine:
         match kind:
             case "openvino":
                 spans = (ranges or load_ranges(path)) if precision == "fast" else None
-                about, self.outputs, self._network = _openvino(
-                    path, data, precision, (threads, streams), outputs, spans
-                )
+                try:
+                    about, self.outputs, self._network = _openvino(
+                        path, data, precision, (threads, streams), outputs, spans
+                    )
+                except _CompilationError as error:
+                    _require_another_engine(error)
+                    kind, spans = "onnxruntime", None
+                    about, self.outputs, self._network = _onnxruntime(path, data, (threads, streams), outputs)
             case "onnxruntime":
                 about, self.outputs, self._network = _onnxruntime(path, data, (threads, streams), outputs)
             case _:
                 assert_never(kind)
-        self.card = _card(path, about)
+        self.kind, self.card = kind, _card(path, about)
         if spans is not None:
             if spans.model_id != self.card.model_id:
                 raise ranges_mismatch(spans, path)
@@ -126,6 +133,21 @@ class Engine:
         padded = np.zeros((size, *batch.shape[1:]), np.float32)
         padded[:count] = batch
         return tuple(output[:count] for output in self._network(padded))
+
+
+class _CompilationError(Exception):
+    """OpenVINO cannot compile a model, as on a processor that it does not support."""
+
+
+def _require_another_engine(error: _CompilationError) -> None:
+    """Check that ONNX Runtime can replace OpenVINO."""
+    if find_spec("onnxruntime") is None:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1] if lines else "no reason given"
+        raise CheckpointError(
+            f"engine openvino: cannot compile the model on this processor ({reason}). "
+            "Install the other engine: pip install 'serialread[onnxruntime]'"
+        )
 
 
 def _bytes(path: Path) -> bytes:
@@ -226,7 +248,10 @@ def _openvino(
     if ranges is not None:
         quantize(model, ranges, path)
     selected = openvino.Model([results[output] for output in outputs], model.get_parameters())
-    compiled = core.compile_model(selected, "CPU", settings)
+    try:
+        compiled = core.compile_model(selected, "CPU", settings)
+    except RuntimeError as error:
+        raise _CompilationError(str(error)) from None
     local = _Requests()
 
     def run(batch: Floats) -> tuple[Floats, ...]:

@@ -81,6 +81,7 @@ class Reader:
 
     Attributes:
         model_id: name and digest of the model.
+        engine: the library that runs it; ``onnxruntime`` also where OpenVINO does not support the processor.
         station: where the code is, and when a reading is accepted. The default station accepts nothing.
         barcodes: whether codes are cross-checked against barcodes in the picture.
 
@@ -106,7 +107,8 @@ class Reader:
             model: a model file; None opens the shipped model.
             station: a station, or its TOML file; None for pictures from anywhere.
             format: name of a format, or a pattern, of every code; replaces the station's.
-            engine: the library that runs the model, ``openvino`` unless given.
+            engine: the library that runs the model, ``openvino`` unless given; where that does not support
+                the processor, ``onnxruntime``, if installed.
             barcodes: whether to cross-check the code against barcodes in the picture; None: if zxing-cpp,
                 which reads them, is installed.
             workers: threads that load and normalize; 0 takes one per core.
@@ -126,7 +128,7 @@ class Reader:
         self.barcodes = can_read_barcodes() if barcodes is None else barcodes
         self._model = Path(model) if model else shipped_model()
         self._engine = Engine(self._model, engine or "openvino", streams=self._streams, outputs=None)
-        self.model_id = self._engine.card.model_id
+        self.model_id, self.engine = self._engine.card.model_id, self._engine.kind
         self._use_station()
 
     def at(self, station: Station) -> Self:

@@ -158,7 +158,7 @@ def read_folder(
     entry = {
         "station": station if isinstance(station, str | Path) else "",
         "model": model or "",
-        "engine": engine or "openvino",
+        "engine": reader.engine,
         "resume": resume,
         "strict": strict,
         "barcodes": reader.barcodes,

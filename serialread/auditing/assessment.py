@@ -18,6 +18,7 @@ from serialread.auditing.rerunning import MAX_PICTURES, FailurePictures, read_fa
 from serialread.auditing.sampling import SAMPLE
 from serialread.auditing.sections import Assessment, build_tables
 from serialread.auditing.trends import Trend, compute_trends, freeze_limits, read_limits, trend_findings
+from serialread.auditing.truth_checks import folded_truths, truth_findings
 from serialread.auditing.wording import Finding, by_severity, percent, rate_words, ratio, warning
 from serialread.errors import RecordsError
 from serialread.imaging import digest
@@ -174,6 +175,7 @@ def audit(
     by: str | None = None,
     baseline: str | Path | None = None,
     sample: int = SAMPLE,
+    fold_lookalikes: bool = False,
 ) -> Audit:
     """Compare readings with the truth and sum them up by batch; writes nothing.
 
@@ -184,6 +186,8 @@ def audit(
         by: column whose values are the batches; None uses the folders of the pictures.
         baseline: control limits that ``Audit.freeze`` wrote; None computes them from these batches.
         sample: number of images without a truth to draw for labelling.
+        fold_lookalikes: take characters of the truths that look like printable ASCII ones (Cyrillic and Greek
+            letters, dashes, full-width digits) for these.
 
     Raises:
         RecordsError: inputs that are missing or damaged.
@@ -197,6 +201,7 @@ def audit(
         by=by,
         limits=limits,
         sample=sample,
+        fold_lookalikes=fold_lookalikes,
     )
     if baseline is None or limits is None:
         return done
@@ -212,6 +217,7 @@ def audit_tables(
     by: str | None = None,
     limits: dict[str, ControlLimits] | None = None,
     sample: int = SAMPLE,
+    fold_lookalikes: bool = False,
 ) -> Audit:
     """The same as ``audit``, from tables that were read before.
 
@@ -219,7 +225,12 @@ def audit_tables(
         RecordsError: there is no column ``by``.
     """
     grouping = group(readings.rows, batches, by)
-    pairing = without_truth(grouping.rows) if truth is None else pair(grouping.rows, truth.rows)
+    folded: tuple[Finding, ...] = ()
+    if truth is None:
+        pairing = without_truth(grouping.rows)
+    else:
+        stated, folded = folded_truths(truth.rows) if fold_lookalikes else (truth.rows, ())
+        pairing = pair(grouping.rows, stated)
     judged = judge(pairing.rows)
     trends = compute_trends(judged, grouping.order, limits)
     quality = ConfidenceQuality.of(judged)
@@ -232,6 +243,8 @@ def audit_tables(
         *(warning(text) for source in sources for text in source.warnings),
         *grouping.findings,
         *pairing.findings,
+        *folded,
+        *truth_findings(judged),
         *data_findings(judged),
         *sequence_findings(judged),
         *trend_findings(trends),
@@ -247,5 +260,5 @@ def audit_tables(
         models=tuple(judged["model_id"].unique()),
         stations=tuple(judged["station_id"].unique()),
         read_at=(judged["read_at"].min(), judged["read_at"].max()),
-        options={"by": by, "sample": sample},
+        options={"by": by, "sample": sample, "fold_lookalikes": fold_lookalikes},
     )

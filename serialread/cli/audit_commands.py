@@ -33,6 +33,13 @@ def audit(
     sample: Annotated[
         int, typer.Option(min=1, help="How many pictures without truth to draw for labelling.")
     ] = 299,
+    fold_lookalikes: Annotated[
+        bool,
+        typer.Option(
+            "--fold-lookalikes",
+            help="Take characters of the truths that look like ASCII ones (Cyrillic, dashes) for these.",
+        ),
+    ] = False,
     excel: Annotated[bool, typer.Option("--excel", help="Also write audit.xlsx.")] = False,
     pictures: Annotated[
         bool, typer.Option(help="Read the most important failures again and show them in report.html.")
@@ -53,7 +60,15 @@ def audit(
 
     log = log or out / run_log.LOG
     run_log.last(log)
-    done = auditing.audit(results, truth, batches=batches, by=by, baseline=baseline, sample=sample)
+    done = auditing.audit(
+        results,
+        truth,
+        batches=batches,
+        by=by,
+        baseline=baseline,
+        sample=sample,
+        fold_lookalikes=fold_lookalikes,
+    )
     if pictures:
         logs = (auditing.readings_path(results).with_name(run_log.LOG), log)
         done = done.with_failure_pictures(logs, shipped_model())

@@ -12,6 +12,7 @@ from serialread.codes.alphabet import (
 from serialread.codes.automaton import Lattice
 from serialread.codes.check_characters import CHECKS, Check
 from serialread.codes.formats import FORMATS, Format, format_of
+from serialread.codes.lookalikes import fold_lookalikes, unreadable
 from serialread.codes.sequence_checks import SequenceChecker
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "Format",
     "Lattice",
     "SequenceChecker",
+    "fold_lookalikes",
     "format_of",
     "reads_upside_down",
+    "unreadable",
     "without_blanks",
 ]

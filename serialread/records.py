@@ -78,21 +78,43 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class SceneLine:
+    """A line of text in a whole picture.
+
+    Attributes:
+        text: its characters, without blanks.
+        process: marking process.
+        typeface: name of the typeface.
+        cells: per character four corners (x, y), px: top-left, top-right, bottom-right and bottom-left of its
+            box from the baseline to the height of a capital, in reading direction.
+        legible: whether it is large and clear enough to be read; detectors need not find others.
+    """
+
+    text: str
+    process: str
+    typeface: str
+    cells: tuple[tuple[tuple[float, float], ...], ...]
+    legible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """A labelled crop.
+    """A labelled crop, or a whole picture with its lines.
 
     Attributes:
         pixels: grey, [H, W], 0 is black.
-        text: the code, without blanks.
+        text: the code, without blanks; "" for whole pictures.
         glyphs: uint8 [H, W], 0 background, i = i-th character of ``text`` (dots of one stroke joined); None
             if unknown.
         origin: how it was rendered; None for real pictures.
+        lines: the lines of a whole picture; None for a crop.
     """
 
     pixels: Pixels
     text: str
     glyphs: Pixels | None = None
     origin: Origin | None = None
+    lines: tuple[SceneLine, ...] | None = None
 
 
 class CharStatus(StrEnum):

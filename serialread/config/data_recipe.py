@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from serialread.codes import CTC_CAPACITY, MAX_LENGTH, PRINTABLE
 from serialread.config.marks import Process, Share, Span, Weight
+from serialread.config.scenes import Scene
 from serialread.config.section import Section, merged
 
 
@@ -289,6 +290,8 @@ class DataRecipe(Section):
     surface and noise, at the camera's resolution. A sample below it is lit again, at most three times."""
     surfaces: Surfaces = Surfaces()
     camera: Camera = Camera()
+    scene: Scene | None = None
+    """With this section, samples are whole pictures with any number of lines instead of crops of one."""
     mix: tuple["Kind", ...] = ()
     """Kinds of samples. Each is this recipe with what the kind's table sets on top, table by table, key by
     key; a sample is of one of them. () for a recipe of one kind."""

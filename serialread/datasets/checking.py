@@ -10,7 +10,7 @@ import numpy as np
 from serialread.codes import CTC_CAPACITY, PRINTABLE, REJECT
 from serialread.datasets.sample_store import SampleStore
 from serialread.errors import StoreError
-from serialread.records import Pixels, Sample
+from serialread.records import Pixels, Sample, SceneLine
 
 BLANK_RANGE = 3 / 255
 """Range of grey below which a picture is blank."""
@@ -81,23 +81,30 @@ class StoreReport:
         return "\n".join(lines)
 
     def _count(self, index: int, sample: Sample) -> None:
-        self.lengths[len(sample.text)] += 1
-        self.chars.update(sample.text)
+        texts = [sample.text] if sample.lines is None else [line.text for line in sample.lines]
+        self.lengths.update(map(len, texts))
+        self.chars.update("".join(texts))
         low, high = np.percentile(sample.pixels, (5, 95))
         self.contrasts.append(float(high - low) / 255)
         if sample.glyphs is not None:
             self.masked += 1
+        for line in sample.lines or ():
+            self.processes[line.process] += 1
+            self.typefaces[line.typeface] += 1
         if sample.origin is not None:
             if "kind" in sample.origin.parameters:
                 self.kinds[str(sample.origin.parameters["kind"])] += 1
-            self.processes[sample.origin.process] += 1
-            self.typefaces[sample.origin.typeface] += 1
+            if sample.lines is None:
+                self.processes[sample.origin.process] += 1
+                self.typefaces[sample.origin.typeface] += 1
             if "visibility" in sample.origin.parameters:
                 self.visibilities.append(float(sample.origin.parameters["visibility"]))
         self.problems += [Problem(index, what) for what in self._wrong(index, sample)]
 
     def _wrong(self, index: int, sample: Sample) -> Iterator[str]:
-        if sample.origin is not None and sample.origin.parameters.get("bare"):
+        if sample.lines is not None:
+            yield from _wrong_lines(sample, sample.lines)
+        elif sample.origin is not None and sample.origin.parameters.get("bare"):
             if sample.text:
                 yield "it shows no code, its label is not empty"
         else:
@@ -122,6 +129,18 @@ def _wrong_label(text: str) -> Iterator[str]:
         yield f"its label has {len(text)} characters, more than {CTC_CAPACITY}"
     if foreign := sorted(set(text) - set(PRINTABLE) - {REJECT}):
         yield f"its label holds {', '.join(map(repr, foreign))}, neither printable ASCII nor U+FFFD"
+
+
+def _wrong_lines(sample: Sample, lines: tuple[SceneLine, ...]) -> Iterator[str]:
+    """Defects of the lines of a whole picture, numbered from 0."""
+    size = np.array(sample.pixels.shape[::-1])
+    for number, line in enumerate(lines):
+        yield from (f"line {number}: {what}" for what in _wrong_label(line.text))
+        corners = np.array(line.cells).reshape(-1, 2)
+        if len(line.cells) != len(line.text):
+            yield f"line {number}: it has {len(line.cells)} cells for {len(line.text)} characters"
+        elif (corners.max(0) < 0).any() or (corners.min(0) > size).any():
+            yield f"line {number}: it lies outside the picture"
 
 
 def _hash(pixels: Pixels) -> bytes:

@@ -1,14 +1,15 @@
 """The samples of a store: their keys and values in the LMDB, and the sequences that read them.
 
 Keys count from 1: ``num-samples``, and per sample ``image-%09d`` (PGM, grey), ``label-%09d`` (UTF-8),
-``glyphs-%09d`` (PNG of the character mask), ``meta-%09d`` (JSON of the origin). ``about`` records how the
-store was made.
+``glyphs-%09d`` (PNG of the character mask), ``meta-%09d`` (JSON of the origin), ``lines-%09d`` (JSON of the
+lines of a whole picture). ``about`` records how the store was made.
 """
 
 import json
 from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ import numpy as np
 
 from serialread.codes import Alphabet, without_blanks
 from serialread.errors import StoreError
-from serialread.records import Origin, Pixels, Sample
+from serialread.records import Origin, Pixels, Sample, SceneLine
 
 Entries = list[tuple[bytes, bytes]]
 """Keys and values, in the order they are written."""
@@ -176,6 +177,8 @@ def encode_sample(sample: Sample, index: int) -> Entries:
         entries.append((key("glyphs", index), _png(sample.glyphs)))
     if sample.origin is not None:
         entries.append((key("meta", index), _origin_json(sample.origin)))
+    if sample.lines is not None:
+        entries.append((key("lines", index), _lines_json(sample.lines)))
     return entries
 
 
@@ -188,12 +191,13 @@ def decode_sample(get: Callable[[bytes], bytes | None], index: int) -> Sample:
     image, label = get(key("image", index)), get(key("label", index))
     if image is None or label is None:
         raise ValueError("its picture or its label is missing")
-    glyphs, meta = get(key("glyphs", index)), get(key("meta", index))
+    glyphs, meta, lines = (get(key(part, index)) for part in ("glyphs", "meta", "lines"))
     return Sample(
         pixels=_pixels(image),
         text=without_blanks(label.decode()),
         glyphs=None if glyphs is None else _pixels(glyphs),
         origin=None if meta is None else _origin(json.loads(meta)),
+        lines=None if lines is None else tuple(_line(one) for one in json.loads(lines)),
     )
 
 
@@ -228,6 +232,15 @@ def _origin_json(origin: Origin) -> bytes:
 def _origin(table: dict[str, Any]) -> Origin:
     boxes = tuple((float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in table["boxes"])
     return Origin(table["process"], table["typeface"], boxes, table["parameters"])
+
+
+def _lines_json(lines: tuple[SceneLine, ...]) -> bytes:
+    return json.dumps([asdict(line) for line in lines], ensure_ascii=False).encode()
+
+
+def _line(table: dict[str, Any]) -> SceneLine:
+    cells = tuple(tuple((float(x), float(y)) for x, y in cell) for cell in table["cells"])
+    return SceneLine(table["text"], table["process"], table["typeface"], cells, table["legible"])
 
 
 def _environment(path: Path) -> Any:

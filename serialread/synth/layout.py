@@ -75,7 +75,7 @@ class TypesetLine:
         return len(self.runs[0].chars)
 
 
-class _End(NamedTuple):
+class End(NamedTuple):
     """Characters at the end of a code that are set apart.
 
     Attributes:
@@ -90,7 +90,7 @@ class _End(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Pose:
+class Pose:
     """Pose of a whole line: bent by an angle (rad) over its length (ch), tilted (rad), homography [3, 3]."""
 
     bend: float
@@ -100,7 +100,8 @@ class _Pose:
     seen: Matrices
 
     def of(self, matrices: Matrices) -> Matrices:
-        return self.seen @ _turn(self.tilt) @ _bent(matrices, self)
+        """The matrices [n, 3, 3] of characters on a straight baseline, in this pose."""
+        return self.seen @ turn(self.tilt) @ _bent(matrices, self)
 
 
 def set_line(
@@ -121,10 +122,10 @@ def set_line(
     around = 0.0 if setting.straight else _around(len(code), layout, rng)
     bend = 0.0 if around or setting.straight else _bend(len(code), layout, rng)
     end = _set_apart(len(code), layout, rng)
-    flat = _wrapped(_along_a_line(text, face, layout, setting, end, rng), around)
+    flat = _wrapped(along_a_line(text, face, layout, setting, end, rng), around)
     degrees, seen = _perspective(flat, layout, rng)
     first, last = float(flat[0, 0, 2]), float(flat[-1, 0, 2])
-    pose = _Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
+    pose = Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
     run = GlyphRun(face, code, pose.of(flat))
     corners = fonts.placed(face, code, run.matrices)
     shapes, crop, others = _with_distractors(replace(run, matrices=flat), corners, pose, other, layout, rng)
@@ -149,15 +150,15 @@ def set_line(
     )
 
 
-def _set_apart(length: int, layout: Layout, rng: Rng) -> _End:
+def _set_apart(length: int, layout: Layout, rng: Rng) -> End:
     if layout.suffix_share and length > 3 and rng.random() < layout.suffix_share:
-        return _End(raised=1 + below(3, rng), size=within((0.55, 0.8), rng))
+        return End(raised=1 + below(3, rng), size=within((0.55, 0.8), rng))
     if layout.boxed_share and length > 1 and rng.random() < layout.boxed_share:
-        return _End(boxed=1 if rng.random() < 0.7 else length, room=within((0.1, 0.35), rng))
-    return _End()
+        return End(boxed=1 if rng.random() < 0.7 else length, room=within((0.1, 0.35), rng))
+    return End()
 
 
-def _along_a_line(text: str, face: Face, layout: Layout, setting: Setting, end: _End, rng: Rng) -> Matrices:
+def along_a_line(text: str, face: Face, layout: Layout, setting: Setting, end: End, rng: Rng) -> Matrices:
     """One matrix a character on the baseline y = 0; those of a raised suffix end at the cap line."""
     wide = _separators(text, face, layout, rng)
     n = len(wide)
@@ -174,7 +175,7 @@ def _on_the_baseline(
     wide: NDArray[np.float64],
     layout: Layout,
     setting: Setting,
-    end: _End,
+    end: End,
     rng: Rng,
 ) -> Matrices:
     pens = _pens(text, face, wide, layout, rng)
@@ -281,7 +282,7 @@ def _perspective(flat: Matrices, layout: Layout, rng: Rng) -> tuple[float, Matri
     turned = [[1 + short * x * x, short * x * y, 0], [short * x * y, 1 + short * y * y, 0]]
     seen = np.array([*turned, [steep * x, steep * y, 1]])
     middle = (float(flat[-1, 0, 2] + flat[0, 0, 2]) / 2, -0.5)
-    return degrees, _move(*middle) @ seen @ _move(-middle[0], -middle[1])
+    return degrees, move(*middle) @ seen @ move(-middle[0], -middle[1])
 
 
 def _wrapped(matrices: Matrices, around: float) -> Matrices:
@@ -297,7 +298,7 @@ def _wrapped(matrices: Matrices, around: float) -> Matrices:
     return out
 
 
-def _bent(matrices: Matrices, pose: _Pose) -> Matrices:
+def _bent(matrices: Matrices, pose: Pose) -> Matrices:
     if not pose.bend:
         return matrices
     phi = (matrices[:, 0, 2] - pose.middle) / pose.length * pose.bend
@@ -312,12 +313,14 @@ def _bent(matrices: Matrices, pose: _Pose) -> Matrices:
     return turns @ upright
 
 
-def _turn(angle: float) -> Matrices:
+def turn(angle: float) -> Matrices:
+    """Rotation by an angle, rad, clockwise in a picture, [3, 3]."""
     c, s = float(np.cos(angle)), float(np.sin(angle))
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
-def _move(x: float, y: float) -> Matrices:
+def move(x: float, y: float) -> Matrices:
+    """Translation, [3, 3]."""
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
@@ -332,7 +335,7 @@ def _bounds(corners: Points) -> Box:
 
 
 def _with_distractors(
-    code: GlyphRun, corners: Points, pose: _Pose, other: Face, layout: Layout, rng: Rng
+    code: GlyphRun, corners: Points, pose: Pose, other: Face, layout: Layout, rng: Rng
 ) -> tuple[list[DistractorShape], Box, list[GlyphRun]]:
     """Distractors, and the part of the surface that the picture shows.
 
@@ -357,7 +360,7 @@ def _with_distractors(
     return shapes, crop, [run for run in runs if run.chars]
 
 
-def _around_characters(run: GlyphRun, end: _End, rng: Rng) -> list[DistractorShape]:
+def _around_characters(run: GlyphRun, end: End, rng: Rng) -> list[DistractorShape]:
     """The boxes of boxed characters and the underline of a raised suffix, in the pose of the code."""
     width = within((0.03, 0.09), rng) if end.boxed or end.raised else 0.0
     first = len(run.chars) - end.raised
@@ -406,7 +409,7 @@ def _margins(layout: Layout, rng: Rng) -> list[float]:
     return [left, top, right, bottom]
 
 
-def _row(code: GlyphRun, other: Face, sign: int, shown: float, pose: _Pose, rng: Rng) -> GlyphRun:
+def _row(code: GlyphRun, other: Face, sign: int, shown: float, pose: Pose, rng: Rng) -> GlyphRun:
     """A line above (-1) or below (1) the code, of which ``shown`` ch are visible; without a label."""
     size = 1.0 if other is code.face else within((0.5, 1.7), rng)
     chars = distractors.other_chars(other, round(len(code.chars) / size) + 1, rng)
@@ -416,7 +419,7 @@ def _row(code: GlyphRun, other: Face, sign: int, shown: float, pose: _Pose, rng:
     return _other_text(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
 
 
-def _cut_off(code: GlyphRun, other: Face, crop: Box, pose: _Pose, rng: Rng) -> tuple[GlyphRun, Box]:
+def _cut_off(code: GlyphRun, other: Face, crop: Box, pose: Pose, rng: Rng) -> tuple[GlyphRun, Box]:
     """A character of another code left or right of this one, and the crop that cuts through it."""
     size = 1.0 if other is code.face else within((0.6, 1.5), rng)
     char = distractors.other_chars(other, 1, rng)
@@ -434,7 +437,7 @@ def _cut_off(code: GlyphRun, other: Face, crop: Box, pose: _Pose, rng: Rng) -> t
 
 
 def _other_text(
-    code: GlyphRun, face: Face, chars: str, size: float, x: float, y: float, pose: _Pose
+    code: GlyphRun, face: Face, chars: str, size: float, x: float, y: float, pose: Pose
 ) -> GlyphRun:
     """Characters of another text from (x, y) on, in the pose of the code, with the typeface's own spacing."""
     stretch = abs(float(code.matrices[0, 0, 0])) * size

@@ -90,13 +90,13 @@ def _background(soft: Floats, wanted: Wanted, surfaces: Surfaces, rng: Rng) -> F
     """The light without pattern and mark, at the size of ``soft``."""
     kept = np.float32(wanted.evenness / max(cv2.mean(soft)[0], 1e-3))
     uneven = np.clip(soft * kept, 0, 2.5 * wanted.evenness) + np.float32(1 - wanted.evenness)
-    uneven *= _falloff(soft.shape, rng) * np.float32(wanted.level)
+    uneven *= falloff(soft.shape, rng) * np.float32(wanted.level)
     if rng.random() < surfaces.glare_share:
-        uneven += _glare(soft.shape, rng)
+        uneven += glare(soft.shape, rng)
     return np.asarray(uneven, np.float32)
 
 
-def _falloff(size: tuple[int, ...], rng: Rng) -> Floats:
+def falloff(size: tuple[int, ...], rng: Rng) -> Floats:
     """Slow change of light across the crop, as a factor around 1."""
     x, y = ramp(size[1]), ramp(size[0])
     sx, sy, bow = (spread * rng.standard_normal() for spread in (0.22, 0.12, 0.25))
@@ -104,7 +104,7 @@ def _falloff(size: tuple[int, ...], rng: Rng) -> Floats:
     return np.asarray(along[None] + np.float32(sy) * y[:, None], np.float32)
 
 
-def _glare(size: tuple[int, ...], rng: Rng) -> Floats:
+def glare(size: tuple[int, ...], rng: Rng) -> Floats:
     """A soft bright patch or band, to be added; exposure keeps it from burning out the mark."""
     x = np.arange(size[1], dtype=np.float32)
     y = np.arange(size[0], dtype=np.float32)
@@ -171,7 +171,7 @@ def photograph(
     if rng.random() < camera.low_resolution_share:
         seen = min(seen, max(round(within(camera.low_resolution_cap_px, rng) * scene.shape[0] / cap_px), 8))
     sensor = seen, max(round(scene.shape[1] * seen / scene.shape[0]), 4)
-    picture = shrunk(halved(scene) if seen <= rows else scene, sensor)
+    picture = shrunk(halved(scene) if 2 * seen <= len(scene) else scene, sensor)
     if rng.random() < camera.sharpen_share:
         picture = picture + np.float32(within((0.3, 1.2), rng)) * (picture - blurred(picture, 1.0))
     noise = min(within(camera.noise, rng) * within((0, 1), rng), 0.55 * strength)

@@ -6,27 +6,26 @@ some, of its surface photographs; nothing else.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from itertools import count as counting
 from pathlib import Path
-from typing import get_args
 
 import cv2
 import numpy as np
 
-from serialread.codes import REJECT, without_blanks
-from serialread.config.data_recipe import DataRecipe, Kind, Typefaces
+from serialread.codes import without_blanks
+from serialread.config.data_recipe import DataRecipe, Kind
 from serialread.config.marks import Process
 from serialread.config.section import load
 from serialread.records import Origin, Pixels, Sample
-from serialread.synth import alphabets, distractors, fonts
+from serialread.synth import distractors
 from serialread.synth.code_texts import label_of, random_text
-from serialread.synth.fonts import Face
 from serialread.synth.layout import TypesetLine, set_line
 from serialread.synth.photography import Parameters, Shaded, photograph, visibility
-from serialread.synth.processes import FaceKind, spec_of
-from serialread.synth.rng import Rng, one_of, weighted, within
+from serialread.synth.processes import spec_of
+from serialread.synth.rng import Rng, weighted, within
+from serialread.synth.scenes import make_scene
 from serialread.synth.strokes import Mark, draw
+from serialread.synth.typeface_choice import face_for, other_face
 
 _OVERSAMPLING = 2  # rendered at twice the crop's height, then photographed
 _MARKED = 0.5  # coverage of distractors from which they set the exposure of a crop without a code
@@ -59,6 +58,8 @@ def render(recipe: DataRecipe | Path | str, seed: int = 0, *, count: int | None 
 def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     """Render one labelled crop: grey uint8 [height, W], its text without blanks, its masks and its origin.
 
+    A recipe with a ``scene`` section gives a whole picture with its lines instead.
+
     Raises:
         RecipeError: a folder of surface photographs holds none.
     """
@@ -66,18 +67,18 @@ def make_sample(recipe: DataRecipe, seed: int, index: int) -> Sample:
     rng = np.random.default_rng([seed, index])
     while recipe.mix:
         recipe = recipe.mix[weighted([kind.share for kind in recipe.mix], rng)]
-    sample = _sample(recipe, rng)
+    sample = _sample(recipe, rng) if recipe.scene is None else make_scene(recipe, recipe.scene, rng)
     return sample if not isinstance(recipe, Kind) else _of_kind(sample, recipe.name)
 
 
 def _sample(recipe: DataRecipe, rng: Rng) -> Sample:
     process = recipe.processes[weighted([p.weight for p in recipe.processes], rng)]
     text = spec_of(process).writable(random_text(recipe.texts, recipe.max_length, rng), process, rng)
-    face, text = _face(text, process, recipe.typefaces, rng)
+    face, text = face_for(text, process, recipe.typefaces, rng)
     line = set_line(
         text,
         face,
-        _other_face(face, process, recipe, rng),
+        other_face(face, process, recipe, rng),
         recipe.layout,
         spec_of(process).setting(process, rng),
         rows=recipe.height * _OVERSAMPLING,
@@ -107,76 +108,6 @@ def _of_kind(sample: Sample, name: str) -> Sample:
     assert sample.origin is not None
     parameters = {"kind": name, **sample.origin.parameters}
     return replace(sample, origin=replace(sample.origin, parameters=parameters))
-
-
-def typeface_names(recipe: DataRecipe) -> tuple[str, ...]:
-    """Names of all typefaces that the recipe may use, sorted."""
-    if recipe.mix:
-        return tuple(sorted({name for kind in recipe.mix for name in typeface_names(kind)}))
-    return tuple(sorted({f.name for kind in get_args(FaceKind) for f in _faces(kind, recipe.typefaces)}))
-
-
-@lru_cache(maxsize=32)
-def _faces(kind: FaceKind, typefaces: Typefaces) -> tuple[Face, ...]:
-    found: tuple[Face, ...]
-    match kind:
-        case "outline":
-            found = fonts.outline_faces(typefaces.folders)
-            words = typefaces.families
-            found = tuple(f for f in found if not words or any(word in f.family for word in words))
-        case "strokes":
-            found = alphabets.stroke_faces()
-        case "segments":
-            found = alphabets.segment_faces()
-        case _:
-            found = alphabets.dot_faces()
-    if typefaces.held_out == "all":
-        return found
-    only = typefaces.held_out == "only"
-    return tuple(f for f in found if fonts.held_out(f.name) == only)
-
-
-@lru_cache(maxsize=32)
-def _families(kind: FaceKind, typefaces: Typefaces) -> tuple[tuple[Face, ...], ...]:
-    """Typefaces by family, so that a family of thirty weights is as likely as one of two."""
-    groups: dict[str, list[Face]] = {}
-    for face in _faces(kind, typefaces):
-        groups.setdefault(face.family if isinstance(face, fonts.Outline) else face.name, []).append(face)
-    return tuple(tuple(group) for group in groups.values())
-
-
-def _face(text: str, process: Process, typefaces: Typefaces, rng: Rng) -> tuple[Face, str]:
-    """A typeface that has every character of the text, and the text as it is drawn.
-
-    The text is in capitals for unicase typefaces, with glyphs of the typeface for what is no character.
-    """
-    families = _families(spec_of(process).face_kind(process, rng), typefaces)
-    code = without_blanks(text)
-    for _ in range(30):
-        family = one_of(families, rng)
-        face = one_of(family, rng)
-        wanted, shown = (code.upper(), text.upper()) if face.caps_only else (code, text)
-        if fonts.covers(face, wanted):
-            return face, _with_glyphs(shown, face, rng)
-    face = next(f for f in _faces("outline", typefaces) if fonts.covers(f, code) and not f.caps_only)
-    return face, _with_glyphs(text, face, rng)
-
-
-def _with_glyphs(text: str, face: Face, rng: Rng) -> str:
-    """The text with a glyph of the typeface, all of one script, for each that is no character."""
-    if REJECT not in text:
-        return text
-    usable = ""
-    while not usable:  # a font file may name characters that it leaves blank
-        usable = "".join(c for c in one_of(fonts.other_scripts(face), rng) if fonts.distinct(face, c))
-    return "".join(one_of(usable, rng) if char == REJECT else char for char in text)
-
-
-def _other_face(face: Face, process: Process, recipe: DataRecipe, rng: Rng) -> Face:
-    """The typeface of other lines: the code's own, or any that the process may use."""
-    if rng.random() >= recipe.layout.neighbour_typeface_share:
-        return face
-    return one_of(one_of(_families(spec_of(process).face_kind(process, rng), recipe.typefaces), rng), rng)
 
 
 def _best_picture(

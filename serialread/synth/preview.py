@@ -9,16 +9,18 @@ import numpy as np
 from serialread import synth
 from serialread.config import DataRecipe, load
 from serialread.imaging import save_png, tinted
-from serialread.records import Pixels, Sample
+from serialread.records import Pixels, Sample, SceneLine
 
 SCALE = 2
 """Enlargement of the crops."""
+SCENE_PX = 480
+"""Longer side of a whole picture on the sheet, px."""
 CAPTION = 34
 """Height of the two lines below a crop, px."""
 GAP = 10
 """Space around a cell, px."""
-BOX = (0, 200, 255)
-"""Colour of the boxes, BGR."""
+BOX, START = (0, 200, 255), (255, 80, 0)
+"""Colours of the boxes and of the point at which a line starts, BGR."""
 PAPER = 245
 """Grey of the sheet."""
 
@@ -61,6 +63,8 @@ def write_preview(
 def contact_sheet(samples: Sequence[Sample], columns: int = 4, *, masks: bool = False) -> Pixels:
     """Arrange samples in rows, each with its number and label, its kind, process and typeface below.
 
+    Whole pictures show the cell of every character and the point at which each line starts.
+
     Args:
         samples: any number; they keep their order.
         columns: cells in a row, at least 1.
@@ -90,14 +94,14 @@ def save(sheet: Pixels, path: Path) -> None:
 
 
 def _cell(number: int, sample: Sample, masks: bool) -> Pixels:
-    picture = _tinted(sample) if masks else _coloured(sample.pixels)
-    height, width = SCALE * picture.shape[0], SCALE * picture.shape[1]
-    lines = [f"{number}: {sample.text}", _how(sample)]
+    picture = _scene(sample, sample.lines) if sample.lines is not None else _crop(sample, masks)
+    height, width = picture.shape[:2]
+    if sample.lines is not None:
+        lines = [f"{number}: {len(sample.lines)} lines", " ".join(line.text for line in sample.lines)[:60]]
+    else:
+        lines = [f"{number}: {sample.text}", _how(sample)]
     cell = np.full((height + CAPTION, max(width, *(_text_width(line) for line in lines)), 3), PAPER, np.uint8)
-    cell[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
-    for box in sample.origin.boxes if masks and sample.origin else ():
-        x0, y0, x1, y1 = (round(SCALE * edge) for edge in box)
-        cv2.rectangle(cell[:height, :width], (x0, y0), (x1, y1), BOX, 1)
+    cell[:height, :width] = picture
     for line, baseline in zip(lines, (height + 14, height + 30), strict=True):
         cv2.putText(
             cell, _drawable(line), (1, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA
@@ -111,6 +115,28 @@ def _how(sample: Sample) -> str:
         return ""
     kind = sample.origin.parameters.get("kind")
     return ", ".join(filter(None, (kind, sample.origin.process, sample.origin.typeface)))
+
+
+def _crop(sample: Sample, masks: bool) -> Pixels:
+    """An enlarged crop."""
+    picture = _tinted(sample) if masks else _coloured(sample.pixels)
+    size = SCALE * picture.shape[1], SCALE * picture.shape[0]
+    enlarged = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    for box in sample.origin.boxes if masks and sample.origin else ():
+        x0, y0, x1, y1 = (round(SCALE * edge) for edge in box)
+        cv2.rectangle(enlarged, (x0, y0), (x1, y1), BOX, 1)
+    return enlarged
+
+
+def _scene(sample: Sample, lines: Sequence[SceneLine]) -> Pixels:
+    """A whole picture, shrunk, with the cells of its lines; a dot marks where each starts."""
+    scale = min(SCENE_PX / max(sample.pixels.shape), 1.0)
+    picture = cv2.resize(_coloured(sample.pixels), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    for line in lines:
+        cells = np.round(scale * np.array(line.cells)).astype(np.int32)
+        cv2.polylines(picture, list(cells), True, BOX)
+        cv2.circle(picture, tuple(cells[0, 0].tolist()), 3, START, cv2.FILLED, cv2.LINE_AA)
+    return np.asarray(picture, np.uint8)
 
 
 def _tinted(sample: Sample) -> Pixels:

@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serialread.codes import without_blanks
 from serialread.config.data_recipe import DataRecipe, Kind
 from serialread.config.marks import Process
 from serialread.config.section import load

@@ -293,14 +293,10 @@ class _Scene:
         """Rows of random codes in one typeface."""
         rng, recipe, spec = self.rng, self.recipe, spec_of(process)
         columns = 2 if rows > 1 and rng.random() < carrier.columns else 1
-        table = [
-            [
-                spec.writable(random_text(recipe.texts, recipe.max_length, rng), process, rng)
-                for _ in range(columns)
-            ]
-            for _ in range(rows)
-        ]
-        face, whole = face_for("\n".join("\t".join(row) for row in table), process, recipe.typefaces, rng)
+        texts = [random_text(recipe.texts, recipe.max_length, rng) for _ in range(rows * columns)]
+        written = [spec.writable(text, process, rng) for text in texts]
+        table = ["\t".join(written[i : i + columns]) for i in range(0, len(written), columns)]
+        face, whole = face_for("\n".join(table), process, recipe.typefaces, rng)
         return set_block([row.split("\t") for row in whole.split("\n")], face, process, recipe, rng)
 
     def _rows(self, carrier: _Carrier) -> int:

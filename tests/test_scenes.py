@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from serialread.codes import without_blanks
 from serialread.config import DataRecipe, load
-from serialread.config.scenes import Scene
+from serialread.config.scene import Scene
 from serialread.datasets import SampleStore, StoreReport, write_store
 from serialread.errors import RecipeError
 from serialread.records import Sample, SceneLine

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from serialread.codes import CTC_CAPACITY, MAX_LENGTH, PRINTABLE
 from serialread.config.marks import Process, Share, Span, Weight
-from serialread.config.scenes import Scene
+from serialread.config.scene import Scene
 from serialread.config.section import Section, merged
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from serialread.config.data_recipe import DataRecipe, SurfaceKind
 from serialread.config.marks import Process
-from serialread.config.scenes import CarrierKind, Scene
+from serialread.config.scene import CarrierKind, Scene
 from serialread.records import Floats, Origin, Pixels, Sample, SceneLine
 from serialread.synth.code_texts import label_of, random_text
 from serialread.synth.fields import blurred, enlarged

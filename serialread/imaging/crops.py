@@ -6,7 +6,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
 
 from serialread.config import Fixture, StationView
 from serialread.config.view import Point
@@ -16,6 +17,8 @@ from serialread.records import Crop, Floats, LoadedImage, Pixels
 
 CROP_HEIGHT_PX = 64
 """Maximum height of a crop: well above the network's, so that scaling loses no detail."""
+MIN_BAND = 0.12
+"""Minimum height of a row of text per height of its crop."""
 VERTICAL_ASPECT = 1.5
 """Height per width above which a line may be vertical; "11" in a narrow typeface reaches 1.4."""
 
@@ -141,13 +144,23 @@ def turned_180(crop: Crop) -> Crop:
 
 def text_rows(pixels: Pixels) -> tuple[int, int]:
     """First row of the text and the row after its last, from the gradient along each row [H, W]."""
-    height = pixels.shape[0]
+    rows = np.flatnonzero(_rows_with_text(pixels))
+    return (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, pixels.shape[0])
+
+
+def text_bands(pixels: Pixels) -> list[tuple[int, int]]:
+    """Bands of rows with text [H, W], first row and the row after the last; low ones are left out."""
+    edges = np.diff(_rows_with_text(pixels).astype(np.int8), prepend=0, append=0)
+    bands = zip(np.flatnonzero(edges > 0).tolist(), np.flatnonzero(edges < 0).tolist(), strict=True)
+    return [(top, bottom) for top, bottom in bands if bottom - top >= MIN_BAND * pixels.shape[0]]
+
+
+def _rows_with_text(pixels: Pixels) -> NDArray[np.bool_]:
+    """Whether each row has text [H]; none if no rows are distinct: text, if any, then fills the crop."""
     gradient = _row_gradient(pixels)
-    low, high = (float(v) for v in np.percentile(gradient, (10, 90)))
-    if high <= 1.5 * low:  # no distinct rows: text, if any, fills the crop
-        return 0, height
-    rows = np.flatnonzero(gradient > low + 0.35 * (high - low))
-    return int(rows[0]), int(rows[-1]) + 1
+    ranks = 0.1 * (gradient.size - 1), 0.9 * (gradient.size - 1)
+    low, high = np.interp(ranks, np.arange(gradient.size), np.sort(gradient)).tolist()
+    return gradient > (low + 0.35 * (high - low) if high > 1.5 * low else np.inf)
 
 
 def _row_gradient(pixels: Pixels) -> Floats:
@@ -158,7 +171,7 @@ def _row_gradient(pixels: Pixels) -> Floats:
 
 def contrast(pixels: Pixels) -> float:
     """Range of the greys [H, W] between their 5 % and 95 % quantiles, 0..1."""
-    below = np.cumsum(np.bincount(pixels.ravel(), minlength=256))
+    below = np.cumsum(cv2.calcHist([pixels], [0], None, [256], [0, 256]))
     low, high = np.searchsorted(below, (0.05 * pixels.size, 0.95 * pixels.size))
     return float(high - low) / 255
 
@@ -207,14 +220,23 @@ def _row_distinctness(strokes: Floats, aspect: float) -> Floats:
     )
     padded = np.zeros((TILT_COLUMNS, 3 * TILT_ROWS), np.float32)
     padded[:, TILT_ROWS : 2 * TILT_ROWS] = strokes.T
-    level = sliding_window_view(padded, TILT_ROWS, axis=1)[
-        columns, TILT_ROWS + shifts
-    ]  # [angle, column, row]
-    sources = shifts[:, :, None] + np.arange(TILT_ROWS, dtype=np.int32)
-    counts = ((sources >= 0) & (sources < TILT_ROWS)).sum(axis=1)
+    row, px = padded.strides
+    windows = as_strided(padded, (TILT_COLUMNS, 2 * TILT_ROWS + 1, TILT_ROWS), (row, px, px))
+    level = windows[columns, TILT_ROWS + shifts]  # [angle, column, row]
+    counts = _columns_inside(shifts)
     filled = level.sum(axis=1) / np.maximum(counts, 1).astype(np.float32)
     whole = counts > TILT_COLUMNS / 3  # the other rows have mostly left the picture
     number = np.maximum(whole.sum(axis=1), 1)
     mean = (filled * whole).sum(axis=1) / number
     variance = ((filled - mean[:, None]) ** 2 * whole).sum(axis=1) / number
     return np.asarray(variance / np.maximum(mean**2, 1e-12), np.float32)
+
+
+def _columns_inside(shifts: NDArray[np.int32]) -> NDArray[np.int64]:
+    """How many columns are still inside the picture in each row [angle, row], for shifts [angle, column]."""
+    span = 2 * TILT_ROWS + 1
+    bins = shifts + TILT_ROWS + span * np.arange(len(shifts))[:, None]
+    below = np.zeros((len(shifts), span + 1), np.int64)
+    below[:, 1:] = np.bincount(bins.ravel(), minlength=bins.shape[0] * span).reshape(-1, span).cumsum(axis=1)
+    first = TILT_ROWS - np.arange(TILT_ROWS)
+    return np.asarray(below[:, first + TILT_ROWS] - below[:, first])

@@ -5,12 +5,13 @@ Letters: N blobs, each a box (left, top, right, bottom) in px of the downscaled 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serialread.imaging.crops import CROP_HEIGHT_PX, text_bands
 from serialread.imaging.frames import Frame
 from serialread.records import Floats, Pixels
 
@@ -30,7 +31,7 @@ lower rows."""
 MIN_PICTURE_PX = 64
 """Lower pictures contain at most one legible line."""
 LOW_PX = 192
-"""Lower pictures are crops: they are searched only if two rows show, one below the other."""
+"""Lower pictures are crops: they are searched only if two rows of similar height show."""
 _Boxes = Floats
 """[N, 4]."""
 
@@ -69,17 +70,16 @@ def is_low(frame: Frame) -> bool:
 
 
 def is_one_line(frame: Frame) -> bool:
-    """Whether the frame is one text line: tiny, filled by a line, or low and without two rows."""
+    """Whether the frame is one text line: it is tiny, a line fills it, or it is low and shows no two rows."""
     height, width = frame.pixels.shape
     if min(height, width) < MIN_PICTURE_PX:
         return True
     horizontal = frame if width >= height else frame.turned(90)
-    small, found = horizontal.shrunk(ANALYSIS_PX).pixels, list[Row]()
-    for row in rows_of_blobs(small):
-        if _fills(row, small.shape):
-            return True
-        found.append(row)
-    return is_low(frame) and not any(_stacked(one, other) for one, other in combinations(found, 2))
+    if is_low(frame):
+        heights = [bottom - top for top, bottom in text_bands(horizontal.shrunk(CROP_HEIGHT_PX).pixels)]
+        return not any(max(pair) < 2 * min(pair) for pair in pairwise(heights))
+    small = horizontal.shrunk(ANALYSIS_PX).pixels
+    return any(_fills(line, small.shape) for line in rows_of_blobs(small))
 
 
 def rows_of_blobs(pixels: Pixels) -> Iterator[Row]:
@@ -185,16 +185,6 @@ def _fills(line: Row, shape: tuple[int, ...]) -> bool:
     least = MIN_HEIGHT_VIEW if shape[1] < LINE_ASPECT * shape[0] else MIN_HEIGHT_CROP
     high = bottom - top >= MIN_SPAN * shape[0] and line.height >= least * shape[0]
     return bool(high and right - left >= MIN_SPAN * shape[1])
-
-
-def _stacked(one: Row, other: Row) -> bool:
-    """Whether two rows of similar height lie one below the other."""
-    first, second = one.hull, other.hull
-    low, high = sorted((one.height, other.height))
-    gap = max(first[1], second[1]) - min(first[3], second[3])
-    shared = min(first[2], second[2]) - max(first[0], second[0])
-    narrower = min(first[2] - first[0], second[2] - second[0])
-    return bool(high < 2 * low and gap > -0.2 * low and shared > 0.5 * narrower)
 
 
 def _centres(boxes: _Boxes) -> Floats:

@@ -31,6 +31,8 @@ def choose_line(
         readings: of the lines.
         mostly_upright: whether pictures are mostly upright.
     """
+    if len(crops) == 1:
+        return 0
     quarters = [_quarter(crop) for crop in crops]
     upright = [_is_upright(number, crops, readings) for number in range(len(crops))]
     scores = [
@@ -57,7 +59,7 @@ def upside_down_text(crops: Sequence[Crop], readings: Sequence[Reading | None], 
     Most codes have a low confidence upside down; codes such as 69 and 1008 do not.
     """
     own = readings[best]
-    if own is None or _is_upright(best, crops, readings):
+    if len(crops) == 1 or own is None or _is_upright(best, crops, readings):
         return ""
     for crop, reading in zip(crops, readings, strict=True):
         if (

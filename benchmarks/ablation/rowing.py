@@ -84,13 +84,17 @@ def learned(
 
 def measured(saved: checkpoint.Checkpoint, grounds: Grounds) -> dict[str, Any]:
     """Measures of a network on every ground, with the outcome of every crop for paired tests."""
-    session = TorchSession(saved.network(), card_of(saved.recipe, saved.model_id, saved.steps))
+    network, card = saved.network(), card_of(saved.recipe, saved.model_id, saved.steps)
+    session = TorchSession(network, card)
+    siga = saved.recipe.network.siga
+    zeroed = TorchSession(network, card, zero_glyphs=True) if siga is not None and siga.glyphs else None
     found: dict[str, Any] = {}
     for name, places in grounds.places.items():
         measures = evaluation.evaluate_model(session, places)
         found[name] = {
             "crops": len(measures.crops),
             "right": measures.rows[0].right,
+            "right_zeroed": zeroed and evaluation.evaluate_model(zeroed, places).rows[0].right,
             "looking": asdict(measures.attention),
             "by_process": [asdict(line) for line in measures.rows if line.table == "process"],
             "outcomes": {

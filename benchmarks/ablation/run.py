@@ -4,12 +4,15 @@
     python benchmarks/ablation/run.py realism STORE --unseen STORE --real FOLDER --out DIR
 
 ``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same
-crops, steps and seed; ``--from-nothing`` does without it. ``realism`` trains one row on the whole store
-and without one process family after the other (``--leave-out``), all from a trunk that has seen none of
-these families. ``--at-once`` rows learn side by side, each on a core of its own; the trunk takes all these
-cores. Each row writes one JSON; rows that have theirs are passed over, a stopped one goes on. ``--minutes``
-cuts a row short, and the table says so. Tables are drawn again after each row; seeds of a row against each
-other tell what chance does.
+crops, steps and seed; ``--start`` takes the weights of a file instead, ``--from-nothing`` does without. The
+rows of the second generation start from ``--start recipes/weights/lean-ctc.safetensors --rows lean-ctc
+lean-glimpse lean-glan lean-acfm lean-sec``; rows with glyphs are also measured with these zeroed.
+
+``realism`` trains one row on the whole store and without one process family after the other
+(``--leave-out``), all from a trunk that has seen none of these families. ``--at-once`` rows learn side by
+side, each on a core of its own; the trunk takes all these cores. Each row writes one JSON; rows that have
+theirs are passed over, a stopped one goes on. ``--minutes`` cuts a row short, and the table says so. Tables
+are drawn again after each row; seeds of a row against each other tell what chance does.
 """
 
 import argparse
@@ -30,9 +33,10 @@ from serialread.records import Sample
 ORDER = (
     "ctc", "parallel", "parallel-sec", "aligned", "glan", "siga-two-means", "siga-relief", "siga-rendered",
     "siga-dense", "siga-recurrent", "rnn", "rnn-sec", "transformer", "transformer-sec", "sweep-threshold-low",
-    "sweep-threshold-high", "sweep-slope-low", "sweep-slope-high",
+    "sweep-threshold-high", "sweep-slope-low", "sweep-slope-high", "lean-ctc", "lean-glimpse", "lean-glan",
+    "lean-acfm", "lean-sec",
 )  # fmt: skip
-ENDS = ("ctc", "parallel", "siga-two-means", "siga-dense")
+ENDS = ("ctc", "parallel", "siga-two-means", "siga-dense", "lean-ctc", "lean-acfm")
 """Rows with two seeds."""
 PAIRS = (
     ("parallel", "ctc"), ("parallel-sec", "parallel"), ("aligned", "parallel"), ("glan", "aligned"),
@@ -40,7 +44,8 @@ PAIRS = (
     ("siga-rendered", "siga-relief"), ("siga-dense", "siga-rendered"), ("siga-recurrent", "siga-two-means"),
     ("rnn-sec", "rnn"), ("transformer-sec", "transformer"), ("sweep-threshold-low", "siga-two-means"),
     ("sweep-threshold-high", "siga-two-means"), ("sweep-slope-low", "siga-two-means"),
-    ("sweep-slope-high", "siga-two-means"),
+    ("sweep-slope-high", "siga-two-means"), ("lean-glimpse", "lean-ctc"), ("lean-glan", "lean-glimpse"),
+    ("lean-acfm", "lean-glan"), ("lean-sec", "lean-acfm"), ("lean-acfm", "lean-ctc"),
 )  # fmt: skip
 
 
@@ -65,7 +70,7 @@ def trunk(args: argparse.Namespace, data: Sequence[Sample], row: str = "trunk") 
 def table(args: argparse.Namespace) -> Iterator[str]:
     """All rows of the ablation, the first seed of each before the second of the ends."""
     data = _data(args)
-    start = None if args.from_nothing else trunk(args, data)
+    start = args.start or (None if args.from_nothing else trunk(args, data))
     wanted = args.rows or [name for name in ORDER if (ROWS / f"{name}.toml").is_file()]
     suffix = "-from-nothing" if args.from_nothing else ""
     turns = [
@@ -167,6 +172,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--at-once", type=int, default=2, help="rows that learn side by side, a core each")
     made.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     made.add_argument("--rows", nargs="+", help="only these rows of the table")
+    made.add_argument("--start", type=Path, help="weights that all rows start from, instead of a trunk")
     made.add_argument("--from-nothing", action="store_true", help="without the common trunk")
     made.add_argument("--leave-out", nargs="+", default=["dot_peen", "stamped", "engraved", "laser"],
                       help="process families of the realism study: PROCESS, or NAME=A+B")  # fmt: skip

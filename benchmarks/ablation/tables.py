@@ -20,7 +20,16 @@ def drawn(found: Sequence[Row], order: Sequence[str], protocol: str = "36") -> s
     """The ablation table; seeds of a row on a line each."""
     grounds = list(dict.fromkeys(name for table in found for name in table["grounds"]))
     heads = ["row", "seed", "crops", *(f"{name} %" for name in grounds)]
-    heads += ["inside %", "drift %", "glyph IoU", "M test", "MMAC", "train/s", "read/s"]
+    heads += [
+        "unseen, glyphs zeroed %",
+        "inside %",
+        "drift %",
+        "glyph IoU",
+        "M test",
+        "MMAC",
+        "train/s",
+        "read/s",
+    ]
     lines = [" | ".join(["", *heads, ""]).strip(), "|" + "---|" * len(heads)]
     ordered = sorted(found, key=lambda t: (_place(t["row"], order), t["seed"]))
     return "\n".join([*lines, *("| " + " | ".join(_cells(t, grounds, protocol)) + " |" for t in ordered)])
@@ -34,7 +43,10 @@ def _cells(table: Row, grounds: Sequence[str], protocol: str) -> list[str]:
     note = "" if table["whole"] else " (cut short)"
     cells = [table["row"], str(table["seed"]), f"{table['crops_seen']:,}{note}"]
     cells += [_share(table["grounds"].get(name), protocol) for name in grounds]
-    looking = table["grounds"].get("unseen", {}).get("looking")
+    unseen = table["grounds"].get("unseen", {})
+    zeroed = unseen.get("right_zeroed")
+    cells.append(_share({**unseen, "right": zeroed}, protocol) if zeroed else "")
+    looking = unseen.get("looking")
     if looking and looking["chars"]:
         cells += [
             f"{100 * looking['inside']:.1f}",

@@ -50,14 +50,14 @@ class Measurement:
             found[name + ONE_VIEW] = readers.one_view(model, crops)
             if command:
                 found[name] = readers.as_the_command(model, crops)
-        if self.general:
+        known = {path.stem.removeprefix(f"{section}-"): path for path in self.args.readings}
+        for name, path in known.items():
+            if name != path.stem:
+                found[name] = readers.saved(path, crops)
+        if self.general and GENERAL not in found:
             found[GENERAL] = readers.general(self.general, crops)
         for name, given in found.items():
             readers.save(given, crops, self.out / "readings" / f"{section}-{name}.csv")
-        for path in self.args.readings:
-            section_of, _, name = path.stem.partition("-")
-            if section_of == section:
-                found[name] = readers.saved(path, crops)
         return found
 
     def add(self, title: str, *tables: str) -> None:

@@ -158,7 +158,7 @@ def profile_table(model: Path, crops: Sequence[LabelledCrop]) -> str:
     """Processor milliseconds a crop of every step, one view, one after the other in one thread."""
     engine = Engine(model, threads=1)
     cv2.setNumThreads(1)
-    geometry, alphabet = engine.card.geometry, engine.card.alphabet
+    card, geometry = engine.card, engine.card.geometry
     paths = [crop.path for crop in crops]
     spent: dict[str, float] = {}
 
@@ -176,7 +176,7 @@ def profile_table(model: Path, crops: Sequence[LabelledCrop]) -> str:
         engine.run(batch)
     results = timed("network, one view", lambda: [engine.run(batch) for batch in batches])
     each = [(s, a) for scores, attention in results for s, a in zip(scores, attention, strict=True)]
-    timed("decode", lambda: [decode(s, alphabet, a, (64, 256)) for s, a in each])
+    timed("decode", lambda: [decode(s, card.alphabet, a, (64, 256), topology=card.topology) for s, a in each])
     records = list(Reader(model).read_many(paths))
     graded = [(crop, r.reading) for crop, r in zip(seen, records, strict=True) if r.reading]
     timed("grade the mark", lambda: [grade_mark(crop, reading) for crop, reading in graded])

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.measure import crops as grounds, readers, scores, speed, views
+from benchmarks.measure import card, crops as grounds, readers, scores, speed, views
 from benchmarks.measure.crops import BOLD, LabelledCrop
 from benchmarks.measure.readers import GENERAL, Answer
 
@@ -145,3 +145,24 @@ def test_among_views_that_read_alike_those_with_the_fewest_are_chosen() -> None:
 
     found = views.ranked([choice("many", 0.9, 0.802), choice("few", 0.4, 0.8), choice("none", 0.0, 0.7)])
     assert [c.names[0] for c in found] == ["few", "many", "none"]
+
+
+def test_hours_of_training_follow_from_the_speed_in_the_log() -> None:
+    log = [
+        {"step": 50, "crops_per_s": 100.0},
+        {"step": 60, "validation": 0.0},
+        {"step": 100, "crops_per_s": 50.0},
+    ]
+    assert card.hours(log, batch=72) == pytest.approx((50 * 72 / 100 + 50 * 72 / 50) / 3600)
+
+
+def test_the_card_shows_confident_misreadings_of_the_weakest_processes() -> None:
+    names = ("a", "b", "c", "d", "e")
+    made_by = {f"{name}{i}": name for name in names for i in range(3)}
+    rows = [
+        {"image": image, "truth": "A1", "text": "a-1" if image[1] == "0" else "x", "odds": f"{number}"}
+        for number, image in enumerate(made_by)
+        if image not in ("e1", "e2")
+    ]
+    found = [row["image"] for row in card.misread(rows, made_by)]
+    assert found == ["d2", "d1", "c2", "c1", "b2", "b1", "a2", "a1"]

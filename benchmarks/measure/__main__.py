@@ -141,7 +141,8 @@ def processes(m: Measurement) -> None:
         for crop, good in zip(crops, scores.right(crops, given), strict=True):
             tally = found.setdefault(reader, {}).setdefault(crop.process, [0, 0])
             tally[0], tally[1] = tally[0] + int(good), tally[1] + 1
-    m.measures["processes"] = found
+    m.measures |= {"processes": found, "process_of": {crop.image: crop.process for crop in crops}}
+    m.write()
 
 
 def gaps(m: Measurement) -> None:

@@ -147,9 +147,10 @@ def processes(m: Measurement) -> None:
 
 def gaps(m: Measurement) -> None:
     """Codes with one gap of one to three character widths against the same codes without."""
-    crops = grounds.gap_pairs(m.args.marks, m.args.pairs, m.out / "crops")
+    crops = grounds.gap_pairs(m.args.pairs, m.out / "crops")
     answers = m.answers(crops, "gaps")
-    m.add("Gaps", f"{m.args.pairs} codes of `{m.args.marks}`.", scores.gap_table(crops, answers))
+    about = f"{m.args.pairs} codes of `{grounds.GAP_RECIPES['gap']}`, seed {grounds.GAP_SEED}."
+    m.add("Gaps", about, scores.gap_table(crops, answers))
     for name, made in m.targets.items():
         good = scores.right(crops, answers[name])
         even, gap = (scores.places(crops, [ground]) for ground in ("even", "gap"))

@@ -6,36 +6,24 @@ real set; the other half is for reporting.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import cv2
-import numpy as np
 
 from serialread.calibration import load_labelled
 from serialread.config import DataRecipe, load
-from serialread.config.data_recipe import Texts
 from serialread.records import Sample
-from serialread.synth import fonts, layout, make_sample
+from serialread.synth import make_sample
 
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
 """Marks on parts: the main use."""
 MARKS_SEED, CHOICE_SEED, GAP_SEED, ARBITRARY_SEED = 41, 42, 43, 2
 """Seeds of the rendered crops; views are chosen on others than those that accuracy is reported on."""
-GAP_WIDTHS = (1.0, 3.0)
-"""Width of the gap, in mean widths of the code's characters."""
-GAP_TEXTS = Texts(
-    digits=0.5,
-    mixed=0.3,
-    templates=0,
-    arbitrary=0.2,
-    gap_share=0,
-    long_share=0,
-    lengths=(0, 0, 0, 1, 1, 1, 1, 1, 1, 1),
-)
-"""Codes of four to ten characters; with templates, some would have gaps of their own."""
+GAP_RECIPES = {
+    "even": Path("recipes/data/gap-pairs-closed.toml"),
+    "gap": Path("recipes/data/gap-pairs.toml"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +71,13 @@ def rendered_crops(
     return _written(samples, ground, out)
 
 
-def gap_pairs(recipe: Path, count: int, out: Path) -> list[LabelledCrop]:
-    """The same codes, marks and surfaces without a gap (ground ``even``) and with one (ground ``gap``)."""
-    loaded = load(recipe, DataRecipe).model_copy(update={"texts": GAP_TEXTS})
-    even = (make_sample(loaded, GAP_SEED, index) for index in range(count))
-    return _written(even, "even", out) + _written(_with_gaps(loaded, count), "gap", out)
-
-
-def _with_gaps(recipe: DataRecipe, count: int) -> Iterator[Sample]:
-    for index in range(count):
-        with _gap(np.random.default_rng([GAP_SEED, index, 1])):
-            yield make_sample(recipe, GAP_SEED, index)
-
-
-@contextmanager
-def _gap(rng: np.random.Generator) -> Iterator[None]:
-    """Open one gap in the line that is set; the renderer's own random numbers stay the same."""
-    evenly = layout._pens
-
-    def opened(text: str, face: fonts.Face, *others: object) -> np.ndarray:
-        pens = evenly(text, face, *others)  # type: ignore[arg-type]
-        width = float(np.mean([fonts.advance(face, char) for char in text]))
-        pens[rng.integers(1, len(pens)) :] += rng.uniform(*GAP_WIDTHS) * width
-        return pens
-
-    with patch.object(layout, "_pens", opened):
-        yield
+def gap_pairs(count: int, out: Path) -> list[LabelledCrop]:
+    """The same codes and marks without a gap (ground ``even``) and with one (ground ``gap``)."""
+    return [
+        crop
+        for ground, recipe in GAP_RECIPES.items()
+        for crop in rendered_crops(recipe, ground, GAP_SEED, count, out)
+    ]
 
 
 def _written(samples: Iterator[Sample], ground: str, out: Path) -> list[LabelledCrop]:

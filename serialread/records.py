@@ -173,6 +173,11 @@ class Reading:
         free: the free reading, if it does not match the format; else None.
         joint_odds: log-odds of the code fused from several views or rows; None for a single view.
         upright: log-odds that the line is upright; None if the model has no such output.
+        posterior: probability of the text, 0..1: the sum over its paths through the columns; None of models
+            with slots, whose characters are independent.
+        alternatives: the most likely texts with their posteriors, this one first; of those that match the
+            format, if it does not; empty if none were looked for.
+        longer_than: number of characters that the model reads at most, if the line has more; else 0.
     """
 
     chars: tuple[CharReading, ...]
@@ -180,6 +185,9 @@ class Reading:
     free: FreeReading | None = None
     joint_odds: float | None = None
     upright: float | None = None
+    posterior: float | None = None
+    alternatives: tuple[tuple[str, float], ...] = ()
+    longer_than: int = 0
 
     @property
     def text(self) -> str:
@@ -188,7 +196,9 @@ class Reading:
 
     @property
     def confidence(self) -> float:
-        """Probability of the whole string, end included: the product over positions, 0..1."""
+        """Probability of the whole string, 0..1: the posterior, or the product over positions and the end."""
+        if self.posterior is not None:
+            return self.posterior
         product = self.end_confidence
         for c in self.chars:
             product *= c.confidence

@@ -1,15 +1,35 @@
-"""Parts of a character's reading: its status and its box.
+"""The readings of characters: confidence, runner-up, status and box.
 
 Letters: T positions, N attention columns.
 """
 
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+
 import numpy as np
 
 from serialread.config import Code
-from serialread.records import Box, CharStatus, Floats
+from serialread.records import Box, CharReading, CharStatus, Floats
 
 BOX_QUANTILES = (0.1, 0.9)
 """A character's box spans these quantiles of its attention, left to right."""
+
+
+def char_readings(
+    texts: Iterable[str],
+    firsts: Iterable[float],
+    runners_up: Iterable[str],
+    seconds: Iterable[float],
+    boxes: Sequence[Box] | None,
+    code: Code,
+) -> tuple[CharReading, ...]:
+    """The characters of a text with their probabilities, and their runners-up with theirs."""
+    chars = zip(texts, firsts, runners_up, seconds, strict=True)
+    places: Iterable[Box | None] = repeat(None) if boxes is None else boxes
+    return tuple(
+        CharReading(text, min(p, 1.0), (other, min(q, 1.0)), box, status_of(p, q, code))
+        for (text, p, other, q), box in zip(chars, places, strict=False)
+    )
 
 
 def status_of(first: float, second: float, code: Code) -> CharStatus:

@@ -7,14 +7,27 @@ import math
 
 import numpy as np
 
-from serialread.codes import Alphabet
+from serialread.codes import Alphabet, format_of
 from serialread.config import Code
-from serialread.inference.char_readings import boxes_of, status_of
+from serialread.inference.char_readings import boxes_of, char_readings
 from serialread.inference.ctc_decoding import decode_columns
+from serialread.inference.ctc_format_search import CtcFormatSearch
 from serialread.inference.format_search import FormatSearch
-from serialread.records import Box, CharReading, Floats, FreeReading, Reading, Topology
+from serialread.records import Box, Floats, FreeReading, Reading, Topology
 
 _ANY = Code()
+
+
+def search_of(code: Code, alphabet: Alphabet, topology: Topology) -> FormatSearch | None:
+    """The search for a station's format; None if it has no format.
+
+    Raises:
+        RecipeError: the alphabet has no code of this format.
+    """
+    if not code.format:
+        return None
+    kind = CtcFormatSearch if topology == "ctc" else FormatSearch
+    return kind(format_of(code.format), alphabet)
 
 
 def decode(
@@ -26,6 +39,7 @@ def decode(
     code: Code = _ANY,
     search: FormatSearch | None = None,
     topology: Topology = "slots",
+    strings: int = 1,
 ) -> Reading:
     """Decode the most likely string; with ``search``, the most likely string that matches its format.
 
@@ -41,9 +55,10 @@ def decode(
         code: thresholds of the character status.
         search: for the format that the code must match; None: no format.
         topology: what the scores describe, as the model's card says.
+        strings: with CTC topology, number of most likely strings to look for; see ``Reading.alternatives``.
     """
     if topology == "ctc":
-        return decode_columns(scores, alphabet, attention, crop_size, filled, code)
+        return decode_columns(scores, alphabet, attention, crop_size, filled, code, search, strings)
     best = scores.argmax(axis=1)
     ends = np.flatnonzero(best == 0)
     length = int(ends[0]) if ends.size else len(best) - 1  # the last position can only end the string
@@ -80,16 +95,8 @@ def _reading(
     runners_up = probabilities.argmax(axis=1)
     seconds = probabilities[steps, runners_up].tolist()
     names = ["", *alphabet.chars]
-    places: list[Box] | list[None] = boxes or [None] * length
-    chars = zip(classes, firsts, runners_up.tolist(), seconds, places, strict=True)
-    return Reading(
-        tuple(
-            CharReading(names[a], min(p, 1.0), (names[b], min(q, 1.0)), box, status_of(p, q, code))
-            for a, p, b, q, box in chars
-        ),
-        end_confidence,
-        free,
-    )
+    texts, others = [names[a] for a in classes], [names[b] for b in runners_up.tolist()]
+    return Reading(char_readings(texts, firsts, others, seconds, boxes, code), end_confidence, free)
 
 
 def _log_likelihood(scores: Floats, classes: list[int]) -> float:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.codes import MAX_LENGTH, Alphabet, Format, Lattice, format_of
-from serialread.config import Code
+from serialread.codes import MAX_LENGTH, Alphabet, Format, Lattice
 from serialread.records import Floats
 
 Integers = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class LatticeLayer:
     """The edges of one position, sorted by target node.
 
     Attributes:
@@ -33,7 +32,13 @@ class _Layer:
 
 
 class FormatSearch:
-    """Finds the most likely code of a format in a network's scores."""
+    """Finds the most likely code of a format in the scores of a network with slots.
+
+    Attributes:
+        capacity: number of characters of the longest code.
+    """
+
+    capacity = MAX_LENGTH
 
     def __init__(self, wanted: Format, alphabet: Alphabet) -> None:
         """Build the search; takes ms to s, depending on the number of edges.
@@ -41,7 +46,7 @@ class FormatSearch:
         Raises:
             RecipeError: no code of this format can be written with the alphabet.
         """
-        self._lattice = wanted.codes(alphabet.chars, MAX_LENGTH)
+        self._lattice = wanted.codes(alphabet.chars, self.capacity)
         groups = _groups(self._lattice)
         self._members = [np.array(alphabet.encode(chars), np.intp) for chars in groups]
         self._classes = np.concatenate(self._members)  # of all groups, concatenated
@@ -49,11 +54,6 @@ class FormatSearch:
         self._layers = _layers(self._lattice, groups)
         self._edges = [0, *np.cumsum([len(layer.groups) for layer in self._layers]).tolist()]
         self._cells = np.concatenate([at * len(groups) + x.groups for at, x in enumerate(self._layers)])
-
-    @classmethod
-    def of(cls, code: Code, alphabet: Alphabet) -> "FormatSearch | None":
-        """The search for a station's format; None if it has no format."""
-        return cls(format_of(code.format), alphabet) if code.format else None
 
     def matches(self, text: str) -> bool:
         """Whether a text matches the format."""
@@ -80,9 +80,9 @@ class FormatSearch:
                 likelihood = float(nodes[stop] + scores[at + 1, 0])
                 if likelihood > best:
                     best, length, node = likelihood, at + 1, stop
-        return self._backtrack(scores, paths, length, node)
+        return self._classes_of_path(scores, paths, length, node)
 
-    def _backtrack(self, scores: Floats, paths: list[Floats], length: int, node: int) -> list[int]:
+    def _classes_of_path(self, scores: Floats, paths: list[Floats], length: int, node: int) -> list[int]:
         """Follow the best path back from its last node."""
         classes = []
         for at in range(length - 1, -1, -1):
@@ -103,7 +103,7 @@ def _groups(lattice: Lattice) -> dict[str, int]:
     return {chars: number for number, chars in enumerate(sorted(sets))}
 
 
-def _layers(lattice: Lattice, groups: dict[str, int]) -> list[_Layer]:
+def _layers(lattice: Lattice, groups: dict[str, int]) -> list[LatticeLayer]:
     """Layers as arrays; nodes are renumbered without gaps."""
     layers = []
     before = {0: 0}
@@ -117,7 +117,7 @@ def _layers(lattice: Lattice, groups: dict[str, int]) -> list[_Layer]:
         targets, starts = np.unique([target for target, _, _ in edges], return_index=True)
         before = {int(target): number for number, target in enumerate(targets)}
         layers.append(
-            _Layer(
+            LatticeLayer(
                 sources=np.array([source for _, source, _ in edges], np.intp),
                 groups=np.array([group for *_, group in edges], np.intp),
                 starts=np.append(starts, len(edges)),

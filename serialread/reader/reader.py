@@ -16,7 +16,7 @@ from serialread.errors import CalibrationError, ImageError, RecordsError
 from serialread.imaging import as_image, digest, show_steps
 from serialread.imaging.crops import prepare
 from serialread.imaging.loading import ImageSource, header_px
-from serialread.inference import FormatSearch
+from serialread.inference import search_of
 from serialread.inference.session import Engine, EngineKind, missing_output
 from serialread.reader.barcodes import barcodes_in, can_read_barcodes, check_barcodes, require_barcodes
 from serialread.reader.decisions import decide, judge, trust
@@ -150,7 +150,7 @@ class Reader:
                 f"got {self.model_id}. Calibrate it again, or give that model and engine."
             )
         card = self._engine.card
-        search = FormatSearch.of(self.station.code, card.alphabet)
+        search = search_of(self.station.code, card.alphabet, card.topology)
         self._pipeline = Pipeline(card, self.station, search, "upright" in self._engine.outputs)
 
     def read(self, source: ImageSource, name: str = "") -> Record:

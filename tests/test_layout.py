@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from serialread.config import DataRecipe, load
 from serialread.config.data_recipe import Layout
@@ -39,7 +39,7 @@ def set_out(seed: int, text: str = "7H0-35", *, rows: int = 64, **knobs: object)
 
 def lengths_of_sides(line: TypesetLine) -> np.ndarray:
     """Top, right, bottom and left side of every character's box, px."""
-    corners = fonts.placed(line.runs[0].face, line.runs[0].chars, line.runs[0].matrices)
+    corners = fonts.placed(line.runs[0].faces, line.runs[0].chars, line.runs[0].matrices)
     return np.hypot(*(np.roll(corners, -1, axis=1) - corners).transpose(2, 0, 1))
 
 
@@ -171,7 +171,7 @@ def test_lines_above_and_below_have_a_typeface_and_size_of_their_own_and_no_labe
         mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
         assert int(mark.owners.max()) <= line.length == 6
         for run in line.runs[1:]:
-            assert run.face is DOTS
+            assert set(run.faces) == {DOTS}
             sizes.append(float(np.median(fonts.scales(run.matrices))) / line.cap_px)
     assert len(sizes) > 20
     assert min(sizes) < 0.8
@@ -182,7 +182,7 @@ def test_a_partial_neighbour_crosses_the_edge_and_keeps_its_distance_from_the_co
     for seed in range(30):
         line = set_out(seed, partial_neighbour_share=1.0)
         (beside_it,) = line.runs[1:]
-        x = fonts.placed(beside_it.face, beside_it.chars, beside_it.matrices)[0, :, 0]
+        x = fonts.placed(beside_it.faces, beside_it.chars, beside_it.matrices)[0, :, 0]
         wide = line.size[1]
         assert x.min() < -1 or x.max() > wide + 1
         assert x.min() < wide - 1
@@ -210,3 +210,66 @@ def test_tool_marks_are_inside_the_crop_and_have_no_mask() -> None:
         middles = [float(shape.points[:, 0].mean()) for shape in line.shapes]
         assert 0 <= min(middles) <= max(middles) <= line.size[1]
         assert mark.coverage[mark.owners == 0].max() > 0.15
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
+def test_a_suffix_is_smaller_ends_higher_and_is_underlined(seed: int) -> None:
+    line = set_out(seed, "888888", suffix_share=1.0)
+    assume(line.parameters["tilt_deg"] == 0)  # one in ten is tilted
+    heights, lows = line.boxes[:, 3] - line.boxes[:, 1], line.boxes[:, 3]
+    assert heights[-1] < 0.87 * heights[0]
+    assert lows[-1] < lows[0] - 0.1 * heights[0]
+    for shape in line.shapes:
+        assert len(shape.points) == 2
+        assert shape.points[:, 1].min() > lows[-1] - 1
+
+
+@given(seed=seeds)
+@settings(max_examples=30, deadline=None)
+def test_a_box_is_around_characters_and_crosses_none(seed: int) -> None:
+    line = set_out(seed, "80 8880 8", boxed_share=1.0, spacing=(0.1, 0.3))
+    assume(line.parameters["tilt_deg"] == 0)  # one in ten is tilted
+    assert line.shapes
+    x0, x1 = line.boxes[:, 0], line.boxes[:, 2]
+    for shape in line.shapes:
+        left, right = shape.points[:, 0].min(), shape.points[:, 0].max()
+        inside = (x0 > left) & (x1 < right)
+        assert inside.any()
+        assert ((x1 < left + 2) | (x0 > right - 2))[~inside].all()
+
+
+def test_a_name_is_in_another_typeface_than_its_value() -> None:
+    sizes = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        line = set_line("SN 4711", STROKES, STROKES, ALONE, Setting(), 64, 2000, rng, named=DOTS)
+        assert line.runs[0].faces == (DOTS,) * 2 + (STROKES,) * 4
+        sizes.add(round(float((line.boxes[0, 3] - line.boxes[0, 1]) / line.cap_px), 1))
+    assert len(sizes) > 2
+    line = set_line(
+        "47 11", STROKES, STROKES, ALONE, Setting(), 64, 2000, np.random.default_rng(1), named=DOTS
+    )
+    assert set(line.runs[0].faces) == {STROKES}
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
+def test_a_barcode_is_above_or_below_the_code(seed: int) -> None:
+    line = set_out(seed, "888888", barcode_share=1.0)
+    assume(line.parameters["tilt_deg"] == 0)  # one in ten is tilted
+    low, high = line.boxes[:, 1].min(), line.boxes[:, 3].max()
+    rows = [(shape.points[:, 1].min(), shape.points[:, 1].max()) for shape in line.shapes]
+    assert len(rows) > 10
+    assert all(bottom < low for _, bottom in rows) or all(top > high for top, _ in rows)
+
+
+def test_loose_crops_are_wider_and_cut_ones_narrower_than_the_code() -> None:
+    loose, cut = (
+        [set_out(seed, **knobs) for seed in range(30)]
+        for knobs in ({"loose_share": 1.0}, {"side_cut_share": 1.0})
+    )
+    spare = [max(line.boxes[0, 0], line.size[1] - line.boxes[-1, 2]) / line.cap_px for line in loose]
+    assert min(spare) > 0.3
+    assert max(spare) > 1.5
+    assert all(line.boxes[0, 0] <= 2 or line.boxes[-1, 2] >= line.size[1] - 2 for line in cut)

@@ -129,28 +129,6 @@ def test_gap_pairs_have_the_same_codes_and_typefaces_with_and_without_the_gap() 
         assert (wide.origin.typeface, wide.origin.process) == (closed.origin.typeface, closed.origin.process)
 
 
-def test_a_boxed_character_has_room_and_the_box_is_no_character() -> None:
-    layout = {"boxed_share": 1.0, "perspective_share": 0.0, "arc_share": 0.0, "cylinder_share": 0.0}
-    plain = dict.fromkeys(("neighbour_share", "frame_share", "logo_share", "tool_mark_share"), 0.0)
-    texts = {"digits": 1.0, "mixed": 0, "templates": 0, "arbitrary": 0}
-    recipe = ink_with(layout=layout | plain, texts=texts)
-    for index in range(20):
-        sample = make_sample(recipe, 6, index)
-        assert sample.glyphs is not None
-        assert int(sample.glyphs.max()) <= len(sample.text)
-
-
-def test_a_suffix_is_smaller_than_the_code_and_ends_higher() -> None:
-    layout = {"suffix_share": 1.0, "perspective_share": 0.0, "arc_share": 0.0, "cylinder_share": 0.0}
-    texts = {"digits": 0, "mixed": 0, "arbitrary": 0, "patterns": ("888888",)}
-    recipe = ink_with(layout=layout | {"tilt_deg": 0.0}, texts=texts)
-    for index in range(20):
-        origin = make_sample(recipe, 6, index).origin
-        assert origin is not None
-        first, last = origin.boxes[0], origin.boxes[-1]
-        assert last[3] - last[1] < 0.9 * (first[3] - first[1])
-
-
 def test_a_code_may_have_forty_characters_where_the_recipe_says_so() -> None:
     long = CAMPAIGN.mix[[kind.name for kind in CAMPAIGN.mix].index("long")]
     bundled = long.model_copy(update={"typefaces": MARKS.typefaces})

@@ -139,8 +139,17 @@ class Layout(Section):
     readers confuse with 1 and I. They are longer than the characters or much weaker."""
     frame_share: Share = 0.16
     """Share with frames, bars (also between the parts of a code) or underlines."""
+    neighbour_print_share: Share = 0.0
+    """Share of these in an outline typeface, even where the code is of dots or strokes."""
+    neighbour_words_share: Share = 0.0
+    """Share of other lines of small letters, as words."""
+    barcode_share: Share = 0.0
+    """Share with a barcode above or below the code."""
+    name_share: Share = 0.0
+    """Share of codes with gaps in which a part with letters beside one with digits is in another typeface
+    and mostly smaller: a name and its value, a value and its unit."""
     boxed_share: Share = 0.0
-    """Share of codes with a box around the last character, as a check digit, or around every one."""
+    """Share of codes with a box around a part, the last character (a check digit) or every one."""
     suffix_share: Share = 0.0
     """Share of codes whose last one to three characters are smaller, raised and underlined."""
     logo_share: Share = 0.10

@@ -18,7 +18,9 @@ from serialread.synth.rng import Rng, below, one_of, within
 Points = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
-_OTHER_CHARS = "0123456789ABCDEFGHKLMNPRSTXZ"
+OTHER_CHARS = "0123456789ABCDEFGHKLMNPRSTXZ"
+WORD_CHARS = "aaabcdeeeeefghiiiklmnnnoooprrrsssttttuuvwz"
+"""Small letters of other lines, about as often as in words."""
 _HALF = np.linspace(-np.pi / 2, np.pi / 2, 12)  # of a circle
 
 
@@ -32,9 +34,9 @@ class DistractorShape:
     strength: float = 1.0
 
 
-def other_chars(face: Face, count: int, rng: Rng) -> str:
+def other_chars(face: Face, count: int, rng: Rng, chars: str = OTHER_CHARS) -> str:
     """Characters of another line, without those that the typeface lacks."""
-    return "".join(c for c in (one_of(_OTHER_CHARS, rng) for _ in range(count)) if _drawable(face, c))
+    return "".join(c for c in (one_of(chars, rng) for _ in range(count)) if _drawable(face, c))
 
 
 def _drawable(face: Face, char: str) -> bool:
@@ -128,6 +130,19 @@ def strokes(bounds: Box, rng: Rng) -> list[DistractorShape]:
         _line(p + slope * (top - middle), top, p + slope * (bottom - middle), bottom, width, strength)
         for p in places.tolist()
     ]
+
+
+def barcode(bounds: Box, sign: int, away: float, rng: Rng) -> list[Points]:
+    """Corners [4, 2] of a barcode's bars above (-1) or below (1) the text, ``away`` from it."""
+    x0, y0, x1, y1 = bounds
+    near = y0 - away if sign < 0 else y1 + away
+    far, module, x = near + 2 * sign, within((0.025, 0.06), rng), x0 + within((-1.5, 1.0), rng)
+    bars: list[Points] = []
+    while x < x1 + 1.5 and len(bars) < 120:
+        wide = module * (1 + below(3, rng))
+        bars.append(np.array([[x, near], [x + wide, near], [x + wide, far], [x, far]]))
+        x += wide + module * (1 + below(3, rng))
+    return bars
 
 
 def _line(x0: float, y0: float, x1: float, y1: float, width: float, strength: float = 1.0) -> DistractorShape:

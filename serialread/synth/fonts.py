@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -344,9 +344,9 @@ def _missing(char: str) -> float:
     raise KeyError(char)
 
 
-def placed(face: Face, chars: str, matrices: NDArray[np.float64]) -> Points:
+def placed(faces: Sequence[Face], chars: str, matrices: NDArray[np.float64]) -> Points:
     """Corners [n, 4, 2] of the characters' boxes after their matrices [n, 3, 3]."""
-    moved = np.array([corners(face, char) for char in chars]) @ matrices.transpose(0, 2, 1)
+    moved = np.array([corners(*one) for one in zip(faces, chars, strict=True)]) @ matrices.transpose(0, 2, 1)
     return np.asarray(moved[:, :, :2] / moved[:, :, 2:], np.float64)
 
 

@@ -1,7 +1,6 @@
 """The layout of a text: one projective matrix per character, in crop px."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from serialread.config.data_recipe import Layout
 from serialread.synth import distractors, fonts
 from serialread.synth.alphabets import Dots, Segments
 from serialread.synth.distractors import Box, DistractorShape
+from serialread.synth.emphasis import Emphasis, emphasis
 from serialread.synth.fonts import Face, Points, advance
 from serialread.synth.rng import Rng, below, within
 
@@ -36,13 +36,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class GlyphRun:
-    """Characters of one typeface.
+    """Characters, a typeface for each.
 
     Attributes:
         matrices: [n, 3, 3], cap heights (y down, baseline 0) to canvas px; projective.
     """
 
-    face: Face
+    faces: tuple[Face, ...]
     chars: str
     matrices: Matrices
 
@@ -75,20 +75,6 @@ class TypesetLine:
         return len(self.runs[0].chars)
 
 
-class End(NamedTuple):
-    """Characters at the end of a code that are set apart.
-
-    Attributes:
-        raised: smaller ones, at the cap line and underlined, of ``size`` ch.
-        boxed: ones in a box each, ``room`` ch around them.
-    """
-
-    raised: int = 0
-    size: float = 1.0
-    boxed: int = 0
-    room: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class Pose:
     """Pose of a whole line: bent by an angle (rad) over its length (ch), tilted (rad), homography [3, 3]."""
@@ -103,6 +89,13 @@ class Pose:
         """The matrices [n, 3, 3] of characters on a straight baseline, in this pose."""
         return self.seen @ turn(self.tilt) @ _bent(matrices, self)
 
+    def shape(self, points: Points) -> DistractorShape:
+        """A filled shape of corners [k, 2]."""
+        m = np.tile(np.eye(3), (len(points), 1, 1))
+        m[:, :2, 2] = points
+        moved = self.of(m)[:, :, 2]
+        return DistractorShape(moved[:, :2] / moved[:, 2:], True, 0.0)
+
 
 def set_line(
     text: str,
@@ -113,25 +106,26 @@ def set_line(
     rows: int,
     max_width: int,
     rng: Rng,
+    named: Face | None = None,
 ) -> TypesetLine:
     """Set a text with its gaps, neighbours and margins, ``rows`` px high, at most ``max_width`` px wide.
 
-    ``other`` is the typeface of other lines.
+    ``other`` is the typeface of other lines, ``named`` that of a name or unit in the code.
     """
     code = without_blanks(text)
     around = 0.0 if setting.straight else _around(len(code), layout, rng)
     bend = 0.0 if around or setting.straight else _bend(len(code), layout, rng)
-    end = _set_apart(len(code), layout, rng)
-    flat = _wrapped(along_a_line(text, face, layout, setting, end, rng), around)
+    look = emphasis(text, face, named, layout, rng)
+    flat = _wrapped(along_a_line(text, look, layout, setting, rng), around)
     degrees, seen = _perspective(flat, layout, rng)
     first, last = float(flat[0, 0, 2]), float(flat[-1, 0, 2])
     pose = Pose(bend, (first + last) / 2, max(last - first, 1.0), _tilt(len(code), layout, rng), seen)
-    run = GlyphRun(face, code, pose.of(flat))
-    corners = fonts.placed(face, code, run.matrices)
+    run = GlyphRun(look.faces, code, pose.of(flat))
+    corners = fonts.placed(look.faces, code, run.matrices)
     shapes, crop, others = _with_distractors(replace(run, matrices=flat), corners, pose, other, layout, rng)
-    shapes += _around_characters(run, end, rng)
+    shapes += look.shapes(code, run.matrices, rng)
     to_canvas, size = _canvas(crop, rows, max_width)
-    runs = tuple(GlyphRun(r.face, r.chars, to_canvas @ r.matrices) for r in (run, *others))
+    runs = tuple(GlyphRun(r.faces, r.chars, to_canvas @ r.matrices) for r in (run, *others))
     points = corners @ to_canvas[:2, :2].T + to_canvas[:2, 2]
     scale = float((to_canvas[0, 0] * to_canvas[1, 1]) ** 0.5)
     return TypesetLine(
@@ -150,37 +144,19 @@ def set_line(
     )
 
 
-def _set_apart(length: int, layout: Layout, rng: Rng) -> End:
-    if layout.suffix_share and length > 3 and rng.random() < layout.suffix_share:
-        return End(raised=1 + below(3, rng), size=within((0.55, 0.8), rng))
-    if layout.boxed_share and length > 1 and rng.random() < layout.boxed_share:
-        return End(boxed=1 if rng.random() < 0.7 else length, room=within((0.1, 0.35), rng))
-    return End()
-
-
-def along_a_line(text: str, face: Face, layout: Layout, setting: Setting, end: End, rng: Rng) -> Matrices:
+def along_a_line(text: str, look: Emphasis, layout: Layout, setting: Setting, rng: Rng) -> Matrices:
     """One matrix a character on the baseline y = 0; those of a raised suffix end at the cap line."""
-    wide = _separators(text, face, layout, rng)
-    n = len(wide)
-    sizes = np.where(np.arange(n) < n - end.raised, 1.0, end.size)
-    m = _on_the_baseline(text, face, wide * sizes, layout, setting, end, rng)
-    m[:, :2, 1] *= sizes[:, None]
-    m[:, 1, 2] += sizes - 1
+    wide = _separators(text, look.faces, layout, rng) * look.sizes
+    m = _in_a_row(_pens(text, look.faces, wide, layout, rng) + look.shifts, wide, layout, setting, rng)
+    m[:, :2, 1] *= look.sizes[:, None]
+    m[:, 1, 2] += look.drops
     return m
 
 
-def _on_the_baseline(
-    text: str,
-    face: Face,
-    wide: NDArray[np.float64],
-    layout: Layout,
-    setting: Setting,
-    end: End,
-    rng: Rng,
+def _in_a_row(
+    pens: NDArray[np.float64], wide: NDArray[np.float64], layout: Layout, setting: Setting, rng: Rng
 ) -> Matrices:
-    pens = _pens(text, face, wide, layout, rng)
     n = len(pens)
-    pens += 2.4 * end.room * np.maximum(np.arange(n) - (n - end.boxed - 1), 0)
     stretch = within(layout.stretch, rng)
     across = stretch * wide
     drawn = within(layout.slant_deg, rng) if rng.random() < 0.25 else 0.0
@@ -203,31 +179,34 @@ def _on_the_baseline(
     return m
 
 
-def _separators(text: str, face: Face, layout: Layout, rng: Rng) -> NDArray[np.float64]:
+def _separators(text: str, faces: tuple[Face, ...], layout: Layout, rng: Rng) -> NDArray[np.float64]:
     """Factors on the characters' widths: long dashes and narrow slashes in some codes, else 1.
 
     Dot matrices and displays keep their own.
     """
     code = without_blanks(text)
     wide = np.ones(len(code))
-    if isinstance(face, Dots | Segments):
+    if isinstance(faces[0], Dots | Segments):
         return wide
     chars = np.array(list(code))
     if "-" in code and rng.random() < layout.long_dash_share:
         wide[chars == "-"] = within((1.3, 3.0), rng)
     if "/" in code and rng.random() < layout.narrow_slash_share:
-        x0, _, x1, _ = fonts.extent(face, "/")
+        x0, _, x1, _ = fonts.extent(faces[code.index("/")], "/")
         wide[chars == "/"] = min(within((0.28, 0.55), rng) / (x1 - x0), 1.0)
     return wide
 
 
-def _pens(text: str, face: Face, wide: NDArray[np.float64], layout: Layout, rng: Rng) -> NDArray[np.float64]:
+def _pens(
+    text: str, faces: tuple[Face, ...], wide: NDArray[np.float64], layout: Layout, rng: Rng
+) -> NDArray[np.float64]:
     """X of every character's origin before stretching; blanks move the pen."""
     spacing = within(layout.spacing, rng)
     if rng.random() < 0.3:  # wide spacing is common on nameplates and chips
         spacing *= within((1.0, 2.2), rng)
     gap = within(layout.gap, rng)
-    widths = [None if char.isspace() else advance(face, char) for char in text]
+    lettering = iter(faces)
+    widths = [None if char.isspace() else advance(next(lettering), char) for char in text]
     if None in widths and rng.random() < layout.wide_gap_share:
         gap = within(layout.wide_gap, rng)
     fixed = max(w for w in widths if w is not None) if rng.random() < 0.25 else 0.0
@@ -347,10 +326,18 @@ def _with_distractors(
         wide = [*wide, *distractors.strokes(bounds, rng)]
     shapes = [*wide, *(distractors.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
     left, top, right, bottom = _margins(layout, rng)
+    bars = 0
+    if layout.barcode_share and rng.random() < layout.barcode_share:
+        bars, away = (-1 if rng.random() < 0.3 else 1), within((0.08, 0.35), rng)
+        shown = away + within((0.05, 0.4), rng)
+        top, bottom = (shown, bottom) if bars < 0 else (top, shown)
+        flat = fonts.placed(code.faces, code.chars, code.matrices).reshape(-1, 2)
+        box = (*flat.min(0).tolist(), *flat.max(0).tolist())
+        shapes += [pose.shape(points) for points in distractors.barcode(box, bars, away, rng)]
     runs = [
-        _row(code, other, sign, shown, pose, rng)
+        _row(code, other, sign, shown, pose, layout, rng)
         for sign, shown in ((-1, top), (1, bottom))
-        if shown >= 0.12 and rng.random() < layout.neighbour_share * 2.5
+        if shown >= 0.12 and sign != bars and rng.random() < layout.neighbour_share * 2.5
     ]
     across = [x for shape in wide for x in shape.points[:, 0].tolist()]
     crop = (min(x0, *across, x0) - left, y0 - top, max(x1, *across, x1) + right, y1 + bottom)
@@ -358,31 +345,6 @@ def _with_distractors(
         run, crop = _cut_off(code, other, crop, pose, rng)
         runs.append(run)
     return shapes, crop, [run for run in runs if run.chars]
-
-
-def _around_characters(run: GlyphRun, end: End, rng: Rng) -> list[DistractorShape]:
-    """The boxes of boxed characters and the underline of a raised suffix, in the pose of the code."""
-    width = within((0.03, 0.09), rng) if end.boxed or end.raised else 0.0
-    first = len(run.chars) - end.raised
-    if end.raised:
-        low = within((0.08, 0.25), rng) / end.size
-        x0, x1 = fonts.extent(run.face, run.chars[first])[0], fonts.extent(run.face, run.chars[-1])[2]
-        ends = [(first, x0, low), (len(run.chars) - 1, x1, low)]
-        return [DistractorShape(np.array([_point(run, *one) for one in ends]), False, width)]
-    shapes = []
-    for number in range(len(run.chars) - end.boxed, len(run.chars)):
-        x0, _, x1, _ = fonts.extent(run.face, run.chars[number])
-        x0, x1 = min(x0, (x0 + x1) / 2 - 0.3) - end.room, max(x1, (x0 + x1) / 2 + 0.3) + end.room
-        y0, y1 = -1 - end.room, end.room
-        box = [_point(run, number, x, y) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
-        shapes.append(DistractorShape(np.array(box), False, width))
-    return shapes
-
-
-def _point(run: GlyphRun, number: int, x: float, y: float) -> tuple[float, float]:
-    """A place in the pose of a character, (x, y) of the cap heights around its own origin."""
-    u, v, w = (run.matrices[number] @ (x, y, 1.0)).tolist()
-    return u / w, v / w
 
 
 def _margins(layout: Layout, rng: Rng) -> list[float]:
@@ -409,11 +371,15 @@ def _margins(layout: Layout, rng: Rng) -> list[float]:
     return [left, top, right, bottom]
 
 
-def _row(code: GlyphRun, other: Face, sign: int, shown: float, pose: Pose, rng: Rng) -> GlyphRun:
+def _row(
+    code: GlyphRun, other: Face, sign: int, shown: float, pose: Pose, layout: Layout, rng: Rng
+) -> GlyphRun:
     """A line above (-1) or below (1) the code, of which ``shown`` ch are visible; without a label."""
-    size = 1.0 if other is code.face else within((0.5, 1.7), rng)
-    chars = distractors.other_chars(other, round(len(code.chars) / size) + 1, rng)
-    flat = fonts.placed(code.face, code.chars, code.matrices)[:, :, 1]
+    size = 1.0 if other is code.faces[0] else within((0.5, 1.7), rng)
+    words = layout.neighbour_words_share and rng.random() < layout.neighbour_words_share
+    pool = distractors.WORD_CHARS if words else distractors.OTHER_CHARS
+    chars = distractors.other_chars(other, round(len(code.chars) / size) + 1, rng, pool)
+    flat = fonts.placed(code.faces, code.chars, code.matrices)[:, :, 1]
     away = max(shown - 0.45, 0.08) + within((0.0, 0.3), rng)
     y = flat.min() - away if sign < 0 else flat.max() + away + size
     return _other_text(code, other, chars, size, 0.8 * rng.standard_normal(), float(y), pose)
@@ -421,16 +387,16 @@ def _row(code: GlyphRun, other: Face, sign: int, shown: float, pose: Pose, rng: 
 
 def _cut_off(code: GlyphRun, other: Face, crop: Box, pose: Pose, rng: Rng) -> tuple[GlyphRun, Box]:
     """A character of another code left or right of this one, and the crop that cuts through it."""
-    size = 1.0 if other is code.face else within((0.6, 1.5), rng)
+    size = 1.0 if other is code.faces[0] else within((0.6, 1.5), rng)
     char = distractors.other_chars(other, 1, rng)
     if not char:
-        return GlyphRun(other, "", code.matrices[:0]), crop
-    flat = fonts.placed(code.face, code.chars, code.matrices)[:, :, 0]
+        return GlyphRun((), "", code.matrices[:0]), crop
+    flat = fonts.placed(code.faces, code.chars, code.matrices)[:, :, 0]
     x0, _, x1, _ = fonts.extent(other, char)
     stretch, gap, right = float(code.matrices[0, 0, 0]), within((0.45, 0.9), rng), rng.random() < 0.5
     x = flat.max() + gap - x0 * stretch * size if right else flat.min() - gap - x1 * stretch * size
     run = _other_text(code, other, char, size, float(x), 0.0, pose)
-    seen = fonts.placed(other, char, run.matrices)[0, :, 0]
+    seen = fonts.placed((other,), char, run.matrices)[0, :, 0]
     part = within((0.15, 0.6), rng)
     edge = float(seen.min() + part * np.ptp(seen)) if right else float(seen.max() - part * np.ptp(seen))
     return run, (crop[0], crop[1], edge, crop[3]) if right else (edge, crop[1], crop[2], crop[3])
@@ -446,7 +412,7 @@ def _other_text(
     matrices[:, 0, 0], matrices[:, 1, 1], matrices[:, 2, 2] = stretch, size, 1
     matrices[:, 0, 2] = x + np.cumsum(widths)[:-1] * stretch
     matrices[:, 1, 2] = y
-    return GlyphRun(face, chars, pose.of(matrices))
+    return GlyphRun((face,) * len(chars), chars, pose.of(matrices))
 
 
 def _canvas(crop: Box, rows: int, max_width: int) -> tuple[Matrices, tuple[int, int]]:

@@ -24,7 +24,7 @@ from serialread.synth.processes import spec_of
 from serialread.synth.rng import Rng, weighted, within
 from serialread.synth.scenes import make_scene
 from serialread.synth.strokes import Mark, draw
-from serialread.synth.typeface_choice import face_for, other_face
+from serialread.synth.typeface_choice import face_for, name_face, other_face
 
 _OVERSAMPLING = 2  # rendered at twice the crop's height, then photographed
 _MARKED = 0.5  # coverage of distractors from which they set the exposure of a crop without a code
@@ -83,6 +83,7 @@ def _sample(recipe: DataRecipe, rng: Rng) -> Sample:
         rows=recipe.height * _OVERSAMPLING,
         max_width=recipe.max_width * _OVERSAMPLING,
         rng=rng,
+        named=name_face(text, recipe, rng),
     )
     if recipe.background_share > 0 and rng.random() < recipe.background_share:
         return _background(line, process, recipe, rng)

@@ -5,7 +5,7 @@ middle.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from serialread.codes import without_blanks
 from serialread.config.data_recipe import DataRecipe, Layout
 from serialread.config.marks import Process
 from serialread.synth import fonts
+from serialread.synth.emphasis import plain
 from serialread.synth.fonts import Face, Points
-from serialread.synth.layout import End, GlyphRun, Matrices, Pose, along_a_line, move, turn
+from serialread.synth.layout import GlyphRun, Matrices, Pose, along_a_line, move, turn
 from serialread.synth.processes import spec_of
 from serialread.synth.rng import Rng, below, within
 
@@ -103,7 +104,7 @@ def set_block(
     """Set rows of one or more columns in one style, left-aligned or centred."""
     layout = _one_style(recipe.layout, rng)
     setting = spec_of(process).setting(process, rng)
-    flat = [[along_a_line(text, face, layout, setting, End(), rng) for text in row] for row in table]
+    flat = [[along_a_line(text, plain(text, face), layout, setting, rng) for text in row] for row in table]
     chars = [[without_blanks(text) for text in row] for row in table]
     ends = [[_ends(face, c, m) for c, m in zip(*row, strict=True)] for row in zip(chars, flat, strict=True)]
     columns = max(len(row) for row in table)
@@ -119,7 +120,7 @@ def set_block(
             spare = (wide[0] - size * (x1 - x0)) / 2 if centred else 0.0
             left = float(lefts[column]) + spare - size * x0
             moved = move(left, y) @ np.diag([size, size, 1.0]) @ matrices
-            runs.append(GlyphRun(face, text, moved))
+            runs.append(GlyphRun((face,) * len(text), text, moved))
     corners = np.concatenate([cells(run).reshape(-1, 2) for run in runs])
     (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
     return Block(tuple(runs), (left, top, right, bottom))
@@ -132,7 +133,7 @@ def _one_style(layout: Layout, rng: Rng) -> Layout:
 
 
 def _ends(face: Face, chars: str, matrices: Matrices) -> tuple[float, float]:
-    x = fonts.placed(face, chars, matrices)[:, :, 0]
+    x = fonts.placed((face,) * len(chars), chars, matrices)[:, :, 0]
     return float(x.min()), float(x.max())
 
 
@@ -145,7 +146,7 @@ def on_plane(
     pose = Pose(bend, x, max(block.size[0], 1.0), 0.0, fitted @ move(x, 0))
     straight = fitted if not bend else None
     return [
-        GlyphRun(r.face, r.chars, straight @ r.matrices if straight is not None else pose.of(r.matrices))
+        replace(r, matrices=straight @ r.matrices if straight is not None else pose.of(r.matrices))
         for r in block.runs
     ]
 
@@ -163,24 +164,24 @@ def on_circle(
         cap_px: height of a capital, px of the plane.
         outward: tops of the characters away from the middle; else towards it.
     """
-    x0, x1 = _ends(run.face, run.chars, run.matrices)
+    x0, x1 = _ends(run.faces[0], run.chars, run.matrices)
     own = radius / cap_px
     around = own - 0.5 if outward else -(own + 0.5)
     pose = Pose((x1 - x0) / around, (x0 + x1) / 2, x1 - x0, 0.0, np.eye(3))
     # the circle's middle is at (0, around) after bending
     to_plane = turn(start if outward else start + np.pi) @ np.diag([cap_px, cap_px, 1.0]) @ move(0.0, -around)
-    return GlyphRun(run.face, run.chars, plane.to_canvas @ to_plane @ pose.of(run.matrices))
+    return replace(run, matrices=plane.to_canvas @ to_plane @ pose.of(run.matrices))
 
 
 def circle_angle(run: GlyphRun, radius: float, cap_px: float) -> float:
     """Angle that a line takes on a circle, rad."""
-    x0, x1 = _ends(run.face, run.chars, run.matrices)
+    x0, x1 = _ends(run.faces[0], run.chars, run.matrices)
     return (x1 - x0) * cap_px / radius
 
 
 def cells(run: GlyphRun) -> NDArray[np.float64]:
     """Corners [n, 4, 2] of every character from the baseline to a capital's height, clockwise."""
-    extents = np.array([fonts.extent(run.face, char) for char in run.chars])
+    extents = np.array([fonts.extent(*one) for one in zip(run.faces, run.chars, strict=True)])
     x0, x1 = extents[:, 0], extents[:, 2]
     one, low, high = np.ones_like(x0), np.zeros_like(x0), -np.ones_like(x0)
     corners = np.stack([(x0, x1, x1, x0), (high, high, low, low), (one, one, one, one)]).transpose(2, 1, 0)

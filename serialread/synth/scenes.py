@@ -378,7 +378,7 @@ class _Scene:
         if right - left < 16 or bottom - top < 16:
             return
         size = bottom - top, right - left
-        local = tuple(GlyphRun(r.face, r.chars, move(-left, -top) @ r.matrices) for r in runs)
+        local = tuple(replace(r, matrices=move(-left, -top) @ r.matrices) for r in runs)
         setting = TypesetLine(local, np.zeros((1, 4)), (), size, cap, 0.0, {})
         drawn = draw(setting, spec.tool(process, rng), rng)
         if not drawn.coverage.any():
@@ -396,7 +396,7 @@ class _Scene:
                 SceneLine(
                     label_of(run.chars),
                     process.kind,
-                    run.face.name,
+                    run.faces[0].name,
                     tuple(tuple((x, y) for x, y in cell) for cell in corners.tolist()),
                     legible and large,
                 )

@@ -158,7 +158,7 @@ def _glyphs(
     run: GlyphRun, size: tuple[int, int], sway: tuple[float, float, float], *, labelled: bool
 ) -> Iterator[_Glyph]:
     """A run's characters on the canvas; ``sway``: amplitude and period of its wave, px, and phase."""
-    corners = fonts.placed(run.face, run.chars, run.matrices)
+    corners = fonts.placed(run.faces, run.chars, run.matrices)
     scales = fonts.scales(run.matrices)
     reach = (2 + 0.2 * scales).astype(int)[:, None]
     low = np.maximum(np.floor(corners.min(1)).astype(int) - reach, 0)
@@ -173,7 +173,7 @@ def _glyphs(
     for index, (left, top, right, bottom) in enumerate(places):
         if right > left and bottom > top:
             number, how = index + 1 if labelled else 0, (matrices[index], fine[index], float(scales[index]))
-            yield _Glyph(run.face, run.chars[index], number, left, top, right, bottom, *how)
+            yield _Glyph(run.faces[index], run.chars[index], number, left, top, right, bottom, *how)
 
 
 def _draw_shapes(coverage: Pixels, line: TypesetLine) -> None:

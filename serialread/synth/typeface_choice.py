@@ -79,4 +79,14 @@ def other_face(face: Face, process: Process, recipe: DataRecipe, rng: Rng) -> Fa
     """The typeface of other lines: the code's own, or any that the process may use."""
     if rng.random() >= recipe.layout.neighbour_typeface_share:
         return face
+    if recipe.layout.neighbour_print_share and rng.random() < recipe.layout.neighbour_print_share:
+        return one_of(one_of(_families("outline", recipe.typefaces), rng), rng)
     return one_of(one_of(_families(spec_of(process).face_kind(process, rng), recipe.typefaces), rng), rng)
+
+
+def name_face(text: str, recipe: DataRecipe, rng: Rng) -> Face | None:
+    """The typeface of a name or unit in the code; None for the code's own."""
+    if not recipe.layout.name_share or rng.random() >= recipe.layout.name_share:
+        return None
+    face = one_of(one_of(_families("outline", recipe.typefaces), rng), rng)
+    return face if fonts.covers(face, without_blanks(text)) and not face.caps_only else None

@@ -19,15 +19,15 @@ from serialread.config import TrainingRecipe, load
 from serialread.datasets import SampleStore
 from serialread.models import build
 from serialread.training import train
-from serialread.training.batches import Plan, TrainingBatches, survey
+from serialread.training.batches import Plan, StoredCrops, TrainingBatches, survey
 from serialread.training.optimization import Replicas
 
 
 def bare(recipe: TrainingRecipe, store: SampleStore, steps: int) -> tuple[float, float]:
     """Crops per second without reading and without optimizer, and the mean width in px."""
     knobs = recipe.optimization
-    plan = Plan(survey(store, recipe.geometry, Alphabet(recipe.alphabet)), knobs.batch, recipe.seed)
-    batches = TrainingBatches(store, plan, recipe, Alphabet(recipe.alphabet))
+    plan = Plan(StoredCrops(store, survey(store, recipe)), knobs.batch, recipe.seed)
+    batches = TrainingBatches(plan, recipe, Alphabet(recipe.alphabet))
     held = [batches[step] for step in range(steps)]
     model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
     model.to(memory_format=torch.channels_last)

@@ -2,12 +2,14 @@
 
 import copy
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,19 +22,21 @@ from typer.testing import CliRunner
 
 from serialread import cli
 from serialread.codes import Alphabet, reads_upside_down
-from serialread.config import CropGeometry, TrainingRecipe, load
+from serialread.config import CropGeometry, DataRecipe, TrainingRecipe, load
 from serialread.config.networks import RectifierConfig
-from serialread.config.training_recipe import AdamW, MildAugmentation, Muon, Optimization
-from serialread.datasets import ConcatenatedSamples, write_store
+from serialread.config.training_recipe import AdamW, MildAugmentation, Muon, Optimization, Shards
+from serialread.datasets import ConcatenatedSamples, SampleStore, write_store
 from serialread.errors import CheckpointError, RecipeError, SerialreadError, StoreError
 from serialread.imaging import column_owners, to_array
 from serialread.models import build
 from serialread.models.layers import upside_down
 from serialread.records import Sample
-from serialread.training import Progress, checkpoint, evaluate, train
+from serialread.synth import make_sample
+from serialread.training import Progress, checkpoint, evaluate, shards, train
 from serialread.training.augmentation import augment
-from serialread.training.batches import Plan, TrainingBatches, collate, survey
+from serialread.training.batches import Plan, StoredCrops, TrainingBatches, collate, survey
 from serialread.training.optimization import optimizer_of, orthogonalized
+from serialread.training.shards import FreshCrops
 
 GEOMETRY = CropGeometry(widths=(96, 160))
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
@@ -122,29 +126,36 @@ def test_several_stores_are_one_sequence() -> None:
 
 
 @given(seed=st.integers(0, 1000), counts=st.lists(st.integers(1, 40), min_size=1, max_size=3))
-def test_a_plan_gives_every_batch_one_bucket_and_no_sample_twice_an_epoch(
-    seed: int, counts: list[int]
-) -> None:
+def test_a_plan_takes_samples_of_one_width_and_none_twice_an_epoch(seed: int, counts: list[int]) -> None:
     buckets = np.repeat(np.array([96, 160, 256][: len(counts)], np.int32), counts)
-    plan = Plan(buckets, 8, seed)
-    epoch = [plan.at(step) for step in range(plan.per_epoch)]
-    again = Plan(buckets, 8, seed)
+    plan, again = (Plan(StoredCrops(samples(0), buckets), 8, seed) for _ in range(2))
+    steps = max(1, len(buckets) // 8)
+    epoch = [plan.at(step)[2] for step in range(steps)]
+    used = np.concatenate(epoch)
 
-    assert all((buckets[numbers] == bucket).all() and len(numbers) == 8 for bucket, numbers in epoch)
-    for bucket, count in zip((96, 160, 256), counts, strict=False):
-        used = np.concatenate([n for b, n in epoch if b == bucket])
-        assert len(np.unique(used)) == min(count, len(used))
-    assert np.array_equal(again.at(plan.per_epoch + 1)[1], plan.at(plan.per_epoch + 1)[1])
+    assert [plan.epoch(step) for step in (0, steps - 1, steps, 2 * steps)] == [0, 0, 1, 2]
+    assert len(np.unique(used)) == min(len(used), len(buckets))
+    assert sum(len(np.unique(buckets[members])) > 1 for members in epoch) < len(counts)
+    assert np.array_equal(again.at(steps + 1)[2], plan.at(steps + 1)[2])
 
 
 def test_epochs_differ_in_order_and_in_augmentation() -> None:
-    data = samples(16)
-    plan = Plan(survey(data, GEOMETRY, Alphabet()), 4, 1)
-    batches = TrainingBatches(data, plan, TrainingRecipe(geometry=GEOMETRY), Alphabet())
-    first, other = plan.at(0)[1], plan.at(plan.per_epoch)[1]
+    data, recipe = samples(16), TrainingRecipe(geometry=GEOMETRY)
+    plan = Plan(StoredCrops(data, survey(data, recipe)), 4, 1)
+    batches = TrainingBatches(plan, recipe, Alphabet())
 
-    assert not np.array_equal(first, other)
+    assert not np.array_equal(plan.at(0)[2], plan.at(4)[2])
     assert torch.equal(batches[1].crops, batches[1].crops)
+
+
+def test_a_narrow_crop_in_a_wide_batch_is_padded_with_its_masks() -> None:
+    recipe, one = TrainingRecipe(geometry=GEOMETRY), [sample(1, 3)]
+    narrow, wide = (collate(one, width, recipe, Alphabet()) for width in GEOMETRY.widths)
+
+    assert torch.equal(narrow.crops, wide.crops[..., :96])
+    assert torch.equal(narrow.targets.pixels, wide.targets.pixels[:, :, : narrow.targets.pixels.shape[2]])
+    assert torch.equal(narrow.targets.columns, wide.targets.columns[:, : narrow.targets.columns.shape[1]])
+    assert not wide.crops[..., 96:].any()
 
 
 def test_a_batch_holds_the_arrays_of_the_reader_and_the_position_of_each_character() -> None:
@@ -185,7 +196,7 @@ def test_a_column_belongs_to_the_nearest_of_its_characters() -> None:
 )
 def test_samples_that_cannot_be_encoded_are_named(text: str, message: str) -> None:
     with pytest.raises(StoreError) as caught:
-        survey([sample(0), Sample(sample(0).pixels, text)], GEOMETRY, Alphabet())
+        survey([sample(0), Sample(sample(0).pixels, text)], TrainingRecipe(geometry=GEOMETRY))
     assert str(caught.value) == message
 
 
@@ -418,6 +429,131 @@ def test_a_cosine_has_no_last_decay() -> None:
         ValueError, match=r'optimization\.decay_crops needs optimization\.schedule = "stable"'
     ):
         TrainingRecipe(optimization=Optimization(decay_crops=100))
+
+
+def test_networks_with_ctc_learn_texts_of_40_characters() -> None:
+    recipe = load(RECIPES / "lean-ctc.toml", TrainingRecipe)
+    long = [Sample(sample(0).pixels, "A" * 40)]
+
+    assert survey(long, recipe).tolist() == [192]
+    assert collate(long, 192, recipe, Alphabet()).targets.classes.shape == (1, 41)
+
+
+# ---------------------------------------------------------------------------------------------------- shards
+
+PLATES = DataRecipe.model_validate(
+    {
+        "height": 32,
+        "max_width": 150,
+        "max_length": 6,
+        "texts": {"patterns": ["##", "@##"]},
+        "processes": [{"kind": "ink"}],
+    }
+)
+LABELS = PLATES.model_copy(update={"background_share": 0.5})
+
+
+def rendering(steps: int) -> TrainingRecipe:
+    recipe = stable(steps)
+    optimization = recipe.optimization.model_copy(update={"workers": 1, "save_minutes": 1e-9})
+    return recipe.model_copy(update={"shards": Shards(size=16, window=2), "optimization": optimization})
+
+
+@pytest.fixture
+def one_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Render in a thread: new processes take seconds."""
+    monkeypatch.setattr(shards, "_cores", lambda: 1)
+
+
+def rendered(steps: int, out: Path, **more: Any) -> list[Progress]:
+    return list(train(rendering(steps), [PLATES, LABELS], out, valid=[samples(4)], **more))
+
+
+def test_each_shard_is_seen_in_as_many_epochs_as_the_window_has(tmp_path: Path) -> None:
+    crops = FreshCrops([PLATES], rendering(1), tmp_path)
+    plan = Plan(crops, 8, 1)
+
+    assert [crops.count(epoch) for epoch in range(4)] == [16, 32, 32, 32]
+    assert [plan.epoch(step) for step in (0, 1, 2, 5, 6, 9, 10)] == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_a_run_renders_its_crops_a_shard_ahead_and_deletes_those_that_it_has_seen(
+    tmp_path: Path, one_renderer: None
+) -> None:
+    seen, there = [], []
+    for progress in train(rendering(14), [PLATES, LABELS], tmp_path, valid=[samples(4)]):
+        seen.append(progress.step)
+        there.append(sorted(int(path.name) for path in (tmp_path / "shards").iterdir()))
+
+    assert seen == [*range(1, 15)]
+    assert all(max(numbers) - min(numbers) <= 3 for numbers in there)
+    assert there[-1] == [3]
+    store = SampleStore(tmp_path / "shards" / "000003")
+    assert [store[0].text, store[5].text] == [
+        make_sample(recipe, 1, index).text for recipe, index in ((PLATES, 48), (LABELS, 53))
+    ]
+
+
+def test_a_resumed_run_with_its_own_crops_equals_one_that_was_not_stopped(
+    tmp_path: Path, one_renderer: None
+) -> None:
+    whole = rendered(10, tmp_path / "whole")
+    first = rendered(7, tmp_path / "parts")
+    newest = tmp_path / "parts" / "shards" / "000002" / "data.mdb"
+    made = newest.stat().st_mtime_ns
+    shutil.rmtree(tmp_path / "parts" / "shards" / "000001")
+    second = rendered(10, tmp_path / "parts", resume=True)
+    branch = rendered(7, tmp_path / "branch", branch=tmp_path / "parts", decay_crops=8)
+
+    assert [p.loss for p in first + second] == [p.loss for p in whole]
+    assert made <= newest.stat().st_mtime_ns
+    assert [p.step for p in branch] == [11]
+    assert (tmp_path / "branch" / "shards" / "000003").exists()
+
+
+def test_a_shard_that_cannot_be_rendered_ends_the_run_with_its_reason(
+    tmp_path: Path, one_renderer: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(recipe: DataRecipe, seed: int, index: int) -> Sample:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr("serialread.synth.make_sample", fail)
+    with pytest.raises(StoreError) as caught:
+        rendered(4, tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'shards' / '000000'}: sample 0 could not be made: MemoryError: no memory. "
+        "What came before it is kept; correct the cause and add --resume."
+    )
+
+
+def test_a_run_stops_while_it_waits_for_crops(tmp_path: Path, one_renderer: None) -> None:
+    assert rendered(4, tmp_path, stop=stopped()) == []
+    assert len(rendered(4, tmp_path, resume=True)) == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "valid", "message"),
+    [
+        (
+            [PLATES],
+            [],
+            "training data: a run that renders its own crops takes data recipes alone, and a store for "
+            "validation. Generate a store for each recipe, or name only recipes and --valid STORE.",
+        ),
+        (
+            [PLATES.model_copy(update={"max_length": 40})],
+            [samples(4)],
+            "data recipe: max_length 40, this network reads at most 25 characters. "
+            "Lower max_length, or train a network with CTC.",
+        ),
+    ],
+)
+def test_data_recipes_that_cannot_be_trained_on_are_refused(
+    tmp_path: Path, data: list[DataRecipe], valid: list[list[Sample]], message: str
+) -> None:
+    with pytest.raises(SerialreadError) as caught:
+        next(iter(train(rendering(4), data, tmp_path, valid=valid)))
+    assert str(caught.value) == message
 
 
 def test_a_diverging_run_is_an_error(tmp_path: Path) -> None:

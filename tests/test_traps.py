@@ -37,7 +37,7 @@ from serialread.models.losses import (
 from serialread.models.targets import Targets, filled_cells, interpolated, text_cells
 from serialread.records import Sample
 from serialread.training.augmentation import augment
-from serialread.training.batches import Plan, TrainingBatches, collate
+from serialread.training.batches import Plan, StoredCrops, TrainingBatches, collate
 from serialread.training.optimization import learning_rate
 
 PAPER = Losses(paper_bands=PaperBands(), glyph_labels="attention")
@@ -203,7 +203,7 @@ def test_strong_augmentation_is_drawn_per_picture_and_warps_the_mask_alike(knobs
 def test_self_supervised_masks_are_made_before_augmentation_and_are_binary() -> None:
     recipe = TrainingRecipe(geometry=CropGeometry(widths=(96,)), masks=TwoMeans())
     data = [sample(i, 4) for i in range(4)]
-    batch = TrainingBatches(data, Plan(np.full(4, 96, np.int32), 4, 1), recipe, Alphabet())[0]
+    batch = TrainingBatches(Plan(StoredCrops(data, np.full(4, 96, np.int32)), 4, 1), recipe, Alphabet())[0]
 
     assert batch.targets.text_known.all()
     assert not batch.targets.characters_known.any()

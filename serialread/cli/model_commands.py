@@ -25,7 +25,10 @@ app = typer.Typer(no_args_is_help=True, help="Describe, export and evaluate mode
 
 def train(
     recipe: TrainingRecipeFile,
-    data: Annotated[list[Path], typer.Option("--data", help="Sample store for training; may be repeated.")],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", help="Sample store, or data recipe (.toml) to render from; may be repeated."),
+    ],
     out: Annotated[Path, options.out("Folder of the run: best.pt, last.pt, log.jsonl.")],
     valid: Annotated[
         list[Path] | None, typer.Option(help="Sample store for validation; chooses the best checkpoint.")
@@ -45,7 +48,7 @@ def train(
         bool, typer.Option("--verbose", "-v", help="Print a line for every validation.")
     ] = False,
 ) -> None:
-    """Train a model on sample stores.
+    """Train a model on sample stores, or on crops that it renders while it trains.
 
     Ctrl-C or SIGTERM stops after the current step and keeps last.pt; --resume continues. Needs torch.
     """
@@ -53,16 +56,16 @@ def train(
     if branch and start_from:
         raise typer.BadParameter("--branch continues a run, --from starts one: give one")
     from serialread import training
-    from serialread.config import TrainingRecipe, load
+    from serialread.config import DataRecipe, TrainingRecipe, load
     from serialread.datasets import SampleStore
 
-    loaded = load(recipe, TrainingRecipe)
-    stores, held_out = [SampleStore(path) for path in data], [SampleStore(path) for path in valid or ()]
+    loaded, held_out = load(recipe, TrainingRecipe), [SampleStore(path) for path in valid or ()]
+    sources = [load(path, DataRecipe) if path.suffix == ".toml" else SampleStore(path) for path in data]
     step, steps = 0, loaded.optimization.steps
     with training.stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
         for progress in training.train(
             loaded,
-            stores,
+            sources,
             out,
             valid=held_out,
             resume=resume,

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from serialread.codes import CTC_CAPACITY, MAX_LENGTH
 from serialread.config.section import Section
 
 
@@ -352,6 +353,11 @@ class NetworkConfig(Section):
         recurrent = isinstance(self.sequence, BiLstmConfig)
         paper = self.siga is not None and isinstance(self.siga.parts, PaperParts)
         return self.backbone.fixed_width or recurrent or paper
+
+    @property
+    def capacity(self) -> int:
+        """Number of characters that the network reads at most."""
+        return CTC_CAPACITY if isinstance(self.decoder, CtcConfig | AlignedConfig) else MAX_LENGTH
 
     @property
     def mask_px(self) -> int:

@@ -302,6 +302,15 @@ class Optimization(Section):
         return min(1.0, step * self.batch / self.horizon)
 
 
+class Shards(Section):
+    """Crops that a run renders for itself, where ``train --data`` names data recipes."""
+
+    size: int = Field(default=10_000, ge=2)
+    """Crops per shard; a new one is rendered in each epoch."""
+    window: int = Field(default=4, ge=1)
+    """Newest shards that an epoch trains on: each crop is seen so many times and then deleted."""
+
+
 class TrainingRecipe(Section):
     """One training run."""
 
@@ -319,6 +328,7 @@ class TrainingRecipe(Section):
     """Targets of the segmentation; made before augmentation and transformed with the crop."""
     pretrained: tuple[Pretrained, ...] = ()
     """Published weights to start with."""
+    shards: Shards = Shards()
     network: NetworkConfig = NetworkConfig(siga=SigaConfig())
     losses: Losses = Losses()
     augmentation: Augmentation = MildAugmentation()

@@ -9,7 +9,7 @@ from serialread.datasets.sample_store import (
     SampleStore,
     to_lowercase,
 )
-from serialread.datasets.store_writing import generate, grow, write_store
+from serialread.datasets.store_writing import generate, generate_part, grow, write_store
 
 __all__ = [
     "ConcatenatedSamples",
@@ -20,6 +20,7 @@ __all__ = [
     "SampleStore",
     "StoreReport",
     "generate",
+    "generate_part",
     "grow",
     "to_lowercase",
     "write_store",

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -86,6 +86,42 @@ def generate(
     }
     make = partial(synth.make_sample, loaded, seed)
     yield from grow(out, make, count, about=about, workers=workers, resume=resume)
+
+
+def generate_part(
+    recipes: Sequence[DataRecipe], out: Path, part: range, *, seed: int, workers: int
+) -> Generator[int, None, None]:
+    """Render a range of the samples of some recipes, which take turns; continues what is in the folder.
+
+    Args:
+        recipes: sample i is that of recipe i modulo their number.
+        out: the store's folder; new, empty, or with some of these samples.
+        part: indices of the samples.
+        seed: another seed gives other samples.
+        workers: processes that render.
+
+    Yields:
+        The number of samples written so far.
+
+    Raises:
+        StoreError: as ``grow`` raises it.
+    """
+    from serialread import synth
+
+    about = {
+        "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
+        "seed": seed,
+        "first": part.start,
+        "typefaces_offered": sorted({name for recipe in recipes for name in synth.typeface_names(recipe)}),
+    }
+    make = partial(_make_in_turn, tuple(recipes), seed, part.start)
+    yield from grow(out, make, len(part), about=about, workers=workers, resume=True)
+
+
+def _make_in_turn(recipes: tuple[DataRecipe, ...], seed: int, first: int, index: int) -> Sample:
+    from serialread import synth
+
+    return synth.make_sample(recipes[(first + index) % len(recipes)], seed, first + index)
 
 
 def grow(

@@ -8,8 +8,8 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from serialread.codes import Alphabet
+from serialread.config import DataRecipe
 from serialread.config.training_recipe import Optimization, TrainingRecipe
 from serialread.datasets import ConcatenatedSamples, LowercaseSamples
 from serialread.errors import CheckpointError, RecipeError, StoreError
 from serialread.models import build
 from serialread.records import Sample
 from serialread.training import checkpoint as checkpoints
-from serialread.training.batches import Batch, Plan, TrainingBatches, survey
+from serialread.training.batches import Batch, CropSource, Plan, StoredCrops, TrainingBatches, survey
 from serialread.training.checkpoint import Checkpoint, initialize_from, initialize_part
 from serialread.training.optimization import (
     Replicas,
@@ -35,6 +36,7 @@ from serialread.training.optimization import (
     optimizer_of,
     update_average,
 )
+from serialread.training.shards import FreshCrops
 from serialread.training.validation import Evaluation, evaluate
 
 LOG_EVERY = 50
@@ -117,7 +119,7 @@ class RunLog:
 
 def train(
     recipe: TrainingRecipe,
-    stores: Sequence[Sequence[Sample]],
+    data: Sequence[Sequence[Sample] | DataRecipe],
     out: str | Path,
     *,
     valid: Sequence[Sequence[Sample]] = (),
@@ -134,9 +136,10 @@ def train(
 
     Args:
         recipe: the training recipe.
-        stores: labelled crops.
+        data: labelled crops, or data recipes by which the run renders its own (see ``FreshCrops``).
         out: the run's folder.
-        valid: labelled crops to select the best network; by default the last 2 % of the data.
+        valid: labelled crops to select the best network; by default the last 2 % of the data, if these are
+            not rendered.
         resume: resume the run in ``out``.
         start_from: a run's folder, a .pt or a .safetensors file whose weights a new run starts with, where
             names and shapes agree.
@@ -156,11 +159,9 @@ def train(
     """
     out = Path(out)
     config, alphabet = recipe.optimization, Alphabet(recipe.alphabet)
-    if recipe.fold_case:
-        stores, valid = ([LowercaseSamples(store, alphabet) for store in kept] for kept in (stores, valid))
-    samples, held_out = _split(stores, valid, config.validation_limit)
-    plan = Plan(_surveyed(samples, recipe, alphabet, out), config.batch, recipe.seed)
-    batches = TrainingBatches(samples, plan, recipe, alphabet)
+    source, held_out = _prepared(data, valid, recipe, out)
+    plan = Plan(source, config.batch, recipe.seed)
+    batches = TrainingBatches(plan, recipe, alphabet)
     torch.manual_seed(recipe.seed)
     _keep_memory()
     state, last = _State(recipe, None if resume else start_from), out / "last.pt"
@@ -172,13 +173,15 @@ def train(
         )
     elif branch is not None:
         state.branch(Path(branch) / "last.pt", decay_crops)
+        source.adopt(Path(branch))
     config = state.recipe.optimization
     log = RunLog(out / "log.jsonl")
     log.keep_until(state.step)
     every = max(1, config.validate_crops // config.batch)
     saved, speed, stop = time.monotonic(), Speed(config.batch), stop or threading.Event()
-    with Replicas(state.model, config.replicas) as replicas:
-        for batch in _loader(batches, state.step, config):
+    with Replicas(state.model, config.replicas) as replicas, closing(source):
+        steps = source.paced(range(state.step, config.steps), plan, stop)
+        for batch in _loader(batches, steps, config):
             rate, parts = state.update(replicas, batch)
             step, loss = state.step, sum(parts.values())
             log.add(step, parts, rate=rate, crops_per_s=speed.tick())
@@ -191,11 +194,15 @@ def train(
                     checkpoints.save(state.checkpoint(), out / "best.pt")
             if ended or time.monotonic() - saved > 60 * config.save_minutes:
                 state.save(last)
+                source.keep_from(plan.epoch(step))
                 saved = time.monotonic()
             left = (config.steps - step) * config.batch / max(speed.crops_per_s, 1e-9)
             yield Progress(step, config.steps, loss, speed.crops_per_s, state.best, validation, left)
             if ended:
                 return
+        if state.step < config.steps:  # stopped while it waited for crops, or they cannot be made
+            state.save(last)
+            source.check()
 
 
 class _State:
@@ -286,21 +293,47 @@ class _State:
         self.best = -1.0
 
 
-def _split(
-    stores: Sequence[Sequence[Sample]], valid: Sequence[Sequence[Sample]], limit: int
-) -> tuple[Sequence[Sample], list[Sample]]:
-    """Training samples, and at most ``limit`` evenly drawn validation samples."""
-    data = ConcatenatedSamples(stores)
-    if len(data) < 2:
-        raise StoreError(f"training data: {len(data)} sample(s), at least 2 are needed. Name more stores.")
-    if valid:
-        held: Sequence[Sample] = ConcatenatedSamples(valid)
-        trained: Sequence[Sample] = data
+def _prepared(
+    data: Sequence[Sequence[Sample] | DataRecipe],
+    valid: Sequence[Sequence[Sample]],
+    recipe: TrainingRecipe,
+    out: Path,
+) -> tuple[CropSource, list[Sample]]:
+    """Where the crops come from, and at most ``validation_limit`` evenly drawn validation samples."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{out}: cannot be made: {error.strerror}. Name another folder.") from None
+    recipes = [one for one in data if isinstance(one, DataRecipe)]
+    stores = _folded([one for one in data if not isinstance(one, DataRecipe)], recipe)
+    if recipes and (stores or not valid):
+        raise StoreError(
+            "training data: a run that renders its own crops takes data recipes alone, and a store for "
+            "validation. Generate a store for each recipe, or name only recipes and --valid STORE."
+        )
+    held: Sequence[Sample] = ConcatenatedSamples(_folded(valid, recipe))
+    source: CropSource
+    if recipes:
+        source = FreshCrops(recipes, recipe, out / "shards")
     else:
-        cut = len(data) - max(1, len(data) // 50)
-        trained, held = ConcatenatedSamples([_Slice(data, 0, cut)]), _Slice(data, cut, len(data))
-    indices = np.unique(np.linspace(0, len(held) - 1, min(limit, len(held))).round().astype(int))
-    return trained, [held[int(i)] for i in indices]
+        samples: Sequence[Sample] = ConcatenatedSamples(stores)
+        if len(samples) < 2:
+            raise StoreError(
+                f"training data: {len(samples)} sample(s), at least 2 are needed. Name more stores."
+            )
+        if not valid:
+            cut = len(samples) - max(1, len(samples) // 50)
+            samples, held = _Slice(samples, 0, cut), _Slice(samples, cut, len(samples))
+        source = StoredCrops(samples, _surveyed(samples, recipe, out))
+    limit = min(recipe.optimization.validation_limit, len(held))
+    indices = np.unique(np.linspace(0, len(held) - 1, limit).round().astype(int))
+    return source, [held[int(i)] for i in indices]
+
+
+def _folded(stores: Sequence[Sequence[Sample]], recipe: TrainingRecipe) -> list[Sequence[Sample]]:
+    if not recipe.fold_case:
+        return list(stores)
+    return [LowercaseSamples(store, Alphabet(recipe.alphabet)) for store in stores]
 
 
 class _Slice(Sequence[Sample]):
@@ -316,28 +349,22 @@ class _Slice(Sequence[Sample]):
         return self.whole[self.places[index]]
 
 
-def _surveyed(
-    samples: Sequence[Sample], recipe: TrainingRecipe, alphabet: Alphabet, out: Path
-) -> NDArray[np.int32]:
+def _surveyed(samples: Sequence[Sample], recipe: TrainingRecipe, out: Path) -> NDArray[np.int32]:
     """Width buckets of all samples; cached in the run's folder, since this takes a minute."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(f"{out}: cannot be made: {error.strerror}. Name another folder.") from None
     widths = "-".join(map(str, recipe.geometry.widths))
     kept = out / f"buckets-{len(samples)}-{widths}.npy"
     if kept.exists():
         return np.asarray(np.load(kept), np.int32)
-    buckets = survey(samples, recipe.geometry, alphabet)
+    buckets = survey(samples, recipe)
     np.save(kept, buckets)
     return buckets
 
 
-def _loader(batches: TrainingBatches, start: int, config: Optimization) -> Iterator[Batch]:
+def _loader(batches: TrainingBatches, steps: Iterable[int], config: Optimization) -> Iterator[Batch]:
     loader = torch.utils.data.DataLoader(
         batches,
         batch_size=None,
-        sampler=range(start, config.steps),
+        sampler=steps,
         num_workers=config.workers,
         prefetch_factor=6 if config.workers else None,
         worker_init_fn=_ignore_signals,

@@ -91,7 +91,7 @@ def test_a_line_on_a_circle_stands_at_its_radius(outward: bool, start_deg: float
     flat = np.repeat(np.eye(3)[None], 6, axis=0)
     flat[:, 0, 2] = 0.8 * np.arange(6)
     plane = Plane(np.array([[1.0, 0, 300], [0, 1, 200], [0, 0, 1]]), (150.0, 150.0), 0.0)
-    run = GlyphRun(face, "HHHHHH", flat)
+    run = GlyphRun((face,) * 6, "HHHHHH", flat)
     start = float(np.radians(start_deg))
     placed = cells(on_circle(run, plane, 100.0, start, 20.0, outward=outward)) - (300, 200)
     middles = placed.mean(axis=1)

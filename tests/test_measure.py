@@ -32,7 +32,14 @@ def test_accuracy_counts_the_whole_set_the_reported_half_and_case() -> None:
     some = [crop("0.png", "A1"), crop("1.png", "B-2"), crop("img105-0.jpg", "C3")]
     found = scores.Accuracy.of(some, read("a1", "B2", "C8"))
     assert found == scores.Accuracy(right=2, crops=3, reported_right=1, reported=2, strict=0)
-    assert found.cells() == ["66.7 (21-94)", "50.0", "0.0"]
+    assert (round(found.percent, 1), found.reported_percent, found.strict_percent) == (66.7, 50.0, 0.0)
+    tables = [
+        table(some, {"m": read("a1", "B2", "C8")}) for table in (scores.accuracy_table, scores.halves_table)
+    ]
+    assert [table.splitlines()[2] for table in tables] == [
+        "| **metal_stamp** | 3 | 66.7 (21-94) |",
+        "| **metal_stamp** | 3 | 50.0 (0.0) |",
+    ]
 
 
 def test_the_mean_of_the_bold_sets_gives_each_set_the_same_weight() -> None:
@@ -78,6 +85,10 @@ def test_calibration_and_threshold_come_from_the_other_half() -> None:
     found = scores.Confidence.of(odds, good, np.array([1, 1, 1, 0, 0, 0], bool))
     assert (found.coverage, found.risk) == (pytest.approx(2 / 3), 0.5)
     assert found.aurc == pytest.approx((0 + 1 / 2 + 2 / 3) / 3)
+
+
+def test_an_empty_reading_is_never_accepted() -> None:
+    assert readers.odds_of([Answer("A", 1.0), Answer("", 27.0)]).tolist() == [1.0, -math.inf]
 
 
 def test_errors_at_gaps_are_counted_against_the_same_codes_without() -> None:

@@ -100,12 +100,10 @@ def real(m: Measurement) -> None:
     """Accuracy on the real sets, edits, paired tests, confidence."""
     crops = grounds.real_crops(m.args.real, m.args.sets)
     answers = m.answers(crops, "real")
-    m.add(
-        "Real sets",
-        "Letters and digits, case ignored: the whole set with its 95 % Wilson interval, and the half on "
-        "which nothing is chosen; strict: with case and symbols.",
-        scores.accuracy_table(crops, answers),
-    )
+    about = "Letters and digits, case ignored, %; in brackets the 95 % Wilson interval."
+    m.add("Real sets", about, scores.accuracy_table(crops, answers))
+    about = "The half on which nothing is chosen; in brackets the whole set with case and symbols."
+    m.add("Reported half", about, scores.halves_table(crops, answers))
     m.add("Edits per 100 characters", scores.edits_table(crops, answers))
     m.add("Readers compared, McNemar", scores.pairs_table(crops, answers))
     m.add(

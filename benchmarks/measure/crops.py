@@ -67,7 +67,8 @@ def rendered_crops(
     """Render crops; ``count`` of them, or ``count`` of each marking process."""
     loaded = load(recipe, DataRecipe)
     parts = loaded.by_process() if by_process else (loaded,)
-    samples = (make_sample(part, seed, index) for part in parts for index in range(count))
+    numbered = ((part, number * count + i) for number, part in enumerate(parts) for i in range(count))
+    samples = (make_sample(part, seed, index) for part, index in numbered)
     return _written(samples, ground, out)
 
 

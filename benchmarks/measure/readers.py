@@ -31,7 +31,7 @@ class Answer:
     """What a reader read in one crop.
 
     Attributes:
-        odds: the reader's own log-odds that the whole text is right; -inf if it read nothing.
+        odds: the reader's own log-odds that the whole text is right.
         caseless: the text once upper and lower case of a letter are one class; "" if unknown.
     """
 
@@ -77,7 +77,8 @@ def _log_odds(probability: float) -> float:
 
 
 def odds_of(answers: Sequence[Answer]) -> np.ndarray:
-    return np.array([answer.odds for answer in answers])
+    """Log-odds [N]; -inf where nothing was read: an empty reading is rejected, however certain."""
+    return np.array([answer.odds if answer.text else -math.inf for answer in answers])
 
 
 def save(answers: Sequence[Answer], crops: Sequence[LabelledCrop], path: Path) -> None:

@@ -77,13 +77,9 @@ class Accuracy:
     def reported_percent(self) -> float:
         return 100 * ratio(self.reported_right, self.reported)
 
-    def cells(self) -> list[str]:
-        """Whole with its 95 % Wilson interval, the reported half, strict."""
-        return [
-            with_interval(self.right, self.crops),
-            f"{self.reported_percent:.1f}",
-            f"{100 * ratio(self.strict, self.crops):.1f}",
-        ]
+    @property
+    def strict_percent(self) -> float:
+        return 100 * ratio(self.strict, self.crops)
 
 
 def with_interval(hits: int, total: int) -> str:
@@ -112,23 +108,37 @@ def bold_mean(by_ground: dict[str, Accuracy], *, reported: bool = False) -> floa
 
 
 def accuracy_table(crops: Sequence[LabelledCrop], answers: Answers) -> str:
-    """By set: whole (95 %), reported half, strict; then the bold sets' mean, and all pooled."""
+    """Whole sets, with 95 % Wilson intervals; the bold sets' mean; all pooled."""
     found = accuracies(crops, answers)
-    rows = []
+    means = [f"**{bold_mean(by_ground):.1f}**" for by_ground in found.values()]
+    return _by_set(crops, answers, found, lambda a: with_interval(a.right, a.crops), means)
+
+
+def halves_table(crops: Sequence[LabelledCrop], answers: Answers) -> str:
+    """The half of every set on which nothing is chosen; in brackets the whole set, strict."""
+    found = accuracies(crops, answers)
+    means = [f"**{bold_mean(by_ground, reported=True):.1f}**" for by_ground in found.values()]
+    return _by_set(
+        crops, answers, found, lambda a: f"{a.reported_percent:.1f} ({a.strict_percent:.1f})", means
+    )
+
+
+def _by_set(
+    crops: Sequence[LabelledCrop],
+    answers: Answers,
+    found: dict[str, dict[str, Accuracy]],
+    cell: Callable[[Accuracy], str],
+    means: Sequence[str],
+) -> str:
+    """Sets downwards, readers across."""
+    rows: list[list[object]] = []
     for ground in grounds_of(crops):
-        cells = [cell for by_ground in found.values() for cell in by_ground[ground].cells()]
         name = f"**{ground}**" if ground in BOLD else ground
+        cells = [cell(by_ground[ground]) for by_ground in found.values()]
         rows.append([name, len(places(crops, [ground])), *cells])
-    means: list[str] = []
-    for by_ground in found.values():
-        means += [f"**{bold_mean(by_ground):.1f}**", f"{bold_mean(by_ground, reported=True):.1f}", ""]
     rows.append(["mean of the bold sets", len(places(crops, BOLD)), *means])
-    pooled = [cell for given in answers.values() for cell in Accuracy.of(crops, given).cells()]
-    rows.append(["all pooled", len(crops), *pooled])
-    heads = ["set", "crops"]
-    for reader in answers:
-        heads += [f"{reader}, %", "reported half", "strict"]
-    return table(heads, rows)
+    rows.append(["all pooled", len(crops), *(cell(Accuracy.of(crops, g)) for g in answers.values())])
+    return table(["set", "crops", *answers], rows)
 
 
 def edits_table(crops: Sequence[LabelledCrop], answers: Answers) -> str:
@@ -308,7 +318,7 @@ def gap_table(crops: Sequence[LabelledCrop], answers: Answers) -> str:
         ]
         more = [f"{float(after) - float(before):+.2f}" for before, after in zip(*rates, strict=True)]
         errors = [int((~good[group]).sum()) for group in (even, gap)]
-        rows.append([reader, len(even), *errors, f"{-pair.gain:+.1f}", f"{pair.p:.4f}", *more])
+        rows.append([reader, len(even), *errors, f"{0 - pair.gain:+.1f}", f"{pair.p:.4f}", *more])
     heads = ["reader", "codes", "errors without", "errors with", "more errors, % of the codes", "p"]
     kinds = ("inserted", "deleted", "substituted")
     return table([*heads, *(f"more {kind}, per 100 characters" for kind in kinds)], rows)

@@ -14,7 +14,7 @@ import numpy as np
 
 from serialread.config import Code, StationView
 from serialread.imaging import Extent, FoundLine
-from serialread.imaging.filling import LINE_ASPECT
+from serialread.imaging.filling import LINE_ASPECT, is_low
 from serialread.imaging.frames import Frame, Matrix, moved
 from serialread.inference.session import ModelCard
 from serialread.reader.orientation import clear_chars
@@ -101,7 +101,7 @@ def find_text_lines(frame: Frame, view: StationView, card: ModelCard) -> Steps[t
         Strips and cut-outs to recognize, whose outputs it receives.
     """
     candidates = yield from _search(frame, view, card)
-    for tilt_deg in () if _along(frame) else TILTS_DEG:
+    for tilt_deg in () if _along(frame) or is_low(frame) else TILTS_DEG:
         if max((candidate.score for candidate in candidates), default=0.0) < ENOUGH_CHARS:
             candidates += yield from _search(_turned(frame, tilt_deg), view, card)
     first = yield from _read_cut_outs(_suppressed(candidates, MAX_CANDIDATES, MAX_OVERLAPPING), card)

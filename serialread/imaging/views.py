@@ -6,6 +6,7 @@ the edges, such as a border that looks like a 1, or another line.
 Letters: L characters, h x n cells of the glyph maps without padding, H W px.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -137,14 +138,18 @@ class CropView:
 
     def to_crop(self, reading: Reading, size: tuple[int, int]) -> Reading:
         """A reading of the view, with its boxes in px of the crop of ``size`` (height, width)."""
-        chars = (replace(c, box=self._box_in_crop(c.box, size) if c.box else None) for c in reading.chars)
-        return replace(reading, chars=tuple(chars))
+        boxes = self._boxes_in_crop([c.box for c in reading.chars if c.box], size)
+        chars = tuple(replace(c, box=next(boxes)) if c.box else c for c in reading.chars)
+        return replace(reading, chars=chars)
 
-    def _box_in_crop(self, box: Box, size: tuple[int, int]) -> Box:
-        """The bounding box, clipped to the crop, of a box in the view."""
-        corners = np.array([(box[i], box[j], 1) for i in (0, 2) for j in (1, 3)]) @ self.matrix.T
-        x, y = np.clip(corners, 0, size[::-1]).T.tolist()
-        return min(x), min(y), max(x), max(y)
+    def _boxes_in_crop(self, boxes: Sequence[Box], size: tuple[int, int]) -> Iterator[Box]:
+        """The bounding boxes, clipped to the crop, of boxes in the view."""
+        corners = np.array(boxes).reshape(-1, 4)[
+            :, [[0, 1], [0, 3], [2, 1], [2, 3]]
+        ]  # [box, corner, x and y]
+        placed = corners @ self.matrix[:, :2].T + self.matrix[:, 2]
+        inside = np.minimum(np.maximum(placed, 0), size[::-1])
+        return map(tuple, np.concatenate((inside.min(axis=1), inside.max(axis=1)), axis=1).tolist())
 
 
 @dataclass(frozen=True, slots=True)

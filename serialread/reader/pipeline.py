@@ -164,7 +164,8 @@ class Pipeline:
         """Read a doubtful line in further views until two agree (see ``fusion.next_view``)."""
         views, extent = list(line.views), None
         size = line.crop.pixels.shape
-        while wanted := next_view([view.reading for view in views], line.crop.tilt_deg):
+        tilt_deg, topology = line.crop.tilt_deg, self.card.topology
+        while wanted := next_view([view.reading for view in views], tilt_deg, topology):
             extent = extent or self._extent(views[0])
             view = wanted.of(extent, size)
             pixels = view.cut(line.crop.pixels)

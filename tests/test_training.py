@@ -18,6 +18,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from sample_cases import sample, samples
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from typer.testing import CliRunner
 
 from serialread import cli
@@ -35,7 +36,8 @@ from serialread.synth import make_sample
 from serialread.training import Progress, checkpoint, evaluate, shards, train
 from serialread.training.augmentation import augment
 from serialread.training.batches import Plan, StoredCrops, TrainingBatches, collate, survey
-from serialread.training.optimization import optimizer_of, orthogonalized
+from serialread.training.loop import device_of
+from serialread.training.optimization import Replicas, optimizer_of, orthogonalized
 from serialread.training.shards import FreshCrops
 
 GEOMETRY = CropGeometry(widths=(96, 160))
@@ -554,6 +556,35 @@ def test_data_recipes_that_cannot_be_trained_on_are_refused(
     with pytest.raises(SerialreadError) as caught:
         next(iter(train(rendering(4), data, tmp_path, valid=valid)))
     assert str(caught.value) == message
+
+
+def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RecipeError) as caught:
+        next(train(tiny(), [samples(30)], tmp_path, device="cuda"))
+    assert str(caught.value) == (
+        "device cuda: torch finds no GPU. Train with --device cpu, or install torch for CUDA."
+    )
+    assert [device_of(name).type for name in ("auto", "cpu")] == ["cpu", "cpu"]
+
+
+def test_a_network_is_trained_where_it_lies_and_so_are_the_tensors_of_its_losses(tmp_path: Path) -> None:
+    seen = []
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if call in (torch.arange, torch.zeros, torch.ones, torch.full, torch.tensor):
+                seen.append((kwargs or {}).get("device"))
+            return call(*args, **(kwargs or {}))
+
+    recipe = tiny()
+    model = build(recipe.network, recipe.geometry, Alphabet())
+    batch = collate([sample(i, 3) for i in range(8)], 96, recipe, Alphabet())
+    with Watch(), Replicas(model, 1) as replicas:
+        replicas.backward(batch, recipe, 0.5)
+
+    assert seen
+    assert {str(device) for device in seen} == {"cpu"}
 
 
 def test_a_diverging_run_is_an_error(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The command ``train`` and the group ``model``: networks and model files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -43,6 +43,10 @@ def train(
     ] = None,
     decay_crops: Annotated[int, typer.Option(min=1, help="Crops that a branch lasts.")] = 150_000,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder --out.")] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Processor or GPU; auto takes a GPU if there is one."),
+    ] = "auto",
     quiet: Quiet = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print a line for every validation.")
@@ -72,6 +76,7 @@ def train(
             start_from=start_from,
             branch=branch,
             decay_crops=decay_crops,
+            device=device,
             stop=stop,
         ):
             step, steps = progress.step, progress.steps

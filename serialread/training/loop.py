@@ -127,6 +127,7 @@ def train(
     start_from: str | Path | None = None,
     branch: str | Path | None = None,
     decay_crops: int = 150_000,
+    device: str = "cpu",
     stop: threading.Event | None = None,
 ) -> Iterator[Progress]:
     """Train a network; writes best.pt, last.pt and log.jsonl into ``out`` and yields after every step.
@@ -146,6 +147,7 @@ def train(
         branch: folder of another run of this recipe, with a constant rate: a new run goes on from its state,
             takes the rate to zero and ends. The other run is only read.
         decay_crops: crops that a branch lasts.
+        device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
         stop: set it from any thread to end the run early; see ``stop_by_signal``.
 
     Yields:
@@ -155,7 +157,7 @@ def train(
         StoreError: no samples, or samples that the recipe cannot encode.
         CheckpointError: nothing to resume, a run of another recipe, a run that would be overwritten, or one
             that cannot be branched.
-        RecipeError: the loss is not finite, or the network lacks a part that ``only`` names.
+        RecipeError: the loss is not finite, the network lacks a part that ``only`` names, or there is no GPU.
     """
     out = Path(out)
     config, alphabet = recipe.optimization, Alphabet(recipe.alphabet)
@@ -164,7 +166,7 @@ def train(
     batches = TrainingBatches(plan, recipe, alphabet)
     torch.manual_seed(recipe.seed)
     _keep_memory()
-    state, last = _State(recipe, None if resume else start_from), out / "last.pt"
+    state, last = _State(recipe, None if resume else start_from, device_of(device)), out / "last.pt"
     if resume:
         state.restore(last)
     elif last.exists():
@@ -208,7 +210,7 @@ def train(
 class _State:
     """What a run changes: the network, its moving average, the optimizer, the step and the best accuracy."""
 
-    def __init__(self, recipe: TrainingRecipe, start_from: str | Path | None) -> None:
+    def __init__(self, recipe: TrainingRecipe, start_from: str | Path | None, device: torch.device) -> None:
         self.recipe, self.step, self.best = recipe, 0, -1.0
         self.model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
         for pretrained in recipe.pretrained:
@@ -216,7 +218,7 @@ class _State:
         if start_from is not None:
             initialize_from(self.model, Path(start_from))
         freeze_all_but(self.model, recipe.optimization.only)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = optimizer_of(self.model, recipe.optimization)
 
@@ -253,6 +255,7 @@ class _State:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all(),
         }
         checkpoints.save(self.checkpoint(), path, state)
 
@@ -273,6 +276,8 @@ class _State:
         self.average.load_state_dict(dict(saved.weights))
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
+        if len(cuda := state.get("random_cuda", [])) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(cuda)
         self.step, self.best = saved.steps, state["best"]
 
     def branch(self, path: Path, decay_crops: int) -> None:
@@ -377,6 +382,20 @@ def _ignore_signals(_: int) -> None:
     """Leave signals to the training loop, which still needs the batches of the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def device_of(name: str) -> torch.device:
+    """The device of a name: ``cpu``, ``cuda``, or ``auto``, the GPU if there is one.
+
+    Raises:
+        RecipeError: there is no GPU.
+    """
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise RecipeError(
+            "device cuda: torch finds no GPU. Train with --device cpu, or install torch for CUDA."
+        )
+    return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
 @contextmanager

@@ -222,15 +222,26 @@ def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress:
     if only := recipe.optimization.only:
         for name, part in model.named_children():
             part.train(name in only)
-    # No cache of casts: threads share it, and the first to finish clears it, which changes the order of sums.
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.optimization.bf16, cache_enabled=False):
-        outputs = model.train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
-    parts = terms(outputs, batch.targets, recipe.losses, progress)
+    device = next(model.parameters()).device
+    batch = _moved(batch, device)
+    bf16 = recipe.optimization.bf16
+    with device:  # new tensors of the losses are made there
+        # No cache of casts: threads share it, and the first to finish clears it, which reorders sums.
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+            outputs = model.train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
+        parts = terms(outputs, batch.targets, recipe.losses, progress)
     total = torch.stack(list(parts.values())).sum()
     model.zero_grad(set_to_none=True)
     if torch.isfinite(total):
         total.backward()  # type: ignore[no-untyped-call]
     return {name: part.item() for name, part in parts.items()}
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """A tensor, or a named tuple of tensors and of such tuples, on a device."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    return type(value)(*(_moved(part, device) for part in value))
 
 
 def _split(value: Tensor | tuple[Tensor, ...], count: int) -> list[object]:

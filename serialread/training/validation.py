@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from serialread import evaluation, metrics
 from serialread.codes import Alphabet
@@ -37,19 +38,24 @@ class TorchSession:
 
     def run(self, batch: Floats) -> tuple[Floats, ...]:
         """Log-probabilities [B, T, C] or [B, N, C], attention [B, T, N], glyph maps [B, T, h, N] of SIGA."""
-        crops = torch.from_numpy(batch)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        device = next(self.model.parameters()).device
+        crops = torch.from_numpy(batch).to(device)
+        with torch.inference_mode(), device, torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
             outputs = self.model.read(crops, zero_glyphs=self.zero_glyphs)
         if outputs.gates:
-            self.gates += list(torch.stack([z.float().mean(-1) for z in outputs.gates], -1).numpy())
-        scores = outputs.scores.float().log_softmax(-1).numpy()
-        maps = () if outputs.maps is None else (outputs.maps.softmax(1)[:, 1:].numpy(),)
-        return scores, outputs.alpha.float().numpy(), *maps
+            self.gates += list(_array(torch.stack([z.float().mean(-1) for z in outputs.gates], -1)))
+        scores = _array(outputs.scores.float().log_softmax(-1))
+        maps = () if outputs.maps is None else (_array(outputs.maps.softmax(1)[:, 1:]),)
+        return scores, _array(outputs.alpha), *maps
 
     def extras(self, found: evaluation.ModelEvaluation, stores: Sequence[Path]) -> "GlyphContribution":
         """The contribution of the glyph features to an evaluation on some stores."""
         without = evaluation.evaluate_model(TorchSession(self.model, self.card, zero_glyphs=True), stores)
         return GlyphContribution(without.rows[0], _gates(self, found.crops))
+
+
+def _array(values: Tensor) -> Floats:
+    return np.asarray(values.float().cpu().numpy())
 
 
 def card_of(recipe: TrainingRecipe, model_id: str = "", steps: int = 0) -> ModelCard:

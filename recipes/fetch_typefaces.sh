@@ -17,27 +17,40 @@ for command in apt-get dpkg; do
     command -v $command >/dev/null || missing+=("$command: run this on Debian or Ubuntu")
 done
 command -v npm >/dev/null || missing+=("npm: sudo apt-get install npm")
+
+named() { # the words of one fenced list of typefaces.md
+    awk -v list="\`\`\`$1" '$0 == list {on = 1; next} /^```/ {on = 0} on' "$here/typefaces.md" | tr -s ' ' '\n' | grep .
+}
+packages=$folder/packages
+debian=() npm=()
+for name in $(named debian); do
+    compgen -G "$packages/${name}_*.deb" >/dev/null || debian+=("$name")
+done
+for name in $(named npm); do
+    [ -e "$packages/fontsource-${name/@/-}.tgz" ] || npm+=("$name")
+done
+if [ ${#missing[@]} -eq 0 ] && [ ${#debian[@]} -gt 0 ]; then
+    apt-get -q download --print-uris "${debian[0]}" >/dev/null 2>&1 || missing+=("Debian's list of packages: sudo apt-get update")
+fi
+if [ ${#missing[@]} -eq 0 ] && [ ${#npm[@]} -gt 0 ]; then
+    npm ping --silent --fetch-retries=0 --fetch-timeout=5000 >/dev/null 2>&1 ||
+        missing+=("network: npm's registry does not answer; connect, or set npm's registry and proxy")
+fi
 if [ ${#missing[@]} -gt 0 ]; then
     printf 'missing: %s\n' "${missing[@]}" >&2
     exit 1
 fi
 
-named() { # the words of one fenced list of typefaces.md
-    awk -v list="\`\`\`$1" '$0 == list {on = 1; next} /^```/ {on = 0} on' "$here/typefaces.md" | tr -s ' ' '\n' | grep .
-}
-
-mkdir -p "$folder/packages" "$folder/debian" "$folder/npm"
+mkdir -p "$packages" "$folder/debian" "$folder/npm"
 folder=$(cd "$folder" && pwd)
 packages=$folder/packages
 failed=0
 
 cd "$packages"
-for name in $(named debian); do
-    compgen -G "${name}_*.deb" >/dev/null && continue
+for name in "${debian[@]}"; do
     apt-get download -q "$name" || { echo "not downloaded: $name" >&2; failed=$((failed + 1)); }
 done
-for name in $(named npm); do
-    [ -e "fontsource-${name/@/-}.tgz" ] && continue
+for name in "${npm[@]}"; do
     npm pack --silent --ignore-scripts "@fontsource/$name" >/dev/null ||
         { echo "not downloaded: $name" >&2; failed=$((failed + 1)); }
     sleep 0.2

@@ -302,6 +302,8 @@ class Record:
     barcodes: tuple[str, ...] = ()
     """Contents of the barcodes and matrix codes in the picture."""
     barcode_check: BarcodeCheck = BarcodeCheck.NOT_CHECKED
+    other_texts: tuple[str, ...] = ()
+    """Texts of other lines that are read clearly, the clearest first."""
     doubts: tuple[str, ...] = ()
     """What keeps the reading from being accepted, whatever its confidence; part of ``reason``."""
     sequence_findings: tuple[str, ...] = ()

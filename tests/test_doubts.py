@@ -74,6 +74,18 @@ def test_a_damaged_picture_is_doubted_and_says_so_if_nothing_is_read() -> None:
     assert doubts_of(found_of("", 4.0)) == ()
 
 
+def test_a_code_that_a_border_cuts_off_is_doubted() -> None:
+    found = found_of("A1")
+    assert doubts_of(replace(found, cut_off=("left",))) == ("touches the left border",)
+    assert doubts_of(replace(found, cut_off=("left", "right"))) == ("touches the left and the right border",)
+
+
+def test_other_texts_are_doubts_without_a_format() -> None:
+    found = replace(found_of("A1"), others=("SN-4021", "LOT7"))
+    assert doubts_of(found) == ("also reads SN-4021, LOT7",)
+    assert doubts_of(found, Verdict.OBEYS) == ()
+
+
 def test_a_picture_has_all_its_doubts() -> None:
     doubts = doubts_of(found_of("68", 4.0, "89"), damage="damaged picture: torn", barcodes=["86"])
     assert doubts == (

@@ -318,7 +318,7 @@ def test_the_text_extent_does_not_depend_on_the_format(
     monkeypatch.setattr("serialread.reader.pipeline.maps_of", counting)
     for code in (Code(), Code(format=r"\d")):
         list(Reader(model, Station(code=code)).read_many([picture(tmp_path / "doubtful.png", 104)]))
-    assert counts == [2, 2]
+    assert set(counts) == {2}
 
 
 @given(
@@ -518,7 +518,7 @@ def test_the_csv_table_has_its_columns_and_the_json_lines_all_fields(model: Path
     header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == (
         "image,batch,text,free_text,verdict,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
-        "sequence_findings,barcodes,barcode_check,"
+        "other_texts,sequence_findings,barcodes,barcode_check,"
         "text_height_px,contrast,tilt_deg,mark_grade,mark_contrast,mark_strokes,mark_spacing,mark_cleanness,"
         "mark_completeness,elapsed_ms,read_at,station_id,model_id,sha256"
     )

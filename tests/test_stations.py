@@ -16,7 +16,7 @@ from serialread.cli import app
 from serialread.config import Station, StationView, load
 from serialread.errors import CalibrationError
 from serialread.reader import Picture, Reader, log_odds
-from serialread.reader.rows import join_rows, rows_of
+from serialread.reader.rows import join_rows, other_texts, rows_of
 from serialread.records import CharReading, Crop, Pixels, Reading
 from serialread.weights import shipped_model
 
@@ -107,6 +107,22 @@ def reading_of(text: str, confidence: float = 0.95) -> Reading:
 
 
 WHOLE = crop_at(0, 0, 1000, 700)
+
+
+def test_other_texts_lie_apart_are_long_and_read_with_confidence() -> None:
+    crops = [
+        WHOLE,
+        crop_at(100, 100),
+        crop_at(100, 300),
+        crop_at(104, 302),
+        crop_at(100, 500),
+        crop_at(100, 600),
+    ]
+    texts = [("AB12CD34", 0.5), ("AB12", 0.95), ("CD34", 0.95), ("CD84", 0.7), ("EF56", 0.5), ("X1", 0.95)]
+    readings: list[Reading | None] = [reading_of(text, confidence) for text, confidence in texts]
+    assert other_texts(crops, readings, (1,)) == ("CD34",)  # the whole picture covers the code
+    assert other_texts(crops, readings, (0,)) == ()
+    assert other_texts(crops, [None, readings[1], None, *readings[3:]], (1,)) == ("CD84",)
 
 
 @pytest.mark.parametrize(

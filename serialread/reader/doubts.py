@@ -32,6 +32,8 @@ def doubts_about(
         damage,
         _height_doubt(found.crop.text_height_px, limits),
         _format_doubt(reading, verdict),
+        f"touches the {' and the '.join(found.cut_off)} border" if found.cut_off else "",
+        f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
         _barcode_doubt(reading.text, barcodes),
     )

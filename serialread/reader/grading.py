@@ -45,7 +45,7 @@ _NEAR = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class _Segmentation:
+class MarkSegmentation:
     """A crop, segmented into mark, background and characters.
 
     Attributes:
@@ -85,12 +85,12 @@ def grade_mark(crop: Crop, reading: Reading) -> MarkQuality | None:
     boxes = [c.box for c in reading.chars if c.box is not None]
     if not boxes or len(boxes) < len(reading.chars):
         return None
-    line = _segment(crop.pixels, boxes)
+    line = segment(crop.pixels, boxes)
     spacing = _spacing(line)
     parts = {
         "contrast": _share(line.level / 255),
         "strokes": _share(_strokes(line)),
-        "cleanness": _share(_cleanness(line)),
+        "cleanness": _share(cleanness(line)),
         "completeness": _share(_completeness(line, reading.text)),
     }
     even = {} if spacing is None else {"spacing": _share(spacing)}
@@ -107,7 +107,8 @@ def _rank(name: str, value: float) -> int:
     return sum(value < least for least in LIMITS[name])
 
 
-def _segment(pixels: Pixels, boxes: Sequence[Box]) -> _Segmentation:
+def segment(pixels: Pixels, boxes: Sequence[Box]) -> MarkSegmentation:
+    """Segment a crop [H, W] with the boxes of its characters, in its px; large crops are downscaled."""
     scale = min(ROWS / pixels.shape[0], 1.0)
     size = (max(round(pixels.shape[1] * scale), 8), max(round(pixels.shape[0] * scale), 8))
     if scale < 1.0:
@@ -126,7 +127,7 @@ def _segment(pixels: Pixels, boxes: Sequence[Box]) -> _Segmentation:
     margin = (bottom - top) // 4
     ends = max(first - margin, 0), min(last + margin, pixels.shape[1])
     cuts = _cuts(_sums(marked[top:bottom], 0), x.mean(axis=1), ends)
-    return _Segmentation(difference, strength, level, marked, top, bottom, cuts)
+    return MarkSegmentation(difference, strength, level, marked, top, bottom, cuts)
 
 
 def _sums(field: Pixels, axis: int) -> NDArray[np.int32]:
@@ -151,7 +152,7 @@ def _cuts(columns: NDArray[np.int32], centres: Floats, ends: tuple[int, int]) ->
     return np.array([*cuts, max(ends[1], cuts[-1] + 1)]).clip(0, len(columns) - 1)
 
 
-def _strokes(line: _Segmentation) -> float:
+def _strokes(line: MarkSegmentation) -> float:
     """One minus the coefficient of variation of the characters' strokes: strength over length of outline."""
     capped = np.minimum(line.strength, np.uint8(line.level)) * line.marked
     outline = np.asarray(cv2.morphologyEx(line.marked, cv2.MORPH_GRADIENT, _NEAR), np.uint8)
@@ -160,7 +161,7 @@ def _strokes(line: _Segmentation) -> float:
     return 1 - float(stroke.std() / max(float(stroke.mean()), 1e-6))
 
 
-def _spacing(line: _Segmentation) -> float | None:
+def _spacing(line: MarkSegmentation) -> float | None:
     """One minus the mean deviation from the median gap, or from the median pitch if that is more regular.
 
     Blanks between groups are intended: a deviation counts up to ``_BLANK``.
@@ -183,7 +184,7 @@ def _deviation(steps: NDArray[np.float64] | NDArray[np.int64], height: int) -> f
     return float(sum(min(abs(step - median), limit) for step in ranked)) / len(ranked) / height
 
 
-def _cleanness(line: _Segmentation) -> float:
+def cleanness(line: MarkSegmentation) -> float:
     """One minus the spread of the background's grey over half the mark's strength."""
     background = (np.asarray(cv2.dilate(line.marked, _NEAR), np.uint8) == 0).view(np.uint8)
     count = cv2.countNonZero(background)
@@ -193,7 +194,7 @@ def _cleanness(line: _Segmentation) -> float:
     return 1.0 - spread / (_WORST_SPREAD * line.level)
 
 
-def _completeness(line: _Segmentation, text: str) -> float:
+def _completeness(line: MarkSegmentation, text: str) -> float:
     """One minus the breaks per character: components beyond those of an unbroken character."""
     bridge = _disc(max(round(BRIDGED_GAP * line.height) | 1, 3))
     joined = cv2.morphologyEx(line.marked[line.top : line.bottom], cv2.MORPH_CLOSE, bridge)

@@ -15,6 +15,7 @@ from serialread.imaging.filling import is_low, is_one_line
 from serialread.imaging.frames import Frame
 from serialread.inference import FormatSearch
 from serialread.inference.session import ModelCard
+from serialread.reader.borders import cut_off_sides
 from serialread.reader.fusion import fuse, next_view
 from serialread.reader.line_search import MIN_TEXT_SHARE, find_text_lines, is_clear
 from serialread.reader.orientation import (
@@ -25,7 +26,7 @@ from serialread.reader.orientation import (
     upside_down_twins,
 )
 from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
-from serialread.reader.rows import join_rows, rows_of
+from serialread.reader.rows import join_rows, other_texts, rows_of
 from serialread.records import Crop, LoadedImage, Pixels, Reading
 
 T = TypeVar("T")
@@ -69,6 +70,8 @@ class PictureReading:
         line: the best line's reading, its views fused.
         reading: the code: the readings of all its rows joined.
         upside_down: another code that the best line reads upside down with similar confidence; "" if none.
+        cut_off: the borders that cut off a row of the code: ``left``, ``right``.
+        others: texts of other lines that are read clearly, the clearest first.
     """
 
     lines: tuple[ReadLine, ...]
@@ -77,6 +80,8 @@ class PictureReading:
     line: Reading
     reading: Reading
     upside_down: str
+    cut_off: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def crop(self) -> Crop:
@@ -109,8 +114,18 @@ class Pipeline:
         best = choose_line(every, first, mostly_upright=self._mostly_upright)
         lines[best] = yield from self._retry(lines[best])
         line = fuse([view.reading for view in lines[best].views], self.station.code)
-        rows, code = self._rows(every, [*first[:best], line, *first[best + 1 :]], best)
-        return PictureReading(tuple(lines), best, rows, line, code, upside_down_text(every, first, best))
+        readings = [*first[:best], line, *first[best + 1 :]]
+        rows, code = self._rows(every, readings, best)
+        return PictureReading(
+            lines=tuple(lines),
+            best=best,
+            rows=rows,
+            line=line,
+            reading=code,
+            upside_down=upside_down_text(every, first, best),
+            cut_off=self._cut_off([lines[n] for n in rows]),
+            others=other_texts(every, readings, rows),
+        )
 
     def propose(self, image: LoadedImage) -> Steps[tuple[Crop, ...]]:
         """Text lines that may contain the code; the first is the whole picture."""
@@ -179,6 +194,16 @@ class Pipeline:
         return text_extent(
             maps_of(view.outputs, view.pixels, self.card, len(view.reading.free_text)), view.pixels
         )
+
+    def _cut_off(self, rows: Sequence[ReadLine]) -> tuple[str, ...]:
+        """The borders that cut off one of these lines."""
+        sides: set[str] = set()
+        for row in rows:
+            view = row.views[0]
+            boxes = [char.box for char in view.reading.chars if char.box]
+            if boxes:
+                sides |= set(cut_off_sides(row.crop, boxes, self._extent(view)))
+        return tuple(sorted(sides))
 
     def _seen(self, pixels: Pixels, outputs: Outputs) -> SeenView:
         return SeenView(

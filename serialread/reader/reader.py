@@ -255,6 +255,7 @@ class Reader:
             self._record(source, image.sha256, reason="; ".join(filter(None, (reason, image.note)))),
             reading=reading,
             upside_down_text=found.upside_down,
+            other_texts=found.others,
             confidence=confidence,
             verdict=verdict,
             decision=decision,

@@ -11,6 +11,8 @@ from serialread.records import CharReading, Crop, Floats, Reading
 
 MIN_CONFIDENCE = 0.6
 """Minimum mean confidence of the characters of a row."""
+MIN_CODE_CHARS = 4
+"""Minimum length of another text that may be a code."""
 MAX_HEIGHT_RATIO = 1.7
 """Maximum ratio of the heights of two rows."""
 MAX_GAP = 1.2
@@ -30,7 +32,7 @@ def rows_of(crops: Sequence[Crop], readings: Sequence[Reading | None], best: int
     boxes = [_placed(crop, crops[best]) for crop in crops]
     read = {n: reading for n, reading in enumerate(readings) if n and reading is not None}
     free = [n for n, reading in read.items() if n != best and _may_belong(crops[n], crops[best], reading)]
-    free.sort(key=lambda n: -sum(c.confidence for c in read[n].chars))
+    free.sort(key=lambda n: -_certainty(read[n]))
     rows = [best]
     while joins := [n for n in free if _joins(boxes[n], [boxes[row] for row in rows])]:
         rows.append(joins[0])
@@ -48,13 +50,44 @@ def join_rows(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> 
     return Reading(tuple(chars), end, joint_odds=min(map(log_odds, readings)))
 
 
+def other_texts(
+    crops: Sequence[Crop], readings: Sequence[Reading | None], rows: Sequence[int]
+) -> tuple[str, ...]:
+    """Texts of the lines that are read with confidence and lie outside the rows of the code."""
+    places, texts = [crops[n].quad for n in rows], list[str]()
+    read = {n: reading for n, reading in enumerate(readings) if reading is not None}
+    for number, reading in sorted(read.items(), key=lambda line: -_certainty(line[1])):
+        quad = crops[number].quad
+        apart = not any(_overlap(quad, place) for place in places)
+        if apart and len(reading.chars) >= MIN_CODE_CHARS and _is_sure(reading):
+            places.append(quad)
+            texts.append(reading.text)
+    return tuple(dict.fromkeys(texts))
+
+
+def _overlap(one: Floats, other: Floats) -> bool:
+    """Whether the centre of one of two quads [4, 2] lies in the other."""
+    pairs = ((one, other), (other, one))
+    return any(
+        cv2.pointPolygonTest(outer.astype(np.float32), inner.mean(axis=0).tolist(), measureDist=False) >= 0
+        for outer, inner in pairs
+    )
+
+
+def _certainty(reading: Reading) -> float:
+    return sum(c.confidence for c in reading.chars)
+
+
+def _is_sure(reading: Reading) -> bool:
+    return _certainty(reading) >= MIN_CONFIDENCE * max(len(reading.chars), 2)
+
+
 def _may_belong(crop: Crop, best: Crop, reading: Reading) -> bool:
-    sure = sum(c.confidence for c in reading.chars) >= MIN_CONFIDENCE * max(len(reading.chars), 2)
     along, other = crop.quad[1] - crop.quad[0], best.quad[1] - best.quad[0]
     cosine = float(np.dot(along, other)) / max(float(np.linalg.norm(along) * np.linalg.norm(other)), 1e-6)
     ratio = _height(crop) / max(_height(best), 1e-6)
     similar = 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO
-    return sure and similar and cosine > np.cos(np.radians(MAX_ANGLE_DEG))
+    return _is_sure(reading) and similar and cosine > np.cos(np.radians(MAX_ANGLE_DEG))
 
 
 def _height(crop: Crop) -> float:

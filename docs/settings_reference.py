@@ -11,11 +11,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from serialread.config import DataRecipe, Station, TrainingRecipe
+from serialread.config.detector_recipe import DetectorRecipe
 
 PAGES: dict[str, tuple[str, type[BaseModel]]] = {
     "settings-station.md": ("Station settings", Station),
     "settings-data.md": ("Data recipe settings", DataRecipe),
     "settings-training.md": ("Training recipe settings", TrainingRecipe),
+    "settings-detector.md": ("Detector recipe settings", DetectorRecipe),
 }
 INTRODUCTION = """\
 One section for every table of the TOML file. A key that the file does not set has its default. An unknown key

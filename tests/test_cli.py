@@ -64,6 +64,8 @@ COMMANDS = (
     "model quantize",
     "model evaluate",
     "model explain",
+    "detector train",
+    "detector export",
 )
 PANELS = ("Read", "Audit", "Stations", "Data", "Models")
 

@@ -24,6 +24,7 @@ WITHOUT_TORCH = (
     "datasets",
     "weights",
     "inference",
+    "detection",
     "run_log",
     "reader",
     "calibration",

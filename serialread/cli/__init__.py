@@ -14,6 +14,7 @@ from serialread import __version__
 from serialread.cli import (
     audit_commands,
     data_commands,
+    detector_commands,
     model_commands,
     read_command,
     station_commands,
@@ -21,7 +22,7 @@ from serialread.cli import (
 )
 from serialread.errors import SerialreadError
 
-_ORDER = ("read", "log", "audit", "study", "station", "generate-synth", "data", "train", "model")
+_ORDER = ("read", "log", "audit", "study", "station", "generate-synth", "data", "train", "model", "detector")
 
 
 def _without_flag_types(options: list[Any]) -> list[Any]:
@@ -66,6 +67,7 @@ app.command("generate-synth", rich_help_panel="Data")(data_commands.generate_syn
 app.add_typer(data_commands.app, name="data", rich_help_panel="Data")
 app.command(rich_help_panel="Models")(model_commands.train)
 app.add_typer(model_commands.app, name="model", rich_help_panel="Models")
+app.add_typer(detector_commands.app, name="detector", rich_help_panel="Models")
 for _group in app.registered_groups:
     _group.cls = _Group
     for _command in _group.typer_instance.registered_commands if _group.typer_instance else ():

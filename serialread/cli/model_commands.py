@@ -7,7 +7,6 @@ import typer
 
 from serialread.cli import options, terminal
 from serialread.cli.options import Json, ModelFile, Quiet, StationFile
-from serialread.errors import SerialreadError
 
 if TYPE_CHECKING:
     from serialread import evaluation
@@ -56,7 +55,7 @@ def train(
 
     Ctrl-C or SIGTERM stops after the current step and keeps last.pt; --resume continues. Needs torch.
     """
-    _require_torch()
+    options.require_torch()
     if branch and start_from:
         raise typer.BadParameter("--branch continues a run, --from starts one: give one")
     from serialread import training
@@ -99,7 +98,7 @@ def info(
 
     Prints its parts and shapes, parameters, multiply-accumulates (MACs) and speed. Needs torch.
     """
-    _require_torch()
+    options.require_torch()
     import json
     from dataclasses import asdict
 
@@ -129,7 +128,7 @@ def export(
 
     The model file needs no torch. Export needs torch.
     """
-    _require_torch()
+    options.require_torch()
     from serialread import training
     from serialread.training import checkpoint
 
@@ -219,14 +218,7 @@ def _opened(model: Path) -> "Path | evaluation.Model":
     """A model file as it is; the network of a training run or checkpoint."""
     if model.suffix == ".onnx":
         return model
-    _require_torch()
+    options.require_torch()
     from serialread import training
 
     return training.open_run(model)
-
-
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise SerialreadError("training: torch is not installed. Install it: pip install 'serialread[train]'")

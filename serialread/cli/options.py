@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from serialread.errors import SerialreadError
+
 
 def out(text: str) -> Any:
     """The option ``-o/--out``, with its help text."""
@@ -31,3 +33,11 @@ Operator = Annotated[
     str, typer.Option(envvar="SERIALREAD_OPERATOR", help="Who runs this command; kept in the log.")
 ]
 Truth = Annotated[Path, typer.Option(help="Table with the columns filename,text: the right codes.")]
+
+
+def require_torch() -> None:
+    """Check that torch is installed, which training needs."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise SerialreadError("training: torch is not installed. Install it: pip install 'serialread[train]'")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
@@ -23,6 +23,8 @@ from serialread.config.section import dotted
 from serialread.config.training_recipe import Pretrained, TrainingRecipe
 from serialread.errors import CheckpointError, writing_errors
 from serialread.models import Recognizer, build
+
+M = TypeVar("M", bound=nn.Module)
 
 FORMAT = 2
 """Changes with the meaning of a file's content."""
@@ -51,7 +53,7 @@ class Checkpoint:
         """Name and twelve hex digits that change with any weight of the model file."""
         model = self.deployed()
         kept = {n: w for n, w in model.state_dict().items() if n.split(".")[0] not in model.training_only}
-        return f"{self.recipe.name}-{_digest(kept)}"
+        return f"{self.recipe.name}-{digest(kept)}"
 
     def network(self) -> Recognizer:
         """The network with these weights in evaluation mode.
@@ -71,14 +73,14 @@ class Checkpoint:
 
     def deployed(self) -> Recognizer:
         """The network of a model file: batch norms fused into convolutions, weights rounded to 16 bits."""
-        model = _fused(self.network())
+        model = fused(self.network())
         with torch.no_grad():
             for weight in model.parameters():
                 weight.copy_(weight.half().float())
         return model
 
 
-def _fused(model: Recognizer) -> Recognizer:
+def fused(model: M) -> M:
     """Fuse every batch norm into the convolution before it."""
     for module in list(model.modules()):
         if isinstance(module, nn.Sequential) and len(module) > 1:
@@ -88,7 +90,8 @@ def _fused(model: Recognizer) -> Recognizer:
     return model
 
 
-def _digest(weights: Mapping[str, Tensor]) -> str:
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Twelve hex digits that change with any weight."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())

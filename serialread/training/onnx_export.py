@@ -52,7 +52,7 @@ def export(run: str | Path, out: str | Path) -> Path:
         "steps": checkpoint.steps,
     }
     proto = _traced(model, geometry, checkpoint.recipe.network)
-    _store_halves(proto.graph)
+    store_halves(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
     with writing_errors(out, CheckpointError, "Name another file."):
@@ -88,7 +88,7 @@ def _traced(model: Recognizer, geometry: CropGeometry, network: NetworkConfig) -
     return program.model_proto
 
 
-def _store_halves(graph: Any) -> None:
+def store_halves(graph: Any) -> None:
     """Store all weights that are exact in 16 bits as such, cast to 32 bits where they are used."""
     from onnx import TensorProto, helper, numpy_helper
 

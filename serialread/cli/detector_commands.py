@@ -1,0 +1,61 @@
+"""The group ``detector``: networks that find text lines in whole pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serialread.cli import options, terminal
+from serialread.cli.options import Quiet
+
+app = typer.Typer(no_args_is_help=True, help="Train and export line detectors.")
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="Detector recipe (TOML), such as recipes/train/detector.toml.", metavar="RECIPE"),
+    ],
+    data: Annotated[list[Path], typer.Option("--data", help="Store of scenes; may be repeated.")],
+    out: Annotated[Path, options.out("Folder of the run: detector.safetensors, last.pt, log.jsonl.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a line detector on stores of scenes.
+
+    Ctrl-C or SIGTERM stops after the current step and keeps last.pt; --resume continues. Needs torch.
+    """
+    options.require_torch()
+    from serialread.config import load
+    from serialread.config.detector_recipe import DetectorRecipe
+    from serialread.datasets import SampleStore
+    from serialread.training import stop_by_signal
+    from serialread.training.detector_training import train_detector
+
+    loaded, stores = load(recipe, DetectorRecipe), [SampleStore(path) for path in data]
+    step, steps = 0, loaded.optimization.steps
+    with stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
+        for progress in train_detector(loaded, stores, out, resume=resume, stop=stop):
+            step = progress.step
+            state = f"loss {progress.loss:.2f}, {progress.windows_per_s:.0f} windows/s"
+            bar.set_postfix_str(state, refresh=False)
+            bar.update(step - bar.n)
+    terminal.summary(f"{out}: {step} of {steps} steps taken", quiet=quiet)
+
+
+@app.command()
+def export(
+    weights: Annotated[Path, typer.Argument(help="Weights of a run: detector.safetensors.")],
+    out: Annotated[Path, options.out("Model file to write (.onnx).")],
+    quiet: Quiet = False,
+) -> None:
+    """Export a trained line detector as a model file.
+
+    The model file needs no torch. Export needs torch.
+    """
+    options.require_torch()
+    from serialread.training.detector_export import export_detector
+
+    size = export_detector(weights, out).stat().st_size
+    terminal.summary(f"{out}: {size / 1e6:.1f} MB", quiet=quiet)

@@ -1,0 +1,7 @@
+"""The line detector: text lines in whole pictures, in any direction, on arcs and circles."""
+
+from serialread.detection.cutting import cut_line
+from serialread.detection.line_finder import LineFinder
+from serialread.detection.text_lines import Maps, TextLine, lines_of
+
+__all__ = ["LineFinder", "Maps", "TextLine", "cut_line", "lines_of"]

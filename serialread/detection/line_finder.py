@@ -1,0 +1,150 @@
+"""Finding text lines in a picture with a detector's model file, at one or several scales."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from serialread.detection.text_lines import CELL_PX, Maps, TextLine, lines_of
+from serialread.errors import CheckpointError
+from serialread.records import Floats, Pixels
+
+DETECTOR_KEY = "serialread-detector"
+"""Key of the card in the metadata of a detector's model file."""
+LONGER_PX = (960, 480)
+"""Longer sides of the picture at which it is searched: small print, then print that is as high as a fifth."""
+FINE_PX, FINE_FROM_PX = 1600, 1900
+"""Longer side of a further search for the smallest print, in pictures at least so large."""
+MAX_UPSCALING = 2.0
+"""Largest factor by which a small picture is enlarged."""
+STEP_PX = 160
+"""Sides of the searched picture are multiples of it: libraries compile kernels for every size."""
+HEIGHTS_PX = (6.0, 110.0)
+"""Heights of capitals that are found at a scale."""
+MAX_OVERLAP = 0.4
+"""Share of a line that better lines may cover."""
+
+_Network = Callable[[Floats], Maps]
+
+
+class LineFinder:
+    """A loaded line detector; thread-safe.
+
+    Attributes:
+        model_id: name and digest of its weights.
+
+    Args:
+        path: an ONNX file that ``training.export_detector`` wrote.
+        threads: processor threads; 0: one per core.
+        streams: pictures that are searched at once; they share the threads.
+
+    Raises:
+        CheckpointError: the file is missing or no line detector.
+    """
+
+    def __init__(self, path: Path, threads: int = 0, streams: int = 1) -> None:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+            raise CheckpointError(f"{path}: {reason}. Give a detector's model file.") from None
+        openable = _openvino if find_spec("openvino") else _onnxruntime
+        about, self._network = openable(path, data, threads, streams)
+        try:
+            self.model_id = str(json.loads(about)["model_id"])
+        except (ValueError, KeyError):
+            raise _no_detector(path) from None
+
+    def find(self, pixels: Pixels) -> tuple[TextLine, ...]:
+        """All text lines of a grey picture [H, W], the most probable first, in px of the picture."""
+        longer = max(pixels.shape)
+        sides = [FINE_PX, *LONGER_PX] if longer >= FINE_FROM_PX else list(LONGER_PX)
+        found: list[TextLine] = []
+        for side in sides:
+            scale = min(side / longer, MAX_UPSCALING)
+            lines = lines_of(self.maps(pixels, scale))
+            fitting = (line for line in lines if HEIGHTS_PX[0] <= line.height <= HEIGHTS_PX[1])
+            found += (line.scaled(1 / scale) for line in fitting)
+        return tuple(_suppressed(found, pixels.shape))
+
+    def maps(self, pixels: Pixels, scale: float) -> Maps:
+        """The network's maps of a picture [H, W] at another scale."""
+        rows, columns = (max(round(side * scale), 8) for side in pixels.shape)
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(pixels, (columns, rows), interpolation=method)
+        below, right = -rows % STEP_PX, -columns % STEP_PX
+        padded = cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        maps = self._network(padded[None, None].astype(np.float32) / np.float32(255))
+        h, w = -(-rows // CELL_PX), -(-columns // CELL_PX)
+        return Maps(maps.core[:h, :w], maps.direction[:, :h, :w], maps.height[:h, :w])
+
+
+def _suppressed(lines: Iterable[TextLine], shape: tuple[int, ...]) -> list[TextLine]:
+    """Lines without those that better ones cover; better ones are longer, in heights, and surer."""
+    scale = min(1.0, 480 / max(shape))
+    taken = np.zeros((round(shape[0] * scale) + 1, round(shape[1] * scale) + 1), np.uint8)
+    kept = []
+    for line in sorted(lines, key=lambda line: -line.score * min(line.length / line.height, 6.0)):
+        area = np.zeros_like(taken)
+        cv2.fillPoly(area, [np.round(line.polygon() * scale).astype(np.int32)], 1)
+        whole = max(int(area.sum()), 1)
+        if int((area & taken).sum()) <= MAX_OVERLAP * whole:
+            kept.append(line)
+            taken |= area
+    return kept
+
+
+class _DetectorRequests(threading.local):
+    """One request per thread."""
+
+    request: Any = None
+
+
+def _openvino(path: Path, data: bytes, threads: int, streams: int) -> tuple[str, _Network]:
+    import openvino
+
+    core = openvino.Core()
+    try:
+        model = core.read_model(data, b"")
+        about = str(model.get_rt_info(["framework", DETECTOR_KEY]).value)
+    except RuntimeError:
+        raise _no_detector(path) from None
+    settings: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    compiled, local = core.compile_model(model, "CPU", settings), _DetectorRequests()
+
+    def run(pictures: Floats) -> Maps:
+        local.request = local.request or compiled.create_infer_request()
+        outputs = local.request.infer({"pictures": pictures})
+        return Maps(*(np.array(outputs[name][0]) for name in ("core", "direction", "height")))
+
+    return about, run
+
+
+def _onnxruntime(path: Path, data: bytes, threads: int, streams: int) -> tuple[str, _Network]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = max(threads // streams, 1) if threads else 0
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if type(error).__module__.startswith("onnxruntime"):
+            raise _no_detector(path) from None
+        raise
+
+    def run(pictures: Floats) -> Maps:
+        outputs = session.run(["core", "direction", "height"], {"pictures": pictures})
+        return Maps(*(np.asarray(output[0]) for output in outputs))
+
+    return session.get_modelmeta().custom_metadata_map.get(DETECTOR_KEY, ""), run
+
+
+def _no_detector(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path}: not a line detector of serialread. Give a detector's model file.")

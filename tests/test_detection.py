@@ -1,0 +1,122 @@
+"""From maps to lines: straight, on arcs and circles, in any direction; and their cut-outs."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from serialread.detection import Maps, TextLine, cut_line, lines_of
+from serialread.detection.text_lines import CELL_PX, REFERENCE_PX
+from serialread.imaging.frames import Frame
+
+SIZE = 480
+
+
+def maps_of(*lines: tuple[NDArray[np.float64], float]) -> Maps:
+    """The maps of a perfect detector for centre lines [k, 2] of a height, px."""
+    cells = SIZE // CELL_PX
+    core, height = np.zeros((cells, cells), np.float32), np.zeros((cells, cells), np.float32)
+    direction = np.zeros((2, cells, cells), np.float32)
+    for centre, high in lines:
+        for (x0, y0), (x1, y1) in itertools.pairwise(centre):
+            length = float(np.hypot(x1 - x0, y1 - y0))
+            for step in np.linspace(0, 1, max(int(length), 2)):
+                for aside in np.linspace(-0.2 * high, 0.2 * high, 5):
+                    x = x0 + step * (x1 - x0) - aside * (y1 - y0) / length
+                    y = y0 + step * (y1 - y0) + aside * (x1 - x0) / length
+                    cell = int(y // CELL_PX), int(x // CELL_PX)
+                    core[cell], height[cell] = 0.9, np.log2(high / REFERENCE_PX)
+                    direction[:, cell[0], cell[1]] = (x1 - x0) / length, (y1 - y0) / length
+    return Maps(core, direction, height)
+
+
+def circle(radius: float, start: float, length: float, *, clockwise: bool = True) -> NDArray[np.float64]:
+    """An arc around the middle; angles clockwise from the x-axis."""
+    angles = start + np.linspace(0, length, 60) * (1 if clockwise else -1)
+    return SIZE / 2 + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+@pytest.mark.parametrize("degrees", range(0, 360, 30))
+def test_a_straight_line_is_found_in_its_direction(degrees: int) -> None:
+    along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    centre = SIZE / 2 + np.stack([-100 * along, 100 * along])
+    (line,) = lines_of(maps_of((centre, 20.0)))
+    assert line.is_straight
+    assert np.linalg.norm(line.centre - centre, axis=1).max() < 6
+    assert line.height == pytest.approx(20, rel=0.01)
+    assert (line.direction_deg - degrees + 180) % 360 - 180 == pytest.approx(0, abs=1.5)
+
+
+@pytest.mark.parametrize("clockwise", [True, False])
+@pytest.mark.parametrize("length", [1.0, 3.0, 5.5])
+def test_a_line_on_a_circle_is_found_with_its_ends(length: float, clockwise: bool) -> None:
+    centre = circle(120, 0.7, length, clockwise=clockwise)
+    (line,) = lines_of(maps_of((centre, 24.0)))
+    assert not line.is_straight
+    assert np.linalg.norm(line.centre[[0, -1]] - centre[[0, -1]], axis=1).max() < 7
+    assert np.linalg.norm(line.centre - SIZE / 2, axis=1) == pytest.approx(120, abs=3)
+    assert line.length == pytest.approx(120 * length, rel=0.06, abs=10)
+
+
+def test_a_curve_that_is_no_circle_is_followed() -> None:
+    x = np.linspace(60, 420, 50)
+    centre = np.stack([x, 240 + 25 * np.sin((x - 240) / 60)], axis=1)
+    (line,) = lines_of(maps_of((centre, 18.0)))
+    found = np.interp(line.centre[:, 0], x, centre[:, 1])
+    assert np.abs(found - line.centre[:, 1]).max() < 8
+
+
+def test_gaps_within_a_line_are_bridged_and_wide_ones_separate_lines() -> None:
+    parts = [np.array([[a, 200.0], [b, 200.0]]) for a, b in ((60, 140), (160, 240), (300, 400))]
+    lines = lines_of(maps_of(*((part, 20.0) for part in parts)))
+    assert sorted(round(line.length / 10) for line in lines) == [10, 18]
+
+
+def test_rows_stay_apart() -> None:
+    rows = [np.array([[80.0, y], [380.0, y]]) for y in (200.0, 230.0, 260.0)]
+    assert len(lines_of(maps_of(*((row, 20.0) for row in rows)))) == 3
+
+
+def test_nothing_is_found_in_empty_maps() -> None:
+    assert lines_of(maps_of()) == ()
+
+
+def ringed(radius: float) -> Frame:
+    """A picture with a bright ring of two px and a dark spot at each of four places on it."""
+    pixels = np.full((SIZE, SIZE), 90, np.uint8)
+    cv2.circle(pixels, (SIZE // 2, SIZE // 2), round(radius), 200, 2, cv2.LINE_AA)
+    return Frame(pixels, np.eye(3))
+
+
+def test_a_circle_is_unwrapped_to_a_straight_strip_that_knows_its_source() -> None:
+    line = TextLine(circle(120, 0.5, 5.0), 24.0, 0.9)
+    strip = cut_line(ringed(120), line)
+    rows = np.argmax(strip.pixels[:, 12:-12].astype(np.float32), axis=0)
+    assert np.ptp(rows) <= 3
+    assert abs(float(rows.mean()) - strip.pixels.shape[0] / 2) < 2
+    middle = np.array([[strip.pixels.shape[1] / 2, strip.pixels.shape[0] / 2]])
+    assert strip.sources(middle)[0] == pytest.approx(
+        SIZE / 2 + 120 * np.array([np.cos(3.0), np.sin(3.0)]), abs=2
+    )
+
+
+@pytest.mark.parametrize("degrees", [0, 37, 180, 250])
+def test_a_straight_line_is_cut_out_level(degrees: int) -> None:
+    along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    down = np.array([-along[1], along[0]])
+    pixels = np.full((SIZE, SIZE), 50, np.uint8)
+    ends = SIZE / 2 + np.stack([-80 * along, 80 * along])
+    cv2.line(pixels, *(tuple(np.round(end + 5 * down).astype(int).tolist()) for end in ends), 220, 3)
+    strip = cut_line(Frame(pixels, np.eye(3)), TextLine(ends, 20.0, 0.9))
+    rows, columns = np.nonzero(strip.pixels > 150)
+    assert rows.mean() == pytest.approx(strip.pixels.shape[0] / 2 + 5, abs=1)
+    assert strip.pixels.shape[1] - np.ptp(columns) == pytest.approx(20, abs=4)
+
+
+def test_a_polygon_surrounds_its_line() -> None:
+    line = TextLine(np.array([[100.0, 100.0], [200.0, 100.0]]), 20.0, 0.9)
+    assert line.polygon().tolist() == [[100, 90], [200, 90], [200, 110], [100, 110]]
+    assert line.polygon(0.5).tolist() == [[90, 80], [210, 80], [210, 120], [90, 120]]
+    assert line.scaled(2).polygon().max() == 400

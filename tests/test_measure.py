@@ -11,6 +11,8 @@ from benchmarks.measure import card, crops as grounds, readers, scores, speed, v
 from benchmarks.measure.crops import BOLD, LabelledCrop
 from benchmarks.measure.readers import GENERAL, Answer
 
+MARKS = Path("recipes/data/marks-heldout.toml")
+
 
 def crop(image: str, truth: str = "A1", ground: str = "metal_stamp", process: str = "") -> LabelledCrop:
     return LabelledCrop(ground, image, Path(image), truth, process)
@@ -119,13 +121,10 @@ def test_marks_that_no_reader_reads_are_a_column() -> None:
     assert table.splitlines()[2] == "| laser | 2 | 50.0 (9-91) | 0.0 (0-66) | 50.0 |"
 
 
-def test_a_gap_changes_nothing_but_the_distance_of_two_parts(tmp_path: Path) -> None:
-    found = grounds.gap_pairs(2, tmp_path)
-    even, gap = found[:2], found[2:]
-    assert [c.truth for c in even] == [c.truth for c in gap]
-    assert [c.process for c in even] == [c.process for c in gap]
-    widths = [[cv2.imread(str(c.path)).shape[1] for c in group] for group in (even, gap)]
-    assert all(wide > narrow for narrow, wide in zip(*widths, strict=True))
+def test_each_process_has_crops_of_its_own(tmp_path: Path) -> None:
+    found = grounds.rendered_crops(MARKS, "marks", 1, 2, tmp_path, by_process=True)
+    assert len({crop.truth for crop in found}) == len(found) == 2 * len({crop.process for crop in found})
+    assert all(cv2.imread(str(crop.path)).shape[0] == 48 for crop in found)
 
 
 def test_answers_are_saved_for_later_runs(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from serialread.models.paper import decoders, paper_parts
 from serialread.models.paper.decoders import RecurrentSiga
 from serialread.models.paper.paper_parts import Rectifier
 from serialread.records import Sample
-from serialread.training import batches, checkpoint, export, train
+from serialread.training import checkpoint, export, train
 from serialread.training.batches import Batch, collate
 from serialread.training.checkpoint import initialize_part
 
@@ -241,8 +241,9 @@ def test_alignment_and_sec_add_no_parameters_at_test() -> None:
 @pytest.fixture
 def few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three slots, enough for texts of two characters: decoders that unroll 26 steps are slow to export."""
-    for module in (batches, glyphs, layers, network, decoders, paper_parts):
+    for module in (glyphs, layers, network, decoders, paper_parts):
         monkeypatch.setattr(module, "SLOTS", 3)
+    monkeypatch.setattr("serialread.config.networks.MAX_LENGTH", 2)
 
 
 @pytest.mark.usefixtures("few_slots")
@@ -255,15 +256,15 @@ def test_small_networks_learn_64_crops_in_24_steps(name: str) -> None:
     )
     model = built(recipe)
     batch = collate([sample(i, 2) for i in range(64)], 48, recipe, Alphabet(recipe.alphabet))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-2)
     seen = []
     for step in range(24):
         view = model.train().train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
         parts = terms(view, batch.targets, recipe.losses, step / 24)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
+        optimizer.step()
         seen.append(float(parts["ctc" if model.topology == "ctc" else "reading"].detach()))
 
     assert seen[-1] < 0.8 * seen[0]

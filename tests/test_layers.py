@@ -155,3 +155,9 @@ def test_every_layer_without_torch_imports_where_torch_is_missing() -> None:
     script = BLOCKED.format(blocked=TRAINING_ONLY)
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_reader_imports_no_recipes() -> None:
+    script = "import sys, serialread.reader; print([m for m in sys.modules if m.endswith('_recipe')])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

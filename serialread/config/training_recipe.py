@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, model_validator
 
 from serialread.codes import PRINTABLE
-from serialread.config.networks import CropGeometry, NetworkConfig, SigaConfig
+from serialread.config.crop_geometry import CropGeometry
+from serialread.config.networks import NetworkConfig, SigaConfig
 from serialread.config.section import Section, recipe_id
 
 

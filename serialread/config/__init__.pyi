@@ -1,0 +1,29 @@
+"""Names of the package and where they are defined; ``__init__.py`` imports them lazily."""
+
+from .crop_geometry import (
+    CropGeometry as CropGeometry,
+)
+from .data_recipe import (
+    DataRecipe as DataRecipe,
+)
+from .section import (
+    Section as Section,
+    load as load,
+    recipe_id as recipe_id,
+    to_toml as to_toml,
+)
+from .station import (
+    Calibration as Calibration,
+    Code as Code,
+    Station as Station,
+    StationLimits as StationLimits,
+)
+from .training_recipe import (
+    TrainingRecipe as TrainingRecipe,
+)
+from .view import (
+    Arc as Arc,
+    Fixture as Fixture,
+    Lens as Lens,
+    StationView as StationView,
+)

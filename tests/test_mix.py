@@ -7,6 +7,7 @@ import pytest
 
 from serialread.codes import PRINTABLE, REJECT
 from serialread.config import DataRecipe, load
+from serialread.config.data_recipe import Kind
 from serialread.errors import RecipeError
 from serialread.synth import fonts, make_sample
 from serialread.synth.alphabets import dot_faces, stroke_faces
@@ -69,13 +70,32 @@ def test_a_wrong_key_of_a_kind_is_named_with_its_place(tmp_path: Path) -> None:
 
 
 def test_a_recipe_without_a_mix_keeps_its_texts_typefaces_and_places() -> None:
-    """New settings draw nothing where they are off: stores of older recipes can be grown."""
+    """Settings of mixes draw nothing where they are off."""
     drawn = []
     for index in range(24):
         sample = make_sample(MARKS, 11, index)
         assert sample.origin is not None
         drawn.append((sample.text, sample.origin.typeface, np.round(sample.origin.boxes).tolist()))
     assert hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16] == "9a0616055d49e289"
+
+
+@pytest.mark.parametrize("kind", CAMPAIGN.mix, ids=lambda kind: kind.name)
+def test_every_kind_of_the_campaign_has_masks_and_boxes_for_its_label(kind: Kind) -> None:
+    bundled = kind.typefaces.model_copy(update={"folders": ()})
+    recipe = kind.model_copy(update={"typefaces": bundled})
+    drawn = wanted = 0
+    for index in range(16):
+        sample = make_sample(recipe, 9, index)
+        assert sample.glyphs is not None
+        assert sample.origin is not None
+        assert sample.pixels.shape == sample.glyphs.shape
+        assert sample.pixels.shape[0] == 48
+        assert sample.pixels.shape[1] <= kind.max_width
+        assert len(sample.origin.boxes) == len(sample.text) <= kind.max_length
+        assert (sample.text == "") == (kind.background_share == 1)
+        wanted += len(sample.text)
+        drawn += len(set(np.unique(sample.glyphs)) - {0})
+    assert drawn >= 0.96 * wanted
 
 
 def test_the_campaign_is_sixty_percent_marks_and_a_quarter_print() -> None:

@@ -30,6 +30,8 @@ logging.getLogger("fontTools").setLevel(logging.ERROR)
 _HERE = Path(__file__).parent
 _CAPITALS, _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 _CAPS_NEEDED = frozenset(f"{_CAPITALS}{_DIGITS}-./")
+_CACHED = 150_000
+"""Characters that are kept: all that 1,200 typefaces draw, about 2 kB each."""
 _KNOWN = frozenset(PRINTABLE) | other_glyphs.EVERY
 _NEEDED = _CAPS_NEEDED | frozenset(_CAPITALS.lower())
 
@@ -173,7 +175,7 @@ def distinct(face: Outline | Strokes | Dots | Segments, char: str) -> bool:
     return inked and not (char in "Øø" and _alike(face, char, "0"))
 
 
-@lru_cache(maxsize=60_000)
+@lru_cache(maxsize=_CACHED)
 def glyph(face: Outline, char: str, cap_px: int = 48) -> Glyph:
     """Render a character so that "H" is ``cap_px`` high."""
     if char in other_glyphs.LOGOS:
@@ -220,7 +222,7 @@ BODY = 0.72
 """Radius, in pitches, at which the dots of a matrix join into one body."""
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=_CACHED)
 def advance(face: Face, char: str) -> float:
     """Distance to the next character's origin."""
     match face:
@@ -234,7 +236,7 @@ def advance(face: Face, char: str) -> float:
             assert_never(face)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=_CACHED)
 def extent(face: Face, char: str) -> tuple[float, float, float, float]:
     """Box x0, y0, x1, y1 of the character's ink."""
     match face:
@@ -254,7 +256,7 @@ def extent(face: Face, char: str) -> tuple[float, float, float, float]:
     return float(x0), float(y0), float(x1), float(y1)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=_CACHED)
 def corners(face: Face, char: str) -> Points:
     """Corners [4, 3] of the character's box, clockwise from the top-left, as (x, y, 1)."""
     x0, y0, x1, y1 = extent(face, char)
@@ -333,7 +335,7 @@ def _spread(points: Points, least: float) -> Points:
     return np.asarray(points[~taken], np.float64)
 
 
-@lru_cache(maxsize=60_000)
+@lru_cache(maxsize=_CACHED)
 def outline(face: Outline, char: str) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Coverage [h, w] of an outline character, and the matrix [3, 3] from its px to cap heights."""
     g = glyph(face, char, _CAP_PX)

@@ -15,6 +15,9 @@ class Code(Section):
 
     format: str = ""
     """Name of a format or a pattern, see docs/formats.md; "": no restriction."""
+    zero: Literal["", "plain", "slashed", "dotted"] = ""
+    """How zeros look. "plain": every oval is a 0, codes have no O; "slashed", "dotted": an empty oval is an
+    O; "": not known, an empty oval among letters and digits is a guess. A format decides by itself."""
     misprint_ratio: float = Field(default=1000.0, ge=1)
     """A reading is a likely misprint if it is this many times as probable as any code of the format; a
     thousand is one unmistakable character, or several that resemble others."""

@@ -26,6 +26,7 @@ from serialread.reader.orientation import (
     upside_down_twins,
 )
 from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
+from serialread.reader.ovals import settle_ovals
 from serialread.reader.rows import join_rows, other_texts, rows_of
 from serialread.records import Crop, LoadedImage, Pixels, Reading
 
@@ -114,7 +115,10 @@ class Pipeline:
         best = choose_line(every, first, mostly_upright=self._mostly_upright)
         lines[best] = yield from self._retry(lines[best])
         line = fuse([view.reading for view in lines[best].views], self.station.code)
-        readings = [*first[:best], line, *first[best + 1 :]]
+        readings = [
+            reading and settle_ovals(reading, crop, self.station.code)
+            for crop, reading in zip(every, [*first[:best], line, *first[best + 1 :]], strict=True)
+        ]
         rows, code = self._rows(every, readings, best)
         return PictureReading(
             lines=tuple(lines),

@@ -175,8 +175,8 @@ class Reading:
         upright: log-odds that the line is upright; None if the model has no such output.
         posterior: probability of the text, 0..1: the sum over its paths through the columns; None of models
             with slots, whose characters are independent.
-        alternatives: the most likely texts with their posteriors, this one first; of those that match the
-            format, if it does not; empty if none were looked for.
+        alternatives: the most likely texts with their posteriors, most likely first, regardless of the
+            format; empty if they were not looked for.
         longer_than: number of characters that the model reads at most, if the line has more; else 0.
     """
 

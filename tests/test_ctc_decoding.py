@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from serialread.codes import Alphabet, format_of
+from serialread.codes import REJECT, Alphabet, format_of
+from serialread.inference import decode
 from serialread.inference.ctc_decoding import decode_columns
 from serialread.inference.ctc_format_search import CtcFormatSearch
 from serialread.inference.ctc_paths import align, best_path, best_strings, likelihood
-from serialread.records import Floats
+from serialread.records import CharStatus, Floats, Reading
 
 SMALL = Alphabet("AB12")
 SEEDS = st.integers(0, 2**32 - 1)
@@ -99,3 +100,111 @@ def test_the_search_finds_the_most_likely_path_of_the_format(
     reading, free = decode_columns(scores, SMALL, search=search), decode_columns(scores, SMALL)
     assert reading.free_text == free.text
     assert reading.text == (free.text if wanted.matches(free.text) or not free.chars else text)
+
+
+# readings
+
+
+def lines_of(*columns: dict[str, float], alphabet: Alphabet = SMALL) -> Floats:
+    """Log-probabilities of columns from those of some characters; "" is the blank and has the rest."""
+    table = np.full((len(columns), alphabet.classes), 1e-9)
+    for row, column in zip(table, columns, strict=True):
+        for char, probability in column.items():
+            row[alphabet.chars.index(char) + 1] = probability
+        row[0] = max(1 - sum(column.values()), 1e-9)
+    return np.log(table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def read(*columns: dict[str, float], strings: int = 1, pattern: str = "") -> Reading:
+    search = CtcFormatSearch(format_of(pattern), SMALL) if pattern else None
+    return decode(lines_of(*columns), SMALL, search=search, topology="ctc", strings=strings)
+
+
+GAP: dict[str, float] = {}
+
+
+def test_equal_neighbours_are_two_characters_only_with_a_blank_between_them() -> None:
+    assert read({"A": 0.9}, {"A": 0.9}, GAP, {"A": 0.9}).text == "AA"
+
+
+@pytest.mark.parametrize(
+    ("columns", "char", "runner_up"),
+    [
+        ([GAP, {"A": 0.7, "B": 0.3}, GAP], 0.7, ("B", 0.3)),
+        ([GAP, {"A": 0.7}, GAP], 0.7, ("", 0.3)),
+        ([GAP, {"A": 0.999}, GAP, {"2": 0.4}, GAP], 0.6, ("A2", 0.4)),
+        ([{"1": 0.4}, GAP, {"A": 0.999}, GAP], 0.6, ("1A", 0.4)),
+        (
+            [{"A": 0.6}, {"A": 0.5, "B": 0.1}],
+            0.3 * 0.4 + 0.4 * 0.5 + 0.6 * 0.5 + 0.6 * 0.4 - 0.12,
+            ("", 0.16),
+        ),
+    ],
+)
+def test_no_character_and_a_further_one_are_runners_up_too(
+    columns: list[dict[str, float]], char: float, runner_up: tuple[str, float]
+) -> None:
+    (found,) = read(*columns).chars
+    assert (found.char, found.confidence) == ("A", pytest.approx(char, abs=2e-3))
+    assert found.runner_up == (runner_up[0], pytest.approx(runner_up[1], abs=2e-3))
+
+
+def test_the_confidence_of_a_reading_is_the_probability_of_its_string() -> None:
+    reading = read({"A": 0.6}, {"A": 0.5}, GAP, {"1": 0.9, "2": 0.1}, strings=5)
+    assert reading.text == "A1"
+    assert reading.confidence == reading.posterior == pytest.approx(0.9 * 0.8, rel=1e-4)
+    assert reading.alternatives == (
+        ("A1", pytest.approx(0.72, rel=1e-4)),
+        ("1", pytest.approx(0.18, rel=1e-4)),
+        ("A2", pytest.approx(0.08, rel=1e-4)),
+        ("2", pytest.approx(0.02, rel=1e-4)),
+    )
+
+
+def test_the_most_likely_string_may_not_be_that_of_the_best_path() -> None:
+    columns = {"A": 0.4}, {"A": 0.4}
+    assert read(*columns).text == ""
+    assert read(*columns, strings=5).alternatives[0] == ("A", pytest.approx(0.64, rel=1e-4))
+    assert read(*columns, strings=5).text == "A"
+
+
+def test_a_format_keeps_the_free_reading_and_its_odds() -> None:
+    reading = read({"A": 0.9}, GAP, {"B": 0.8, "1": 0.1}, GAP, pattern=r"A\d")
+    assert (reading.text, reading.free_text) == ("A1", "AB")
+    assert reading.confidence == pytest.approx(0.09, rel=1e-3)
+    assert reading.free is not None
+    assert (reading.free.margin, reading.free.confidence) == pytest.approx((np.log(8), 0.72), rel=1e-3)
+    assert reading.chars[1].runner_up == ("B", pytest.approx(0.8, rel=1e-3))
+    assert reading.chars[1].status is CharStatus.MISMATCH
+
+
+def test_columns_too_few_for_any_code_keep_the_free_reading() -> None:
+    reading = read({"A": 0.9}, {"B": 0.9}, pattern=r"\d{4}")
+    assert reading.text == reading.free_text == "AB"
+    assert reading.free is not None
+    assert reading.free.margin > 600
+
+
+def test_a_glyph_outside_the_alphabet_matches_no_format() -> None:
+    alphabet = Alphabet("AB1" + REJECT)
+    scores = lines_of({"A": 0.9}, GAP, {REJECT: 0.9, "1": 0.05}, GAP, alphabet=alphabet)
+    assert decode_columns(scores, alphabet).text == "A" + REJECT
+    for pattern in (r"A.", r"A[^2]", r"[AB]\d"):
+        search = CtcFormatSearch(format_of(pattern), alphabet)
+        assert not search.matches("A" + REJECT)
+        assert decode_columns(scores, alphabet, search=search).text != "A" + REJECT
+
+
+@pytest.mark.parametrize(("count", "longer_than"), [(40, 0), (41, 40)])
+def test_codes_longer_than_the_capacity_are_read_and_marked(count: int, longer_than: int) -> None:
+    scores = lines_of(*[column for _ in range(count) for column in ({"A": 0.999}, GAP)])
+    attention = np.zeros((40, len(scores)), np.float32)
+    attention[range(40), range(0, 80, 2)] = 1
+    reading = decode_columns(scores, SMALL, attention, (48, 4 * len(scores)))
+    assert (reading.text, reading.longer_than) == ("A" * count, longer_than)
+    assert [char.box for char in reading.chars] == [(8.0 * i, 0.0, 8.0 * i + 4, 48.0) for i in range(count)]
+
+
+def test_a_reading_without_characters_has_the_probability_of_blanks() -> None:
+    reading = read({"A": 0.1}, GAP, {"B": 0.2}, strings=1)
+    assert (reading.chars, reading.posterior) == ((), pytest.approx(0.72, rel=1e-4))

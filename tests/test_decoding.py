@@ -39,6 +39,8 @@ def test_without_an_end_all_25_positions_are_decoded_and_the_end_has_low_confide
     reading = decode(scores, ALPHABET)
     assert reading.text == "A" * MAX_LENGTH
     assert reading.end_confidence == pytest.approx(0.001, rel=1e-4)
+    assert reading.longer_than == MAX_LENGTH
+    assert decode(scores_of("A" * MAX_LENGTH), ALPHABET).longer_than == 0
 
 
 def test_nothing_after_the_first_end_is_decoded() -> None:

@@ -44,6 +44,17 @@ def test_an_unexpected_text_height_is_doubted(height_px: float, shown: str) -> N
     assert doubts_of(found_of("A1", height_px)) == (f"text is {shown} px high, expected 10 to 60",)
 
 
+@pytest.mark.parametrize(("text", "place"), [("AB\ufffd", 3), ("\ufffd\ufffd", 1)])
+def test_a_glyph_outside_the_alphabet_is_doubted_and_its_place_is_named(text: str, place: int) -> None:
+    assert doubts_of(found_of(text)) == (f"character {place} is outside the alphabet",)
+
+
+def test_a_code_longer_than_the_model_reads_is_doubted() -> None:
+    found = found_of("A" * 41)
+    found = replace(found, reading=replace(found.reading, longer_than=40))
+    assert doubts_of(found) == ("longer than 40 characters",)
+
+
 def test_a_likely_misprint_is_doubted_and_a_fitted_code_is_not() -> None:
     found = found_of("A1")
     found = replace(found, reading=replace(found.reading, free=FreeReading("AI", 0.0, 0.999)))

@@ -149,6 +149,42 @@ def test_a_matching_code_that_wins_without_the_format_wins_with_it(
     assert not DIGITS.matches(text) or read_views(views, DIGITS).text == text
 
 
+def columns_reading(posteriors: dict[str, float], free: FreeReading | None = None) -> Reading:
+    """Of a model with CTC columns: the first string is read, and the others are its alternatives."""
+    text, posterior = next(iter(posteriors.items()))
+    return replace(
+        reading(text, 0.9), end_confidence=1.0, posterior=posterior, free=free,
+        alternatives=tuple(posteriors.items()),
+    )  # fmt: skip
+
+
+def test_views_of_columns_vote_for_all_their_strings() -> None:
+    views = [
+        columns_reading({"81": 0.5, "B1": 0.45}),
+        columns_reading({"B1": 0.5, "81": 0.1}),
+        columns_reading({"8": 0.6, "B1": 0.2}),
+    ]
+    fused = fuse(views)
+    assert fused.text == "B1"
+    assert fused.confidence == fused.posterior == pytest.approx((0.45 + 0.5 + 0.2) / 3)
+    expected = 2 * (math.log(0.45 / 0.55) + 0 + math.log(0.2 / 0.8)) / 4
+    assert log_odds(fused) == pytest.approx(expected)
+    assert log_odds(views[0]) == pytest.approx(0.0)
+
+
+def test_columns_that_the_format_changed_vote_for_what_they_read_freely() -> None:
+    free = FreeReading("1B", 1.0, 0.6)
+    fitted = replace(columns_reading({"1B": 0.6, "13": 0.3}, free), chars=reading("18").chars, posterior=0.1)
+    other = columns_reading({"13": 0.4, "18": 0.35})
+    fused = fuse([fitted, other])
+    assert fused.text == "13"
+    assert fused.posterior == pytest.approx((0.3 + 0.4) / 2)
+    assert fused.free is None  # it also wins without the format
+    surer = replace(fitted, alternatives=(("1B", 0.9), ("13", 0.05)))
+    free_text = fuse([surer, other]).free_text
+    assert free_text == "1B"
+
+
 def test_fitted_views_do_not_outvote_one_that_matches_the_format() -> None:
     fitted = replace(reading("18", 0.9), free=FreeReading("1B", 0.05, 0.9))
     assert fuse([fitted, reading("13", 0.5), fitted]).text == "13"

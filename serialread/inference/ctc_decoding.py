@@ -60,23 +60,22 @@ def decode_columns(
     (text, posterior), free = likely[0], None
     if search is not None and text and not search.matches(text):
         fitted = search.best(scores)
-        lower = likelihood(probabilities, fitted)
+        lower = likelihood(probabilities, fitted) if fitted else 0.0
         margin = math.log(max(posterior, _MIN_POSTERIOR)) - math.log(max(lower, _MIN_POSTERIOR))
         free = FreeReading(text, max(margin, 0.0), posterior)
         if fitted:
-            matching = (one for one in likely if search.matches(one[0]))
-            likely = (alphabet.decode(fitted), lower), *matching
-    classes = alphabet.encode(likely[0][0])
+            text, posterior = alphabet.decode(fitted), lower
+    classes = alphabet.encode(text)
     path = first if classes == first.classes else align(scores, classes)
     boxes = None
     if attention is not None:
         columns = _columns(path, attention if path is first else attention[:0])
         boxes = boxes_of(columns, crop_size, filled)
     return Reading(
-        _characters(probabilities, path, likely[0][1], alphabet, boxes, code),
+        _characters(probabilities, path, posterior, alphabet, boxes, code),
         end_confidence=1.0,
         free=free,
-        posterior=likely[0][1],
+        posterior=posterior,
         alternatives=likely if strings > 1 else (),
         longer_than=CTC_CAPACITY if len(classes) > CTC_CAPACITY else 0,
     )

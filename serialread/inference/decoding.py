@@ -4,6 +4,7 @@ Letters: T positions, C classes (0 ends the string), N attention columns, L char
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -72,7 +73,9 @@ def decode(
             free = FreeReading(text, margin, min(math.exp(log_likelihood), 1.0))
             classes = fitted
     boxes = None if attention is None else boxes_of(attention[: len(classes)], crop_size, filled)
-    return _reading(scores, alphabet, classes, boxes, code, free)
+    reading = _reading(scores, alphabet, classes, boxes, code, free)
+    is_full = free is None and not ends.size  # no position ends the string
+    return replace(reading, longer_than=length) if is_full else reading
 
 
 def _reading(

@@ -54,16 +54,24 @@ def trust(reading: Reading, calibration: Calibration | None) -> float:
 
 
 def log_odds(reading: Reading) -> float:
-    """The network's log-odds of the weakest character, end included; -27 to 27 for a single view.
+    """The network's log-odds of a reading; -27 to 27 for a single view.
 
-    The weakest character predicts errors better than the product over all, which is too low for long codes:
-    errors within a crop are correlated (docs/confidence.md). Fused ``joint_odds`` take precedence.
+    Of models with CTC columns they are those of the posterior. Of models with slots they are those of the
+    weakest character, end included: it predicts errors better than the product over all, which is too low for
+    long codes, as errors within a crop are correlated (docs/confidence.md). Fused ``joint_odds`` take
+    precedence.
     """
     if reading.joint_odds is not None:
         return reading.joint_odds
-    weakest = min((reading.end_confidence, *(c.confidence for c in reading.chars)))
-    weakest = min(max(weakest, _MIN_PROBABILITY), 1 - _MIN_PROBABILITY)
-    return math.log(weakest) - math.log1p(-weakest)
+    if reading.posterior is not None:
+        return logit(reading.posterior)
+    return logit(min((reading.end_confidence, *(c.confidence for c in reading.chars))))
+
+
+def logit(probability: float) -> float:
+    """Log-odds of a probability, -27 to 27."""
+    inside = min(max(probability, _MIN_PROBABILITY), 1 - _MIN_PROBABILITY)
+    return math.log(inside) - math.log1p(-inside)
 
 
 def calibrated(odds: float, slope: float, offset: float) -> float:

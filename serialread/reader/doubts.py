@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rapidfuzz import fuzz
 
+from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.pipeline import PictureReading
@@ -31,6 +32,8 @@ def doubts_about(
     doubts = (
         damage,
         _height_doubt(found.crop.text_height_px, limits),
+        f"longer than {reading.longer_than} characters" if reading.longer_than else "",
+        _alphabet_doubt(reading.text),
         _format_doubt(reading, verdict),
         f"touches the {' and the '.join(found.cut_off)} border" if found.cut_off else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
@@ -45,6 +48,12 @@ def _height_doubt(text_height_px: float, limits: StationLimits) -> str:
     if low <= text_height_px <= high:
         return ""
     return f"text is {text_height_px:.0f} px high, expected {low:.0f} to {high:.0f}"
+
+
+def _alphabet_doubt(text: str) -> str:
+    """Names the first glyph that is no character of the alphabet."""
+    at = text.find(REJECT) + 1
+    return f"character {at} is outside the alphabet" if at else ""
 
 
 def _format_doubt(reading: Reading, verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from serialread.config import Code
 from serialread.imaging import TIGHT_VIEWS, LevelView, TightView
 from serialread.inference import status_of
-from serialread.reader.decisions import log_odds
+from serialread.reader.decisions import log_odds, logit
 from serialread.records import CharReading, FreeReading, Reading, Topology
 
 RETRY_BELOW: Mapping[Topology, float] = {"slots": 0.8, "ctc": 0.3}
@@ -43,12 +43,13 @@ def next_view(
 def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     """Fuse the readings of all views of a crop into one.
 
-    Each view votes for its string with its confidence. If some free readings match the format and others do
-    not, only the former vote: a code that wins without the format also wins with it. ``free`` is the winner
-    without the format. The result has the boxes of the winner's most confident view. A character's
-    confidence is the mean over the views with the same number of characters, the end's is the mean over all
-    views: a view of another length lowers the confidence of the whole code. ``joint_odds`` combines the
-    log-odds of all views; a view that is confident of another string counts against the code.
+    Each view votes for its string with its confidence, or for all of its ``alternatives``, each with its
+    posterior. If some free readings match the format and others do not, the strings that the format changed
+    do not count: a code that wins without the format also wins with it. ``free`` is the winner without the
+    format. The result has the boxes of the winner's most confident view. A character's confidence is the mean
+    over the views with the same number of characters, the end's is the mean over all views: a view of another
+    length lowers the confidence of the whole code. The posterior is the mean over all views. ``joint_odds``
+    combines the log-odds of all views; a view that is confident of another string counts against the code.
 
     Args:
         readings: of the same crop, boxes in crop px; first of the crop itself.
@@ -57,16 +58,35 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     if len(readings) == 1:
         return readings[0]
     voters = _voters(readings)
-    weights: dict[str, float] = defaultdict(float)
-    for reading in voters:
-        weights[reading.text] += reading.confidence
-    winner = max(weights, key=weights.__getitem__)
+    weights = _votes(readings, voters)
+    winner = max((reading.text for reading in voters), key=weights.__getitem__)
     best = max((r for r in voters if r.text == winner), key=lambda r: r.confidence)
     peers = [r for r in readings if len(r.chars) == len(best.chars)]
     chars = tuple(_agreed(c, [p.chars[i] for p in peers], code) for i, c in enumerate(best.chars))
     end = sum(p.end_confidence for p in peers) / len(readings)
     odds, free = _joint_odds(readings, winner), _free(readings, winner)
-    return replace(best, chars=chars, end_confidence=end, joint_odds=odds, free=free)
+    posterior = None if best.posterior is None else min(weights[winner] / len(readings), 1.0)
+    return replace(
+        best,
+        chars=chars,
+        end_confidence=end,
+        joint_odds=odds,
+        free=free,
+        posterior=posterior,
+        alternatives=(),
+    )
+
+
+def _votes(readings: Sequence[Reading], voters: Sequence[Reading]) -> dict[str, float]:
+    """The sum of all views' probabilities of each string; only the voters' own strings may have a format."""
+    weights: dict[str, float] = defaultdict(float)
+    for reading in readings:
+        found = dict(reading.alternatives)
+        if any(reading is voter for voter in voters):
+            found.setdefault(reading.text, reading.confidence)
+        for text, probability in found.items():
+            weights[text] += probability
+    return weights
 
 
 def _joint_odds(readings: Sequence[Reading], text: str) -> float:
@@ -74,24 +94,28 @@ def _joint_odds(readings: Sequence[Reading], text: str) -> float:
 
     A single view keeps its log-odds; two equally confident ones have more.
     """
-    odds = (log_odds(r) if r.text == text else -max(_free_odds(r), 0.0) for r in readings)
+    odds = (log_odds(r) if r.text == text else _odds_against(r, text) for r in readings)
     return 2 * sum(odds) / (len(readings) + 1)
 
 
-def _free_odds(reading: Reading) -> float:
-    """Log-odds of a view's free reading."""
+def _odds_against(reading: Reading, text: str) -> float:
+    """Log-odds of a string in a view that reads another one."""
+    known = dict(reading.alternatives)
+    if text in known:
+        return min(logit(known[text]), 0.0)
     if reading.free is None:
-        return log_odds(reading)
-    probability = min(max(reading.free.confidence, 1e-9), 1 - 1e-9)
-    return math.log(probability) - math.log1p(-probability)
+        return -max(log_odds(reading), 0.0)
+    return -max(logit(min(max(reading.free.confidence, 1e-9), 1 - 1e-9)), 0.0)
 
 
 def _free(readings: Sequence[Reading], text: str) -> FreeReading | None:
     """The fused free reading of all views; None if it is the code."""
     weights: dict[str, float] = defaultdict(float)
     for reading in readings:
-        weights[reading.free_text] += (reading.free or reading).confidence
-    best_text = max(weights, key=weights.__getitem__)
+        free = {reading.free_text: (reading.free or reading).confidence}
+        for string, probability in (dict(reading.alternatives) or free).items():
+            weights[string] += probability
+    best_text = max((reading.free_text for reading in readings), key=weights.__getitem__)
     if best_text == text:
         return None
     code = sum(reading.confidence for reading in readings if reading.text == text)

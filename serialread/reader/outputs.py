@@ -28,6 +28,8 @@ class Outputs(NamedTuple):
     """Glyph maps [T, h, N]."""
     upright: Floats | None = None
     """Log-odds [] that the line is upright."""
+    glyph_scores: Floats | None = None
+    """Log-probabilities [T, C] of the best path's characters by their glyphs alone."""
 
 
 T = TypeVar("T")
@@ -44,13 +46,25 @@ def recognize(engine: Engine, crops: Sequence[Pixels]) -> list[Outputs]:
 
 
 def reading_of(
-    outputs: Outputs, pixels: Pixels, card: ModelCard, code: Code, search: FormatSearch | None
+    outputs: Outputs,
+    pixels: Pixels,
+    card: ModelCard,
+    code: Code,
+    search: FormatSearch | None,
+    strings: int = 1,
 ) -> Reading:
-    """The code in a crop [H, W], boxes in its px."""
+    """The code in a crop [H, W], boxes in its px; ``strings`` as of ``decode``."""
     height, width = pixels.shape
-    filled = _filled(pixels, card)
     reading = decode(
-        outputs.scores, card.alphabet, outputs.attention, (height, width), filled, code, search, card.topology
+        outputs.scores,
+        card.alphabet,
+        outputs.attention,
+        (height, width),
+        _filled(pixels, card),
+        code,
+        search,
+        card.topology,
+        strings,
     )
     return reading if outputs.upright is None else replace(reading, upright=float(outputs.upright))
 

@@ -14,6 +14,7 @@ from serialread.imaging.crops import line_crops, prepare, turned_180, whole_crop
 from serialread.imaging.filling import is_low, is_one_line
 from serialread.imaging.frames import Frame
 from serialread.inference import FormatSearch
+from serialread.inference.ctc_paths import ALTERNATIVES
 from serialread.inference.session import ModelCard
 from serialread.reader.borders import cut_off_sides
 from serialread.reader.fusion import fuse, next_view
@@ -185,11 +186,13 @@ class Pipeline:
         size = line.crop.pixels.shape
         tilt_deg, topology = line.crop.tilt_deg, self.card.topology
         while wanted := next_view([view.reading for view in views], tilt_deg, topology):
-            extent = extent or self._extent(views[0])
+            if extent is None:
+                extent = self._extent(views[0])
+                views[0] = self._seen(views[0].pixels, views[0].outputs, ALTERNATIVES)
             view = wanted.of(extent, size)
             pixels = view.cut(line.crop.pixels)
             (outputs,) = yield [pixels]
-            seen = self._seen(pixels, outputs)
+            seen = self._seen(pixels, outputs, ALTERNATIVES)
             views.append(replace(seen, reading=view.to_crop(seen.reading, size)))
         return replace(line, views=tuple(views))
 
@@ -209,10 +212,9 @@ class Pipeline:
                 sides |= set(cut_off_sides(row.crop, boxes, self._extent(view)))
         return tuple(sorted(sides))
 
-    def _seen(self, pixels: Pixels, outputs: Outputs) -> SeenView:
-        return SeenView(
-            pixels, outputs, reading_of(outputs, pixels, self.card, self.station.code, self.search)
-        )
+    def _seen(self, pixels: Pixels, outputs: Outputs, strings: int = 1) -> SeenView:
+        reading = reading_of(outputs, pixels, self.card, self.station.code, self.search, strings)
+        return SeenView(pixels, outputs, reading)
 
     def _rows(
         self, crops: Sequence[Crop], readings: Sequence[Reading | None], best: int

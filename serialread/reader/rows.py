@@ -1,5 +1,6 @@
 """Codes in several rows: which lines of a picture form one code, and their joined reading."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -47,7 +48,19 @@ def join_rows(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> 
     for crop, reading in zip(crops, readings, strict=True):
         chars += (_moved(char, crop, crops[best]) for char in reading.chars)
         end *= reading.end_confidence
-    return Reading(tuple(chars), end, joint_odds=min(map(log_odds, readings)))
+    return Reading(
+        tuple(chars),
+        end,
+        joint_odds=min(map(log_odds, readings)),
+        posterior=_product([reading.posterior for reading in readings]),
+        longer_than=max(reading.longer_than for reading in readings),
+    )
+
+
+def _product(posteriors: Sequence[float | None]) -> float | None:
+    """Posterior of all rows; None if a row has none."""
+    known = [posterior for posterior in posteriors if posterior is not None]
+    return math.prod(known) if len(known) == len(posteriors) else None
 
 
 def other_texts(

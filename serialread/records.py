@@ -177,6 +177,8 @@ class Reading:
             with slots, whose characters are independent.
         alternatives: the most likely texts with their posteriors, most likely first, regardless of the
             format; empty if they were not looked for.
+        glyph_evidence: log-probability, by its glyph alone, of the character that its glyph supports least; 0
+            if the model has no such output.
         longer_than: number of characters that the model reads at most, if the line has more; else 0.
     """
 
@@ -187,6 +189,7 @@ class Reading:
     upright: float | None = None
     posterior: float | None = None
     alternatives: tuple[tuple[str, float], ...] = ()
+    glyph_evidence: float = 0.0
     longer_than: int = 0
 
     @property

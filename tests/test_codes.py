@@ -114,7 +114,7 @@ def test_patterns_match_what_regular_expressions_match(pattern: str, text: str) 
     try:
         wanted = format_of(f"({pattern})")
     except RecipeError as error:
-        assert "no code of 1 to 25" in str(error)  # noqa: PT017
+        assert "no code of 1 to 40" in str(error)  # noqa: PT017
         return
     assert wanted.matches(text) == bool(re.fullmatch(pattern, text))
 
@@ -161,7 +161,7 @@ def test_checks_apply_to_their_part_of_the_pattern(pattern: str, right: str, wro
         ),
         (
             "A{3,2}",
-            "format 'A{3,2}', position 2: {3,2} is no valid count. Give {least,most} within 0 to 25.",
+            "format 'A{3,2}', position 2: {3,2} is no valid count. Give {least,most} within 0 to 40.",
         ),
         (r"A\w", r"format 'A\\w', position 2: \w is unknown. There are \d, and \ before a symbol."),
         ("[Z-A]", "format '[Z-A]', position 2: Z-A is reversed. Write the lower one first."),
@@ -169,7 +169,7 @@ def test_checks_apply_to_their_part_of_the_pattern(pattern: str, right: str, wro
         ("Ä+", "format 'Ä+', position 1: 'Ä' is not a printable ASCII character. Remove it."),
         (r"(?crc:\d)", r"format '(?crc:\\d)', position 1: no check crc. Choose from damm, gs1, "),
         (r"(?luhn:(?damm:\d))", "check damm within check luhn. Write one after the other."),
-        (r"\d{25}A", r"format '\\d{25}A': no code of 1 to 25 characters matches it. Correct it."),
+        (r"\d{40}A", r"format '\\d{40}A': no code of 1 to 40 characters matches it. Correct it."),
         ("(((A{1,25}){1,25}){1,25}){1,25}", "too large: nested repetitions multiply."),
     ],
 )

@@ -8,10 +8,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from serialread.codes import REJECT, Alphabet, format_of
-from serialread.inference import decode
+from serialread.config import Code, CropGeometry
+from serialread.errors import RecipeError
+from serialread.inference import FormatSearch, decode
 from serialread.inference.ctc_decoding import decode_columns
 from serialread.inference.ctc_format_search import CtcFormatSearch
 from serialread.inference.ctc_paths import align, best_path, best_strings, likelihood
+from serialread.inference.session import ModelCard
+from serialread.reader.outputs import Outputs, reading_of
 from serialread.records import CharStatus, Floats, Reading
 
 SMALL = Alphabet("AB12")
@@ -208,3 +212,22 @@ def test_codes_longer_than_the_capacity_are_read_and_marked(count: int, longer_t
 def test_a_reading_without_characters_has_the_probability_of_blanks() -> None:
     reading = read({"A": 0.1}, GAP, {"B": 0.2}, strings=1)
     assert (reading.chars, reading.posterior) == ((), pytest.approx(0.72, rel=1e-4))
+
+
+def test_codes_of_up_to_40_characters_match_a_format() -> None:
+    scores = lines_of(*[column for _ in range(30) for column in ({"1": 0.999}, GAP)])
+    reading = decode_columns(scores, SMALL, search=CtcFormatSearch(format_of(r"1{29}\d"), SMALL))
+    assert (reading.text, reading.free) == ("1" * 30, None)
+    with pytest.raises(RecipeError, match=r"no code of 1 to 25 characters matches it\. Correct it\."):
+        FormatSearch(format_of(r"1{29}\d"), Alphabet())
+
+
+def test_the_glyphs_of_a_reading_are_evidence_for_it() -> None:
+    columns = lines_of({"A": 0.9}, GAP, {"1": 0.9}, GAP)
+    glyphs = np.log(np.array([[0.1, 0.7, 0.1, 0.05, 0.05], [0.1, 0.1, 0.4, 0.3, 0.1]], np.float32))
+    card = ModelCard("m", SMALL, CropGeometry(), "r", 1, "ctc", 40)
+    outputs = Outputs(columns, np.ones((40, 4), np.float32) / 4, glyph_scores=glyphs)
+    pixels = np.zeros((32, 64), np.uint8)
+    reading = reading_of(outputs, pixels, card, Code(), None)
+    assert (reading.text, reading.glyph_evidence) == ("A1", pytest.approx(np.log(0.3), rel=1e-4))
+    assert reading_of(outputs._replace(glyph_scores=None), pixels, card, Code(), None).glyph_evidence == 0

@@ -172,6 +172,13 @@ def test_views_of_columns_vote_for_all_their_strings() -> None:
     assert log_odds(views[0]) == pytest.approx(0.0)
 
 
+def test_a_glyph_that_reads_as_another_character_lowers_the_odds() -> None:
+    view = columns_reading({"81": 0.9})
+    doubtful = replace(view, glyph_evidence=math.log(0.05))
+    assert log_odds(doubtful) == pytest.approx(log_odds(view) + 0.2 * math.log(0.05))
+    assert log_odds(replace(view, glyph_evidence=-40.0)) == pytest.approx(log_odds(view) - 3)
+
+
 def test_columns_that_the_format_changed_vote_for_what_they_read_freely() -> None:
     free = FreeReading("1B", 1.0, 0.6)
     fitted = replace(columns_reading({"1B": 0.6, "13": 0.3}, free), chars=reading("18").chars, posterior=0.1)

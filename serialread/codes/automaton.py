@@ -188,7 +188,9 @@ Transition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """All codes of a format up to some length, position by position; every transition is part of a code.
+    """All codes of a format up to some length, position by position.
+
+    Every transition is part of a code, perhaps of a longer one.
 
     Attributes:
         layers: the transitions of each position, by the node that they start from; position 0 starts from
@@ -224,8 +226,13 @@ def unroll(automaton: Automaton, chars: str, length: int) -> Lattice:
     steps, ends = _forward(automaton, frozenset(chars), length)
     depth = max((at + 1 for at, nodes in enumerate(ends) if nodes), default=0)
     if not depth:
-        raise RecipeError(f"no code of 1 to {length} characters matches it. Correct it.")
+        raise RecipeError(no_code(length))
     return _backward(steps[:depth], ends[:depth])
+
+
+def no_code(length: int) -> str:
+    """The message for a format without codes of up to ``length`` characters."""
+    return f"no code of 1 to {length} characters matches it. Correct it."
 
 
 def _backward(steps: list[_Steps], ends: list[frozenset[int]]) -> Lattice:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
-from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE
-from serialread.codes.automaton import Automaton, Lattice, unroll
+from serialread.codes.alphabet import CTC_CAPACITY, PRINTABLE
+from serialread.codes.automaton import Automaton, Lattice, no_code, unroll
 from serialread.codes.patterns import parse
 from serialread.errors import RecipeError
 
@@ -69,10 +69,10 @@ class Format:
 
     @cached_property
     def _printable(self) -> Lattice:
-        return self._unrolled(PRINTABLE, MAX_LENGTH)
+        return self._unrolled(PRINTABLE, CTC_CAPACITY)
 
     def matches(self, text: str) -> bool:
-        """Whether a text of at most 25 characters is a code of this format."""
+        """Whether a text of at most 40 characters is a code of this format."""
         return self._printable.matches(text)
 
     def codes(self, chars: str, length: int) -> Lattice:
@@ -81,9 +81,12 @@ class Format:
         Raises:
             RecipeError: there are none, or too many.
         """
-        if (chars, length) == (PRINTABLE, MAX_LENGTH):
-            return self._printable
-        return self._unrolled(chars, length)
+        if chars != PRINTABLE:
+            return self._unrolled(chars, length)
+        every = self._printable
+        if not any(every.ends[:length]):
+            raise RecipeError(f"format {self.name!r}: {no_code(length)}")
+        return Lattice(every.layers[:length], every.ends[:length])
 
     def _unrolled(self, chars: str, length: int) -> Lattice:
         try:

@@ -10,7 +10,7 @@ import re
 import string
 from dataclasses import dataclass
 
-from serialread.codes.alphabet import MAX_LENGTH, PRINTABLE
+from serialread.codes.alphabet import CTC_CAPACITY, PRINTABLE
 from serialread.codes.check_characters import CHECKS
 from serialread.errors import RecipeError
 
@@ -124,10 +124,10 @@ class _Parser:
                 most = least if not found[2] else int(found[3]) if found[3] else None
             else:
                 return part
-            if least > MAX_LENGTH or (most is not None and not max(least, 1) <= most <= MAX_LENGTH):
+            if least > CTC_CAPACITY or (most is not None and not max(least, 1) <= most <= CTC_CAPACITY):
                 count = self._pattern[at : self._at]
                 raise self._wrong(
-                    f"{count} is no valid count. Give {{least,most}} within 0 to {MAX_LENGTH}", at
+                    f"{count} is no valid count. Give {{least,most}} within 0 to {CTC_CAPACITY}", at
                 )
             part = Repeat(part, least, most)
 

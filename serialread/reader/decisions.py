@@ -8,6 +8,10 @@ from serialread.records import Decision, Reading, Verdict
 
 NOTHING_READ = "no character found"
 NOT_CALIBRATED = "not calibrated: the station has no acceptance threshold"
+GLYPH_WEIGHT = 0.2
+"""Weight of the glyph evidence in the log-odds; chosen on rendered marks."""
+MIN_GLYPH_EVIDENCE = -15.0
+"""Lower evidence counts as this."""
 
 
 def decide(
@@ -56,7 +60,8 @@ def trust(reading: Reading, calibration: Calibration | None) -> float:
 def log_odds(reading: Reading) -> float:
     """The network's log-odds of a reading; -27 to 27 for a single view.
 
-    Of models with CTC columns they are those of the posterior. Of models with slots they are those of the
+    Of models with CTC columns they are those of the posterior, lower if a character's glyph alone reads as
+    another one. Of models with slots they are those of the
     weakest character, end included: it predicts errors better than the product over all, which is too low for
     long codes, as errors within a crop are correlated (docs/confidence.md). Fused ``joint_odds`` take
     precedence.
@@ -64,7 +69,7 @@ def log_odds(reading: Reading) -> float:
     if reading.joint_odds is not None:
         return reading.joint_odds
     if reading.posterior is not None:
-        return logit(reading.posterior)
+        return logit(reading.posterior) + GLYPH_WEIGHT * max(reading.glyph_evidence, MIN_GLYPH_EVIDENCE)
     return logit(min((reading.end_confidence, *(c.confidence for c in reading.chars))))
 
 

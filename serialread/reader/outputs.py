@@ -66,7 +66,17 @@ def reading_of(
         card.topology,
         strings,
     )
-    return reading if outputs.upright is None else replace(reading, upright=float(outputs.upright))
+    if outputs.upright is not None:
+        reading = replace(reading, upright=float(outputs.upright))
+    if outputs.glyph_scores is None or not reading.chars or reading.free is not None:
+        return reading
+    return replace(reading, glyph_evidence=_glyph_evidence(outputs.glyph_scores, reading.text, card))
+
+
+def _glyph_evidence(glyph_scores: Floats, text: str, card: ModelCard) -> float:
+    """Log-probability of the character that its glyph supports least; glyph scores [T, C]."""
+    classes = card.alphabet.encode(text)[: len(glyph_scores)]
+    return float(glyph_scores[np.arange(len(classes)), classes].min())
 
 
 def maps_of(outputs: Outputs, pixels: Pixels, card: ModelCard, count: int) -> tuple[Floats, ...]:

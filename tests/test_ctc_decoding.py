@@ -109,6 +109,18 @@ def test_the_search_finds_the_most_likely_path_of_the_format(
 # readings
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=SEEDS, sharpness=SHARPNESS, strings=st.sampled_from([1, 5]))
+def test_every_character_is_at_least_as_likely_as_the_string(
+    seed: int, sharpness: float, strings: int
+) -> None:
+    reading = decode(columns_of(seed, sharpness, 8), SMALL, topology="ctc", strings=strings)
+    assert 0 <= reading.confidence <= 1
+    for char in reading.chars:
+        assert reading.confidence - 1e-6 <= char.confidence <= 1
+        assert 0 <= char.runner_up[1] <= 1 - reading.confidence + 1e-6
+
+
 def lines_of(*columns: dict[str, float], alphabet: Alphabet = SMALL) -> Floats:
     """Log-probabilities of columns from those of some characters; "" is the blank and has the rest."""
     table = np.full((len(columns), alphabet.classes), 1e-9)

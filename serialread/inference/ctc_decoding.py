@@ -22,7 +22,7 @@ from serialread.inference.ctc_paths import (
 from serialread.inference.format_search import FormatSearch
 from serialread.records import Box, CharReading, Floats, FreeReading, Reading
 
-SURE = 0.99
+SURE = 0.9
 """Probability of a string above which a character is judged by its best column."""
 MIN_SEVERAL = 0.02
 """Lower probabilities of several characters in the place of one are no runner-up."""
@@ -112,6 +112,7 @@ def _characters(
 ) -> tuple[CharReading, ...]:
     """The characters of a path; the confidence of each is that its columns hold it and nothing else.
 
+    No character is less likely than the whole string.
     The runner-up is the most likely of the other characters, no character, and several characters. If the
     string is nearly certain, each character's best column tells.
     """
@@ -124,15 +125,15 @@ def _characters(
         single, owners = _single_characters(probabilities, path)
         several = 1 - single.sum(axis=1)
     steps = np.arange(len(path.classes))
-    firsts = single[steps, path.classes].tolist()
+    firsts = np.maximum(single[steps, path.classes], posterior).tolist()
     single[steps, path.classes] = -1
     rivals = single.argmax(axis=1)
-    seconds = single[steps, rivals].tolist()
+    seconds = np.minimum(single[steps, rivals], 1 - posterior).tolist()
     names = ["", *alphabet.chars]
     runners_up = [names[rival] for rival in rivals.tolist()]
     for step in np.flatnonzero(several > np.maximum(seconds, MIN_SEVERAL)).tolist():
         runners_up[step] = alphabet.decode(_pair(probabilities[owners == step], path.classes[step]))
-        seconds[step] = float(several[step])
+        seconds[step] = min(float(several[step]), 1 - posterior)
     texts = [names[number] for number in path.classes]
     return char_readings(texts, firsts, runners_up, seconds, boxes, code)
 

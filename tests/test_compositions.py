@@ -367,7 +367,7 @@ def test_published_weights_load_where_name_and_shape_agree(tmp_path: Path) -> No
         ),
         ({"network": "sec-rnn", "losses": {"existence": 0.5}, "state": 8}, "to share the classifier"),
         ({"network": "rectified"}, "a rectifier moves the columns"),
-        ({"network": "ctc-siga"}, "siga needs a parallel or recurrent decoder, not ctc"),
+        ({"network": "ctc-siga"}, "siga needs an aligned, parallel or recurrent decoder, not ctc"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(table: dict[str, object], message: str) -> None:

@@ -47,6 +47,8 @@ class Crop:
         text_height_px: height of the characters in source px.
         contrast: difference between the text's and the surface's grey, 0..1.
         tilt_deg: tilt of its text, counter-clockwise positive; 0 if not measured reliably.
+        outline: of a curved line, [N, 2] in source px, clockwise from the text's top-left; None if it is
+            ``quad``.
     """
 
     pixels: Pixels
@@ -54,6 +56,7 @@ class Crop:
     text_height_px: float
     contrast: float
     tilt_deg: float
+    outline: Floats | None = None
 
 
 Box = tuple[float, float, float, float]
@@ -273,6 +276,25 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LineReading:
+    """A text line of a whole picture, as it was read.
+
+    Attributes:
+        text: its characters; "" for none.
+        confidence: of the network, for the whole line, 0..1.
+        polygon: its outline (x, y) in source px, clockwise from the text's top-left.
+        direction_deg: reading direction, clockwise from the picture's x-axis, -180..180.
+        height_px: height of its characters in source px.
+    """
+
+    text: str
+    confidence: float
+    polygon: tuple[tuple[float, float], ...]
+    direction_deg: float
+    height_px: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The result of reading one picture."""
 
@@ -313,6 +335,8 @@ class Record:
     """Findings of the sequence checks within the batch."""
     quality: MarkQuality | None = None
     """Quality of the mark; None if nothing was read."""
+    lines: tuple[LineReading, ...] = ()
+    """All lines that were read in a picture that holds more than one line; () for the crop of one line."""
 
     @property
     def text(self) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -98,6 +99,9 @@ class StationView(Section):
     find_lines: bool = True
     """Detect text lines where one line does not fill the picture; set to false where a region fits
     tightly."""
+    detector: Path | None = None
+    """Model file of a line detector, from ``serialread detector export``: finds all lines of a picture at
+    once, in any direction and on circles. Unset: the recognizer is slid over the picture."""
     text_height: tuple[Fraction, Fraction] | None = None
     """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: lines
     of other heights are not proposed. Unset: from about a fiftieth on."""

@@ -20,10 +20,11 @@ REFERENCE_PX = 16.0
 """Height of characters whose logarithm is 0 in the map of heights."""
 CORE, SURE = 0.35, 0.6
 """Probability from which a cell belongs to a line, and that some cell of every line has at least."""
-ARC_RAD = 0.35
-"""Turn of a line from which it may be an arc of a circle."""
-STRAIGHT = 0.17
-"""Spread of a core's cells around a straight line, in heights: uniform within the core it is 0.12."""
+LONG, STRAIGHT = 0.5, 0.17
+"""Spreads of a line's cells, in heights: along it, from which its shape shows its axis; across a straight
+one, at most (uniform within the core it is 0.12)."""
+UNSURE = 0.5
+"""Agreement of the cells' directions below which a line may be read in the other direction."""
 MAX_GAP = 1.3
 """Largest gap between two pieces of one line, in heights of a capital: a wider one separates lines."""
 MAX_OFFSET, MAX_TURN_RAD, MAX_RATIO = 0.45, 0.5, 1.6
@@ -111,9 +112,13 @@ class _Piece:
     core: Points
     heights: Points
     line: TextLine = field(init=False)
+    sure: bool = field(init=False)
+    """Whether the cells agree on the direction."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "line", _fitted(self))
+        centre = _fitted(self)
+        object.__setattr__(self, "line", TextLine(centre, self.height, float(self.core.mean())))
+        object.__setattr__(self, "sure", _agreement(self, centre) >= UNSURE)
 
     @property
     def height(self) -> float:
@@ -158,75 +163,78 @@ def _pieces(maps: Maps) -> list[_Piece]:
 # --------------------------------------------------------------------------------------------------- fitting
 
 
-def _fitted(piece: _Piece) -> TextLine:
-    """The centre line through a piece's cells: straight, an arc, or a smooth curve."""
-    mean = piece.along.mean(axis=0)
-    straightness = float(np.linalg.norm(mean))
-    turn = _turn(piece, mean / max(straightness, 1e-6))
-    centre = _arc(piece) if abs(turn) > ARC_RAD or straightness < 0.9 else None
-    if centre is None:
-        centre = _curve(piece, mean / max(straightness, 1e-6))
-    return TextLine(centre, piece.height, float(piece.core.mean()))
+def _fitted(piece: _Piece) -> Points:
+    """The centre line through a piece's cells: straight, an arc of a circle, or a smooth curve.
+
+    The shape decides where it is long enough; the directions of the cells then only vote for the start.
+    """
+    mean = _unit(piece.along.mean(axis=0))
+    middles = piece.middles - piece.middles.mean(axis=0)
+    spreads, axes = np.linalg.eigh(middles.T @ middles / len(middles))
+    long = float(np.sqrt(spreads[1])) > LONG * piece.height
+    axis = axes[:, 1] if long else mean
+    centre = _straight(piece, axis)
+    if long and len(middles) > 24 and np.sqrt(max(spreads[0], 0)) > STRAIGHT * piece.height + 0.7:
+        arc = _arc(piece)
+        centre = _cubic(piece, axis) if arc is None else arc
+    return centre if _agreement(piece, centre) >= 0 else centre[::-1]
 
 
-def _turn(piece: _Piece, mean: Points) -> float:
-    """Change of the direction from the first to the last cell, rad, by least squares."""
-    place = (piece.middles - piece.middles.mean(axis=0)) @ mean
-    angle = np.arctan2(mean[0] * piece.along[:, 1] - mean[1] * piece.along[:, 0], piece.along @ mean)
-    spread = float((place * place).sum())
-    if spread < 1e-6 or len(place) < 4:
-        return 0.0
-    return float((place * angle).sum() / spread * np.ptp(place))
+def _agreement(piece: _Piece, centre: Points) -> float:
+    """Mean cosine between the cells' directions and a centre line, -1..1."""
+    steps = np.diff(centre, axis=0)
+    places = (centre[:-1] + centre[1:]) / 2
+    nearest = np.linalg.norm(piece.middles[:, None] - places[None], axis=2).argmin(axis=1)
+    along = steps / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-9)
+    return float((piece.along * along[nearest]).sum(axis=1).mean())
 
 
-def _curve(piece: _Piece, along: Points) -> Points:
-    """A straight line through a piece, or a cubic where its cells stray from one."""
+def _straight(piece: _Piece, along: Points) -> Points:
+    """A straight line along a direction, through all cells, two points."""
+    centre = piece.middles.mean(axis=0)
+    x = (piece.middles - centre) @ along
+    ends = np.array([x.min() - CELL_PX / 2, x.max() + CELL_PX / 2])
+    return np.asarray(centre + ends[:, None] * along, np.float64)
+
+
+def _cubic(piece: _Piece, along: Points) -> Points:
+    """A cubic over a straight line."""
     centre = piece.middles.mean(axis=0)
     across = np.array([-along[1], along[0]])
     x, y = (piece.middles - centre) @ along, (piece.middles - centre) @ across
     half, middle = max(float(np.ptp(x)) / 2, 1.0), (float(x.max()) + float(x.min())) / 2
-    places, weights = (x - middle) / half, np.sqrt(piece.core)
-    fit = np.polynomial.polynomial.polyfit(places, y, 1 if 2 * half > piece.height else 0, w=weights)
-    strayed = float(np.std(y - np.polynomial.polynomial.polyval(places, fit)))
-    curved = len(x) > 24 and strayed > STRAIGHT * piece.height + 0.7
-    if curved:
-        fit = np.polynomial.polynomial.polyfit(places, y, 3, w=weights)
+    fit = np.polynomial.polynomial.polyfit((x - middle) / half, y, 3, w=np.sqrt(piece.core))
     reach = 1 + CELL_PX / 2 / half
-    ends = np.linspace(-reach, reach, max(round(2 * half / piece.height), 8) if curved else 2)
+    ends = np.linspace(-reach, reach, max(round(2 * half / piece.height), 8))
     offsets = np.polynomial.polynomial.polyval(ends, fit)
-    return np.asarray(
-        centre + (middle + half * ends)[:, None] * along + offsets[:, None] * across, np.float64
-    )
+    placed = centre + (middle + half * ends)[:, None] * along + offsets[:, None] * across
+    return np.asarray(placed, np.float64)
 
 
 def _arc(piece: _Piece) -> Points | None:
-    """The arc of a circle through a piece; None if it lies on none.
-
-    Directions are tangents: each cell gives one linear equation of the circle's middle.
-    """
-    middle, *_ = np.linalg.lstsq(piece.along, (piece.along * piece.middles).sum(axis=1), rcond=None)
+    """The arc of a circle through a piece, clockwise; None if it lies on none."""
+    shifted = piece.middles - piece.middles.mean(axis=0)
+    equations = np.concatenate([2 * shifted, np.ones((len(shifted), 1))], axis=1)
+    solved, *_ = np.linalg.lstsq(equations, (shifted * shifted).sum(axis=1), rcond=None)
+    middle = solved[:2] + piece.middles.mean(axis=0)
     for _ in range(3):  # refined: the same distance of all cells
         rays = piece.middles - middle
         radii = np.maximum(np.linalg.norm(rays, axis=1), 1e-6)
         away = np.concatenate([rays / radii[:, None], np.ones((len(radii), 1))], axis=1)
-        if np.linalg.matrix_rank(away, tol=0.05 * len(radii) ** 0.5) < 3:
-            break
         middle = middle + np.linalg.lstsq(away, radii - radii.mean(), rcond=None)[0][:2]
     rays = piece.middles - middle
     radii = np.linalg.norm(rays, axis=1)
     radius = float(np.median(radii))
     # cells of a core lie up to 0.2 heights aside of its centre line
-    if radius < 0.8 * piece.height or np.percentile(np.abs(radii - radius), 80) > 0.35 * piece.height + 2:
+    if radius < 0.8 * piece.height or np.percentile(np.abs(radii - radius), 80) > 0.25 * piece.height + 2:
         return None
-    clockwise = np.sign(np.median(rays[:, 0] * piece.along[:, 1] - rays[:, 1] * piece.along[:, 0]))
-    angles = np.sort(np.mod(clockwise * np.arctan2(rays[:, 1], rays[:, 0]), 2 * np.pi))
+    angles = np.sort(np.mod(np.arctan2(rays[:, 1], rays[:, 0]), 2 * np.pi))
     gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
-    start = int(gaps.argmax()) + 1
+    start = (int(gaps.argmax()) + 1) % len(angles)
     edge = CELL_PX / 2 / radius
-    first = float(angles[start % len(angles)]) - edge
     length = min(2 * np.pi - float(gaps.max()) + 2 * edge, 2 * np.pi)
     count = max(round(radius * length / max(piece.height, CELL_PX)) * 2, 8)
-    turned = clockwise * (first + np.linspace(0, length, count))
+    turned = float(angles[start]) - edge + np.linspace(0, length, count)
     return np.asarray(middle + radius * np.stack([np.cos(turned), np.sin(turned)], axis=1), np.float64)
 
 
@@ -243,18 +251,23 @@ def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _continues(first: _Piece, second: _Piece) -> bool:
-    """Whether the second piece follows the first one on the same line."""
+    """Whether the second piece follows the first one on the same line; an unsure one may be turned round."""
+    one, other = first.line.centre, second.line.centre
     height = max(first.height, second.height)
     if height > MAX_RATIO * min(first.height, second.height):
         return False
-    end, start = first.line.centre[-1], second.line.centre[0]
-    gap = start - end
-    if float(np.hypot(*gap)) > (MAX_GAP + 0.5) * height:
-        return False
-    leaving, entering = (
-        _unit(np.diff(first.line.centre[-2:], axis=0)[0]),
-        _unit(np.diff(second.line.centre[:2], axis=0)[0]),
-    )
+    ways = [(one, other)]
+    if not second.sure:
+        ways.append((one, other[::-1]))
+    if not first.sure:
+        ways.append((one[::-1], other))
+    return any(_follows(before, after, height) for before, after in ways)
+
+
+def _follows(first: Points, second: Points, height: float) -> bool:
+    """Whether a centre line goes on where another one ends."""
+    gap = second[0] - first[-1]
+    leaving, entering = _unit(first[-1] - first[-2]), _unit(second[1] - second[0])
     ahead, aside = float(gap @ leaving), float(leaving[0] * gap[1] - leaving[1] * gap[0])
     turned = float(np.arccos(np.clip(leaving @ entering, -1, 1)))
     near = -0.6 * height < ahead < MAX_GAP * height

@@ -112,6 +112,7 @@ def finish(frame: Frame, tilt_deg: float) -> Crop:
         text_height_px=(bottom - top) * frame.source_per_px,
         contrast=contrast(frame.pixels[top:bottom]),
         tilt_deg=tilt_deg,
+        outline=frame.outline,
     )
 
 

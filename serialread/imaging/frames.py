@@ -18,6 +18,8 @@ Matrix = NDArray[np.float64]
 
 Points = NDArray[np.float64]
 """[N, 2], (x, y)."""
+OUTLINE_POINTS = 24
+"""Points of an outline along each long side of a curved line."""
 PointMap = Callable[[Points], Points]
 """Maps points of a remapped picture to the picture that it was made from."""
 
@@ -49,6 +51,17 @@ class Frame:
         height, width = self.pixels.shape
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
         return self.sources(corners).astype(np.float32)
+
+    @property
+    def outline(self) -> Floats | None:
+        """The frame's outline [N, 2] in source px, clockwise from its top-left; None if ``quad`` is."""
+        if self.point_map is None:
+            return None
+        height, width = self.pixels.shape
+        x = np.linspace(0, width, OUTLINE_POINTS)
+        top = np.column_stack((x, np.zeros_like(x)))
+        bottom = np.column_stack((x[::-1], np.full_like(x, height)))
+        return self.sources(np.concatenate((top, bottom))).astype(np.float32)
 
     @property
     def source_per_px(self) -> float:

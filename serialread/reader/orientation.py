@@ -88,6 +88,12 @@ def is_upside_down_twin(one: Crop, other: Crop) -> bool:
     return bool(along < 0 and distance < max(one.text_height_px, other.text_height_px) / 2)
 
 
+def is_same_line(one: Crop, other: Crop) -> bool:
+    """Whether two crops show the same line, in any direction."""
+    distance = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
+    return bool(distance < max(one.text_height_px, other.text_height_px) / 2)
+
+
 def surely_upright(reading: Reading) -> bool:
     """Whether a line is upright, and not legible in both orientations."""
     return (

@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from serialread.config import Code, Station
-from serialread.imaging import Extent
+import numpy as np
+
+from serialread.config import Code, Station, StationView
+from serialread.detection import LineFinder, cut_line
+from serialread.imaging import Extent, FoundLine
 from serialread.imaging.crops import line_crops, prepare, turned_180, whole_crops
 from serialread.imaging.filling import is_low, is_one_line
 from serialread.imaging.frames import Frame
@@ -18,9 +21,11 @@ from serialread.inference.ctc_paths import ALTERNATIVES
 from serialread.inference.session import ModelCard
 from serialread.reader.borders import cut_off_sides
 from serialread.reader.fusion import fuse, next_view
-from serialread.reader.line_search import MIN_TEXT_SHARE, find_text_lines, is_clear
+from serialread.reader.line_search import MIN_CHARS, MIN_TEXT_SHARE, find_text_lines, is_clear
 from serialread.reader.orientation import (
     choose_line,
+    clear_chars,
+    is_same_line,
     surely_upright,
     surely_upside_down,
     upside_down_text,
@@ -29,7 +34,10 @@ from serialread.reader.orientation import (
 from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
 from serialread.reader.ovals import settle_ovals
 from serialread.reader.rows import join_rows, other_texts, rows_of
-from serialread.records import Crop, LoadedImage, Pixels, Reading
+from serialread.records import Crop, LineReading, LoadedImage, Pixels, Reading
+
+MAX_DETECTED = 40
+"""Largest number of detected lines that are read in a picture: nameplates have twenty."""
 
 T = TypeVar("T")
 
@@ -90,6 +98,36 @@ class PictureReading:
         """The best line's."""
         return self.lines[self.best].crop
 
+    @property
+    def detected(self) -> tuple[LineReading, ...]:
+        """The detected lines that were read, each in its better orientation, from top to bottom."""
+        read = [(line.crop, line.reading) for line in self.lines[1:] if line.reading is not None]
+        kept = list[tuple[Crop, Reading]]()
+        for crop, reading in sorted(read, key=lambda line: -clear_chars(line[1])):
+            if clear_chars(reading) >= MIN_CHARS and not any(is_same_line(crop, one) for one, _ in kept):
+                kept.append((crop, reading))
+        kept.sort(key=lambda line: float(line[0].quad[:, 1].mean()))
+        return tuple(_line_reading(crop, reading) for crop, reading in kept)
+
+
+def _line_reading(crop: Crop, reading: Reading) -> LineReading:
+    outline = crop.quad if crop.outline is None else crop.outline
+    x, y = (crop.quad[1] - crop.quad[0]).tolist()
+    return LineReading(
+        text=reading.text,
+        confidence=reading.confidence,
+        polygon=tuple((float(x), float(y)) for x, y in outline),
+        direction_deg=float(np.degrees(np.arctan2(y, x))),
+        height_px=crop.text_height_px,
+    )
+
+
+def _detected(finder: LineFinder, frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
+    """The lines of a picture of the heights that the station expects, cut out, the clearest first."""
+    low, high = (share * max(frame.pixels.shape) for share in view.text_height or (0.0, 1.0))
+    lines = [line for line in finder.find(frame.pixels) if low <= line.height <= high]
+    return tuple(FoundLine(cut_line(frame, line)) for line in lines[:MAX_DETECTED])
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
@@ -98,12 +136,14 @@ class Pipeline:
     Attributes:
         search: decodes by the station's format; None without one.
         has_orientation: whether the model has an orientation output.
+        finder: finds the lines of a picture; None slides the recognizer over it.
     """
 
     card: ModelCard
     station: Station
     search: FormatSearch | None
     has_orientation: bool
+    finder: LineFinder | None = None
 
     def read(self, image: LoadedImage) -> Steps[PictureReading]:
         """Read one picture.
@@ -145,7 +185,10 @@ class Pipeline:
         if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
             lines += yield from self._read([turned_180(lines[0].crop)])
         if view.find_lines and not self._is_settled(frame, lines[0].views[0]):
-            found = yield from find_text_lines(frame, view, self.card)
+            if self.finder is not None:
+                found = _detected(self.finder, frame, view)
+            else:
+                found = yield from find_text_lines(frame, view, self.card)
             lines += yield from self._read_lines(line_crops(found, view))
         return lines
 

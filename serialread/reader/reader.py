@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from serialread.config import Station, load
+from serialread.detection import LineFinder
 from serialread.errors import CalibrationError, ImageError, RecordsError
 from serialread.imaging import as_image, digest, show_steps
 from serialread.imaging.crops import prepare
@@ -80,7 +81,7 @@ class Reader:
     Opening a model takes about a second; keep the reader. ``read`` may be called from several threads.
 
     Attributes:
-        model_id: name and digest of the model.
+        model_id: name and digest of the model, and of the station's line detector, if it has one.
         engine: the library that runs it; ``onnxruntime`` also where OpenVINO does not support the processor.
         station: where the code is, and when a reading is accepted. The default station accepts nothing.
         barcodes: whether codes are cross-checked against barcodes in the picture.
@@ -128,7 +129,9 @@ class Reader:
         self.barcodes = can_read_barcodes() if barcodes is None else barcodes
         self._model = Path(model) if model else shipped_model()
         self._engine = Engine(self._model, engine or "openvino", streams=self._streams, outputs=None)
-        self.model_id, self.engine = self._engine.card.model_id, self._engine.kind
+        self.engine = self._engine.kind
+        self._detector: Path | None = None
+        self._finder: LineFinder | None = None
         self._use_station()
 
     def at(self, station: Station) -> Self:
@@ -144,6 +147,11 @@ class Reader:
         return other
 
     def _use_station(self) -> None:
+        if self.station.view.detector != self._detector:
+            self._detector = self.station.view.detector
+            self._finder = LineFinder(self._detector, streams=self._streams) if self._detector else None
+        found_by = f"+{self._finder.model_id}" if self._finder else ""
+        self.model_id = self._engine.card.model_id + found_by
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
                 f"station {self.station.name}: calibrated with model {self.station.model_id}, "
@@ -151,7 +159,8 @@ class Reader:
             )
         card = self._engine.card
         search = search_of(self.station.code, card.alphabet, card.topology)
-        self._pipeline = Pipeline(card, self.station, search, "upright" in self._engine.outputs)
+        upright = "upright" in self._engine.outputs
+        self._pipeline = Pipeline(card, self.station, search, upright, self._finder)
 
     def read(self, source: ImageSource, name: str = "") -> Record:
         """Read one picture.
@@ -269,6 +278,7 @@ class Reader:
             ),
             doubts=doubts,
             quality=grade_mark(crop, found.line),
+            lines=found.detected,
         )
 
     def _record(self, source: _Source, sha256: str, reason: str) -> Record:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from serialread.records import MarkQuality, Reading, Record
+from serialread.records import LineReading, MarkQuality, Reading, Record
 
 COLUMNS = (
     "image",
@@ -67,6 +67,7 @@ def json_line(record: Record) -> RecordJson:
         "barcodes": list(record.barcodes),
         "barcode_check": record.barcode_check.value,
         "chars": _chars(reading) if reading else [],
+        "lines": [_line(line) for line in record.lines],
         "quad": [[round(x, 2), round(y, 2)] for x, y in record.quad] if record.quad else None,
         "text_height_px": _rounded(record.text_height_px, 1),
         "contrast": _rounded(record.contrast, 3),
@@ -110,6 +111,16 @@ def _chars(reading: Reading) -> list[RecordJson]:
         }
         for c in reading.chars
     ]
+
+
+def _line(line: LineReading) -> RecordJson:
+    return {
+        "text": line.text,
+        "confidence": round(line.confidence, 6),
+        "polygon": [[round(x, 1), round(y, 1)] for x, y in line.polygon],
+        "direction_deg": round(line.direction_deg, 1),
+        "height_px": round(line.height_px, 1),
+    }
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -1,0 +1,91 @@
+"""Reading whole pictures with a line detector: every line is read, and crops never meet the detector."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from test_imaging import written
+
+from serialread.config import Station, StationView
+from serialread.detection import TextLine
+from serialread.errors import CheckpointError
+from serialread.reader import Reader
+from serialread.reader.serialization import csv_row, json_line
+from serialread.records import Pixels
+
+SAMPLE = Path(__file__).parent.parent / "sample_images" / "assembly" / "01.jpg"
+
+
+class Finder:
+    """A line detector that knows where the lines of ``picture`` are, and counts its calls."""
+
+    model_id = "lines-known"
+    calls = 0
+
+    def __init__(self, path: Path, streams: int = 1) -> None:
+        self.path = path
+
+    def find(self, pixels: Pixels) -> tuple[TextLine, ...]:
+        Finder.calls += 1
+        upright = TextLine(np.array([[568.0, 380.0], [768.0, 380.0]]), 34.0, 0.9)
+        turned = TextLine(np.array([[190.0, 350.0], [190.0, 150.0]]), 34.0, 0.8)
+        return upright, turned
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
+    monkeypatch.setattr("serialread.reader.reader.LineFinder", Finder)
+    Finder.calls = 0
+    return Reader(station=Station(view=StationView(detector=Path("lines.onnx"))), barcodes=False)
+
+
+def picture() -> Pixels:
+    """1000 x 600 px with the same digits twice: upright, and turned by a quarter counter-clockwise."""
+    pixels = np.clip(np.random.default_rng(4).normal(170, 5, (600, 1000)), 0, 255).astype(np.uint8)
+    digits = np.where(written() < 120, 50, 170).astype(np.uint8)
+    pixels[350:410, 550:790] = digits
+    pixels[132:372, 160:220] = np.rot90(digits)
+    return pixels
+
+
+def test_every_detected_line_is_read_in_its_direction(reader: Reader) -> None:
+    record = reader.read(picture())
+    assert len(record.lines) == 2
+    assert {line.text for line in record.lines} == {record.text}
+    assert sorted(round(line.direction_deg) for line in record.lines) == [-90, 0]
+    upright = next(line for line in record.lines if round(line.direction_deg) == 0)
+    corners = np.array(upright.polygon, np.float32)
+    assert cv2.pointPolygonTest(corners, (668.0, 380.0), False) > 0
+    assert len(corners) == 4
+    assert 20 < upright.height_px < 60
+    assert reader.model_id.endswith("+lines-known")
+    assert record.model_id == reader.model_id
+
+
+def test_lines_are_in_the_results(reader: Reader) -> None:
+    line = json_line(reader.read(picture()))
+    assert [set(one) for one in line["lines"]] == [
+        {"text", "confidence", "polygon", "direction_deg", "height_px"}
+    ] * 2
+    json.dumps(line)
+    assert len(csv_row(line)) == len(csv_row(json_line(reader.read(SAMPLE))))
+
+
+def test_a_crop_of_one_line_never_meets_the_detector(reader: Reader) -> None:
+    assert reader.read(SAMPLE).lines == ()
+    assert Finder.calls == 0
+
+
+def test_lines_of_an_unexpected_height_are_not_read(reader: Reader) -> None:
+    view = StationView(detector=Path("lines.onnx"), text_height=(0.1, 0.2))
+    assert reader.at(Station(view=view)).read(picture()).lines == ()
+
+
+def test_a_missing_detector_is_an_error() -> None:
+    with pytest.raises(CheckpointError) as error:
+        Reader(station=Station(view=StationView(detector=Path("no.onnx"))))
+    assert str(error.value) == (
+        "no.onnx: cannot be read: No such file or directory. Give a detector's model file."
+    )

@@ -5,7 +5,7 @@ from serialread.auditing.assessment import Audit, AuditInput, audit, audit_table
 from serialread.auditing.console import console_view
 from serialread.auditing.input_tables import read_batches, read_readings, readings_path
 from serialread.auditing.reader_comparison import ReaderComparison, compare
-from serialread.auditing.report_files import FILES, WORKBOOK, require_excel
+from serialread.auditing.report_files import FILES, WORKBOOK
 from serialread.auditing.rerunning import FailurePictures, Rerun, rerun
 from serialread.auditing.sampling import SAMPLE, ClaimPlan, SamplingPlan, plan_claim, plan_sampling
 from serialread.auditing.wording import Finding, Severity
@@ -34,6 +34,5 @@ __all__ = [
     "read_batches",
     "read_readings",
     "readings_path",
-    "require_excel",
     "rerun",
 ]

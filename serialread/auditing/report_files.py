@@ -1,11 +1,9 @@
 """Write reports: CSV tables, JSON, Markdown, an HTML page and a workbook. Equal inputs give equal bytes."""
 
-import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from serialread.auditing.html_page import render
 from serialread.auditing.sections import SECTIONS
 from serialread.auditing.wording import Finding
 from serialread.errors import RecordsError, writing_errors
+from serialread.reader.workbooks import require_excel, write_workbook
 
 if TYPE_CHECKING:
     from serialread.auditing.assessment import Audit
@@ -29,13 +28,8 @@ FILES = (
 WORKBOOK = "audit.xlsx"
 """What it writes on request."""
 
-MAX_SHEET_LINES = 1_048_575
-"""Lines that an Excel sheet can hold below its header."""
-
 MAX_MARKDOWN_LINES = 30
 """Lines of each table in Markdown; the CSV files hold all."""
-
-_TEXT_WIDTH = 24
 
 
 def write_audit(audit: "Audit", out: Path, *, excel: bool = False) -> tuple[Path, ...]:
@@ -45,7 +39,7 @@ def write_audit(audit: "Audit", out: Path, *, excel: bool = False) -> tuple[Path
         RecordsError: the folder cannot be written, an input would be replaced, or XlsxWriter is missing.
     """
     if excel:
-        require_excel()
+        require_excel(WORKBOOK)
     require_free(out, [source.path for source in audit.inputs])
     files: dict[str, str | pd.DataFrame] = {f"{name}.csv": table for name, table in audit.tables.items()}
     files["audit.json"] = json_text(_document(audit))
@@ -56,7 +50,7 @@ def write_audit(audit: "Audit", out: Path, *, excel: bool = False) -> tuple[Path
     if not excel:
         return written
     with writing_errors(out, RecordsError, "Give another --out folder."):
-        write_workbook(audit.tables, out / WORKBOOK)
+        write_workbook(audit.tables, out / WORKBOOK, title="serialread audit")
     return (*written, out / WORKBOOK)
 
 
@@ -182,43 +176,3 @@ def _escaped(cell: object) -> str:
         return "–" if pd.isna(cell) else f"{cell:.4f}"
     text = str(cell).replace("\n", " ").replace("\r", " ")
     return "".join(f"&#{ord(char)};" if char in "|<>&*_`[]\\" else char for char in text)
-
-
-# --- Excel ----------------------------------------------------------------------------------------
-
-
-def require_excel() -> None:
-    """Refuse early if the optional library is missing.
-
-    Raises:
-        RecordsError: XlsxWriter is not installed.
-    """
-    if find_spec("xlsxwriter") is None:
-        raise RecordsError(
-            "audit.xlsx: XlsxWriter is not installed. Install it: pip install 'serialread[excel]'"
-        )
-
-
-def write_workbook(tables: dict[str, pd.DataFrame], path: Path) -> None:
-    """Write one sheet per table, with frozen headers and filters; texts stay texts: 00123 and =1+1."""
-    import xlsxwriter
-
-    options = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(str(path), {**options, "constant_memory": True}) as book:
-        book.set_properties({"created": datetime.datetime(2000, 1, 1), "title": "serialread audit"})
-        bold = book.add_format({"bold": True, "bg_color": "#E8ECF0"})
-        for name, table in tables.items():
-            sheet = book.add_worksheet(name)
-            sheet.freeze_panes(1, 1)
-            lines = min(len(table), MAX_SHEET_LINES)
-            sheet.autofilter(0, 0, max(lines, 1), len(table.columns) - 1)
-            for number, column in enumerate(table.columns):
-                wide = table[column].dtype == object or pd.api.types.is_string_dtype(table[column])
-                sheet.set_column(number, number, _TEXT_WIDTH if wide else max(9, len(column)))
-            sheet.write_row(0, 0, list(table.columns), bold)
-            for row, cells in enumerate(table.head(lines).itertuples(index=False), start=1):
-                for number, cell in enumerate(cells):
-                    if isinstance(cell, str):
-                        sheet.write_string(row, number, cell)
-                    elif not pd.isna(cell):
-                        sheet.write_number(row, number, cell)

@@ -53,6 +53,9 @@ def read(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 3 unless every reading is accepted.")
     ] = False,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="Also write readings.xlsx, in which texts stay texts.")
+    ] = False,
     log: Log = None,
     operator: Operator = "",
     quiet: Quiet = False,
@@ -92,6 +95,7 @@ def read(
             resume=resume,
             overwrite=overwrite,
             strict=strict,
+            excel=excel,
             log=log,
             operator=operator,
         )
@@ -103,7 +107,7 @@ def read(
 def _check_usage(context: typer.Context, paths: list[Path], out: Path | None) -> None:
     given = {
         name
-        for name in ("resume", "overwrite", "log", "operator")
+        for name in ("resume", "overwrite", "excel", "log", "operator")
         if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
     }
     if {"resume", "overwrite"} <= given:

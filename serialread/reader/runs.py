@@ -11,9 +11,13 @@ from serialread.reader.barcodes import check_sequences
 from serialread.reader.picture_files import find_images
 from serialread.reader.reader import Reader
 from serialread.reader.results import Mode, Start, begin, claim, write_records
-from serialread.reader.serialization import FILES
+from serialread.reader.serialization import FILES, TABLE
 from serialread.reader.summary import RunSummary
+from serialread.reader.workbooks import require_excel, write_readings_workbook
 from serialread.records import Record
+
+WORKBOOK = "readings.xlsx"
+"""What a run writes on request, beside ``FILES``."""
 
 
 class FolderRun:
@@ -81,6 +85,8 @@ class FolderRun:
             self.summary.add(record)
             digests.append((record.image, record.image_sha256))
             yield record
+        if self._entry["excel"]:
+            write_readings_workbook(self._out / TABLE.name, self._out / WORKBOOK)
         self._add_to_log(digests)
 
     def _add_to_log(self, digests: list[tuple[str, str]]) -> None:
@@ -96,9 +102,10 @@ class FolderRun:
         options = {
             "pictures": [run_log.named(path, self.log) for path in self._paths],
             "model": run_log.named(files["model"], self.log) if "model" in files else "",
-            **{name: self._entry[name] for name in ("engine", "resume", "strict", "barcodes")},
+            **{name: self._entry[name] for name in ("engine", "resume", "strict", "barcodes", "excel")},
         }
-        written = tuple(self._out / name for name in FILES)
+        names = (*FILES, WORKBOOK) if self._entry["excel"] else FILES
+        written = tuple(self._out / name for name in names)
         operator = str(self._entry["operator"])
         run_log.append(
             self.log, run_log.LoggedRun("read", options, about, tuple(files.values()), written, operator)
@@ -117,6 +124,7 @@ def read_folder(
     resume: bool = False,
     overwrite: bool = False,
     strict: bool = False,
+    excel: bool = False,
     log: str | Path | None = None,
     operator: str = "",
 ) -> FolderRun:
@@ -134,6 +142,7 @@ def read_folder(
         resume: continue a stopped run.
         overwrite: replace the folder's results.
         strict: noted in the log; the command line's exit code depends on it.
+        excel: also write readings.xlsx, in which every text is a text cell, when the last picture is read.
         log: the hash-chained log of runs; by default ``runs.log`` in ``out``.
         operator: who runs this, for the log.
 
@@ -153,6 +162,8 @@ def read_folder(
     """
     if resume and overwrite:
         raise RecordsError(f"{out}: resume keeps the results, overwrite replaces them. Set one of them.")
+    if excel:
+        require_excel(WORKBOOK)
     several = [paths] if isinstance(paths, str | Path) else list(paths)
     reader = Reader(model, station, format, engine, barcodes)
     entry = {
@@ -162,6 +173,7 @@ def read_folder(
         "resume": resume,
         "strict": strict,
         "barcodes": reader.barcodes,
+        "excel": excel,
         "operator": operator,
     }
     mode: Mode = "resume" if resume else "overwrite" if overwrite else "new"

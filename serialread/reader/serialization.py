@@ -43,6 +43,12 @@ COLUMNS = (
 """Columns of readings.csv: keys of a JSON line, and the weakest character. Positions count from 1;
 confidences are 0..1; missing values are empty cells."""
 
+NUMBERS = (
+    *("confidence", "weakest_position", "weakest_confidence", "text_height_px", "contrast", "tilt_deg"),
+    *("mark_contrast", "mark_strokes", "mark_spacing", "mark_cleanness", "mark_completeness", "elapsed_ms"),
+)
+"""Columns of numbers; all others hold texts, even if one looks like a number."""
+
 RecordJson = dict[str, Any]
 """A record as JSON values."""
 

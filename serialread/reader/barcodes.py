@@ -9,6 +9,7 @@ import cv2
 
 from serialread.codes import SequenceChecker, without_blanks
 from serialread.errors import RecipeError
+from serialread.imaging.filling import LOW_PX
 from serialread.records import BarcodeCheck, Pixels, Record
 
 MIN_CONTAINED = 4
@@ -53,13 +54,19 @@ def require_barcodes() -> None:
 
 
 def barcodes_in(pixels: Pixels) -> tuple[str, ...]:
-    """Contents of the barcodes and matrix codes in a picture [H, W] or [H, W, 3], each once."""
+    """Contents of the barcodes and matrix codes in a picture [H, W] or [H, W, 3], each once.
+
+    Barcodes along a crop of a line are read; standing ones only in larger pictures: that takes twice as long.
+    """
     import zxingcpp
 
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    standing = min(grey.shape) >= LOW_PX
     if grey.size > LARGE_PX:
         grey = cv2.GaussianBlur(grey, (3, 3), 0)
-    return tuple(dict.fromkeys(found.text for found in zxingcpp.read_barcodes(grey) if found.text))
+    return tuple(
+        dict.fromkeys(found.text for found in zxingcpp.read_barcodes(grey, try_rotate=standing) if found.text)
+    )
 
 
 def check_barcodes(text: str, barcodes: Sequence[str]) -> BarcodeCheck:

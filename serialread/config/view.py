@@ -89,6 +89,9 @@ class StationView(Section):
     """Removes the distortion of the lens, before any rotation."""
     rotation: Literal[0, 90, 180, 270] = 0
     """Clockwise rotation of the picture, in degrees; for a rotated camera."""
+    mirror: bool = False
+    """Swaps left and right of the rotated picture: for moulds and stamps, and for marks seen in a mirror or
+    through glass."""
     fixture: Fixture | None = None
     """Aligns the rotated picture with the taught one."""
     region: tuple[Point, Point, Point, Point] | None = None

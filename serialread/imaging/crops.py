@@ -57,6 +57,8 @@ def prepare(image: LoadedImage, view: StationView) -> Iterator[tuple[str, Frame]
         yield "lens", (frame := undistort(frame, view.lens))
     if view.rotation:
         yield "rotation", (frame := frame.turned(view.rotation))
+    if view.mirror:
+        yield "mirror", (frame := frame.mirrored())
     if view.fixture:
         yield "fixture", (frame := fix(frame, view.fixture))
     if view.region:

@@ -99,6 +99,12 @@ class Frame:
         pixels = np.ascontiguousarray(np.rot90(self.pixels, -degrees_clockwise // 90))
         return replace(self, pixels=pixels, to_source=self.to_source @ np.array(back, np.float64))
 
+    def mirrored(self) -> "Frame":
+        """The frame with left and right swapped."""
+        back = np.array([[-1, 0, self.pixels.shape[1]], [0, 1, 0], [0, 0, 1]], np.float64)
+        pixels = np.ascontiguousarray(self.pixels[:, ::-1])
+        return replace(self, pixels=pixels, to_source=self.to_source @ back)
+
     def warped(self, to_this: Matrix, width: int, height: int) -> "Frame":
         """Warp to [height, width] px; ``to_this`` maps its px to this frame's. Borders are replicated."""
         centres = moved(-0.5, -0.5) @ to_this @ moved(0.5, 0.5)

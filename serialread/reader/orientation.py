@@ -129,6 +129,8 @@ def _is_upright(number: int, crops: Sequence[Crop], readings: Sequence[Reading |
 
 
 def _quarter(crop: Crop) -> int:
-    """Quarter turns, clockwise, from upright to the direction of the line in its picture."""
-    x, y = (crop.quad[1] - crop.quad[0]).tolist()
+    """Quarter turns, clockwise, from upright to the direction of the line in its picture as it is read."""
+    (x, y), (down_x, down_y) = (crop.quad[1] - crop.quad[0]).tolist(), (crop.quad[3] - crop.quad[0]).tolist()
+    if x * down_y < y * down_x:  # the picture is read mirrored
+        x = -x
     return round(float(np.arctan2(y, x)) / (np.pi / 2)) % 4

@@ -151,7 +151,8 @@ def test_the_model_file_contains_its_card(model_file: Path) -> None:
         "alphabet": PRINTABLE,
         "height": 32,
         "widths": list(one.recipe.geometry.widths),
-        "max_length": 25,
+        "topology": "slots",
+        "capacity": 25,
         "recipe_id": recipe_id(one.recipe),
         "steps": 42,
     }

@@ -623,5 +623,5 @@ def test_training_without_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_the_shipped_recipes_are_valid() -> None:
-    for path in RECIPES.glob("*.toml"):
+    for path in set(RECIPES.glob("*.toml")) - {RECIPES / "detector.toml"}:  # of another kind of network
         assert path.stem.startswith(load(path, TrainingRecipe).name)

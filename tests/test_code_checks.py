@@ -107,6 +107,10 @@ def test_an_audit_names_the_batches_with_sequence_findings() -> None:
         ("SN-4O21", ("SN-4021",), BarcodeCheck.DIFFERS),
         ("402", ("SN-4021",), BarcodeCheck.DIFFERS),
         ("402", ("402",), BarcodeCheck.AGREES),
+        ("SN-40", ("SN-4021",), BarcodeCheck.DIFFERS),  # lost its end
+        ("N-4021", ("(21)SN-4021",), BarcodeCheck.DIFFERS),
+        ("SN4021", ("PN77SN4021",), BarcodeCheck.AGREES),  # another field
+        ("1111", ("11111", "A-1111"), BarcodeCheck.AGREES),
         ("", ("SN-4021",), BarcodeCheck.DIFFERS),
     ],
 )

@@ -1,5 +1,6 @@
 """Checks of a code against others: sequence checks within its batch, and the barcode cross-check."""
 
+import string
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from serialread.records import BarcodeCheck, Pixels, Record
 
 MIN_CONTAINED = 4
 """Minimum length of a code that may be part of a barcode; a shorter one must be equal to it."""
+_ALNUM = string.ascii_uppercase + string.digits
 LARGE_PX = 500_000
 """Larger pictures are blurred a little first: the noise of a camera makes the search ten times as slow."""
 
@@ -75,6 +77,18 @@ def check_barcodes(text: str, barcodes: Sequence[str]) -> BarcodeCheck:
         return BarcodeCheck.NONE
     code = without_blanks(text).upper()
     contents = [without_blanks(barcode).upper() for barcode in barcodes]
-    if code in contents or (len(code) >= MIN_CONTAINED and any(code in one for one in contents)):
+    if code in contents or (len(code) >= MIN_CONTAINED and any(_contains(one, code) for one in contents)):
         return BarcodeCheck.AGREES
     return BarcodeCheck.DIFFERS
+
+
+def _contains(content: str, code: str) -> bool:
+    """Whether a barcode contains the code as a field; with few more characters it may have lost some."""
+    at = content.find(code)
+    while at >= 0:
+        before, after = content[:at], content[at + len(code) :]
+        more = len(before) - len(before.rstrip(_ALNUM)) + len(after) - len(after.lstrip(_ALNUM))
+        if more == 0 or more >= MIN_CONTAINED:
+            return True
+        at = content.find(code, at + 1)
+    return False

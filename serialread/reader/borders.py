@@ -44,7 +44,7 @@ def cut_off_sides(crop: Crop, boxes: Sequence[Box], extent: Extent) -> tuple[str
     scale = line.marked.shape[0] / pixels.shape[0]
     ends = {"left": extent.left * scale, "right": (width - extent.right) * scale}
     inner = _without(line, round(margin * scale))
-    clean = cleanness(line)
+    clean = cleanness(inner)
     return tuple(
         side
         for side, free_px in ends.items()

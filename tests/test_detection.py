@@ -79,6 +79,27 @@ def test_rows_stay_apart() -> None:
     assert len(lines_of(maps_of(*((row, 20.0) for row in rows)))) == 3
 
 
+def test_rows_that_touch_are_told_apart() -> None:
+    rows = [np.array([[80.0, y], [380.0, y + 12]]) for y in (200.0, 228.0, 256.0)]
+    bridge = np.array([[230.0, 190.0], [230.0, 280.0]])
+    maps = maps_of(*((row, 20.0) for row in rows))
+    joined = maps_of((bridge, 20.0))
+    core = np.where(maps.core > 0, maps.core, joined.core)
+    height = np.where(maps.core > 0, maps.height, np.log2(20 / REFERENCE_PX))
+    direction = np.where(maps.core > 0, maps.direction, np.array([1.0, 0.0])[:, None, None])
+    lines = lines_of(Maps(core, direction.astype(np.float32), height.astype(np.float32)))
+    long = [line for line in lines if line.length > 200]
+    assert len(long) == 3
+    assert all(line.length == pytest.approx(300, abs=12) for line in long)
+
+
+def test_short_lines_must_be_sure() -> None:
+    short = np.array([[200.0, 200.0], [218.0, 200.0]])
+    maps = maps_of((short, 24.0))
+    assert len(lines_of(maps)) == 1
+    assert lines_of(maps._replace(core=maps.core * np.float32(0.75))) == ()
+
+
 def test_nothing_is_found_in_empty_maps() -> None:
     assert lines_of(maps_of()) == ()
 

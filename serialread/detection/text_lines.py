@@ -3,10 +3,10 @@
 Maps have cells of 4 x 4 px; points are (x, y) in px of the picture that was searched, (0, 0) its corner.
 """
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,19 +18,29 @@ CELL_PX = 4
 """Side of a cell of the maps, px."""
 REFERENCE_PX = 16.0
 """Height of characters whose logarithm is 0 in the map of heights."""
-CORE, SURE = 0.35, 0.6
+CORE, SURE = 0.4, 0.6
 """Probability from which a cell belongs to a line, and that some cell of every line has at least."""
-LONG, STRAIGHT = 0.5, 0.17
-"""Spreads of a line's cells, in heights: along it, from which its shape shows its axis; across a straight
-one, at most (uniform within the core it is 0.12)."""
+LONG = 0.5
+"""Spread of a line's cells along it, in heights, from which its shape shows its axis."""
+BAND, IN_BAND = 0.3, 0.85
+"""Half the height of the band around a centre line in which cells belong to it, in heights (those of a
+perfect core reach 0.2), and the share of a piece's cells in it from which all of them are one line."""
+STRAIGHT, CURVED = 0.15, 0.75
+"""Spread of cells around a straight line (heights; 0.12 in a perfect core) from which a curve is tried, and
+the largest ratio of the spreads for which the curve is preferred."""
 UNSURE = 0.5
 """Agreement of the cells' directions below which a line may be read in the other direction."""
 MAX_GAP = 1.3
 """Largest gap between two pieces of one line, in heights of a capital: a wider one separates lines."""
 MAX_OFFSET, MAX_TURN_RAD, MAX_RATIO = 0.45, 0.5, 1.6
 """Largest offset of a piece from the line through the other (heights), its turn and its ratio of heights."""
-MIN_LENGTH = 0.4
-"""Length of the shortest line, in heights: one narrow character."""
+MAX_ROWS = 12
+"""Largest number of rows that touch each other and are told apart."""
+MIN_AREA, MAX_PIECES = 0.1, 150
+"""Area of the smallest piece, in squared heights, and the largest number of pieces that are joined."""
+MIN_LENGTH, SHORT, SURE_SHORT = 0.3, 1.3, 0.75
+"""Length of the shortest line, in heights: one narrow character; and the least score of lines that are
+shorter than ``SHORT``: textures give short ones."""
 
 Points = NDArray[np.float64]
 """[N, 2], (x, y)."""
@@ -103,7 +113,7 @@ def extended(centre: Points, by_px: float) -> tuple[Points, Points]:
     return longer, np.stack([-at_points[:, 1], at_points[:, 0]], axis=1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Piece:
     """Connected cells of a line: middles [n, 2], unit directions [n, 2], probabilities and heights [n]."""
 
@@ -111,18 +121,28 @@ class _Piece:
     along: Points
     core: Points
     heights: Points
-    line: TextLine = field(init=False)
-    sure: bool = field(init=False)
-    """Whether the cells agree on the direction."""
 
-    def __post_init__(self) -> None:
-        centre = _fitted(self)
-        object.__setattr__(self, "line", TextLine(centre, self.height, float(self.core.mean())))
-        object.__setattr__(self, "sure", _agreement(self, centre) >= UNSURE)
-
-    @property
+    @cached_property
     def height(self) -> float:
         return float(np.median(self.heights))
+
+    @cached_property
+    def line(self) -> TextLine:
+        return TextLine(_fitted(self), self.height, float(self.core.mean()))
+
+    @cached_property
+    def is_sure(self) -> bool:
+        """Whether the cells agree on the direction."""
+        return _agreement(self, self.line.centre) >= UNSURE
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it covers as much as half a narrow character's core."""
+        return len(self.core) > 1 and len(self.core) * CELL_PX**2 >= MIN_AREA * self.height**2
+
+    def part(self, cells: NDArray[Any]) -> "_Piece":
+        """Some of its cells, by number or by mask."""
+        return _Piece(self.middles[cells], self.along[cells], self.core[cells], self.heights[cells])
 
     def joined(self, other: "_Piece") -> "_Piece":
         return _Piece(
@@ -135,10 +155,15 @@ class _Piece:
 
 def lines_of(maps: Maps) -> tuple[TextLine, ...]:
     """All lines of a picture, the most probable first."""
-    pieces = _joined([piece for piece in _pieces(maps) if piece is not None])
+    parts = [part for piece in _pieces(maps) for part in _rows(piece)]
+    pieces = _joined(sorted(parts, key=lambda part: -part.core.sum())[:MAX_PIECES])
     lines = (piece.line for piece in pieces)
-    long_enough = (line for line in lines if line.length >= MIN_LENGTH * line.height)
-    return tuple(sorted(long_enough, key=lambda line: -line.score * line.length))
+    return tuple(sorted(filter(_is_likely, lines), key=lambda line: -line.score * line.length))
+
+
+def _is_likely(line: TextLine) -> bool:
+    long = line.length / line.height
+    return long >= SHORT or (long >= MIN_LENGTH and line.score >= SURE_SHORT)
 
 
 def _pieces(maps: Maps) -> list[_Piece]:
@@ -164,20 +189,75 @@ def _pieces(maps: Maps) -> list[_Piece]:
 
 
 def _fitted(piece: _Piece) -> Points:
-    """The centre line through a piece's cells: straight, an arc of a circle, or a smooth curve.
+    """The centre line through a piece's cells: straight, or else an arc of a circle, or a smooth curve.
 
     The shape decides where it is long enough; the directions of the cells then only vote for the start.
     """
-    mean = _unit(piece.along.mean(axis=0))
+    centre = _straight(piece, _axis(piece))
+    if len(piece.core) > 24 and _strays(piece, centre)[0] > STRAIGHT * piece.height + 1:
+        curves = [curve for curve in (_arc(piece), _cubic(piece, _axis(piece))) if curve is not None]
+        fitting = [curve for curve in curves if _strays(piece, curve)[1] >= IN_BAND]
+        nearest = min(fitting, key=lambda curve: _strays(piece, curve)[0], default=centre)
+        if _strays(piece, nearest)[0] < CURVED * _strays(piece, centre)[0]:
+            centre = nearest
+    return centre if _agreement(piece, centre) >= 0 else centre[::-1]
+
+
+def _axis(piece: _Piece) -> Points:
+    """Unit vector along a piece: by its shape if it is long, else by its cells' directions."""
     middles = piece.middles - piece.middles.mean(axis=0)
     spreads, axes = np.linalg.eigh(middles.T @ middles / len(middles))
-    long = float(np.sqrt(spreads[1])) > LONG * piece.height
-    axis = axes[:, 1] if long else mean
-    centre = _straight(piece, axis)
-    if long and len(middles) > 24 and np.sqrt(max(spreads[0], 0)) > STRAIGHT * piece.height + 0.7:
-        arc = _arc(piece)
-        centre = _cubic(piece, axis) if arc is None else arc
-    return centre if _agreement(piece, centre) >= 0 else centre[::-1]
+    if spreads[1] > (LONG * piece.height) ** 2 and spreads[1] > 9 * spreads[0]:
+        return np.asarray(axes[:, 1], np.float64)
+    return _common_axis(piece)
+
+
+def _common_axis(piece: _Piece) -> Points:
+    """Mean axis of the cells' directions, whichever way they point."""
+    x, y = piece.along.T
+    angle = np.arctan2((2 * x * y).sum(), (x * x - y * y).sum()) / 2
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+def _strays(piece: _Piece, centre: Points) -> tuple[float, float]:
+    """Spread of a piece's cells around a centre line, px, and their share in the band around it."""
+    starts, steps = centre[:-1], np.diff(centre, axis=0)
+    away = piece.middles[:, None] - starts[None]
+    lengths = np.maximum((steps * steps).sum(axis=1), 1e-9)
+    nearest = np.clip((away * steps).sum(axis=2) / lengths, 0, 1)[..., None] * steps
+    distances = np.linalg.norm(away - nearest, axis=2).min(axis=1)
+    inside = distances < BAND * piece.height + CELL_PX / 2
+    return float(np.sqrt((distances * distances).mean())), float(inside.mean())
+
+
+def _rows(piece: _Piece) -> list[_Piece]:
+    """The piece, or the straight lines that it joins where rows touch each other: band by band."""
+    rows, rest = list[_Piece](), piece
+    for _ in range(MAX_ROWS):
+        if not rest.is_large:
+            break
+        if _strays(rest, rest.line.centre)[1] >= IN_BAND:
+            return [*rows, rest]
+        along = _common_axis(rest)
+        across = (rest.middles - rest.middles.mean(axis=0)) @ np.array([-along[1], along[0]])
+        half = BAND * rest.height + CELL_PX / 2
+        levels = np.arange(across.min(), across.max() + CELL_PX, CELL_PX / 2)
+        inside = np.abs(across[None] - levels[:, None]) < half
+        chosen = inside[int((inside @ rest.core).argmax())]
+        if chosen.all():
+            return [*rows, rest]
+        rows += _runs(rest.part(chosen), along)
+        rest = rest.part(~chosen)
+    return rows
+
+
+def _runs(piece: _Piece, along: Points) -> list[_Piece]:
+    """The parts of a piece between gaps that separate lines."""
+    place = piece.middles @ along
+    order = np.argsort(place)
+    cuts = np.flatnonzero(np.diff(place[order]) > MAX_GAP * piece.height) + 1
+    parts = (piece.part(part) for part in np.split(order, cuts))
+    return [part for part in parts if part.is_large and part.core.max() >= SURE]
 
 
 def _agreement(piece: _Piece, centre: Points) -> float:
@@ -190,9 +270,22 @@ def _agreement(piece: _Piece, centre: Points) -> float:
 
 
 def _straight(piece: _Piece, along: Points) -> Points:
-    """A straight line along a direction, through all cells, two points."""
-    centre = piece.middles.mean(axis=0)
-    x = (piece.middles - centre) @ along
+    """A straight line along a direction, two points; twice fitted to the cells in its band."""
+    centre, inside = piece.middles.mean(axis=0), np.ones(len(piece.core), np.bool_)
+    for _ in range(2):
+        x, y = (piece.middles - centre) @ along, (piece.middles - centre) @ np.array([-along[1], along[0]])
+        if np.ptp(x[inside]) > 2 * piece.height:
+            slope, offset = np.polyfit(x[inside], y[inside], 1, w=np.sqrt(piece.core[inside]))
+        else:
+            slope, offset = 0.0, float(np.median(y[inside]))
+        centre = centre + offset * np.array([-along[1], along[0]])
+        along = _unit(along + slope * np.array([-along[1], along[0]]))
+        near = (
+            np.abs((piece.middles - centre) @ np.array([-along[1], along[0]]))
+            < BAND * piece.height + CELL_PX / 2
+        )
+        inside = near if near.sum() > 1 else inside
+    x = ((piece.middles - centre) @ along)[inside]
     ends = np.array([x.min() - CELL_PX / 2, x.max() + CELL_PX / 2])
     return np.asarray(centre + ends[:, None] * along, np.float64)
 
@@ -225,8 +318,7 @@ def _arc(piece: _Piece) -> Points | None:
     rays = piece.middles - middle
     radii = np.linalg.norm(rays, axis=1)
     radius = float(np.median(radii))
-    # cells of a core lie up to 0.2 heights aside of its centre line
-    if radius < 0.8 * piece.height or np.percentile(np.abs(radii - radius), 80) > 0.25 * piece.height + 2:
+    if radius < 0.8 * piece.height:
         return None
     angles = np.sort(np.mod(np.arctan2(rays[:, 1], rays[:, 0]), 2 * np.pi))
     gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
@@ -244,10 +336,24 @@ def _arc(piece: _Piece) -> Points | None:
 def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
     """Pieces of which one continues the other as one, until none does."""
     left = list(pieces)
-    while pair := next(((a, b) for a, b in itertools.permutations(left, 2) if _continues(a, b)), None):
+    while len(left) > 1:
+        pair = next(((a, b) for a, b in _near(left) if _continues(a, b)), None)
+        if pair is None:
+            break
         left = [piece for piece in left if piece not in pair]
         left.append(pair[0].joined(pair[1]))
     return left
+
+
+def _near(pieces: Sequence[_Piece]) -> Iterator[tuple[_Piece, _Piece]]:
+    """Ordered pairs of pieces with ends that may be neighbours on a line."""
+    ends = np.array([piece.line.centre[[0, -1]] for piece in pieces])
+    heights = np.array([piece.height for piece in pieces])
+    apart = np.linalg.norm(ends[:, None, :, None] - ends[None, :, None], axis=-1).min(axis=(2, 3))
+    near = apart < (MAX_GAP + 0.5) * np.maximum(heights[:, None], heights[None])
+    for one, other in np.argwhere(near).tolist():
+        if one != other:
+            yield pieces[one], pieces[other]
 
 
 def _continues(first: _Piece, second: _Piece) -> bool:
@@ -257,9 +363,9 @@ def _continues(first: _Piece, second: _Piece) -> bool:
     if height > MAX_RATIO * min(first.height, second.height):
         return False
     ways = [(one, other)]
-    if not second.sure:
+    if not second.is_sure:
         ways.append((one, other[::-1]))
-    if not first.sure:
+    if not first.is_sure:
         ways.append((one[::-1], other))
     return any(_follows(before, after, height) for before, after in ways)
 

@@ -115,6 +115,19 @@ def test_a_detector_learns_stops_and_resumes_to_the_same_weights(tmp_path: Path)
     assert not detector.training
 
 
+def test_a_run_starts_from_weights_of_its_network_and_no_other(tmp_path: Path) -> None:
+    stores, weights = [[scene()]], tmp_path / "one" / "detector.safetensors"
+    [*train_detector(recipe(), stores, tmp_path / "one")]
+    still = recipe(crops=2, rate=1e-9, decay=0.0)
+    [*train_detector(still, stores, tmp_path / "two", start_from=weights)]
+    (one, _), (two, _) = load_detector(weights), load_detector(tmp_path / "two" / "detector.safetensors")
+    for name, weight in one.named_parameters():
+        assert torch.allclose(weight, two.get_parameter(name), atol=1e-3), name
+    with pytest.raises(CheckpointError) as error:
+        next(train_detector(DetectorRecipe(), stores, tmp_path / "three", start_from=weights))
+    assert str(error.value) == (f"{weights}: weights of another network. Name those of a run of this recipe.")
+
+
 def test_a_detector_does_not_learn_from_crops(tmp_path: Path) -> None:
     crop = Sample(np.zeros((48, 96), np.uint8), "A")
     with pytest.raises(StoreError) as error:

@@ -19,6 +19,10 @@ def train(
     ],
     data: Annotated[list[Path], typer.Option("--data", help="Store of scenes; may be repeated.")],
     out: Annotated[Path, options.out("Folder of the run: detector.safetensors, last.pt, log.jsonl.")],
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", help="Weights to start from, such as recipes/weights/lines.safetensors."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -36,7 +40,7 @@ def train(
     loaded, stores = load(recipe, DetectorRecipe), [SampleStore(path) for path in data]
     step, steps = 0, loaded.optimization.steps
     with stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
-        for progress in train_detector(loaded, stores, out, resume=resume, stop=stop):
+        for progress in train_detector(loaded, stores, out, resume=resume, start_from=start_from, stop=stop):
             step = progress.step
             state = f"loss {progress.loss:.2f}, {progress.windows_per_s:.0f} windows/s"
             bar.set_postfix_str(state, refresh=False)

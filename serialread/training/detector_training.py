@@ -40,6 +40,7 @@ def train_detector(
     out: Path,
     *,
     resume: bool = False,
+    start_from: Path | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[DetectorProgress]:
     """Train a line detector; writes detector.safetensors, last.pt and log.jsonl into ``out``.
@@ -49,6 +50,7 @@ def train_detector(
         scenes: stores of rendered scenes.
         out: the run's folder.
         resume: continue the run in ``out``.
+        start_from: a detector.safetensors of the same network, whose weights a new run starts with.
         stop: set it from any thread to end the run early.
 
     Yields:
@@ -67,7 +69,15 @@ def train_detector(
     with writing_errors(out, CheckpointError, "Name another folder."):
         out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    model = LineDetector(recipe.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = LineDetector(recipe.network)
+    if start_from is not None:
+        given, of = load_detector(start_from)
+        if of.network != recipe.network:
+            raise CheckpointError(
+                f"{start_from}: weights of another network. Name those of a run of this recipe."
+            )
+        model.load_state_dict(given.state_dict())
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer, step = optimizer_of(model, config), 0
     if resume:

@@ -54,7 +54,7 @@ def export(
     out: Annotated[Path, options.out("Model file to write (.onnx).")],
     quiet: Quiet = False,
 ) -> None:
-    """Export a trained line detector as a model file.
+    """Export a trained line detector.
 
     The model file needs no torch. Export needs torch.
     """

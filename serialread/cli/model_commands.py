@@ -51,9 +51,10 @@ def train(
         bool, typer.Option("--verbose", "-v", help="Print a line for every validation.")
     ] = False,
 ) -> None:
-    """Train a model on sample stores, or on crops that it renders while it trains.
+    """Train a model on sample stores.
 
-    Ctrl-C or SIGTERM stops after the current step and keeps last.pt; --resume continues. Needs torch.
+    A data recipe in place of a store renders crops while the model trains. Ctrl-C or SIGTERM stops after the
+    current step and keeps last.pt; --resume continues. Needs torch.
     """
     options.require_torch()
     if branch and start_from:

@@ -205,7 +205,9 @@ def test_messages_name_commands_and_options_that_exist() -> None:
         for text in re.findall(r"serialread ([a-z-]+[^;.`\"\n]*)", path.read_text(encoding="utf-8")):
             first, second, *_ = f"{text} - ".split()
             name = f"{first} {second}" if first in groups else first
-            wrong = first in grouped - set(COMMANDS) or (first in groups and name not in EVERY and second.islower())
+            wrong = first in grouped - set(COMMANDS) or (
+                first in groups and name not in EVERY and second.islower()
+            )
             assert not wrong, f"{path}: serialread {text}"
             if name in EVERY:
                 options = {spelling for option in EVERY[name].params for spelling in option.opts}

@@ -46,8 +46,8 @@ def test_a_huge_picture_is_refused_by_its_header(
     def decoded(*_: object) -> np.ndarray:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(loading, "_fast", decoded)
-    monkeypatch.setattr(loading, "_pixels", decoded)
+    for decoder in ("_jpeg", "_png", "_pixels"):
+        monkeypatch.setattr(loading, decoder, decoded)
     header = b"IHDR" + struct.pack(">IIBBBBB", *sides, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     path = tmp_path / "bomb.png"

@@ -113,11 +113,15 @@ def test_l_cor_does_not_depend_on_the_batch_size_and_is_zero_for_one_character()
     assert correlation(attention_at(3), torch.tensor([1])) == 0
 
 
+def outputs_of(alpha: Tensor, segmentation: Tensor) -> TrainingOutputs:
+    return TrainingOutputs(scores={}, alpha=alpha, segmentation=segmentation)
+
+
 @pytest.mark.parametrize("columns", [32, 40, 64])
 def test_paper_thresholds_scale_with_the_number_of_columns(columns: int) -> None:
     """delta 0.05, centre 0.1 and slope 70 hold at 32 columns; at 40 they are 0.04, 0.08 and 87.5."""
-    segmentation = torch.ones(1, 4, 4 * columns)
-    _, slope, centre = _shares(attention_at(3, columns=columns), segmentation, torch.tensor([1]), PAPER)
+    outputs = outputs_of(attention_at(3, columns=columns), torch.ones(1, 4, 4 * columns))
+    _, slope, centre = _shares(outputs, torch.tensor([1]), PAPER)
 
     assert centre == pytest.approx(0.1 * 32 / columns)
     assert slope * centre == pytest.approx(7)
@@ -138,8 +142,10 @@ def test_l_dif_fits_the_bands_to_the_text_without_a_gradient_to_the_segmentation
     segmentation[..., 12:16] = segmentation[..., 20:24] = 5.0  # columns 3 and 5 of 8
     segmentation.requires_grad_(True)
     alpha = attention_at(3, 5).requires_grad_(True)
-    covered = difference(*_shares(alpha, segmentation, torch.tensor([2]), PAPER), segmentation)
-    missed = difference(*_shares(attention_at(3, 0), segmentation, torch.tensor([2]), PAPER), segmentation)
+    length = torch.tensor([2])
+    right, wrong = (outputs_of(a, segmentation) for a in (alpha, attention_at(3, 0)))
+    covered = difference(*_shares(right, length, PAPER), segmentation)
+    missed = difference(*_shares(wrong, length, PAPER), segmentation)
     covered.backward()
 
     assert covered < 0.3 < missed

@@ -14,6 +14,7 @@ from serialread.errors import CheckpointError
 from serialread.reader import Reader
 from serialread.reader.serialization import csv_row, json_line
 from serialread.records import Pixels
+from serialread.weights import shipped_detector
 
 SAMPLE = Path(__file__).parent.parent / "sample_images" / "assembly" / "01.jpg"
 
@@ -81,6 +82,29 @@ def test_a_crop_of_one_line_never_meets_the_detector(reader: Reader) -> None:
 def test_lines_of_an_unexpected_height_are_not_read(reader: Reader) -> None:
     view = StationView(detector=Path("lines.onnx"), text_height=(0.1, 0.2))
     assert reader.at(Station(view=view)).read(picture()).lines == ()
+
+
+def test_the_shipped_detector_is_opened_by_the_first_picture_that_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(
+        "serialread.reader.reader.LineFinder",
+        lambda path, streams: opened.append(path) or Finder(path, streams),
+    )
+    reader = Reader(barcodes=False)
+    reader.read(SAMPLE)
+    assert opened == []
+    assert len(reader.read(picture()).lines) == 2
+    assert len(reader.read(picture()).lines) == 2
+    assert opened == [shipped_detector()]
+    assert "lines" not in reader.model_id
+
+
+def test_without_a_detector_the_recognizer_is_slid_over_the_picture(reader: Reader) -> None:
+    record = reader.at(Station(view=StationView(detector="none"))).read(picture())
+    assert Finder.calls == 0
+    assert record.text
 
 
 def test_a_missing_detector_is_an_error() -> None:

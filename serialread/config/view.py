@@ -102,9 +102,10 @@ class StationView(Section):
     find_lines: bool = True
     """Detect text lines where one line does not fill the picture; set to false where a region fits
     tightly."""
-    detector: Path | None = None
-    """Model file of a line detector, from ``serialread detector export``: finds all lines of a picture at
-    once, in any direction and on circles. Unset: the recognizer is slid over the picture."""
+    detector: Literal["shipped", "none"] | Path = "shipped"
+    """The line detector, which finds all lines of a picture at once, in any direction and on circles: the
+    shipped one, or a model file from ``serialread detector export``. "none": the recognizer is slid over the
+    picture."""
     text_height: tuple[Fraction, Fraction] | None = None
     """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: lines
     of other heights are not proposed. Unset: from about a fiftieth on."""

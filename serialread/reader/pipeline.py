@@ -136,14 +136,14 @@ class Pipeline:
     Attributes:
         search: decodes by the station's format; None without one.
         has_orientation: whether the model has an orientation output.
-        finder: finds the lines of a picture; None slides the recognizer over it.
+        finder: opens what finds the lines of a picture; None slides the recognizer over it.
     """
 
     card: ModelCard
     station: Station
     search: FormatSearch | None
     has_orientation: bool
-    finder: LineFinder | None = None
+    finder: Callable[[], LineFinder] | None = None
 
     def read(self, image: LoadedImage) -> Steps[PictureReading]:
         """Read one picture.
@@ -186,7 +186,7 @@ class Pipeline:
             lines += yield from self._read([turned_180(lines[0].crop)])
         if view.find_lines and not self._is_settled(frame, lines[0].views[0]):
             if self.finder is not None:
-                found = _detected(self.finder, frame, view)
+                found = _detected(self.finder(), frame, view)
             else:
                 found = yield from find_text_lines(frame, view, self.card)
             lines += yield from self._read_lines(line_crops(found, view))

@@ -1,10 +1,12 @@
 """The reader: a model and a station, ready to read pictures."""
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -29,7 +31,7 @@ from serialread.reader.picture_files import Picture
 from serialread.reader.pipeline import PictureReading, Pipeline, run_alone
 from serialread.reader.scheduler import Job, Scheduler, recognize_alone
 from serialread.records import BarcodeCheck, Crop, Decision, LoadedImage, Pixels, Record, Verdict
-from serialread.weights import shipped_model
+from serialread.weights import shipped_detector, shipped_model
 
 STREAMS = 2
 """Maximum number of batches in parallel; each stream has its own kernels, about 140 MB."""
@@ -81,7 +83,7 @@ class Reader:
     Opening a model takes about a second; keep the reader. ``read`` may be called from several threads.
 
     Attributes:
-        model_id: name and digest of the model, and of the station's line detector, if it has one.
+        model_id: name and digest of the model, and of the line detector if the station names a file.
         engine: the library that runs it; ``onnxruntime`` also where OpenVINO does not support the processor.
         station: where the code is, and when a reading is accepted. The default station accepts nothing.
         barcodes: whether codes are cross-checked against barcodes in the picture.
@@ -130,8 +132,8 @@ class Reader:
         self._model = Path(model) if model else shipped_model()
         self._engine = Engine(self._model, engine or "openvino", streams=self._streams, outputs=None)
         self.engine = self._engine.kind
-        self._detector: Path | None = None
-        self._finder: LineFinder | None = None
+        self._finders: dict[Path, LineFinder] = {}
+        self._opening = threading.Lock()
         self._use_station()
 
     def at(self, station: Station) -> Self:
@@ -147,10 +149,8 @@ class Reader:
         return other
 
     def _use_station(self) -> None:
-        if self.station.view.detector != self._detector:
-            self._detector = self.station.view.detector
-            self._finder = LineFinder(self._detector, streams=self._streams) if self._detector else None
-        found_by = f"+{self._finder.model_id}" if self._finder else ""
+        detector = self.station.view.detector
+        found_by = f"+{self._finder(detector).model_id}" if isinstance(detector, Path) else ""
         self.model_id = self._engine.card.model_id + found_by
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
@@ -160,7 +160,17 @@ class Reader:
         card = self._engine.card
         search = search_of(self.station.code, card.alphabet, card.topology)
         upright = "upright" in self._engine.outputs
-        self._pipeline = Pipeline(card, self.station, search, upright, self._finder)
+        finder = None
+        if detector != "none":
+            finder = partial(self._finder, shipped_detector() if detector == "shipped" else detector)
+        self._pipeline = Pipeline(card, self.station, search, upright, finder)
+
+    def _finder(self, detector: Path) -> LineFinder:
+        """The line detector of a file, opened at its first use: crops of one line never need it."""
+        with self._opening:
+            if detector not in self._finders:
+                self._finders[detector] = LineFinder(detector, streams=self._streams)
+            return self._finders[detector]
 
     def read(self, source: ImageSource, name: str = "") -> Record:
         """Read one picture.

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from serialread.config import Code, Station, StationView
-from serialread.detection import LineFinder, cut_line
+from serialread.detection import LineFinder, TextLine, cut_line
 from serialread.imaging import Extent, FoundLine
 from serialread.imaging.crops import line_crops, prepare, turned_180, whole_crops
 from serialread.imaging.filling import is_low, is_one_line
@@ -123,10 +123,17 @@ def _line_reading(crop: Crop, reading: Reading) -> LineReading:
 
 
 def _detected(finder: LineFinder, frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
-    """The lines of a picture of the heights that the station expects, cut out, the clearest first."""
+    """The lines of a picture as the station expects them, cut out, the clearest first."""
     low, high = (share * max(frame.pixels.shape) for share in view.text_height or (0.0, 1.0))
     lines = [line for line in finder.find(frame.pixels) if low <= line.height <= high]
+    if view.vertical_text == "never":
+        lines = [line for line in lines if not _is_vertical(line)]
     return tuple(FoundLine(cut_line(frame, line)) for line in lines[:MAX_DETECTED])
+
+
+def _is_vertical(line: TextLine) -> bool:
+    across, down = np.abs(line.centre[-1] - line.centre[0]).tolist()
+    return bool(down > across)
 
 
 @dataclass(frozen=True, slots=True)

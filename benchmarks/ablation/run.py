@@ -5,7 +5,7 @@
 
 ``table`` first trains the common trunk by CTC (``--trunk-crops``), then every row from it with the same
 crops, steps and seed; ``--start`` takes the weights of a file instead, ``--from-nothing`` does without. The
-rows of the second generation start from ``--start recipes/weights/lean-ctc.safetensors --rows lean-ctc
+rows of the second generation start from ``--start recipes/weights/siga-aligned.safetensors --rows lean-ctc
 lean-glimpse lean-glan lean-acfm lean-sec``; rows with glyphs are also measured with these zeroed.
 
 ``realism`` trains one row on the whole store and without one process family after the other

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -461,10 +463,29 @@ def rendering(steps: int) -> TrainingRecipe:
     return recipe.model_copy(update={"shards": Shards(size=16, window=2), "optimization": optimization})
 
 
+class AtOnce:
+    """An executor that does the work before ``submit`` returns."""
+
+    def __init__(self, workers: int) -> None:
+        pass
+
+    def submit(self, work: Callable[..., None], *arguments: object) -> Future[None]:
+        done: Future[None] = Future()
+        try:
+            done.set_result(work(*arguments))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def shutdown(self, **_: object) -> None:
+        pass
+
+
 @pytest.fixture
 def one_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Render in a thread: new processes take seconds."""
+    """Render in this process, at once: new processes take seconds, and fonts do not bear two threads."""
     monkeypatch.setattr(shards, "_cores", lambda: 1)
+    monkeypatch.setattr(shards, "ThreadPoolExecutor", AtOnce)
 
 
 def rendered(steps: int, out: Path, **more: Any) -> list[Progress]:

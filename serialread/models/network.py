@@ -393,12 +393,13 @@ class AlignedRecognizer(Recognizer):
         logs = self.ctc(columns).float().log_softmax(-1)
         runs = best_path(logs, self.capacity)
         alpha = normalized(runs * logs.exp().amax(-1)[:, None])
-        found = self._characters(maps, columns, alpha, runs.amax(-1) > 0, zero_glyphs=zero_glyphs)
+        written = runs.amax(-1) > 0
+        found = self._characters(maps, columns, alpha, written, zero_glyphs=zero_glyphs)
         alone = _of_characters(self.classifier(found.slots.reading).float())
         scores = _replaced(logs, runs, self._product(logs, alpha, alone))
         if found.levels:
             drawn = found.levels[0].maps.softmax(1)[:, 1:].sum(2)  # [B, T, N]
-            attention = normalized(alpha + drawn * (runs.amax(-1, keepdim=True) > 0))
+            attention = normalized(alpha + drawn * written[..., None])
         else:
             attention = alpha
         upright = None if self.upright is None else self.upright(columns)

@@ -7,6 +7,7 @@ from .auditing import (
     plan_claim as plan_claim,
     plan_sampling as plan_sampling,
     rerun as rerun,
+    validate as validate,
 )
 from .calibration import (
     calibrate_confidence as calibrate_confidence,

@@ -4,6 +4,7 @@ from serialread.auditing.agreement_study import Agreement, agreement
 from serialread.auditing.assessment import Audit, AuditInput, audit, audit_tables
 from serialread.auditing.console import console_view
 from serialread.auditing.input_tables import read_batches, read_readings, readings_path
+from serialread.auditing.job_validation import GOLDEN, JobValidation, validate
 from serialread.auditing.reader_comparison import ReaderComparison, compare
 from serialread.auditing.report_files import FILES, WORKBOOK
 from serialread.auditing.rerunning import FailurePictures, Rerun, rerun
@@ -12,6 +13,7 @@ from serialread.auditing.wording import Finding, Severity
 
 __all__ = [
     "FILES",
+    "GOLDEN",
     "SAMPLE",
     "WORKBOOK",
     "Agreement",
@@ -20,6 +22,7 @@ __all__ = [
     "ClaimPlan",
     "FailurePictures",
     "Finding",
+    "JobValidation",
     "ReaderComparison",
     "Rerun",
     "SamplingPlan",
@@ -35,4 +38,5 @@ __all__ = [
     "read_readings",
     "readings_path",
     "rerun",
+    "validate",
 ]

@@ -4,14 +4,17 @@ from serialread.calibration.confidence import ProtocolName, calibrate_confidence
 from serialread.calibration.geometry import calibrate_fixture, calibrate_geometry
 from serialread.calibration.lens import Board, calibrate_lens
 from serialread.calibration.station_files import (
+    LABELS,
     CalibratedStation,
     LabelledPictures,
+    labelled_picture,
     load_labelled,
     refuse_to_replace,
     save_station,
 )
 
 __all__ = [
+    "LABELS",
     "Board",
     "CalibratedStation",
     "LabelledPictures",
@@ -21,6 +24,7 @@ __all__ = [
     "calibrate_geometry",
     "calibrate_lens",
     "fit_acceptance",
+    "labelled_picture",
     "load_labelled",
     "refuse_to_replace",
     "save_station",

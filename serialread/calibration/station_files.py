@@ -48,8 +48,6 @@ class CalibratedStation:
 def load_labelled(folder: Path) -> LabelledPictures:
     """The pictures that a folder's ``labels.csv`` (columns filename,text) names.
 
-    A name is a path below ``images/``, or else below the folder.
-
     Raises:
         RecordsError: the table is missing or damaged.
         CalibrationError: a picture is missing, or has two codes.
@@ -64,14 +62,19 @@ def load_labelled(folder: Path) -> LabelledPictures:
             raise CalibrationError(
                 f"{folder / LABELS}: {name} is both {truths[name]} and {truth}. Keep the right line."
             )
-    pictures = tuple(Picture(_path(folder, name), name) for name in truths)
+    pictures = tuple(labelled_picture(folder, name) for name in truths)
     return LabelledPictures(folder, pictures, tuple(truths.values()), unlabelled)
 
 
-def _path(folder: Path, name: str) -> Path:
+def labelled_picture(folder: Path, name: str) -> Picture:
+    """The picture that a line of ``labels.csv`` names: a path below ``images/``, or else below the folder.
+
+    Raises:
+        CalibrationError: there is no such picture.
+    """
     for path in (folder / "images" / name, folder / name):
         if path.is_file():
-            return path
+            return Picture(path, name)
     raise CalibrationError(
         f"{folder / LABELS}: no picture {name} in images/ or the folder. Correct its name."
     )

@@ -1,7 +1,7 @@
 """The command line: every command parses its options, calls the library, prints and sets the exit code.
 
 Exit codes: 0 done, 1 an error (one line on standard error), 2 wrong usage, 3 a check that failed
-(``read --strict``, ``data check``).
+(``read --strict``, ``validate``, ``data check``).
 """
 
 import sys
@@ -22,7 +22,19 @@ from serialread.cli import (
 )
 from serialread.errors import SerialreadError
 
-_ORDER = ("read", "log", "audit", "study", "station", "generate-synth", "data", "train", "model", "detector")
+_ORDER = (
+    "read",
+    "log",
+    "audit",
+    "study",
+    "validate",
+    "station",
+    "generate-synth",
+    "data",
+    "train",
+    "model",
+    "detector",
+)
 
 
 def _without_flag_types(options: list[Any]) -> list[Any]:
@@ -62,6 +74,7 @@ app.command(rich_help_panel="Read")(read_command.read)
 app.add_typer(audit_commands.log_of_runs, name="log", rich_help_panel="Read")
 app.command(rich_help_panel="Audit")(audit_commands.audit)
 app.add_typer(audit_commands.study, name="study", rich_help_panel="Audit")
+app.command(rich_help_panel="Stations")(station_commands.validate)
 app.add_typer(station_commands.app, name="station", rich_help_panel="Stations")
 app.command("generate-synth", rich_help_panel="Data")(data_commands.generate_synth)
 app.add_typer(data_commands.app, name="data", rich_help_panel="Data")

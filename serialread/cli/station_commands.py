@@ -1,4 +1,4 @@
-"""The group ``station``: fit a station file to pictures, and show what it does to a picture."""
+"""The command ``validate`` and the group ``station``: fit a station file to pictures, check what it does."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +17,44 @@ Labelled = Annotated[
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Fit a station file to pictures of a station.")
+
+
+def validate(
+    station: Annotated[Path, typer.Argument(help="Station file (TOML).")],
+    golden: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with labels.csv (columns filename,text,decision). Without it, the folder golden "
+            "beside the station file."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, options.out("Folder for validation.csv and validation.json; the run is added to a log.")
+    ] = None,
+    model: ModelFile = None,
+    log: options.Log = None,
+    operator: options.Operator = "",
+    as_json: options.Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check that a station reads its golden pictures as expected.
+
+    Golden pictures are good and bad ones with the text that must be read and the decision that must be taken.
+    Exit code 3 if one of them is not as expected, for a PLC or a cron job.
+    """
+    from serialread import auditing, run_log
+
+    done = auditing.validate(station, golden, model=model)
+    if as_json:
+        terminal.result(done.to_json())
+    else:
+        terminal.summary(done.summary(), quiet=quiet)
+    written = done.write(out) if out else ()
+    if log or out:
+        used = (station, model) if model else (station,)
+        done.log(log or (out or Path()) / run_log.LOG, written, used, operator)
+    if not done.ok:
+        raise typer.Exit(3)
 
 
 @app.command()

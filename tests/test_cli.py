@@ -49,6 +49,7 @@ COMMANDS = (
     "study compare",
     "study plan",
     "study agreement",
+    "validate",
     "station lens",
     "station fixture",
     "station geometry",

@@ -295,6 +295,33 @@ class LineReading:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldReading:
+    """A field of a picture, as its station names it.
+
+    Attributes:
+        reading: what was read; None if the field was not found.
+        confidence: probability that the text is right, 0..1, as of a record; None if it was not found.
+        verdict: whether the text matches the field's format.
+        decision: of the field alone; a record has the worst of its fields.
+        reason: why it is not ACCEPT; "" if it is.
+        polygon: outline (x, y) of its line in source px, clockwise from the text's top-left; () if it was not
+            found.
+    """
+
+    reading: Reading | None
+    confidence: float | None
+    verdict: Verdict
+    decision: Decision
+    reason: str
+    polygon: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Its characters, without blanks; "" if it was not found."""
+        return self.reading.text if self.reading else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The result of reading one picture."""
 
@@ -337,6 +364,8 @@ class Record:
     """Quality of the mark; None if nothing was read."""
     lines: tuple[LineReading, ...] = ()
     """All lines that were read in a picture that holds more than one line; () for the crop of one line."""
+    fields: Mapping[str, FieldReading] = field(default_factory=dict)
+    """The fields that the station names, in its order; empty if it names none or nothing could be read."""
 
     @property
     def text(self) -> str:

@@ -117,7 +117,7 @@ def rerun(log: str | Path, shipped: str | Path | None = None, number: int | None
     log = Path(log)
     line = run_log.run_of(log, "read", number)
     setup = RunSetup.of(line, log, Path(shipped) if shipped else shipped_model())
-    written = next(name for name in line["outputs"] if name.endswith(JSON_LINES.name))
+    written = next(name for name in line["outputs"] if name.endswith(JSON_LINES))
     if not (log.parent / written).is_file():
         raise RecordsError(
             f"{log}: {written} of line {line['line']} is missing. Restore it to compare with it."

@@ -6,6 +6,9 @@ from .crop_geometry import (
 from .data_recipe import (
     DataRecipe as DataRecipe,
 )
+from .field import (
+    StationField as StationField,
+)
 from .section import (
     Section as Section,
     load as load,

@@ -54,6 +54,9 @@ class Scene(Section):
     """Weights of one, two, ... carriers in a picture."""
     empty_share: Share = 0.1
     """Share of pictures without any line."""
+    texts: tuple[str, ...] = ()
+    """Rows to write on every carrier instead of random codes; a tab separates two columns. On rings and bolts
+    each row is a line of its own around the middle."""
     text_px: Span = (9, 64)
     """Height of a capital in the picture, px, drawn evenly over its logarithm."""
     upright_share: Share = 0.5

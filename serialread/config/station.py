@@ -5,9 +5,10 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from serialread.codes import format_of
+from serialread.config.field import StationField, known_format
 from serialread.config.section import Section, recipe_id
 from serialread.config.view import Fraction, StationView
-from serialread.errors import CalibrationError, RecipeError
+from serialread.errors import CalibrationError
 
 
 class Code(Section):
@@ -15,6 +16,9 @@ class Code(Section):
 
     format: str = ""
     """Name of a format or a pattern, see docs/formats.md; "": no restriction."""
+    field: str = ""
+    """Name of the field that holds the code; its place and its format then say what ``text`` is. "": of all
+    lines, as in pictures without fields."""
     zero: Literal["", "plain", "slashed", "dotted"] = ""
     """How zeros look. "plain": every oval is a 0, codes have no O; "slashed", "dotted": an empty oval is an
     O; "": not known, an empty oval among letters and digits is a guess. A format decides by itself."""
@@ -30,12 +34,7 @@ class Code(Section):
     @field_validator("format")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name:
-            try:
-                format_of(name)
-            except RecipeError as error:
-                raise ValueError(str(error)) from None
-        return name
+        return known_format(name)
 
 
 class StationLimits(Section):
@@ -91,6 +90,20 @@ class Station(Section):
     code: Code = Code()
     limits: StationLimits = StationLimits()
     calibration: Calibration | None = None
+    fields: tuple[StationField, ...] = ()
+    """Texts of the picture that get a column of their own; each a table ``[[fields]]``."""
+
+    @model_validator(mode="after")
+    def _fields_have_names_of_their_own(self) -> "Station":
+        names = [field.name.lower() for field in self.fields]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if twice:
+            raise ValueError(f"fields: two are called {twice}")
+        if self.code.field and self.code.field not in [field.name for field in self.fields]:
+            raise ValueError(f"code.field: no field is called {self.code.field}")
+        if self.code.field and self.code.format:
+            raise ValueError("code.format: give the format to the field that code.field names")
+        return self
 
     @model_validator(mode="after")
     def _limits_need_their_model(self) -> "Station":
@@ -108,27 +121,43 @@ class Station(Section):
         limits = self.limits.model_copy(update={"accept_at": None, "review_at": None})
         return self.model_copy(update={"model_id": "", "limits": limits, "calibration": None})
 
+    def of_field(self, field: StationField) -> "Station":
+        """The same station for one of its fields alone: its format is that of the code."""
+        code = self.code.model_copy(update={"format": field.format, "field": ""})
+        return self.model_copy(update={"code": code, "fields": ()})
+
     def with_view(self, **changes: Section) -> "Station":
         """The same station with changed fields of its view."""
         return self.model_copy(update={"view": self.view.model_copy(update=changes)})
 
     def with_format(self, name: str) -> "Station":
-        """The same station with another format.
+        """The same station with another format of its code, or of the field that is the code.
 
         Raises:
             RecipeError: no such format.
             CalibrationError: the station has thresholds, measured with another format.
         """
         format_of(name)
-        if name == self.code.format:
+        if name == self.code_format:
             return self
         if self.is_limited or self.calibration:
-            before = f"with format {self.code.format}" if self.code.format else "without a format"
+            before = f"with format {self.code_format}" if self.code_format else "without a format"
             raise CalibrationError(
                 f"station {self.name or 'without a name'}: calibrated {before}, got {name}. "
                 "Calibrate it again with that format, or leave --format out."
             )
-        return self.model_copy(update={"code": self.code.model_copy(update={"format": name})})
+        if not self.code.field:
+            return self.model_copy(update={"code": self.code.model_copy(update={"format": name})})
+        fields = (
+            field.model_copy(update={"format": name}) if field.name == self.code.field else field
+            for field in self.fields
+        )
+        return self.model_copy(update={"fields": tuple(fields)})
+
+    @property
+    def code_format(self) -> str:
+        """Format of the code: that of its field, if it is one; "" without one."""
+        return next((one.format for one in self.fields if one.name == self.code.field), self.code.format)
 
     @property
     def station_id(self) -> str:

@@ -5,13 +5,25 @@ import binascii
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from serialread.config.section import Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Fraction, Fraction]
 """(x, y) as fractions of a picture's width and height, independent of its resolution."""
+
+
+def _clockwise(corners: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Corners (x right, y down) that enclose an area clockwise."""
+    turns = zip(corners, (*corners[1:], corners[0]), strict=True)
+    if sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in turns) <= 1e-6:
+        raise ValueError("corners must enclose an area clockwise, from the text's top-left")
+    return corners
+
+
+Quadrilateral = Annotated[tuple[Point, Point, Point, Point], AfterValidator(_clockwise)]
+"""Corners, clockwise from the text's top-left."""
 
 
 class Lens(Section):
@@ -94,7 +106,7 @@ class StationView(Section):
     through glass."""
     fixture: Fixture | None = None
     """Aligns the rotated picture with the taught one."""
-    region: tuple[Point, Point, Point, Point] | None = None
+    region: Quadrilateral | None = None
     """Corners (x, y) of the quadrilateral with the code, as fractions of the rotated picture's width and
     height, clockwise from the text's top-left."""
     arc: Arc | None = None
@@ -123,22 +135,9 @@ class StationView(Section):
     """Which of several adjacent text lines form the code: all that are read with confidence, from top to
     bottom, or the one of the highest confidence."""
 
-    @field_validator("region")
-    @classmethod
-    def _encloses(cls, region: tuple[Point, ...] | None) -> tuple[Point, ...] | None:
-        if region is not None and not _clockwise(region):
-            raise ValueError("corners must enclose an area clockwise, from the text's top-left")
-        return region
-
     @field_validator("text_height")
     @classmethod
     def _ordered(cls, heights: tuple[float, float] | None) -> tuple[float, float] | None:
         if heights is not None and heights[0] > heights[1]:
             raise ValueError("text_height must be (minimum, maximum)")
         return heights
-
-
-def _clockwise(corners: tuple[Point, ...]) -> bool:
-    """Whether corners (x right, y down) enclose an area clockwise."""
-    turns = zip(corners, (*corners[1:], corners[0]), strict=True)
-    return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in turns) > 1e-6

@@ -1,13 +1,14 @@
 """Accept, review or reject a reading, and why."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from serialread.config import Calibration, Code, StationLimits
-from serialread.records import Decision, Reading, Verdict
+from serialread.records import Decision, FieldReading, Reading, Verdict
 
 NOTHING_READ = "no character found"
 NOT_CALIBRATED = "not calibrated: the station has no acceptance threshold"
+NOT_FOUND = "not found"
 GLYPH_WEIGHT = 0.2
 """Weight of the glyph evidence in the log-odds; chosen on rendered marks."""
 MIN_GLYPH_EVIDENCE = -15.0
@@ -39,6 +40,27 @@ def decide(
     if confidence < limits.accept_at:
         return Decision.REVIEW, f"confidence {confidence:.3f} is below {limits.accept_at:.3f}"
     return Decision.ACCEPT, ""
+
+
+_WORST = (Decision.REJECT, Decision.REVIEW, Decision.ACCEPT)
+
+
+def decide_by_fields(fields: Mapping[str, FieldReading], doubts: Sequence[str]) -> tuple[Decision, str]:
+    """The worst decision of all fields, and the reasons, each with the fields that it concerns.
+
+    Args:
+        fields: the fields of a picture.
+        doubts: about the picture and its code.
+    """
+    reasons: dict[str, list[str]] = {}
+    for name, field in fields.items():
+        if field.reason:
+            reasons.setdefault(field.reason, []).append(name)
+    worst = min((field.decision for field in fields.values()), key=_WORST.index)
+    words = [f"field {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    if doubts and worst is Decision.ACCEPT:
+        worst = Decision.REVIEW
+    return worst, "; ".join((*doubts, *words))
 
 
 def judge(reading: Reading, code: Code) -> Verdict:

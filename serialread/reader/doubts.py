@@ -7,7 +7,7 @@ from rapidfuzz import fuzz
 from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
-from serialread.reader.pipeline import PictureReading
+from serialread.reader.pipeline import FieldLine, PictureReading
 from serialread.records import BarcodeCheck, Reading, Verdict
 
 MAX_SHOWN = 50
@@ -32,15 +32,32 @@ def doubts_about(
     doubts = (
         damage,
         _height_doubt(found.crop.text_height_px, limits),
-        f"longer than {reading.longer_than} characters" if reading.longer_than else "",
-        _alphabet_doubt(reading.text),
-        _format_doubt(reading, verdict),
-        f"touches the {' and the '.join(found.cut_off)} border" if found.cut_off else "",
+        *_reading_doubts(reading, found.cut_off),
+        f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
-        _barcode_doubt(reading.text, barcodes),
+        barcode_doubt(reading.text, barcodes),
     )
     return tuple(filter(None, doubts))
+
+
+def field_doubts(found: FieldLine, verdict: Verdict) -> tuple[str, ...]:
+    """The doubts about a field that was found; arguments as of ``doubts_about``."""
+    misfit = f"does not match the format: looks like {found.reading.free_text}"
+    doubts = (
+        *_reading_doubts(found.reading, found.cut_off),
+        misfit if verdict is Verdict.MISPRINT else "",
+    )
+    return tuple(filter(None, doubts))
+
+
+def _reading_doubts(reading: Reading, cut_off: Sequence[str]) -> tuple[str, ...]:
+    """Doubts about the text of a line itself; "" for none."""
+    return (
+        f"longer than {reading.longer_than} characters" if reading.longer_than else "",
+        _alphabet_doubt(reading.text),
+        f"touches the {' and the '.join(cut_off)} border" if cut_off else "",
+    )
 
 
 def _height_doubt(text_height_px: float, limits: StationLimits) -> str:
@@ -56,11 +73,8 @@ def _alphabet_doubt(text: str) -> str:
     return f"character {at} is outside the alphabet" if at else ""
 
 
-def _format_doubt(reading: Reading, verdict: Verdict) -> str:
-    return f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else ""
-
-
-def _barcode_doubt(text: str, barcodes: Sequence[str]) -> str:
+def barcode_doubt(text: str, barcodes: Sequence[str]) -> str:
+    """What the barcode says that is most like a code; "" if one contains it, or there is none."""
     if check_barcodes(text, barcodes) is not BarcodeCheck.DIFFERS:
         return ""
     nearest = max(barcodes, key=lambda barcode: fuzz.ratio(text, barcode))

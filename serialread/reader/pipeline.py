@@ -4,8 +4,8 @@ Its driver batches the crops: ``scheduler.Scheduler`` of many pictures, ``run_al
 other implementation.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field as dataclass_field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from serialread.inference import FormatSearch
 from serialread.inference.ctc_paths import ALTERNATIVES
 from serialread.inference.session import ModelCard
 from serialread.reader.borders import cut_off_sides
+from serialread.reader.field_places import ReadText, place_of
 from serialread.reader.fusion import fuse, next_view
 from serialread.reader.line_search import MIN_CHARS, MIN_TEXT_SHARE, find_text_lines, is_clear
 from serialread.reader.orientation import (
@@ -70,6 +71,21 @@ class ReadLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldLine:
+    """The line of a field.
+
+    Attributes:
+        line: it, or the part of a line behind the field's label.
+        reading: its views fused.
+        cut_off: the borders that cut off its text: ``left``, ``right``.
+    """
+
+    line: ReadLine
+    reading: Reading
+    cut_off: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PictureReading:
     """All readings of a picture.
 
@@ -82,6 +98,8 @@ class PictureReading:
         upside_down: another code that the best line reads upside down with similar confidence; "" if none.
         cut_off: the borders that cut off a row of the code: ``left``, ``right``.
         others: texts of other lines that are read clearly, the clearest first.
+        detected: the detected lines that were read, each in its better orientation, from top to bottom.
+        fields: the line of every field that the station names; None if it was not found.
     """
 
     lines: tuple[ReadLine, ...]
@@ -92,31 +110,40 @@ class PictureReading:
     upside_down: str
     cut_off: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    detected: tuple[LineReading, ...] = ()
+    fields: Mapping[str, FieldLine | None] = dataclass_field(default_factory=dict)
 
     @property
     def crop(self) -> Crop:
         """The best line's."""
         return self.lines[self.best].crop
 
-    @property
-    def detected(self) -> tuple[LineReading, ...]:
-        """The detected lines that were read, each in its better orientation, from top to bottom."""
-        read = [(line.crop, line.reading) for line in self.lines[1:] if line.reading is not None]
-        kept = list[tuple[Crop, Reading]]()
-        for crop, reading in sorted(read, key=lambda line: -clear_chars(line[1])):
-            if clear_chars(reading) >= MIN_CHARS and not any(is_same_line(crop, one) for one, _ in kept):
-                kept.append((crop, reading))
-        kept.sort(key=lambda line: float(line[0].quad[:, 1].mean()))
-        return tuple(_line_reading(crop, reading) for crop, reading in kept)
+
+def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
+    """The lines that were read, each once and in its better orientation, from top to bottom."""
+    read = [line for line in lines if line.reading is not None]
+    kept = list[ReadLine]()
+    for line in sorted(read, key=lambda line: -clear_chars(line.views[0].reading)):
+        if clear_chars(line.views[0].reading) < MIN_CHARS:
+            break
+        if not any(is_same_line(line.crop, one.crop) for one in kept):
+            kept.append(line)
+    return sorted(kept, key=lambda line: float(line.crop.quad[:, 1].mean()))
 
 
-def _line_reading(crop: Crop, reading: Reading) -> LineReading:
+def polygon_of(crop: Crop) -> tuple[tuple[float, float], ...]:
+    """Outline of a line (x, y) in source px, clockwise from the text's top-left."""
     outline = crop.quad if crop.outline is None else crop.outline
+    return tuple((float(x), float(y)) for x, y in outline)
+
+
+def _line_reading(line: ReadLine) -> LineReading:
+    crop, reading = line.crop, line.views[0].reading
     x, y = (crop.quad[1] - crop.quad[0]).tolist()
     return LineReading(
         text=reading.text,
         confidence=reading.confidence,
-        polygon=tuple((float(x), float(y)) for x, y in outline),
+        polygon=polygon_of(crop),
         direction_deg=float(np.degrees(np.arctan2(y, x))),
         height_px=crop.text_height_px,
     )
@@ -144,6 +171,7 @@ class Pipeline:
         search: decodes by the station's format; None without one.
         has_orientation: whether the model has an orientation output.
         finder: opens what finds the lines of a picture; None slides the recognizer over it.
+        fields: reads one field of the station each, by its name.
     """
 
     card: ModelCard
@@ -151,6 +179,7 @@ class Pipeline:
     search: FormatSearch | None
     has_orientation: bool
     finder: Callable[[], LineFinder] | None = None
+    fields: Mapping[str, "Pipeline"] = dataclass_field(default_factory=dict)
 
     def read(self, image: LoadedImage) -> Steps[PictureReading]:
         """Read one picture.
@@ -158,7 +187,14 @@ class Pipeline:
         Raises:
             ImageError: the station's fixture or circle is not found in the picture.
         """
-        lines = yield from self._lines(image)
+        *_, (_, frame) = prepare(image, self.station.view)
+        lines = yield from self._lines(frame)
+        fields = yield from self._fields(frame, lines)
+        found = yield from self._code(lines)
+        return self._with_fields(found, fields)
+
+    def _code(self, lines: list[ReadLine]) -> Steps[PictureReading]:
+        """The code among the lines of a picture."""
         every, first = tuple(line.crop for line in lines), [line.reading for line in lines]
         best = choose_line(every, first, mostly_upright=self._mostly_upright)
         lines[best] = yield from self._retry(lines[best])
@@ -177,17 +213,76 @@ class Pipeline:
             upside_down=upside_down_text(every, first, best),
             cut_off=self._cut_off([lines[n] for n in rows]),
             others=other_texts(every, readings, rows),
+            detected=tuple(map(_line_reading, _distinct(lines[1:]))),
+        )
+
+    def _fields(self, frame: Frame, lines: Sequence[ReadLine]) -> Steps[dict[str, FieldLine | None]]:
+        """The line of every field of the station, read with the field's format."""
+        found: dict[str, FieldLine | None] = {}
+        if not self.fields:
+            return found
+        kept = _distinct(lines[1:]) or lines[:1]
+        texts = [ReadText(line.crop, self._free(line.views[0])) for line in kept]
+        for field in self.station.fields:
+            text = place_of(field, self.station.fields, texts, frame.quad)
+            if text is None:
+                found[field.name] = None
+                continue
+            line = kept[texts.index(text)] if text.whole else None
+            found[field.name] = yield from self.fields[field.name].read_again(text.crop, line)
+        return found
+
+    def read_again(self, crop: Crop, line: ReadLine | None) -> Steps[FieldLine]:
+        """Read a line of a picture as the only one, with this station's format.
+
+        Args:
+            crop: of the line.
+            line: the line, if the network has read it.
+        """
+        if line is None:
+            (first,) = yield from self._read([crop])
+        else:
+            first = ReadLine(crop, (self._seen(crop.pixels, line.views[0].outputs),))
+        every = yield from self._retry(first)
+        reading = fuse([view.reading for view in every.views], self.station.code)
+        cut_off = () if line is None else self._cut_off([every])  # the label borders on a part
+        return FieldLine(every, settle_ovals(reading, crop, self.station.code), cut_off)
+
+    def _free(self, view: SeenView) -> Reading:
+        """The reading of a view regardless of the format."""
+        if view.reading.free is None:
+            return view.reading
+        return reading_of(view.outputs, view.pixels, self.card, Code(), None)
+
+    def _with_fields(self, found: PictureReading, fields: Mapping[str, FieldLine | None]) -> PictureReading:
+        """The reading of a picture with its fields; one of them may be the code."""
+        if not self.station.code.field:
+            return replace(found, fields=fields)
+        code = fields[self.station.code.field]
+        if code is None:
+            return replace(found, fields=fields, reading=Reading((), 0.0))
+        at = len(found.lines)
+        return replace(
+            found,
+            fields=fields,
+            lines=(*found.lines, code.line),
+            best=at,
+            rows=(at,),
+            line=code.reading,
+            reading=code.reading,
+            upside_down="",
+            cut_off=code.cut_off,
         )
 
     def propose(self, image: LoadedImage) -> Steps[tuple[Crop, ...]]:
         """Text lines that may contain the code; the first is the whole picture."""
-        lines = yield from self._lines(image)
+        *_, (_, frame) = prepare(image, self.station.view)
+        lines = yield from self._lines(frame)
         return tuple(line.crop for line in lines)
 
-    def _lines(self, image: LoadedImage) -> Steps[list[ReadLine]]:
+    def _lines(self, frame: Frame) -> Steps[list[ReadLine]]:
         """The whole picture in its allowed orientations, and the lines found in it unless it is one line."""
         view = self.station.view
-        *_, (_, frame) = prepare(image, view)
         lines = yield from self._read_lines(whole_crops(frame, view))
         if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
             lines += yield from self._read([turned_180(lines[0].crop)])
@@ -201,9 +296,10 @@ class Pipeline:
 
     def _is_settled(self, frame: Frame, whole: SeenView) -> bool:
         """Whether there is nothing to search for: the whole picture is read clearly, or is one line."""
-        if whole.reading.free is not None:  # a clear reading that the format forbids needs no search either
-            whole = replace(whole, reading=reading_of(whole.outputs, whole.pixels, self.card, Code(), None))
-        clear = is_clear(whole.reading)
+        whole = replace(
+            whole, reading=self._free(whole)
+        )  # one that the format forbids needs no search either
+        clear = is_clear(whole.reading) and not self.fields
         if clear and not is_low(frame):  # text much lower than the picture may not be its only line
             clear = self._extent(whole).height >= MIN_TEXT_SHARE * whole.pixels.shape[0]
         return clear or is_one_line(frame)

@@ -13,7 +13,7 @@ from typing import Self
 import cv2
 import numpy as np
 
-from serialread.config import Station, load
+from serialread.config import Station, StationField, load
 from serialread.detection import LineFinder
 from serialread.errors import CalibrationError, ImageError, RecordsError
 from serialread.imaging import as_image, digest, show_steps
@@ -22,15 +22,25 @@ from serialread.imaging.loading import ImageSource, header_px
 from serialread.inference import search_of
 from serialread.inference.session import Engine, EngineKind, missing_output
 from serialread.reader.barcodes import barcodes_in, can_read_barcodes, check_barcodes, require_barcodes
-from serialread.reader.decisions import decide, judge, trust
-from serialread.reader.doubts import doubts_about
+from serialread.reader.decisions import NOT_FOUND, decide, decide_by_fields, judge, trust
+from serialread.reader.doubts import barcode_doubt, doubts_about, field_doubts
 from serialread.reader.explanation import Explanation, drawn_record
 from serialread.reader.grading import grade_mark
 from serialread.reader.outputs import Outputs, Steps
 from serialread.reader.picture_files import Picture
-from serialread.reader.pipeline import PictureReading, Pipeline, run_alone
+from serialread.reader.pipeline import FieldLine, PictureReading, Pipeline, polygon_of, run_alone
 from serialread.reader.scheduler import Job, Scheduler, recognize_alone
-from serialread.records import BarcodeCheck, Crop, Decision, LoadedImage, Pixels, Record, Verdict
+from serialread.reader.serialization import check_field_names
+from serialread.records import (
+    BarcodeCheck,
+    Crop,
+    Decision,
+    FieldReading,
+    LoadedImage,
+    Pixels,
+    Record,
+    Verdict,
+)
 from serialread.weights import shipped_detector, shipped_model
 
 STREAMS = 2
@@ -158,12 +168,18 @@ class Reader:
                 f"got {self.model_id}. Calibrate it again, or give that model and engine."
             )
         card = self._engine.card
+        check_field_names(self.station.fields)
         search = search_of(self.station.code, card.alphabet, card.topology)
         upright = "upright" in self._engine.outputs
         finder = None
         if detector != "none":
             finder = partial(self._finder, shipped_detector() if detector == "shipped" else detector)
-        self._pipeline = Pipeline(card, self.station, search, upright, finder)
+        fields = {}
+        for field in self.station.fields:
+            alone = self.station.of_field(field)
+            searched = search_of(alone.code, card.alphabet, card.topology)
+            fields[field.name] = Pipeline(card, alone, searched, upright)
+        self._pipeline = Pipeline(card, self.station, search, upright, finder, fields)
 
     def _finder(self, detector: Path) -> LineFinder:
         """The line detector of a file, opened at its first use: crops of one line never need it."""
@@ -270,6 +286,11 @@ class Reader:
         verdict = judge(reading, station.code)
         doubts = doubts_about(found, verdict, image.damage, barcodes or (), station.limits)
         decision, reason = decide(reading, confidence, doubts, station.limits)
+        fields = {field.name: self._read_field(field, found.fields[field.name]) for field in station.fields}
+        if fields:
+            code_doubt = barcode_doubt(reading.text, barcodes or ()) if station.code.field else ""
+            doubts = tuple(filter(None, (image.damage, code_doubt)))
+            decision, reason = decide_by_fields(fields, doubts)
         return replace(
             self._record(source, image.sha256, reason="; ".join(filter(None, (reason, image.note)))),
             reading=reading,
@@ -289,7 +310,19 @@ class Reader:
             doubts=doubts,
             quality=grade_mark(crop, found.line),
             lines=found.detected,
+            fields=fields,
         )
+
+    def _read_field(self, field: StationField, found: FieldLine | None) -> FieldReading:
+        if found is None:
+            decision = Decision.REVIEW if field.required else Decision.ACCEPT
+            return FieldReading(None, None, Verdict.NONE, decision, NOT_FOUND if field.required else "")
+        station = self.station.of_field(field)
+        confidence = trust(found.reading, station.calibration)
+        verdict = judge(found.reading, station.code)
+        doubts = field_doubts(found, verdict)
+        decision, reason = decide(found.reading, confidence, doubts, station.limits)
+        return FieldReading(found.reading, confidence, verdict, decision, reason, polygon_of(found.line.crop))
 
     def _record(self, source: _Source, sha256: str, reason: str) -> Record:
         """The record of a picture in which nothing was read."""

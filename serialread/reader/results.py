@@ -7,7 +7,7 @@ disagree.
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.reader.picture_files import Picture
-from serialread.reader.serialization import FILES, JSON_LINES, RESULT_FILES, RecordJson, csv_row, json_line
+from serialread.reader.serialization import FILES, JSON_LINES, RecordJson, csv_row, json_line, result_files
 from serialread.records import Decision, Record
 
 LOCK = ".serialread.lock"
@@ -64,8 +64,15 @@ def claim(out: Path) -> FileLock:
     return lock
 
 
-def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, station_id: str) -> Start:
-    """Prepare the folder for ``write_records``.
+def begin(
+    out: Path,
+    mode: Mode,
+    pictures: Iterable[Picture],
+    model_id: str,
+    station_id: str,
+    fields: Sequence[str] = (),
+) -> Start:
+    """Prepare the folder for ``write_records``; ``fields`` are the names of the station's.
 
     Raises:
         RecordsError: the folder cannot be written, holds results and may not touch them, or holds results of
@@ -80,12 +87,12 @@ def begin(out: Path, mode: Mode, pictures: Iterable[Picture], model_id: str, sta
     with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if mode == "resume" and earlier:
-            return _resumed(out, wanted, model_id, station_id)
-        _replace(out, [])
+            return _resumed(out, wanted, (model_id, station_id), fields)
+        _replace(out, [], fields)
     return Start(wanted)
 
 
-def write_records(records: Iterable[Record], out: Path) -> Iterator[Record]:
+def write_records(records: Iterable[Record], out: Path, fields: Sequence[str] = ()) -> Iterator[Record]:
     """Append each record to all result files of a folder prepared by ``begin``, then yield it.
 
     Raises:
@@ -94,7 +101,8 @@ def write_records(records: Iterable[Record], out: Path) -> Iterator[Record]:
     with ExitStack() as stack:
         with _disk_errors(out):
             opened = [
-                (one, stack.enter_context((out / one.name).open("ab", buffering=0))) for one in RESULT_FILES
+                (one, stack.enter_context((out / one.name).open("ab", buffering=0)))
+                for one in result_files(fields)
             ]
         for record in records:
             line = json_line(record)
@@ -104,9 +112,8 @@ def write_records(records: Iterable[Record], out: Path) -> Iterator[Record]:
             yield record
 
 
-def _resumed(out: Path, wanted: tuple[Picture, ...], model_id: str, station_id: str) -> Start:
+def _resumed(out: Path, wanted: tuple[Picture, ...], ids: tuple[str, str], fields: Sequence[str]) -> Start:
     """Keep the complete lines of unchanged pictures and of pictures not given now; the others are read."""
-    ids = (model_id, station_id)
     earlier = Counter(_key(line) for line in _whole_lines(out, ids))
     names = {image for image, _ in earlier}
     keys: list[_Key] = [(p.image, digest(p.path)) if p.image in names else (p.image, "") for p in wanted]
@@ -116,7 +123,7 @@ def _resumed(out: Path, wanted: tuple[Picture, ...], model_id: str, station_id: 
     decisions: Counter[str] = Counter()
     codes: list[tuple[str, str, str]] = []
     taken = _taken(_whole_lines(out, ids), Counter(done))
-    _replace(out, _noted(taken, decisions, codes))
+    _replace(out, _noted(taken, decisions, codes), fields)
     pictures = tuple(_without(zip(wanted, keys, strict=True), Counter(same)))
     kept = decisions.total()
     accepted = decisions[Decision.ACCEPT]
@@ -156,10 +163,10 @@ def _without(pictures: Iterable[tuple[Picture, _Key]], done: Counter[_Key]) -> I
 
 def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[RecordJson]:
     """Whole lines of readings.jsonl; lines torn by a kill are skipped, those of another model refused."""
-    if not (out / JSON_LINES.name).exists():
-        others = ", ".join(name for name in FILES if name != JSON_LINES.name)
-        raise RecordsError(f"{out}: holds {others} but no {JSON_LINES.name} to resume from. --overwrite it.")
-    with (out / JSON_LINES.name).open("rb") as file:
+    if not (out / JSON_LINES).exists():
+        others = ", ".join(name for name in FILES if name != JSON_LINES)
+        raise RecordsError(f"{out}: holds {others} but no {JSON_LINES} to resume from. --overwrite it.")
+    with (out / JSON_LINES).open("rb") as file:
         for data in file:
             try:
                 line: RecordJson = json.loads(data)
@@ -176,16 +183,17 @@ def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[RecordJson]:
             yield line
 
 
-def _replace(out: Path, lines: Iterable[RecordJson]) -> None:
+def _replace(out: Path, lines: Iterable[RecordJson], fields: Sequence[str]) -> None:
     """Write all files again under other names, then replace the old ones."""
+    files = result_files(fields)
     with ExitStack() as stack:
-        opened = [(one, stack.enter_context((out / f"{one.name}.new").open("wb"))) for one in RESULT_FILES]
+        opened = [(one, stack.enter_context((out / f"{one.name}.new").open("wb"))) for one in files]
         for one, file in opened:
             file.write(one.header)
         for line in lines:
             for one, file in opened:
                 file.write(one.encode(line))
-    for one in RESULT_FILES:
+    for one in files:
         (out / f"{one.name}.new").replace(out / one.name)
 
 

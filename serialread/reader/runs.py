@@ -53,8 +53,11 @@ class FolderRun:
         self.skipped = found.skipped
         self._lock = claim(self._out)
         try:
-            station_id = reader.station.station_id
-            self._start: Start = begin(self._out, mode, found.pictures, reader.model_id, station_id)
+            station = reader.station
+            self._fields = tuple(field.name for field in station.fields)
+            self._start: Start = begin(
+                self._out, mode, found.pictures, reader.model_id, station.station_id, self._fields
+            )
         except BaseException:
             self._lock.release()
             raise
@@ -81,12 +84,12 @@ class FolderRun:
     def _records(self) -> Iterator[Record]:
         digests: list[tuple[str, str]] = []
         records = check_sequences(self.reader.read_many(self._start.pictures), self._start.codes)
-        for record in write_records(records, self._out):
+        for record in write_records(records, self._out, self._fields):
             self.summary.add(record)
             digests.append((record.image, record.image_sha256))
             yield record
         if self._entry["excel"]:
-            write_readings_workbook(self._out / TABLE.name, self._out / WORKBOOK)
+            write_readings_workbook(self._out / TABLE, self._out / WORKBOOK)
         self._add_to_log(digests)
 
     def _add_to_log(self, digests: list[tuple[str, str]]) -> None:

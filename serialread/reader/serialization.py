@@ -3,11 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from serialread.records import LineReading, MarkQuality, Reading, Record
+from serialread.config import StationField
+from serialread.errors import RecipeError
+from serialread.records import FieldReading, LineReading, MarkQuality, Reading, Record
 
 COLUMNS = (
     "image",
@@ -74,6 +76,7 @@ def json_line(record: Record) -> RecordJson:
         "barcode_check": record.barcode_check.value,
         "chars": _chars(reading) if reading else [],
         "lines": [_line(line) for line in record.lines],
+        "fields": {name: _field(field) for name, field in record.fields.items()},
         "quad": [[round(x, 2), round(y, 2)] for x, y in record.quad] if record.quad else None,
         "text_height_px": _rounded(record.text_height_px, 1),
         "contrast": _rounded(record.contrast, 3),
@@ -87,8 +90,19 @@ def json_line(record: Record) -> RecordJson:
     }
 
 
-def csv_row(line: RecordJson) -> list[str]:
-    """The cells of readings.csv from a line of readings.jsonl."""
+def check_field_names(fields: Iterable[StationField]) -> None:
+    """Refuse fields whose column readings.csv has already, or an audit needs.
+
+    Raises:
+        RecipeError: there is one.
+    """
+    for field in fields:
+        if field.name.lower() in (*COLUMNS, "filename"):
+            raise RecipeError(f"field {field.name}: results have a column of this name. Rename the field.")
+
+
+def csv_row(line: RecordJson, fields: Sequence[str] = ()) -> list[str]:
+    """The cells of readings.csv from a line of readings.jsonl; those of fields come last."""
     weakest = min(enumerate(line["chars"], start=1), key=lambda at: at[1]["confidence"], default=None)
     cells = dict(line)
     if weakest:
@@ -98,7 +112,8 @@ def csv_row(line: RecordJson) -> list[str]:
             "weakest_position": position,
             "weakest_confidence": char["confidence"],
         }
-    return [_cell(cells.get(column)) for column in COLUMNS]
+    texts = [line["fields"].get(name, {}).get("text", "") for name in fields]
+    return [*(_cell(cells.get(column)) for column in COLUMNS), *texts]
 
 
 def _mark(quality: MarkQuality | None) -> RecordJson:
@@ -129,6 +144,20 @@ def _line(line: LineReading) -> RecordJson:
     }
 
 
+def _field(field: FieldReading) -> RecordJson:
+    reading = field.reading
+    return {
+        "text": field.text,
+        "free_text": reading.free_text if reading else "",
+        "verdict": field.verdict.value,
+        "confidence": _rounded(field.confidence, 6),
+        "decision": field.decision.value,
+        "reason": field.reason,
+        "polygon": [[round(x, 1), round(y, 1)] for x, y in field.polygon],
+        "chars": _chars(reading) if reading else [],
+    }
+
+
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
@@ -155,7 +184,7 @@ def csv_bytes(cells: Iterable[str]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One file of a results folder; to add a kind of file, add an entry to ``RESULT_FILES``.
+    """One file of a results folder; to add a kind of file, add an entry to ``result_files``.
 
     Attributes:
         name: file name.
@@ -168,8 +197,18 @@ class ResultFile:
     encode: Callable[[RecordJson], bytes]
 
 
-JSON_LINES = ResultFile("readings.jsonl", b"", json_bytes)
-TABLE = ResultFile("readings.csv", csv_bytes(COLUMNS), lambda line: csv_bytes(csv_row(line)))
-RESULT_FILES = (JSON_LINES, TABLE)
-"""In writing order; a run is resumed from the first, which has all fields."""
-FILES = tuple(sorted(file.name for file in RESULT_FILES))
+JSON_LINES, TABLE = "readings.jsonl", "readings.csv"
+FILES = tuple(sorted((JSON_LINES, TABLE)))
+"""Files of a results folder."""
+
+
+def result_files(fields: Sequence[str] = ()) -> tuple[ResultFile, ...]:
+    """In writing order; a run is resumed from the first, which has all values.
+
+    Args:
+        fields: names of the station's fields, the last columns of the table.
+    """
+    return (
+        ResultFile(JSON_LINES, b"", json_bytes),
+        ResultFile(TABLE, csv_bytes((*COLUMNS, *fields)), lambda line: csv_bytes(csv_row(line, fields))),
+    )

@@ -229,7 +229,7 @@ class _Scene:
         inside = self.canvas.region(outline)
         self.canvas.covered |= inside
         self._furnish(kind, plane, inside)
-        least, most = carrier.blocks
+        least, most = (1, 1) if self.scene.texts else carrier.blocks
         for _ in range(0 if self.empty else least + below(most - least + 1, rng)):
             if kind in ("ring", "bolt") and rng.random() < 0.8:
                 self._write_on_circles(carrier, plane, inside)
@@ -289,13 +289,21 @@ class _Scene:
         )
         return allowed[weighted([p.weight for p in allowed], self.rng)]
 
-    def _block(self, carrier: _Carrier, process: Process, rows: int) -> Block:
-        """Rows of random codes in one typeface."""
+    def _table(self, carrier: _Carrier, process: Process, rows: int) -> list[str]:
+        """Rows of random codes, or those of the recipe; a tab separates columns."""
         rng, recipe, spec = self.rng, self.recipe, spec_of(process)
+        if self.scene.texts:
+            return [
+                "\t".join(spec.writable(t, process, rng) for t in row.split("\t")) for row in self.scene.texts
+            ]
         columns = 2 if rows > 1 and rng.random() < carrier.columns else 1
         texts = [random_text(recipe.texts, recipe.max_length, rng) for _ in range(rows * columns)]
         written = [spec.writable(text, process, rng) for text in texts]
-        table = ["\t".join(written[i : i + columns]) for i in range(0, len(written), columns)]
+        return ["\t".join(written[i : i + columns]) for i in range(0, len(written), columns)]
+
+    def _block(self, table: list[str], process: Process) -> Block:
+        """Rows of codes in one typeface."""
+        rng, recipe = self.rng, self.recipe
         face, whole = face_for("\n".join(table), process, recipe.typefaces, rng)
         return set_block([row.split("\t") for row in whole.split("\n")], face, process, recipe, rng)
 
@@ -310,7 +318,7 @@ class _Scene:
     def _write(self, carrier: _Carrier, plane: Plane, inside: Pixels) -> None:
         """Write a block of lines where it finds room."""
         rng, process = self.rng, self._process(carrier)
-        block = self._block(carrier, process, self._rows(carrier))
+        block = self._block(self._table(carrier, process, self._rows(carrier)), process)
         bend = 0.0
         if rng.random() < self.scene.bend_share and not carrier.filled:
             bend = within((0.1, 0.9), rng) * (-1 if rng.random() < 0.5 else 1)
@@ -339,8 +347,10 @@ class _Scene:
         cap = min(self._cap_px(), 0.3 * half)
         start, turned = within((-np.pi, np.pi), rng), 0.0
         runs: list[GlyphRun] = []
-        for _ in range(1 + below(4, rng)):
-            (run,) = self._block(carrier, process, 1).runs
+        count = len(self.scene.texts) or 1 + below(4, rng)
+        for number in range(count):
+            table = self._table(carrier, process, 1)
+            (run,) = self._block(table[number % len(table) :][:1], process).runs
             angle = circle_angle(run, radius, cap)
             gap = within((2.6, 8), rng) * cap / radius
             if turned + angle + gap > 2 * np.pi or cap < self.scene.least_px * self.zoom * 0.8:

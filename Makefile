@@ -19,8 +19,7 @@ demo: $(VENV)/.installed
 	@echo "The report: $(CURDIR)/report/audit"
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/test_training.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/test_training.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The audit report in Chromium (Qt WebEngine, 290 MB): light, then dark
 browser-test: $(VENV)/.installed-dev

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import openvino
 import pytest
 import torch
 from sample_cases import sample
@@ -16,6 +15,7 @@ from serialread.config import DataRecipe, TrainingRecipe, load, recipe_id
 from serialread.errors import CheckpointError
 from serialread.imaging import to_array
 from serialread.inference import quantization
+from serialread.inference.openvino_core import openvino_core
 from serialread.inference.session import Engine
 from serialread.models import SLOTS, build
 from serialread.records import Floats
@@ -122,7 +122,7 @@ def test_the_model_file_gives_the_outputs_of_torch_in_both_engines(
         by_torch = trained().deployed()(torch.from_numpy(array))
 
     session = onnxruntime.InferenceSession(str(model_file), providers=["CPUExecutionProvider"])
-    compiled = openvino.Core().compile_model(str(model_file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(str(model_file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = ["scores", "attention", "glyphs"]
     by_ort = session.run(names, {"crops": array})
     by_openvino = [compiled(array)[name] for name in names]

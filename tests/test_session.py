@@ -1,5 +1,6 @@
 """Model sessions in both libraries; invalid model files are refused."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -150,3 +151,28 @@ def test_a_missing_shipped_model_is_one_clear_error(monkeypatch: pytest.MonkeyPa
         weights.shipped_model()
     (tmp_path / "serialread.onnx").touch()
     assert weights.shipped_model() == tmp_path / "serialread.onnx"
+
+
+SIGNALS = """
+import gc, os, signal, sys
+from pathlib import Path
+from serialread.inference.session import Engine
+
+first, second = (Engine(Path(sys.argv[1])) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_signal_is_handled_after_engines_ended_in_any_order(tmp_path: Path) -> None:
+    write_stub(tmp_path / "stub.onnx")
+    command = [sys.executable, "-X", "faulthandler", "-c", SIGNALS, str(tmp_path / "stub.onnx")]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

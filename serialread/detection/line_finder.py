@@ -12,6 +12,7 @@ import numpy as np
 
 from serialread.detection.text_lines import CELL_PX, Maps, TextLine, lines_of
 from serialread.errors import CheckpointError
+from serialread.inference.openvino_core import openvino_core
 from serialread.records import Floats, Pixels
 
 DETECTOR_KEY = "serialread-detector"
@@ -106,9 +107,7 @@ class _DetectorRequests(threading.local):
 
 
 def _openvino(path: Path, data: bytes, threads: int, streams: int) -> tuple[str, _Network]:
-    import openvino
-
-    core = openvino.Core()
+    core = openvino_core()
     try:
         model = core.read_model(data, b"")
         about = str(model.get_rt_info(["framework", DETECTOR_KEY]).value)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from serialread.errors import CheckpointError, writing_errors
+from serialread.inference.openvino_core import openvino_core
 from serialread.records import Floats
 
 _ADVICE = "Free the disk, or copy the model elsewhere."
@@ -151,7 +152,7 @@ def measure(path: Path, model_id: str, crops: Iterable[Floats]) -> Ranges:
     """
     import openvino
 
-    core = openvino.Core()
+    core = openvino_core()
     model = core.read_model(path.read_bytes(), b"")
     convolutions = wide_convolutions(model)
     if not convolutions:

@@ -17,6 +17,7 @@ import numpy as np
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.config import CropGeometry
 from serialread.errors import CheckpointError, RecipeError
+from serialread.inference.openvino_core import openvino_core
 from serialread.inference.quantization import INT8_SUFFIX, Ranges, load_ranges, quantize, ranges_mismatch
 from serialread.records import Floats, Topology
 
@@ -227,7 +228,7 @@ def _openvino(
 ) -> tuple[str, tuple[Output, ...], _Network]:
     import openvino
 
-    core = openvino.Core()
+    core = openvino_core()
     try:
         model = core.read_model(data, b"")
     except RuntimeError:

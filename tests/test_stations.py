@@ -71,14 +71,9 @@ def test_a_detected_code_is_read_in_every_orientation(reader: Reader, tmp_path: 
     assert text_of(either, saved(tmp_path, "1.png", turned)) == "SN74LS06N"
 
 
-def sliding(reader: Reader) -> Reader:
-    """The reader where it is slid over a picture: the detector misses one of these rendered rows."""
-    return reader.at(Station(view=StationView(detector="none")))
-
-
 def test_a_code_in_two_rows_is_read_as_one(reader: Reader, tmp_path: Path) -> None:
     path = saved(tmp_path, "1.png", part(["SN74LS06N", "28CHK32E4"]))
-    (record,) = sliding(reader).read_many([path])
+    (record,) = reader.read_many([path])
     assert record.reading is not None
     assert record.reading.text == "SN74LS06N28CHK32E4"
     boxes = [char.box for char in record.reading.chars]
@@ -224,7 +219,7 @@ def test_an_explanation_of_a_code_in_two_rows_shows_both_as_read_reads_them(
     reader: Reader, tmp_path: Path
 ) -> None:
     path = saved(tmp_path, "1.png", part(["SN74LS06N", "28CHK32E4"]))
-    record, found = sliding(reader).read(path), sliding(reader).explain(path)
+    record, found = reader.read(path), reader.explain(path)
     assert record.text == "SN74LS06N28CHK32E4"
     assert found.reading == record.reading
     assert ["".join(c.char for c in line.chars) for line in found.lines] == ["SN74LS06N", "28CHK32E4"]

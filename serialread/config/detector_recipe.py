@@ -54,6 +54,9 @@ class DetectorLosses(Section):
     """Smooth L1 of the binary logarithm of the characters' height."""
     hard_ratio: float = Field(default=3.0, gt=0)
     """Background cells per cell of a line in the cross-entropy: those with the largest loss."""
+    hidden: Share = 0.0
+    """Probability below which a cell of a line teaches nothing: some marks do not show in their picture. For
+    the last part of a training, when a low probability means something."""
 
 
 class DetectorRecipe(Section):

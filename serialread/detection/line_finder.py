@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ STEP_PX = 160
 """Sides of the searched picture are multiples of it: libraries compile kernels for every size."""
 HEIGHTS_PX = (6.0, 110.0)
 """Heights of capitals that are found at a scale."""
+COARSE_PX = 18.0
+"""Least height at the coarser scales: the finer ones find lower lines better."""
 MAX_OVERLAP = 0.4
 """Share of a line that better lines may cover."""
 
@@ -65,13 +67,8 @@ class LineFinder:
         """All text lines of a grey picture [H, W], the most probable first, in px of the picture."""
         longer = max(pixels.shape)
         sides = [FINE_PX, *LONGER_PX] if longer >= FINE_FROM_PX else list(LONGER_PX)
-        found: list[TextLine] = []
-        for side in sides:
-            scale = min(side / longer, MAX_UPSCALING)
-            lines = lines_of(self.maps(pixels, scale))
-            fitting = (line for line in lines if HEIGHTS_PX[0] <= line.height <= HEIGHTS_PX[1])
-            found += (line.scaled(1 / scale) for line in fitting)
-        return tuple(_suppressed(found, pixels.shape))
+        scales = [min(side / longer, MAX_UPSCALING) for side in sides]
+        return tuple(merged([(scale, lines_of(self.maps(pixels, scale))) for scale in scales], pixels.shape))
 
     def maps(self, pixels: Pixels, scale: float) -> Maps:
         """The network's maps of a picture [H, W] at another scale."""
@@ -83,6 +80,15 @@ class LineFinder:
         maps = self._network(padded[None, None].astype(np.float32) / np.float32(255))
         h, w = -(-rows // CELL_PX), -(-columns // CELL_PX)
         return Maps(maps.core[:h, :w], maps.direction[:, :h, :w], maps.height[:h, :w])
+
+
+def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, ...]) -> list[TextLine]:
+    """Lines found at several scales, the finest first, in px of the picture [H, W]."""
+    lines, least = list[TextLine](), HEIGHTS_PX[0]
+    for scale, at_scale in found:
+        lines += (line.scaled(1 / scale) for line in at_scale if least <= line.height <= HEIGHTS_PX[1])
+        least = COARSE_PX
+    return _suppressed(lines, shape)
 
 
 def _suppressed(lines: Iterable[TextLine], shape: tuple[int, ...]) -> list[TextLine]:

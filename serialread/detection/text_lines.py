@@ -3,7 +3,7 @@
 Maps have cells of 4 x 4 px; points are (x, y) in px of the picture that was searched, (0, 0) its corner.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,8 +18,12 @@ CELL_PX = 4
 """Side of a cell of the maps, px."""
 REFERENCE_PX = 16.0
 """Height of characters whose logarithm is 0 in the map of heights."""
-CORE, SURE = 0.4, 0.6
+END_PX = 1.0
+"""How far a line reaches beyond the middles of its outermost cells, px."""
+CORE, SURE = 0.5, 0.6
 """Probability from which a cell belongs to a line, and that some cell of every line has at least."""
+ACROSS, LOWER = (-0.6, -0.35, 0.35, 0.6), 0.05
+"""Where a cell is compared with others across its line, in heights, and by how much it may be lower."""
 LONG = 0.5
 """Spread of a line's cells along it, in heights, from which its shape shows its axis."""
 BAND, IN_BAND = 0.3, 0.85
@@ -68,11 +72,14 @@ class TextLine:
         centre: its centre line [k, 2], k >= 2, in reading direction: half a capital above the baseline.
         height: of a capital, px.
         score: mean probability of its cells, 0..1.
+        agreement: mean cosine between the directions of its cells and its own, 0..1: how sure it is that it
+            is not to be read in the opposite direction.
     """
 
     centre: Points
     height: float
     score: float
+    agreement: float = 1.0
 
     @property
     def length(self) -> float:
@@ -89,6 +96,12 @@ class TextLine:
         """Direction from its first to its last character, degrees clockwise from the picture's x."""
         x, y = self.centre[-1] - self.centre[0]
         return float(np.degrees(np.arctan2(y, x)))
+
+    @property
+    def upright(self) -> "TextLine":
+        """The line from left to right where its direction is a guess."""
+        is_upright = self.agreement >= UNSURE or self.centre[-1, 0] >= self.centre[0, 0]
+        return self if is_upright else replace(self, centre=self.centre[::-1])
 
     def scaled(self, factor: float) -> "TextLine":
         """The same line in a picture that is larger by a factor."""
@@ -128,12 +141,13 @@ class _Piece:
 
     @cached_property
     def line(self) -> TextLine:
-        return TextLine(_fitted(self), self.height, float(self.core.mean()))
+        centre = _fitted(self)
+        return TextLine(centre, self.height, float(self.core.mean()), _agreement(self, centre))
 
     @cached_property
     def is_sure(self) -> bool:
         """Whether the cells agree on the direction."""
-        return _agreement(self, self.line.centre) >= UNSURE
+        return self.line.agreement >= UNSURE
 
     @property
     def is_large(self) -> bool:
@@ -168,7 +182,7 @@ def _is_likely(line: TextLine) -> bool:
 
 def _pieces(maps: Maps) -> list[_Piece]:
     """Connected cells of the cores."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((maps.core > CORE).astype(np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(_ridges(maps).astype(np.uint8))
     found = []
     for number in range(1, count):
         left, top, width, height, area = stats[number].tolist()
@@ -183,6 +197,27 @@ def _pieces(maps: Maps) -> list[_Piece]:
         middles = np.stack([columns + left + 0.5, rows + top + 0.5], axis=1) * CELL_PX
         found.append(_Piece(middles, along, core, heights))
     return found
+
+
+def _ridges(maps: Maps) -> NDArray[np.bool_]:
+    """Cells of cores [h, w] except those that lie lower than others across their line, between two rows."""
+    ridges = np.zeros(maps.core.shape, np.bool_)
+    rows, columns = np.nonzero(maps.core > CORE)
+    if not rows.size:
+        return ridges
+    cosine, sine = maps.direction[:, rows, columns]
+    high = np.exp2(maps.height[rows, columns]) * np.float32(REFERENCE_PX / CELL_PX)
+    core = maps.core[rows, columns]
+    highest = np.zeros_like(core)
+    for share in ACROSS:
+        across = high * np.float32(share)
+        x, y = (
+            (start + step)[:, None] for start, step in ((columns, -sine * across), (rows, cosine * across))
+        )
+        beside = cv2.remap(maps.core, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
+        highest = np.maximum(highest, beside[:, 0])
+    ridges[rows, columns] = core > highest - LOWER
+    return ridges
 
 
 # --------------------------------------------------------------------------------------------------- fitting
@@ -286,7 +321,7 @@ def _straight(piece: _Piece, along: Points) -> Points:
         )
         inside = near if near.sum() > 1 else inside
     x = ((piece.middles - centre) @ along)[inside]
-    ends = np.array([x.min() - CELL_PX / 2, x.max() + CELL_PX / 2])
+    ends = np.array([x.min() - END_PX, x.max() + END_PX])
     return np.asarray(centre + ends[:, None] * along, np.float64)
 
 
@@ -297,7 +332,7 @@ def _cubic(piece: _Piece, along: Points) -> Points:
     x, y = (piece.middles - centre) @ along, (piece.middles - centre) @ across
     half, middle = max(float(np.ptp(x)) / 2, 1.0), (float(x.max()) + float(x.min())) / 2
     fit = np.polynomial.polynomial.polyfit((x - middle) / half, y, 3, w=np.sqrt(piece.core))
-    reach = 1 + CELL_PX / 2 / half
+    reach = 1 + END_PX / half
     ends = np.linspace(-reach, reach, max(round(2 * half / piece.height), 8))
     offsets = np.polynomial.polynomial.polyval(ends, fit)
     placed = centre + (middle + half * ends)[:, None] * along + offsets[:, None] * across
@@ -323,7 +358,7 @@ def _arc(piece: _Piece) -> Points | None:
     angles = np.sort(np.mod(np.arctan2(rays[:, 1], rays[:, 0]), 2 * np.pi))
     gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
     start = (int(gaps.argmax()) + 1) % len(angles)
-    edge = CELL_PX / 2 / radius
+    edge = END_PX / radius
     length = min(2 * np.pi - float(gaps.max()) + 2 * edge, 2 * np.pi)
     count = max(round(radius * length / max(piece.height, CELL_PX)) * 2, 8)
     turned = float(angles[start]) - edge + np.linspace(0, length, count)
@@ -335,25 +370,23 @@ def _arc(piece: _Piece) -> Points | None:
 
 def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
     """Pieces of which one continues the other as one, until none does."""
-    left = list(pieces)
-    while len(left) > 1:
-        pair = next(((a, b) for a, b in _near(left) if _continues(a, b)), None)
-        if pair is None:
-            break
-        left = [piece for piece in left if piece not in pair]
-        left.append(pair[0].joined(pair[1]))
-    return left
+    whole = list(pieces)
+    for one, other in _near(pieces):
+        first, second = whole[one], whole[other]
+        if first is not second and (_continues(first, second) or _continues(second, first)):
+            line = first.joined(second)
+            whole = [line if piece is first or piece is second else piece for piece in whole]
+    return list(dict.fromkeys(whole))
 
 
-def _near(pieces: Sequence[_Piece]) -> Iterator[tuple[_Piece, _Piece]]:
-    """Ordered pairs of pieces with ends that may be neighbours on a line."""
-    ends = np.array([piece.line.centre[[0, -1]] for piece in pieces])
+def _near(pieces: Sequence[_Piece]) -> list[tuple[int, int]]:
+    """Pairs of pieces with ends that may be neighbours on a line, by number, the nearest first."""
+    ends = np.array([piece.line.centre[[0, -1]] for piece in pieces]).reshape(-1, 2, 2)
     heights = np.array([piece.height for piece in pieces])
     apart = np.linalg.norm(ends[:, None, :, None] - ends[None, :, None], axis=-1).min(axis=(2, 3))
-    near = apart < (MAX_GAP + 0.5) * np.maximum(heights[:, None], heights[None])
-    for one, other in np.argwhere(near).tolist():
-        if one != other:
-            yield pieces[one], pieces[other]
+    apart /= np.maximum(heights[:, None], heights[None])
+    pairs = np.argwhere(np.triu(apart < MAX_GAP + 0.5, 1))
+    return [(one, other) for one, other in pairs[np.argsort(apart[tuple(pairs.T)])].tolist()]
 
 
 def _continues(first: _Piece, second: _Piece) -> bool:

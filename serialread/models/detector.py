@@ -120,7 +120,9 @@ def _twice(x: Tensor) -> Tensor:
 
 def detector_terms(maps: LineMaps, targets: LineTargets, weights: DetectorLosses) -> dict[str, Tensor]:
     """The weighted loss terms of a batch."""
-    core, known = targets.core, targets.known
+    core = targets.core
+    shows = 1 - core * (torch.sigmoid(maps.core.detach()) < weights.hidden).float()
+    known = targets.known * shows
     each = F.binary_cross_entropy_with_logits(maps.core, core, reduction="none") * known
     lines = core * known
     count = lines.sum().clamp(min=1.0)

@@ -11,8 +11,9 @@ from serialread.codes import reads_upside_down
 from serialread.records import Crop, Reading
 
 FLIP_PENALTY = 6.0
-"""Penalty, in characters, of an upside-down line if pictures are mostly upright and the network is not sure
-of the orientation: upside-down text is often read confidently as other characters."""
+"""Penalty, in characters, of a line that is upside down and was not detected so, if pictures are mostly
+upright and the network is not sure of the orientation of any line: upside-down text is often read confidently
+as other characters."""
 SURE_ODDS = 2.0
 """Log-odds, or difference of log-odds between both orientations, from which the network is certain."""
 
@@ -35,6 +36,8 @@ def choose_line(
         return 0
     quarters = [_quarter(crop) for crop in crops]
     upright = [_is_upright(number, crops, readings) for number in range(len(crops))]
+    turned = [number for number, quarter in enumerate(quarters) if quarter == 2]
+    unlikely = upside_down_twins(crops) & set(turned) if not any(upright[n] for n in turned) else set[int]()
     scores = [
         0.0 if reading is None or right is False else clear_chars(reading)
         for reading, right in zip(readings, upright, strict=True)
@@ -47,7 +50,7 @@ def choose_line(
 
     def score(number: int) -> float:
         others = (along[quarters[number]] - lines[number]) / 2 if lines[number] else 0.0
-        is_odd = mostly_upright and quarters[number] == 2 and upright[number] is None
+        is_odd = mostly_upright and number in unlikely and upright[number] is None
         return scores[number] + others - FLIP_PENALTY * is_odd + (number == 0)
 
     return max((number for number, reading in enumerate(readings) if reading is not None), key=score)
@@ -83,9 +86,9 @@ def upside_down_twins(crops: Sequence[Crop]) -> set[int]:
 
 def is_upside_down_twin(one: Crop, other: Crop) -> bool:
     """Whether two crops are one line in opposite directions."""
-    distance = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
+    high, other_high = (float(np.linalg.norm(crop.quad[3] - crop.quad[0])) for crop in (one, other))
     along = np.dot(one.quad[1] - one.quad[0], other.quad[1] - other.quad[0])
-    return bool(along < 0 and distance < max(one.text_height_px, other.text_height_px) / 2)
+    return bool(along < 0) and max(high, other_high) < 2 * min(high, other_high) and is_same_line(one, other)
 
 
 def is_same_line(one: Crop, other: Crop) -> bool:

@@ -155,7 +155,7 @@ def _detected(finder: LineFinder, frame: Frame, view: StationView) -> tuple[Foun
     lines = [line for line in finder.find(frame.pixels) if low <= line.height <= high]
     if view.vertical_text == "never":
         lines = [line for line in lines if not _is_vertical(line)]
-    return tuple(FoundLine(cut_line(frame, line)) for line in lines[:MAX_DETECTED])
+    return tuple(FoundLine(cut_line(frame, line.upright)) for line in lines[:MAX_DETECTED])
 
 
 def _is_vertical(line: TextLine) -> bool:

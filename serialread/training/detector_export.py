@@ -16,7 +16,7 @@ from serialread.errors import CheckpointError, writing_errors
 from serialread.models.detector import LineDetector
 from serialread.training.checkpoint import digest, fused
 from serialread.training.detector_training import load_detector
-from serialread.training.onnx_export import store_halves
+from serialread.training.onnx_export import compact
 
 
 class _Deployed(nn.Module):
@@ -52,7 +52,7 @@ def export_detector(weights: Path, out: Path) -> Path:
             weight.copy_(weight.half().float())
     about = {"model_id": f"{recipe.name}-{digest(detector.state_dict())}", "recipe_id": recipe_id(recipe)}
     proto = _traced(_Deployed(detector).eval())
-    store_halves(proto.graph)
+    compact(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key=DETECTOR_KEY, value=json.dumps(about))
     with writing_errors(out, CheckpointError, "Name another file."):

@@ -52,7 +52,7 @@ def export(run: str | Path, out: str | Path) -> Path:
         "steps": checkpoint.steps,
     }
     proto = _traced(model, geometry, checkpoint.recipe.network)
-    store_halves(proto.graph)
+    compact(proto.graph)
     del proto.metadata_props[:]
     proto.metadata_props.add(key="serialread", value=json.dumps(about))
     with writing_errors(out, CheckpointError, "Name another file."):
@@ -88,11 +88,19 @@ def _traced(model: Recognizer, geometry: CropGeometry, network: NetworkConfig) -
     return program.model_proto
 
 
-def store_halves(graph: Any) -> None:
-    """Store all weights that are exact in 16 bits as such, cast to 32 bits where they are used."""
+def compact(graph: Any) -> None:
+    """Leave out what nobody needs to run a network: shapes, and the exporter's notes with local paths.
+
+    All weights that are exact in 16 bits are stored as such, cast to 32 bits where they are used.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
+    for node in graph.node:
+        del node.metadata_props[:]
+    for value in (*graph.input, *graph.output):
+        del value.metadata_props[:]
+    del graph.value_info[:], graph.metadata_props[:]
     for weight in [w for w in graph.initializer if w.data_type == TensorProto.FLOAT]:
         values = numpy_helper.to_array(weight)
         halves = values.astype(np.float16)
@@ -104,6 +112,3 @@ def store_halves(graph: Any) -> None:
     nodes = list(graph.node)
     del graph.node[:]
     graph.node.extend([*casts, *nodes])
-    stale = [v for v in graph.value_info if any(v.name == c.output[0] for c in casts)]
-    for value in stale:
-        graph.value_info.remove(value)

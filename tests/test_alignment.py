@@ -69,3 +69,9 @@ def test_the_best_path_numbers_its_characters() -> None:
     runs = best_path(F.one_hot(best, 4)[None].float(), 4)
 
     assert [torch.nonzero(row).flatten().tolist() for row in runs[0]] == [[1, 2], [4], [5, 6], []]
+
+
+def test_the_best_path_has_two_characters_in_three_columns_at_most() -> None:
+    best = torch.tensor([1, 2, 3, 1, 2, 3])
+
+    assert best_path(F.one_hot(best, 4)[None].float(), 40).argmax(-1).tolist() == [[0, 1, 2, 3]]

@@ -172,6 +172,10 @@ def test_the_model_file_stores_16_bit_weights_and_no_training_only_parts(model_f
     assert "ctc" not in names
 
 
+def test_the_model_file_does_not_say_where_it_was_made(model_file: Path) -> None:
+    assert b".py" not in model_file.read_bytes()
+
+
 # ------------------------------------------------------------------------------------------------ trainable
 
 

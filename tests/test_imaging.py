@@ -231,6 +231,22 @@ def crc_of(chunk: bytes) -> bytes:
     return zlib.crc32(chunk).to_bytes(4, "big")
 
 
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_the_header_tells_the_size_of_a_file_and_of_its_bytes(tmp_path: Path, format_: str) -> None:
+    path = tmp_path / "picture"
+    Image.new("RGB", (70, 30)).save(path, format_)
+
+    assert loading.header_px(path) == loading.header_px(path.read_bytes()) == 2100
+    assert loading.header_px(path.read_bytes()[:12]) == loading.header_px(tmp_path / "none") == 0
+
+
+def test_a_header_behind_long_notes_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "picture.jpg"
+    Image.new("RGB", (70, 30)).save(path, comment=b"x" * 40_000)
+
+    assert loading.header_px(path) == 2100
+
+
 def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be read"):
         load_image(tmp_path)

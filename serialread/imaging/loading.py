@@ -2,12 +2,13 @@
 
 import hashlib
 import io
+import math
 import stat
 import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,9 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 }
 """The operation that brings each EXIF orientation upright (TIFF 6.0, tag 274)."""
 _ORIENTATION = 0x0112
+_HEADER_BYTES = 1 << 15
+"""Bytes at the start of a file that mostly hold its header."""
+_PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _PNG_TAIL = 4096  # bytes at the end that may hold the end marker
 _LOCK = threading.Lock()
@@ -118,9 +122,18 @@ def digest(path: Path) -> str:
 def header_px(source: str | Path | bytes) -> int:
     """Number of px of a picture file by its header; 0 if that cannot be read."""
     try:
-        if not isinstance(source, bytes) and not Path(source).is_file():  # a pipe may never end
+        if isinstance(source, bytes):
+            start, file = source, io.BytesIO(source)
+        elif Path(source).is_file():  # a pipe may never end
+            with Path(source).open("rb") as opened:
+                start, file = opened.read(_HEADER_BYTES), source
+        else:
             return 0
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        if start.startswith(_PNG_START):
+            return int.from_bytes(start[16:20]) * int.from_bytes(start[20:24])
+        if start.startswith(b"\xff\xd8"):  # ten times as fast as Pillow, unless the header is very long
+            with suppress(ValueError):
+                return math.prod(simplejpeg.decode_jpeg_header(start)[:2])
         with _quiet(), Image.open(file, formats=_known_formats()) as header:
             return header.width * header.height
     except Exception:  # loading the picture reports what is wrong with it

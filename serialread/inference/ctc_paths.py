@@ -8,6 +8,7 @@ Letters: N columns, C classes, L characters of a string.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -28,10 +29,11 @@ MIN_SCORE = -1e3
 """Lower log-probabilities count as this: sums of them are exact."""
 
 Sums = NDArray[np.float64]
-Likely = list[tuple[str, float]]
+Likely = dict[str, float]
 """Characters with their probabilities."""
-Prefixes = dict[str, tuple[float, float]]
-"""By prefix: the probability of the paths that end in a blank, and of those that end in a character."""
+Prefixes = list[tuple[float, str, float, float]]
+"""Prefixes, each after the probability of its paths and before that of the paths that end in a blank, and of
+those that end in a character."""
 
 
 class CtcPath(NamedTuple):
@@ -103,13 +105,11 @@ def best_strings(
         least: classes of a column, and prefixes relative to the most likely one, that are less likely than
             this are left out.
     """
-    found: Prefixes = {"": (1.0, 0.0)}
+    found: Prefixes = [(1.0, "", 1.0, 0.0)]
     for blank, chars in _steps(probabilities, alphabet, least):
-        found = _extended(found, blank, chars, least)
-        if len(found) > beam:
-            found = {text: found[text] for text in _ranked(found)[:beam]}
-    texts = _ranked(found)[:count]
-    negligible = NEGLIGIBLE * sum(found[texts[0]])
+        found = _extended(found, blank, chars, least)[:beam]
+    negligible = NEGLIGIBLE * found[0][0]
+    texts = [text for _, text, _, _ in found[:count]]
     exact = [(text, likelihood(probabilities, alphabet.encode(text), negligible)) for text in texts]
     return tuple(sorted(exact, key=lambda one: -one[1]))
 
@@ -118,45 +118,40 @@ def _steps(probabilities: Floats, alphabet: Alphabet, least: float) -> list[tupl
     """The blank's probability and the likely characters of each column; columns without any are joined."""
     rows, classes = np.nonzero(probabilities[:, 1:] >= least)
     values = probabilities[rows, classes + 1].tolist()
-    likely = defaultdict[int, Likely](list)
+    likely = defaultdict[int, Likely](dict)
     for row, number, value in zip(rows.tolist(), classes.tolist(), values, strict=True):
-        likely[row].append((alphabet.chars[number], value))
+        likely[row][alphabet.chars[number]] = value
     steps: list[tuple[float, Likely]] = []
     for row, blank in enumerate(probabilities[:, 0].tolist()):
         if row in likely:
             steps.append((blank, likely[row]))
         elif steps and not steps[-1][1]:
-            steps[-1] = (steps[-1][0] * blank, [])
+            steps[-1] = (steps[-1][0] * blank, {})
         else:
-            steps.append((blank, []))
+            steps.append((blank, {}))
     return steps
 
 
 def _extended(found: Prefixes, blank: float, chars: Likely, least: float) -> Prefixes:
-    """The prefixes after one more column."""
+    """The prefixes after one more column, the most likely first."""
     if not chars:
-        return {text: ((gap + written) * blank, 0.0) for text, (gap, written) in found.items()}
-    highest = max(blank, *(probability for _, probability in chars))
-    floor = least * highest * max(gap + written for gap, written in found.values())
-    after: Prefixes = {}
-    for text, (gap, written) in found.items():
-        last, total = text[-1:], gap + written
-        stays, goes_on = after.get(text, (0.0, 0.0))
-        for char, probability in chars:
-            entering = total
-            if char == last:
-                goes_on += written * probability
-                entering = gap
-            if entering * probability > floor:
+        return [(total * blank, text, total * blank, 0.0) for total, text, _, _ in found]
+    ranked = sorted(chars.items(), key=itemgetter(1), reverse=True)
+    floor = least * max(blank, ranked[0][1]) * found[0][0]
+    ended = {text: total * blank for total, text, _, _ in found}
+    written = {text: last * chars.get(text[-1:], 0.0) for _, text, _, last in found}
+    for total, text, gap, _ in found:
+        for char, probability in ranked:
+            if total * probability <= floor:
+                break  # the other characters are less likely
+            entering = (gap if text[-1:] == char else total) * probability
+            if entering > floor:
                 longer = text + char
-                ended, extended = after.get(longer, (0.0, 0.0))
-                after[longer] = ended, extended + entering * probability
-        after[text] = stays + total * blank, goes_on
-    return {text: ends for text, ends in after.items() if sum(ends) > floor}
-
-
-def _ranked(found: Prefixes) -> list[str]:
-    return sorted(found, key=lambda text: -sum(found[text]))
+                written[longer] = written.get(longer, 0.0) + entering
+    after = [
+        (ended.get(text, 0.0) + last, text, ended.get(text, 0.0), last) for text, last in written.items()
+    ]
+    return sorted([one for one in after if one[0] > floor], reverse=True)
 
 
 def align(scores: Floats, classes: Sequence[int]) -> CtcPath:

@@ -125,11 +125,12 @@ def best_path(scores: Tensor, count: int) -> Tensor:
 
     Args:
         scores: logits or log-probabilities of the columns.
-        count: T, the largest number of characters.
+        count: largest number of characters; T is at most two thirds of the columns, for narrower characters
+            cannot be told apart.
     """
     best = scores.argmax(-1)
     before = torch.nn.functional.pad(best[:, :-1], (1, 0))
     written = best > 0
     number = torch.cumsum((written & (best != before)).long(), 1)  # of the character, from 1
-    slots = torch.arange(1, count + 1, device=scores.device)
+    slots = torch.arange(1, count + 1, device=scores.device)[: 2 * scores.shape[1] // 3]
     return ((number[:, None] == slots[:, None]) & written[:, None]).float()

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from scipy.ndimage import median_filter
+from numpy.lib.stride_tricks import sliding_window_view
 
 from serialread.imaging import Extent
 from serialread.reader.grading import MarkSegmentation, cleanness, segment
@@ -92,8 +92,10 @@ def _has_remnant(line: MarkSegmentation, free: int) -> bool:
 def _widened(pixels: Pixels, margin: int) -> Pixels:
     """The crop [H, W] between ``margin`` columns of background: ink at its ends is not taken for that."""
     # a second median, along the column: many bars of characters in one row are no background
-    rows = median_filter(np.median(pixels, axis=1), size=max(pixels.shape[0] * 3 // 4, 1), mode="nearest")
-    background = np.repeat(rows.astype(np.uint8)[:, None], margin, axis=1)
+    size = max(pixels.shape[0] * 3 // 4, 1)
+    rows = np.pad(np.median(pixels, axis=1).astype(np.uint8), (size // 2, (size - 1) // 2), mode="edge")
+    medians = np.sort(sliding_window_view(rows, size), axis=1)[:, size // 2]
+    background = np.repeat(medians[:, None], margin, axis=1)
     return np.hstack([background, pixels, background])
 
 

@@ -96,9 +96,10 @@ def text_extent(maps: tuple[Floats, ...], pixels: Pixels) -> Extent:
         pixels: the crop.
     """
     height, width = pixels.shape
-    found = extent_of(maps[1], (height, width)) if len(maps) > 1 else None
+    if len(maps) > 1 and (found := extent_of(maps[1], (height, width))):
+        return found
     top, bottom = text_rows(pixels)
-    return found or Extent(0.0, float(width), float(top), float(bottom))
+    return Extent(0.0, float(width), float(top), float(bottom))
 
 
 def _filled(pixels: Pixels, card: ModelCard) -> float:

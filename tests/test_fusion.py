@@ -226,13 +226,6 @@ def test_the_level_view_of_a_tilted_crop_comes_last() -> None:
     assert next_view(views) is None
 
 
-def test_a_model_with_ctc_reads_one_further_view_of_a_very_doubtful_crop() -> None:
-    doubtful, very_doubtful = reading("41", 0.7), reading("41", 0.5)
-    assert next_view([doubtful], topology="ctc") is None
-    assert next_view([very_doubtful], topology="ctc") == TIGHT_VIEWS[0]
-    assert next_view([very_doubtful, reading("47", 0.5)], tilt_deg=8.0, topology="ctc") is None
-
-
 def test_widely_spaced_text_is_narrowed() -> None:
     wide, usual = Extent(10, 210, 20, 40, chars=5), Extent(10, 70, 20, 40, chars=5)
     assert wide.narrowed == pytest.approx(PITCH * 20 * 5 / 200)

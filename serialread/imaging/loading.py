@@ -122,18 +122,18 @@ def digest(path: Path) -> str:
 def header_px(source: str | Path | bytes) -> int:
     """Number of px of a picture file by its header; 0 if that cannot be read."""
     try:
-        if isinstance(source, bytes):
-            start, file = source, io.BytesIO(source)
-        elif Path(source).is_file():  # a pipe may never end
-            with Path(source).open("rb") as opened:
-                start, file = opened.read(_HEADER_BYTES), source
-        else:
-            return 0
+        start = source
+        if not isinstance(start, bytes):
+            if not Path(start).is_file():  # a pipe may never end
+                return 0
+            with Path(start).open("rb") as opened:
+                start = opened.read(_HEADER_BYTES)
         if start.startswith(_PNG_START):
             return int.from_bytes(start[16:20]) * int.from_bytes(start[20:24])
         if start.startswith(b"\xff\xd8"):  # ten times as fast as Pillow, unless the header is very long
             with suppress(ValueError):
                 return math.prod(simplejpeg.decode_jpeg_header(start)[:2])
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
         with _quiet(), Image.open(file, formats=_known_formats()) as header:
             return header.width * header.height
     except Exception:  # loading the picture reports what is wrong with it

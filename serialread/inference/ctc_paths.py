@@ -19,9 +19,9 @@ from serialread.records import Floats
 
 ALTERNATIVES = 5
 """Number of strings that a search keeps."""
-BEAM = 16
+BEAM = 8
 """Prefixes that a search follows."""
-MIN_PROBABILITY = 1e-3
+MIN_PROBABILITY = 3e-3
 """A search leaves out the classes of a column that are less likely."""
 NEGLIGIBLE = 1e-8
 """Paths below this share of the most likely one's probability are left out of a sum."""

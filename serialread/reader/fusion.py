@@ -2,26 +2,22 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from serialread.config import Code
 from serialread.imaging import TIGHT_VIEWS, LevelView, TightView
 from serialread.inference import status_of
 from serialread.reader.decisions import log_odds, logit
-from serialread.records import CharReading, FreeReading, Reading, Topology
+from serialread.records import CharReading, FreeReading, Reading
 
-RETRY_BELOW: Mapping[Topology, float] = {"slots": 0.8, "ctc": 0.3}
-"""Confidence below which a crop is read in another view, by the topology of the model."""
-MAX_RETRIES: Mapping[Topology, int] = {"slots": 3, "ctc": 1}
-"""Maximum number of further views: with CTC a second one gains little (docs/benchmarks/reading.md)."""
+RETRY_BELOW = 0.8
+"""Confidence below which a crop is read in another view (docs/benchmarks/reading.md)."""
 
 _ANY = Code()
 
 
-def next_view(
-    readings: Sequence[Reading], tilt_deg: float = 0.0, topology: Topology = "slots"
-) -> TightView | LevelView | None:
+def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> TightView | LevelView | None:
     """The next view to read; None if the first is confident, two views agree, or none is left.
 
     Views whose free reading does not match the format do not count as agreeing.
@@ -29,12 +25,9 @@ def next_view(
     Args:
         readings: of the views so far, first of the crop itself.
         tilt_deg: tilt of the crop; if it is not 0, the last view is level.
-        topology: of the model that read them.
     """
     views: Sequence[TightView | LevelView] = (*TIGHT_VIEWS, LevelView(tilt_deg)) if tilt_deg else TIGHT_VIEWS
-    if readings[0].confidence >= RETRY_BELOW[topology] or len(readings) > min(
-        len(views), MAX_RETRIES[topology]
-    ):
+    if readings[0].confidence >= RETRY_BELOW or len(readings) > len(views):
         return None
     texts = [reading.text for reading in readings if reading.free is None]
     return None if len(set(texts)) < len(texts) else views[len(readings) - 1]

@@ -330,8 +330,7 @@ class Pipeline:
         """Read a doubtful line in further views until two agree (see ``fusion.next_view``)."""
         views, extent = list(line.views), None
         size = line.crop.pixels.shape
-        tilt_deg, topology = line.crop.tilt_deg, self.card.topology
-        while wanted := next_view([view.reading for view in views], tilt_deg, topology):
+        while wanted := next_view([view.reading for view in views], line.crop.tilt_deg):
             if extent is None:
                 extent = self._extent(views[0])
                 views[0] = self._seen(views[0].pixels, views[0].outputs, ALTERNATIVES)

@@ -59,13 +59,17 @@ class _Form:
     written_by_us: bool
 
 
-def read_labels(path: Path) -> TextTable:
+def read_labels(path: Path, *, fields: bool = False) -> TextTable:
     """Read a table with the columns ``filename`` and ``text``; lines without a file name are left out.
+
+    Args:
+        path: the file.
+        fields: keep its other columns, which hold the truths of fields.
 
     Raises:
         RecordsError: the file cannot be read, lacks a column, has a damaged line, or labels nothing.
     """
-    table = read_table(path, LABEL_COLUMNS, wanted=LABEL_COLUMNS)
+    table = read_table(path, LABEL_COLUMNS, wanted=None if fields else LABEL_COLUMNS)
     rows = table.rows[table.rows["filename"].str.strip() != ""].reset_index(drop=True)
     if rows.empty:
         raise RecordsError(f"{path}: no labels in it. Add one line per image: filename,text.")

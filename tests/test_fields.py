@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audit_cases import line, write_readings
 from test_reading import json_lines, reading_of, record_of, rows
 
-from serialread import read_folder
+from serialread import audit, read_folder
 from serialread.config import DataRecipe, Station, StationField, load
 from serialread.config.scene import Scene
 from serialread.errors import RecipeError
@@ -221,8 +222,8 @@ def test_the_record_has_the_worst_decision_of_its_fields(
 
 def test_every_field_has_a_column_behind_the_others() -> None:
     fields = {"serial": field_of("0012,5"), "lot": field_of("", Decision.REVIEW, "not found")}
-    line = json_line(record_of("a.png", fields=fields, reason="field lot: not found"))
-    assert json.loads(json.dumps(line))["fields"]["lot"] == {
+    written = json_line(record_of("a.png", fields=fields, reason="field lot: not found"))
+    assert json.loads(json.dumps(written))["fields"]["lot"] == {
         "text": "",
         "free_text": "",
         "verdict": "",
@@ -232,15 +233,39 @@ def test_every_field_has_a_column_behind_the_others() -> None:
         "polygon": [],
         "chars": [],
     }
-    assert line["fields"]["serial"]["chars"][3]["char"] == "2"
+    assert written["fields"]["serial"]["chars"][3]["char"] == "2"
     _, table = result_files(("serial", "lot"))
-    header, row = table.header.decode(), table.encode(line).decode()
+    header, row = table.header.decode(), table.encode(written).decode()
     assert header.endswith(",model_id,sha256,serial,lot\n")
     assert row == (
         "a.png,,AB12,AB12,,0.7,A,1,0.9,REVIEW,field lot: not found,,,,,24.0,0.5,0.0,,,,,,,3.25,"
         '2026-01-05T08:00:00.000+00:00,,stub-000000000000,sha of a.png,"0012,5",\n'
     )
     assert csv_row(json_line(record_of("b.png")), ("serial",))[-1] == ""
+
+
+# audits
+
+
+def test_truths_with_columns_of_fields_are_counted_for_each(tmp_path: Path) -> None:
+    lines = [
+        line(f"{n}.png", "A", serial=serial, Lot=lot, note="")
+        for n, (serial, lot) in enumerate([("0012", "B7"), ("0013", ""), ("0041", "B9"), ("", "B1")])
+    ]
+    write_readings(tmp_path / "readings.csv", *lines)
+    (tmp_path / "truth.csv").write_text(
+        "filename,text,SERIAL,lot,weight\n0.png,A,0012,B7,1\n1.png,A,0013,B8,1\n2.png,,0014,,1\n3.png,A,0015,,1\n"
+    )
+    done = audit(tmp_path, tmp_path / "truth.csv")
+    figures = ["field", "images", "found", "known", "right", "wrong", "missing", "edits", "accuracy"]
+    assert done.fields[figures].to_numpy().tolist() == [
+        ["serial", 4, 3, 4, 2, 2, 1, 6, 0.5],
+        ["lot", 4, 3, 2, 1, 1, 1, 2, 0.5],
+    ]
+    done.write(tmp_path / "audit")
+    assert "| serial | 4 | 3 | 4 | 2 | 2 | 1 |" in (tmp_path / "audit" / "audit.md").read_text()
+    assert (tmp_path / "audit" / "fields.csv").read_text().count("\n") == 3
+    assert audit(tmp_path).fields.empty
 
 
 # rendered nameplates
@@ -299,8 +324,8 @@ def test_the_fields_of_rendered_nameplates_are_columns_of_the_table(tmp_path: Pa
         assert row["decision"] == "REVIEW"
         assert row["reason"].startswith("field type, serial, sn, volts, year: not calibrated")
         assert row["mark_grade"]
-    for line in json_lines(tmp_path / "out"):
-        fields = line["fields"]
+    for record in json_lines(tmp_path / "out"):
+        fields = record["fields"]
         assert {name: field["decision"] for name, field in fields.items()} == {
             **dict.fromkeys(VALUES, "REVIEW"),
             "weight": "ACCEPT",
@@ -308,7 +333,7 @@ def test_the_fields_of_rendered_nameplates_are_columns_of_the_table(tmp_path: Pa
         assert fields["serial"]["verdict"] == "obeys"
         assert len(fields["sn"]["chars"]) == 7
         (left, _), (right, _) = fields["sn"]["polygon"][:2]
-        whole = next(one["polygon"] for one in line["lines"] if one["text"].startswith("S/N"))
+        whole = next(one["polygon"] for one in record["lines"] if one["text"].startswith("S/N"))
         assert whole[0][0] + 20 < left < right <= whole[1][0] + 1
 
 

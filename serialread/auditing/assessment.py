@@ -39,9 +39,9 @@ class AuditInput:
 class Audit:
     """What an audit found.
 
-    Every table of the report is a pandas ``DataFrame`` and an attribute: ``batches``, ``groups``, ``trends``,
-    ``errors``, ``confusions``, ``characters``, ``positions``, ``lengths``, ``confidence``, ``coverage``,
-    ``sampling``, ``unmatched``. docs/audit.md describes their columns.
+    Every table of the report is a pandas ``DataFrame`` and an attribute: ``batches``, ``fields``, ``groups``,
+    ``trends``, ``errors``, ``confusions``, ``characters``, ``positions``, ``lengths``, ``confidence``,
+    ``coverage``, ``sampling``, ``unmatched``. docs/audit.md describes their columns.
 
     Attributes:
         inputs: readings.csv, then the truth table, the batch table and the baseline where they were given.
@@ -181,7 +181,8 @@ def audit(
 
     Args:
         results: readings.csv, or the folder that ``serialread read --out`` wrote.
-        truth: table with the columns filename and text; None counts the readings without judging them.
+        truth: table with the columns filename and text, and of the names of fields to count these; None
+            counts the readings without judging them.
         batches: table with the column batch or filename, and other columns to sum up by.
         by: column whose values are the batches; None uses the folders of the pictures.
         baseline: control limits that ``Audit.freeze`` wrote; None computes them from these batches.
@@ -196,7 +197,7 @@ def audit(
     limits = None if baseline is None else read_limits(Path(baseline))
     done = audit_tables(
         readings,
-        None if truth is None else read_labels(Path(truth)),
+        None if truth is None else read_labels(Path(truth), fields=True),
         batches=None if batches is None else read_batches(Path(batches)),
         by=by,
         limits=limits,

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from serialread.auditing.field_scores import READ_AS
 from serialread.auditing.matching import located, partners
 from serialread.auditing.wording import Finding, counted, error, first_names, warning
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_table
+from serialread.reader.serialization import COLUMNS
 from serialread.records import GRADES, Decision
 
 READING_COLUMNS = (
@@ -56,7 +58,8 @@ def read_readings(results: Path) -> TextTable:
     """Read readings.csv, given itself or its folder; a line cut off by a killed run is left out.
 
     Returns:
-        Cells as str, except ``MEASURES``, which are floats (nan where there is none).
+        Cells as str, except ``MEASURES``, which are floats (nan where there is none); fields are named
+        ``READ_AS`` and their name.
 
     Raises:
         RecordsError: no such table, columns missing, or no line in it.
@@ -66,11 +69,13 @@ def read_readings(results: Path) -> TextTable:
         raise RecordsError(f"{path}: no such file. Give the folder that serialread read --out wrote.")
     wanted = (*READING_COLUMNS, VERDICT, BARCODE_CHECK, *MEASURES)
     advice = "Give the readings.csv that serialread read wrote."
-    table = read_table(path, READING_COLUMNS, wanted=wanted, advice=advice, written_by_us=True)
+    table = read_table(path, READING_COLUMNS, advice=advice, written_by_us=True)
+    fields = {name: READ_AS + name for name in table.rows if name not in COLUMNS}
     whole = table.rows["decision"].isin(list(Decision))
     if not whole.any():
         raise RecordsError(f"{path}: no readings in it. Run serialread read again.")
-    rows = table.rows[whole].reset_index(drop=True).reindex(columns=wanted, fill_value="")
+    rows = table.rows[whole].reset_index(drop=True).rename(columns=fields)
+    rows = rows.reindex(columns=[*wanted, *fields.values()], fill_value="")
     rows["mark_grade"] = rows["mark_grade"].map(POINTS)
     for name in MEASURES:
         rows[name] = pd.to_numeric(rows[name], errors="coerce").astype(np.float64)

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from serialread.auditing.field_scores import STATED_AS
 from serialread.auditing.wording import Finding, counted, error, first_names, note, warning
+from serialread.label_tables import LABEL_COLUMNS
 from serialread.metrics import strict
 
 Objects = NDArray[np.object_]
@@ -47,7 +49,7 @@ def pair(readings: pd.DataFrame, truth: pd.DataFrame) -> Pairing:
 
     Args:
         readings: ``image``, ``text`` and ``sha256`` of each.
-        truth: ``filename`` and ``text`` of each; equal lines count once.
+        truth: ``filename`` and ``text`` of each, perhaps columns of fields; equal lines count once.
     """
     images, stated = located(readings["image"]), _stated(truth)
     images["several"] = _several_pictures(images["path"], readings["sha256"])
@@ -61,6 +63,9 @@ def pair(readings: pd.DataFrame, truth: pd.DataFrame) -> Pairing:
     why[found] = taken["why"]
     texts[found] = taken["text"].where(taken["why"] == "", "")
     rows = readings.assign(truth=texts, known=why == "", why=why)
+    for name in truth.columns.drop(list(LABEL_COLUMNS)):  # of fields
+        rows[STATED_AS + name] = ""
+        rows.loc[found, STATED_AS + name] = taken[name].where(taken["why"] != _CONFLICT, "").to_numpy()
     unmatched = _unmatched(rows, images, stated, set(taken["path"]))
     return Pairing(rows, unmatched, tuple(_findings(rows, images, stated, unmatched, by_name)))
 
@@ -87,7 +92,8 @@ def _several_pictures(paths: pd.Series, sha256: pd.Series) -> pd.Series:
 
 def _stated(truth: pd.DataFrame) -> pd.DataFrame:
     """Each distinct line once: path, name, filename, text, and why it is no truth ("" if it is one)."""
-    stated = located(truth["filename"]).assign(filename=truth["filename"], text=truth["text"].str.strip())
+    stated = located(truth["filename"]).join(truth.drop(columns=["path", "name"], errors="ignore"))
+    stated["text"] = stated["text"].str.strip()
     stated["compared"] = [strict(text) for text in stated["text"]]
     stated = stated.drop_duplicates(["path", "compared"]).reset_index(drop=True)
     conflict = stated["path"].duplicated(keep=False)

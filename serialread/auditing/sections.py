@@ -20,6 +20,7 @@ from serialread.auditing.charts import (
     reliability_chart,
     trend_chart,
 )
+from serialread.auditing.field_scores import FIGURES, field_table
 from serialread.auditing.html_page import (
     Cell,
     PageSection,
@@ -320,6 +321,13 @@ SECTIONS = (
         markdown=lambda audit: _MARKDOWN if audit.judged else _MARKDOWN[:4],
         total_line=True,
         json=lambda table: json_lines(table)[:-1],
+    ),
+    ReportSection(
+        "fields",
+        "Fields",
+        "Values of the fields that the truth table has as columns; missing: not found.",
+        lambda found: field_table(found.judged),
+        markdown=lambda _: (*FIGURES, "accuracy"),
     ),
     ReportSection("groups", "Groups", "", _groups, page=_groups_page),
     ReportSection("trends", "Trends", "", _trends, page=_trends_page),

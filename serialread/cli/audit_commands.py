@@ -16,7 +16,8 @@ def audit(
     results: Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")],
     out: Annotated[Path, options.out("Folder for the tables, audit.json, audit.md and report.html.")],
     truth: Annotated[
-        Path | None, typer.Option(help="Table with the columns filename,text: the right codes.")
+        Path | None,
+        typer.Option(help="Table with the columns filename,text: the right codes. Others: of fields."),
     ] = None,
     batches: Annotated[
         Path | None,

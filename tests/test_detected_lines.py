@@ -65,6 +65,22 @@ def test_every_detected_line_is_read_in_its_direction(reader: Reader) -> None:
     assert record.model_id == reader.model_id
 
 
+def test_an_explanation_shows_the_picture_with_all_its_lines(reader: Reader) -> None:
+    pixels = picture()
+    shown = reader.explain(pixels).picture
+    assert shown is not None
+    assert shown.shape == (576, 960, 3)
+    coloured = (shown.max(axis=2).astype(int) - shown.min(axis=2) > 60).astype(np.uint8)
+    for x, y, width, height in ((520, 320, 250, 90), (150, 120, 70, 250)):
+        place = np.s_[
+            round(y * 0.96) : round((y + height) * 0.96), round(x * 0.96) : round((x + width) * 0.96)
+        ]
+        assert coloured[place].sum() > 400
+    assert coloured.sum() < 0.05 * coloured.size
+    assert reader.explain(pixels).drawn().shape[0] > 576
+    assert reader.explain(SAMPLE).picture is None
+
+
 def test_lines_are_in_the_results(reader: Reader) -> None:
     line = json_line(reader.read(picture()))
     assert [set(one) for one in line["lines"]] == [

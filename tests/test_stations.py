@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from test_reading import record_of
 from typer.testing import CliRunner
 
 from serialread.calibration import load_labelled
@@ -17,7 +18,7 @@ from serialread.config import Station, StationView, load
 from serialread.errors import CalibrationError
 from serialread.reader import Picture, Reader, log_odds
 from serialread.reader.rows import join_rows, other_texts, rows_of
-from serialread.records import CharReading, Crop, Pixels, Reading
+from serialread.records import CharReading, Crop, LineReading, Pixels, Reading, Record
 from serialread.weights import shipped_model
 
 FACE = cv2.FONT_HERSHEY_SIMPLEX
@@ -199,6 +200,56 @@ def test_geometry_is_calibrated_by_a_few_labelled_pictures(tmp_path: Path) -> No
     pictures = [Picture(path, path.name) for path in sorted((tmp_path / "images").glob("*.png"))]
     texts = [r.reading.text for r in Reader(shipped_model(), station).read_many(pictures) if r.reading]
     assert sum(text.startswith("SN74LS06N") for text in texts) >= 5
+
+
+def found_in(path: Path, turned: int) -> Record:
+    """A record of a picture, 800 x 600 px, whose code is one of two lines, tilted by 5 degrees."""
+    number = int(path.stem)
+    x, y = 200.0 + 40 * number, 250.0 + 10 * number
+    along, down = np.array([190.0, 16.6]), np.array([-2.6, 29.9])
+    start = np.array([x, y])
+    quad = np.array([start, start + along, start + along + down, start + down])
+    if turned:
+        quad = np.stack([600 - quad[:, 1], quad[:, 0]], axis=1)
+    line = LineReading(f"{7264 + 119 * number}KX", 0.9, tuple(map(tuple, quad.tolist())), 0.0, 30.0)
+    other = replace(line, text="ACME", polygon=((0.0, 0.0), (90.0, 0.0), (90.0, 20.0), (0.0, 20.0)))
+    return record_of(path.name, "ACME", lines=(other, line), quad=other.polygon)
+
+
+@pytest.mark.parametrize("turned", [0, 90])
+def test_heights_directions_and_the_tilted_region_come_from_the_lines_found(
+    tmp_path: Path, turned: int
+) -> None:
+    codes = [f"{7264 + 119 * number}KX" for number in range(5)]
+    for number in range(5):
+        size = (800, 600) if turned else (600, 800)
+        saved(tmp_path / "images", f"{number}.png", np.full(size, 90, np.uint8))
+    (tmp_path / "labels.csv").write_text(
+        "filename,text\n" + "".join(f"{number}.png,{code}\n" for number, code in enumerate(codes))
+    )
+    tried: list[StationView] = []
+
+    def read(station: Station, pictures: Sequence[Picture]) -> list[Record]:
+        tried.append(station.view)
+        wanted = station.view.rotation == 270 if turned else station.view.region is not None
+        records = [found_in(picture.path, turned) for picture in pictures]
+        good = [replace(r, reading=reading_of(code)) for r, code in zip(records, codes, strict=True)]
+        return good if wanted else records
+
+    view = tune_view(load_labelled(tmp_path), Station(), "m", read, 5).station.view
+    assert tried[1].text_height == (pytest.approx(0.6 * 30 / 800), pytest.approx(1.6 * 30 / 800))
+    assert (tried[2].rotation, tried[2].vertical_text) == (-turned % 360, "never")
+    if turned:
+        assert view.rotation == 270
+        return
+    assert view.region is not None
+    (left, top), (right, bottom) = (
+        np.array(view.region[0]) * (800, 600),
+        np.array(view.region[1]) * (800, 600),
+    )
+    assert np.degrees(np.arctan2(bottom - top, right - left)) == pytest.approx(5.0, abs=0.5)
+    assert left < 200
+    assert right > 550
 
 
 def test_too_few_labelled_pictures_are_one_clear_error(tmp_path: Path) -> None:

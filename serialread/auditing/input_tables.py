@@ -70,7 +70,7 @@ def read_readings(results: Path) -> TextTable:
     wanted = (*READING_COLUMNS, VERDICT, BARCODE_CHECK, *MEASURES)
     advice = "Give the readings.csv that serialread read wrote."
     table = read_table(path, READING_COLUMNS, advice=advice, written_by_us=True)
-    fields = {name: READ_AS + name for name in table.rows if name not in COLUMNS}
+    fields = {name: f"{READ_AS}{name}" for name in table.rows if name not in COLUMNS}
     whole = table.rows["decision"].isin(list(Decision))
     if not whole.any():
         raise RecordsError(f"{path}: no readings in it. Run serialread read again.")

@@ -1,11 +1,13 @@
 """Set up a station's view: teach a fixture, or choose settings by labelled pictures."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serialread.calibration.station_files import (
     CalibratedStation,
@@ -30,6 +32,10 @@ MIN_GAIN = 0.02
 read less is no gain where labels name one line of several. Of two equal settings the earlier one stays."""
 HEIGHT_FACTORS = (0.6, 1.6)
 """Expected text height, as factors of the smallest and largest that were read well."""
+MIN_CODES = 3
+"""Codes found from which their positions and directions are used."""
+MIN_TILT_DEG, MAX_TILT_SPREAD_DEG = 2.0, 6.0
+"""Tilt of the codes from which a tilted region is tried, and how much tilts may differ."""
 REGION_MARGIN = 2.0
 """Margin around all codes in the region, in heights of the code: a few pictures do not show all positions."""
 
@@ -207,37 +213,63 @@ def _text(record: Record) -> str:
 
 def _text_heights(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
     """The heights of what was read well, as fractions of the pictures' longer sides."""
-    heights = [
-        (record.text_height_px or 0) / max(load_image(picture.path).pixels.shape[:2])
-        for picture, record in _well_read(known, records)
-    ]
+    heights = [code.height_px / max(code.size_px) for code in _codes(known, records)]
     if heights:
         span = (HEIGHT_FACTORS[0] * min(heights), min(HEIGHT_FACTORS[1] * max(heights), 1.0))
         yield view.model_dump() | {"text_height": span}
 
 
 def _orientations(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
+    """The quarter turn that levels the codes, if they show it; all of them if not."""
+    quarters = Counter(round(code.direction_deg / 90) % 4 for code in _codes(known, records))
+    only: dict[str, object] = {"vertical_text": "never", "upside_down": "never"}
+    if len(quarters) == 1 and quarters.total() >= MIN_CODES and not view.mirror:
+        yield view.model_dump() | only | {"rotation": -90 * next(iter(quarters)) % 360}
+        return
     for rotation in (90, 180, 270):
-        turned = (view.rotation + rotation) % 360
-        yield view.model_dump() | {"rotation": turned, "vertical_text": "never", "upside_down": "never"}
-    yield view.model_dump() | {"vertical_text": "never", "upside_down": "never"}
+        yield view.model_dump() | only | {"rotation": (view.rotation + rotation) % 360}
+    yield view.model_dump() | only
 
 
 def _regions(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
-    """The upright box around all codes that were read well, if pictures are neither remapped nor rotated."""
-    well = _well_read(known, records)
-    if view.region or view.lens or view.arc or view.fixture or view.rotation or len(well) < 3:
+    """The box around all codes that were read well, along them if all are tilted alike; else upright.
+
+    Only where pictures are neither remapped nor mirrored.
+    """
+    codes = _codes(known, records)
+    if view.region or view.lens or view.arc or view.fixture or view.mirror or len(codes) < MIN_CODES:
         return
-    corners = []
-    for picture, record in well:
-        height, width = load_image(picture.path).pixels.shape[:2]
-        quad = np.array(record.quad, np.float64)
-        margin = REGION_MARGIN * float(np.linalg.norm(quad[3] - quad[0]))
-        corners += [(quad.min(axis=0) - margin) / (width, height)]
-        corners += [(quad.max(axis=0) + margin) / (width, height)]
-    ends = np.clip((np.min(corners, axis=0), np.max(corners, axis=0)), 0, 1).round(3)
-    (left, top), (right, bottom) = ends.tolist()
-    yield view.model_dump() | {"region": ((left, top), (right, top), (right, bottom), (left, bottom))}
+    if len({code.size_px for code in codes}) == 1:
+        tilts = [(code.direction_deg + view.rotation + 45) % 90 - 45 for code in codes]
+        if abs(float(np.median(tilts))) >= MIN_TILT_DEG and np.ptp(tilts) <= MAX_TILT_SPREAD_DEG:
+            yield from _region(view, codes, float(np.median(tilts)))
+    yield from _region(view, codes, 0.0)
+
+
+def _region(view: StationView, codes: Sequence["_Code"], tilt_deg: float) -> _Candidates:
+    """The box around all codes, at a tilt; none if it is not inside the pictures."""
+    angle = np.radians(tilt_deg)
+    tilted = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    places = []
+    for code in codes:
+        size = np.array(code.size_px if view.rotation in (0, 180) else code.size_px[::-1], np.float64)
+        points = _rotated(code, view.rotation) @ tilted.T
+        margin = REGION_MARGIN * code.height_px
+        corners = np.array([points.min(axis=0) - margin, points.max(axis=0) + margin])
+        places.append(corners if tilt_deg else np.clip(corners / size, 0, 1))
+    (left, top), (right, bottom) = np.min(places, axis=0)[0], np.max(places, axis=0)[1]
+    region = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    if tilt_deg:
+        region = region @ tilted / size
+    if region.min() >= 0 and region.max() <= 1:
+        yield view.model_dump() | {"region": tuple((x, y) for x, y in region.round(3).tolist())}
+
+
+def _rotated(code: "_Code", rotation: int) -> NDArray[np.float64]:
+    """The outline of a code [N, 2] in px of the rotated picture."""
+    (width, height), (x, y) = code.size_px, code.outline.T
+    turned = {0: (x, y), 90: (height - y, x), 180: (width - x, height - y), 270: (y, width - x)}
+    return np.stack(turned[rotation], axis=1)
 
 
 def _rows(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
@@ -253,11 +285,36 @@ CANDIDATES = (_text_heights, _orientations, _regions, _rows, _switches)
 """What is tried, in this order: heights and positions are known well where codes are found well."""
 
 
-def _well_read(known: _Known, records: Sequence[Record]) -> list[tuple[Picture, Record]]:
-    """Pictures whose reading contains the truth or is similar to it, so that the code itself was found."""
-    read = [(picture, mpsc(truth), record) for (picture, truth), record in zip(known, records, strict=True)]
-    return [
-        (picture, record)
-        for picture, truth, record in read
-        if record.quad and (truth in _text(record) or one_minus_ned(_text(record), truth) >= WELL_READ)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A code that was found in a picture.
+
+    Attributes:
+        size_px: width and height of the picture.
+        outline: of its line, [N, 2] in px of the picture, clockwise from the text's top-left.
+        height_px: of its characters.
+    """
+
+    size_px: tuple[int, int]
+    outline: NDArray[np.float64]
+    height_px: float
+
+    @property
+    def direction_deg(self) -> float:
+        """Reading direction, clockwise from the picture's x-axis."""
+        x, y = self.outline[len(self.outline) // 2 - 1] - self.outline[0]
+        return float(np.degrees(np.arctan2(y, x)))
+
+
+def _codes(known: _Known, records: Sequence[Record]) -> list[_Code]:
+    """The codes that were found, each in the line of its picture that is most like the truth."""
+    found = []
+    for (picture, truth), record in zip(known, records, strict=True):
+        wanted = mpsc(truth)
+        lines = [(line.text, line.polygon, line.height_px) for line in record.lines]
+        lines.insert(0, (record.text, record.quad or (), record.text_height_px or 0.0))
+        text, outline, height_px = max(lines, key=lambda line: one_minus_ned(mpsc(line[0]), wanted))
+        if outline and (wanted in mpsc(text) or one_minus_ned(mpsc(text), wanted) >= WELL_READ):
+            height, width = load_image(picture.path).pixels.shape[:2]
+            found.append(_Code((width, height), np.array(outline, np.float64), height_px))
+    return found

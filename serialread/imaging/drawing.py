@@ -78,7 +78,8 @@ def _picture(name: str, frame: Frame, crops: Sequence[Crop] = ()) -> Pixels:
     small = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     drawn = np.repeat(small[..., None], 3, axis=2)
     for number, crop in enumerate(crops, start=1):
-        corners = np.round(crop.quad * np.float32(scale)).astype(np.int32)
+        outline = crop.quad if crop.outline is None else crop.outline
+        corners = np.round(outline * np.float32(scale)).astype(np.int32)
         cv2.polylines(drawn, [corners], isClosed=True, color=MARKED)
         _write(drawn, str(number), (int(corners[0, 0]), int(corners[0, 1])), MARKED)
     return _named(name, drawn)

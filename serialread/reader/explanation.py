@@ -12,7 +12,7 @@ import numpy as np
 from serialread.imaging import tinted
 from serialread.inference.session import ModelCard
 from serialread.reader.outputs import maps_of
-from serialread.reader.pipeline import PictureReading, SeenView
+from serialread.reader.pipeline import PictureReading, SeenView, polygon_of
 from serialread.records import CharReading, Crop, Decision, Floats, Pixels, Reading, Record
 
 ZOOM = 6
@@ -28,6 +28,9 @@ COLOURS = {
     Decision.REJECT: (40, 40, 220),
 }
 """BGR of what is drawn over a picture."""
+LINE_COLOUR, FIELD_COLOUR, CODE_COLOUR = (0, 110, 230), (190, 90, 0), (40, 130, 30)
+PICTURE_PX = 960
+"""Longer side of the picture in an explanation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +90,18 @@ class Explanation:
         crop: the best line of the picture.
         lines: the rows of the code, from top to bottom.
         best: the number of the best line among them.
+        picture: the picture with all its lines, BGR uint8; None for the crop of one line.
     """
 
     reading: Reading
     crop: Crop
     lines: tuple[ExplainedLine, ...]
     best: int
+    picture: Pixels | None = None
 
     @classmethod
-    def of(cls, found: PictureReading, card: ModelCard) -> "Explanation":
-        """Explain what was read with a model."""
+    def of(cls, found: PictureReading, card: ModelCard, pixels: Pixels) -> "Explanation":
+        """Explain what was read with a model in a picture, grey or BGR."""
         lines, chars = list[ExplainedLine](), list(found.reading.chars)
         for number in found.rows:
             view = _deciding_view(found, number)
@@ -104,12 +109,14 @@ class Explanation:
             attention, glyphs = maps_of(view.outputs, view.pixels, card, count)
             lines.append(ExplainedLine(view.pixels, tuple(chars[:count]), attention, glyphs))
             del chars[:count]
-        return cls(found.reading, found.crop, tuple(lines), found.rows.index(found.best))
+        picture = drawn_lines(pixels, found) if found.detected else None
+        return cls(found.reading, found.crop, tuple(lines), found.rows.index(found.best), picture)
 
     def drawn(self) -> Pixels:
-        """BGR uint8: for each row of the code its crop, glyph maps and the attention of every character."""
+        """BGR uint8: all lines in the picture; each row of the code, its glyph maps and its attention."""
         title = f"read, {self.reading.confidence:.3f}"
-        panels = [panel for line in self.lines for panel in line.panels(title)]
+        panels = [] if self.picture is None else [self.picture]
+        panels += [panel for line in self.lines for panel in line.panels(title)]
         width = max(panel.shape[1] for panel in panels)
         return np.concatenate([_widened(panel, width) for panel in panels], axis=0)
 
@@ -125,6 +132,33 @@ def _deciding_view(found: PictureReading, number: int) -> SeenView:
         return views[0]
     same = [view for view in views if view.reading.text == found.line.text]
     return max(same, key=lambda view: view.reading.confidence)
+
+
+def drawn_lines(pixels: Pixels, found: PictureReading) -> Pixels:
+    """A picture with the outline, the direction and the text of every line that was found; BGR uint8.
+
+    An arrow runs along the baseline. The lines of the code are green, those of fields blue and named.
+    """
+    scale = min(PICTURE_PX / max(pixels.shape[:2]), 1.0)
+    size = (max(round(pixels.shape[1] * scale), 1), max(round(pixels.shape[0] * scale), 1))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    drawn = np.asarray(small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2), np.uint8)
+    marked = [(line.text, line.polygon, LINE_COLOUR) for line in found.detected]
+    for name, field in found.fields.items():
+        if field is not None:
+            marked.append((f"{name}: {field.reading.text}", polygon_of(field.line.crop), FIELD_COLOUR))
+    codes = {polygon_of(found.lines[row].crop) for row in found.rows}
+    for text, polygon, colour in marked:
+        outline = np.round(np.array(polygon) * scale).astype(np.int32)
+        colour = CODE_COLOUR if polygon in codes else colour
+        cv2.polylines(drawn, [outline], True, colour, 1, cv2.LINE_AA)
+        last = len(outline) // 2
+        cv2.polylines(drawn, [outline[last:][::-1]], False, colour, 2, cv2.LINE_AA)
+        cv2.arrowedLine(drawn, outline[last + 1], outline[last], colour, 2, cv2.LINE_AA, tipLength=0.15)
+        at = outline[outline[:, 1].argmin()] - (0, 4)
+        for ink, thickness in ((PAPER,) * 3, 3), (colour, 1):
+            cv2.putText(drawn, text, at.tolist(), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
+    return drawn
 
 
 def drawn_record(pixels: Pixels, record: Record, crop: Crop) -> Pixels:

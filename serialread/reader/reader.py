@@ -237,8 +237,9 @@ class Reader:
         """
         if "glyphs" not in self._engine.outputs:
             raise missing_output(self._model, "glyphs")
-        found = run_alone(self._pipeline.read(as_image(source)), self._recognize)
-        return Explanation.of(found, self._engine.card)
+        image = as_image(source)
+        found = run_alone(self._pipeline.read(image), self._recognize)
+        return Explanation.of(found, self._engine.card, image.pixels)
 
     def draw(self, source: ImageSource) -> Pixels:
         """The picture below a caption with its code, with the boxes of code and characters; BGR uint8.

@@ -37,10 +37,10 @@ def validate(
     as_json: options.Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check that a station reads its golden pictures as expected.
+    """Check a station with golden pictures.
 
-    Golden pictures are good and bad ones with the text that must be read and the decision that must be taken.
-    Exit code 3 if one of them is not as expected, for a PLC or a cron job.
+    Golden pictures are good and bad ones with the text that must be read and the decision that must be
+    taken. Exit code 3 if one of them is not as expected, for a PLC or a cron job.
     """
     from serialread import auditing, run_log
 

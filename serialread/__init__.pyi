@@ -67,6 +67,10 @@ from .synth import (
     make_sample as make_sample,
     render as render,
 )
+from .teaching import (
+    teach as teach,
+    undo_lesson as undo_lesson,
+)
 from .training import (
     export as export,
     train as train,

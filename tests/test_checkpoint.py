@@ -22,7 +22,7 @@ from serialread.records import Floats
 from serialread.synth import make_sample
 from serialread.training import checkpoint, export, save_trainable
 from serialread.training.checkpoint import Checkpoint, initialize_from
-from serialread.weights import shipped_model
+from serialread.weights import shipped_model, shipped_weights
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
 TOLERANCE = 1e-4
@@ -179,7 +179,7 @@ def test_the_model_file_does_not_say_where_it_was_made(model_file: Path) -> None
 # ------------------------------------------------------------------------------------------------ trainable
 
 
-SHIPPED = RECIPES.parent / "weights" / "siga-compact.safetensors"
+SHIPPED = shipped_weights()
 
 
 def test_a_trainable_file_holds_the_recipe_and_16_bit_weights(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_run_starts_from_a_trainable_file_or_a_run_and_not_from_a_model_file(
         initialize_from(model, model_file)
     assert str(refused.value) == (
         f"{model_file}: a model file cannot be trained. Name a run, a .pt or a .safetensors file; that of "
-        "the shipped model is recipes/weights/siga-compact.safetensors."
+        f"the shipped model is {SHIPPED}."
     )
 
 

@@ -60,6 +60,7 @@ COMMANDS = (
     "data import",
     "data preview",
     "train",
+    "teach",
     "model info",
     "model export",
     "model quantize",

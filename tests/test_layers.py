@@ -31,7 +31,7 @@ WITHOUT_TORCH = (
     "evaluation",
     "auditing",
 )
-WITH_TORCH = ("models", "training", "cli")
+WITH_TORCH = ("models", "training", "teaching", "cli")
 LAYERS = (*WITHOUT_TORCH, *WITH_TORCH)
 TRAINING_ONLY = {"torch", "onnx", "onnxscript", "torchvision"}
 

@@ -1,7 +1,7 @@
 """The command line: every command parses its options, calls the library, prints and sets the exit code.
 
 Exit codes: 0 done, 1 an error (one line on standard error), 2 wrong usage, 3 a check that failed
-(``read --strict``, ``validate``, ``data check``).
+(``read --strict``, ``validate``, ``teach``, ``data check``).
 """
 
 import sys
@@ -32,6 +32,7 @@ _ORDER = (
     "generate-synth",
     "data",
     "train",
+    "teach",
     "model",
     "detector",
 )
@@ -79,6 +80,7 @@ app.add_typer(station_commands.app, name="station", rich_help_panel="Stations")
 app.command("generate-synth", rich_help_panel="Data")(data_commands.generate_synth)
 app.add_typer(data_commands.app, name="data", rich_help_panel="Data")
 app.command(rich_help_panel="Models")(model_commands.train)
+app.command(rich_help_panel="Models")(model_commands.teach)
 app.add_typer(model_commands.app, name="model", rich_help_panel="Models")
 app.add_typer(detector_commands.app, name="detector", rich_help_panel="Models")
 for _group in app.registered_groups:

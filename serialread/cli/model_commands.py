@@ -1,4 +1,4 @@
-"""The command ``train`` and the group ``model``: networks and model files."""
+"""The commands ``train`` and ``teach`` and the group ``model``: networks and model files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -87,6 +87,86 @@ def train(
             if verbose and progress.validation:
                 terminal.note(f"step {step}: {state}")
     terminal.summary(f"{out}: {step} of {steps} steps taken", quiet=quiet)
+
+
+def teach(
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Results folder with labels.csv, as the review page exports it, or folder of pictures with "
+            "labels.csv.",
+            metavar="LABELLED",
+        ),
+    ] = None,
+    out: Annotated[Path, options.out("Folder of the model's versions.")] = Path("taught"),
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Weights to teach: run folder, .pt or .safetensors. Without it, the live version in --out, "
+            "or else the shipped model.",
+        ),
+    ] = None,
+    station: StationFile = None,
+    golden: Annotated[
+        Path | None,
+        typer.Option(help="Labelled crops that must not get worse. Without it, 1,000 rendered ones."),
+    ] = None,
+    unlabelled: Annotated[
+        bool,
+        typer.Option(
+            "--unlabelled", help="Also learn readings that a check character or a barcode confirms."
+        ),
+    ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Processor or GPU; auto takes a GPU if there is one."),
+    ] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a lesson that was stopped.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Make the version before the last lesson live again.")
+    ] = False,
+    log: options.Log = None,
+    operator: options.Operator = "",
+    quiet: Quiet = False,
+) -> None:
+    """Teach a model its mistakes.
+
+    Fine-tunes it on labelled pictures and on rendered ones, so that it forgets nothing. The new model becomes
+    live only if it reads held-out labels better and a golden set no worse; otherwise exit code 3. Needs torch
+    and at least 20 labelled pictures.
+    """
+    options.require_torch()
+    from serialread import teaching
+
+    if undo:
+        terminal.summary(teaching.undo_lesson(out, log=log, operator=operator), quiet=quiet)
+        return
+    if source is None:
+        raise typer.BadParameter("name a folder with labels.csv, or give --undo")
+    lesson = teaching.teach(
+        source,
+        out,
+        start_from=start_from,
+        station=station,
+        golden=golden,
+        unlabelled=unlabelled,
+        device=device,
+        resume=resume,
+        log=log,
+        operator=operator,
+    )
+    with terminal.progress_bar(None, "", quiet=quiet) as bar:
+        for progress in lesson:
+            bar.set_description_str(progress.stage, refresh=False)
+            if progress.right is not None:
+                bar.set_postfix_str(f"{progress.right} of {progress.held_out} held-out right", refresh=False)
+            bar.total = progress.total
+            bar.update(progress.done - bar.n)
+    assert lesson.outcome is not None
+    terminal.summary(lesson.outcome.summary(), quiet=quiet)
+    if not lesson.outcome.ok:
+        raise typer.Exit(3)
 
 
 @app.command()

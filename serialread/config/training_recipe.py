@@ -75,8 +75,9 @@ class Losses(Section):
     """A column belongs to a slot where its attention exceeds this share of the slot's peak."""
     slope: float = Field(default=20.0, gt=0)
     """Slope of the sigmoid in L_dif: 70 at centre 0.1 in the paper, the same product at centre 0.35."""
-    glyph_labels: Literal["rendered", "attention"] = "rendered"
-    """S_gt: from the rendered masks (exact), or from attention x segmentation as in the paper."""
+    glyph_labels: Literal["rendered", "attention", "masks"] = "rendered"
+    """S_gt: from the rendered masks (exact) where these are known, else from attention x segmentation;
+    ``attention``: always the latter, as in the paper; ``masks``: crops without masks have none."""
     attention_share: float = Field(default=0.5, ge=0, le=1)
     """Share of rendered samples that get the paper's S_gt once the attention is aligned."""
     ramp: tuple[float, float] = (0.2, 0.4)

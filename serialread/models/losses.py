@@ -175,6 +175,8 @@ def difference(shares: Tensor, slope: float, centre: float, segmentation: Tensor
 
 def _glyph_maps(outputs: TrainingOutputs, targets: Targets, losses: Losses, ramp: float) -> Tensor:
     """L_seg on both levels, towards S_gt."""
+    if losses.glyph_labels == "masks":
+        return _rendered_maps(outputs, targets, losses)
     by_attention = ~targets.characters_known
     if losses.glyph_labels == "attention":
         by_attention = torch.ones_like(by_attention)
@@ -188,6 +190,18 @@ def _glyph_maps(outputs: TrainingOutputs, targets: Targets, losses: Losses, ramp
         if bool(by_attention.any()):
             ids = torch.where(by_attention[:, None, None], pseudo_labels(outputs, targets, losses, size), ids)
         parts.append(drawing(level.maps, ids, targets.lengths, losses))
+    return _total(parts, outputs.alpha)
+
+
+def _rendered_maps(outputs: TrainingOutputs, targets: Targets, losses: Losses) -> Tensor:
+    """L_seg of the crops whose masks are known."""
+    known = targets.characters_known
+    if not bool(known.any()):
+        return _nothing(outputs.alpha)
+    parts = []
+    for level in outputs.levels:
+        ids = from_masks(targets.pixels, (level.maps.shape[2], level.maps.shape[3]))
+        parts.append(drawing(level.maps[known], ids[known], targets.lengths[known], losses))
     return _total(parts, outputs.alpha)
 
 

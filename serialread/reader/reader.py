@@ -28,7 +28,14 @@ from serialread.reader.explanation import Explanation, drawn_record
 from serialread.reader.grading import grade_mark
 from serialread.reader.outputs import Outputs, Steps
 from serialread.reader.picture_files import Picture
-from serialread.reader.pipeline import FieldLine, PictureReading, Pipeline, polygon_of, run_alone
+from serialread.reader.pipeline import (
+    FieldLine,
+    PictureReading,
+    Pipeline,
+    ReadLine,
+    polygon_of,
+    run_alone,
+)
 from serialread.reader.scheduler import Job, Scheduler, recognize_alone
 from serialread.reader.serialization import check_field_names
 from serialread.records import (
@@ -259,6 +266,14 @@ class Reader:
             ImageError: the picture cannot be loaded, or the station's fixture or circle is not found.
         """
         return run_alone(self._pipeline.propose(as_image(source)), self._recognize)
+
+    def lines(self, source: ImageSource) -> tuple[ReadLine, ...]:
+        """The text lines of a picture, each with its views and readings; the first is the whole picture.
+
+        Raises:
+            ImageError: the picture cannot be read.
+        """
+        return run_alone(self._pipeline.read(as_image(source)), self._recognize).lines
 
     def show_steps(self, source: ImageSource) -> Pixels:
         """A sheet of every normalization step and every proposed line, BGR uint8; raises as ``propose``."""

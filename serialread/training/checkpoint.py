@@ -23,6 +23,7 @@ from serialread.config.section import dotted
 from serialread.config.training_recipe import Pretrained, TrainingRecipe
 from serialread.errors import CheckpointError, writing_errors
 from serialread.models import Recognizer, build
+from serialread.weights import shipped_weights
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -249,7 +250,7 @@ def initialize_from(model: nn.Module, path: Path) -> None:
     if path.suffix == ".onnx":
         raise CheckpointError(
             f"{path}: a model file cannot be trained. Name a run, a .pt or a .safetensors file; that of the "
-            "shipped model is recipes/weights/siga-compact.safetensors."
+            f"shipped model is {shipped_weights()}."
         )
     if not _load_fitting(model, expanded(model.state_dict(), load(path).weights)):
         raise CheckpointError(f"{path}: no part fits this recipe's network. Name a checkpoint of its family.")

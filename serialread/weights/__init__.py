@@ -1,10 +1,11 @@
-"""The models that come with the package: the recognizer and the line detector."""
+"""The models of the package: the recognizer, also in a form that can be trained, and the line detector."""
 
 from pathlib import Path
 
 from serialread.errors import CheckpointError
 
 _SHIPPED = Path(__file__).parent / "serialread.onnx"
+_WEIGHTS = Path(__file__).parent / "serialread.safetensors"
 _DETECTOR = Path(__file__).parent / "lines.onnx"
 
 
@@ -19,6 +20,19 @@ def shipped_model() -> Path:
             f"{_SHIPPED}: no model was shipped here. Name one: --model FILE, from serialread model export"
         )
     return _SHIPPED
+
+
+def shipped_weights() -> Path:
+    """The weights of the shipped model in a form that can be trained, with their recipe.
+
+    Raises:
+        CheckpointError: this installation came without them.
+    """
+    if not _WEIGHTS.is_file():
+        raise CheckpointError(
+            f"{_WEIGHTS}: no weights were shipped here. Name a run, a .pt or a .safetensors file: --from FILE"
+        )
+    return _WEIGHTS
 
 
 def shipped_detector() -> Path:

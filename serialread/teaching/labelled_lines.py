@@ -1,0 +1,204 @@
+"""Labelled pictures as crops of one line, divided by text into those to learn from and those held out."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rapidfuzz.distance import Levenshtein
+
+from serialread import run_log
+from serialread.auditing.rerunning import RunSetup
+from serialread.calibration import LABELS, load_labelled
+from serialread.codes import format_of, without_blanks
+from serialread.config import Station
+from serialread.errors import ImageError, RecordsError, StoreError
+from serialread.imaging import digest
+from serialread.inference.session import ModelCard
+from serialread.label_tables import read_labels
+from serialread.reader import Picture, Reader
+from serialread.reader.pipeline import ReadLine
+from serialread.reader.serialization import JSON_LINES, RecordJson
+from serialread.records import BarcodeCheck, Sample, Verdict
+from serialread.weights import shipped_model
+
+LEAST_LABELS = 20
+"""Labelled pictures that a lesson needs."""
+HELD_OUT = 0.3
+"""Share of the texts that are not learned: they choose, gate and calibrate."""
+LEAST_ALIKE = 0.34
+"""Similarity with the label, 0..1, below which none of several lines in a picture is taken for the code."""
+_CHECKED = re.compile(r"\(\?\w+:")
+"""A part of a pattern with a check character."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledLine:
+    """A picture, and the crop of the line that its label names."""
+
+    picture: Picture
+    sha256: str
+    sample: Sample
+
+    @property
+    def text(self) -> str:
+        """The label, without blanks."""
+        return self.sample.text
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource:
+    """Labelled pictures of a folder, before they are cut.
+
+    Attributes:
+        table: the table of labels; the readings themselves for those that nobody labelled.
+        station: of the run that read the pictures; None for a labelled folder.
+        confirmed: labels are readings that a check character or a barcode confirms.
+    """
+
+    table: Path
+    pictures: tuple[Picture, ...]
+    texts: tuple[str, ...]
+    station: Station | None = None
+    confirmed: bool = False
+
+    @classmethod
+    def of(cls, folder: Path) -> "LabelSource":
+        """The labels of a results folder, or of a folder of pictures with ``labels.csv``.
+
+        Raises:
+            RecordsError: no usable labels, or pictures of the results are gone.
+            CalibrationError: a picture of a labelled folder is missing, or has two codes.
+        """
+        if not (folder / JSON_LINES).is_file():
+            known = load_labelled(folder)
+            return cls(folder / LABELS, known.pictures, known.truths)
+        labels = read_labels(folder / LABELS).pairs()
+        written = {name: text for name, cell in labels if (text := without_blanks(cell))}
+        run, lines = _run_of(folder)
+        found = {line["image"]: (line, path) for line, path in _with_pictures(run, lines) if path is not None}
+        missing = [name for name in written if name not in found]
+        if missing:
+            raise RecordsError(
+                f"{folder / LABELS}: {missing[0]}: no such picture among the readings, or it has changed "
+                f"since ({len(missing)} in all). Put the pictures back, or read them again."
+            )
+        pictures = tuple(Picture(found[name][1], name) for name in written)
+        return cls(folder / LABELS, pictures, tuple(written.values()), run.station)
+
+    @classmethod
+    def confirmed_by(cls, folder: Path, labelled: "LabelSource") -> "LabelSource":
+        """The readings of a results folder, not labelled, that a check character or a barcode confirms.
+
+        Raises:
+            RecordsError: not a results folder.
+        """
+        if not (folder / JSON_LINES).is_file():
+            raise RecordsError(f"{folder}: no readings to confirm. Name a folder that serialread read wrote.")
+        run, lines = _run_of(folder)
+        known = {picture.image for picture in labelled.pictures}
+        pattern = format_of(run.station.code.format).pattern if run.station.code.format else ""
+        sure = [
+            line
+            for line in lines
+            if line["image"] not in known and _is_confirmed(line, checked=bool(_CHECKED.search(pattern)))
+        ]
+        found = [(line["text"], Picture(p, line["image"])) for line, p in _with_pictures(run, sure) if p]
+        texts, pictures = zip(*found, strict=True) if found else ((), ())
+        return cls(folder / JSON_LINES, pictures, texts, run.station, confirmed=True)
+
+
+def _is_confirmed(line: RecordJson, *, checked: bool) -> bool:
+    """Whether someone besides the network says so: the check character of its free reading, or a barcode."""
+    by_format = checked and line["verdict"] == Verdict.OBEYS and line["free_text"] in ("", line["text"])
+    return bool(line["text"]) and (by_format or line["barcode_check"] == BarcodeCheck.AGREES)
+
+
+def _run_of(folder: Path) -> tuple[RunSetup, list[RecordJson]]:
+    log = folder / run_log.LOG
+    run = RunSetup.of(run_log.run_of(log, "read"), log, shipped_model())
+    data = (folder / JSON_LINES).read_bytes()
+    return run, [json.loads(line) for line in data.splitlines() if line.endswith(b"}")]
+
+
+def _with_pictures(run: RunSetup, lines: Sequence[RecordJson]) -> Iterator[tuple[RecordJson, Path | None]]:
+    for line in lines:
+        yield line, run.find(line["image"], line["sha256"])
+
+
+@dataclass(slots=True)
+class LineCutter:
+    """Cuts the labelled lines out of their pictures; ``left_out`` counts the reasons why some gave none.
+
+    Attributes:
+        reader: where the pictures were taken; its model tells which of several lines the label names.
+        card: of the model that learns.
+    """
+
+    reader: Reader
+    card: ModelCard
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def cut(self, source: LabelSource) -> Iterator[LabelledLine]:
+        """The labelled lines of a source; of identical pictures the first."""
+        seen = set[str]()
+        for picture, text in zip(source.pictures, source.texts, strict=True):
+            sha256 = digest(picture.path)
+            reason = "identical picture" if sha256 in seen else self._unfit(text)
+            seen.add(sha256)
+            try:
+                line = None if reason else named_line(self.reader.lines(picture.path), text)
+            except ImageError:
+                line, reason = None, "picture unreadable"
+            if line is None:
+                self.left_out[reason or "no line like the label"] += 1
+                continue
+            yield LabelledLine(picture, sha256, Sample(line.crop.pixels, text))
+
+    def _unfit(self, text: str) -> str:
+        if len(text) > self.card.capacity:
+            return f"longer than {self.card.capacity} characters"
+        return "" if set(text) <= set(self.card.alphabet.chars) else "characters outside the alphabet"
+
+
+def named_line(lines: Sequence[ReadLine], text: str) -> ReadLine | None:
+    """The line whose reading is most like a label; None if there are several and none is like it."""
+    read = [(Levenshtein.normalized_similarity(r.text, text), line) for line in lines if (r := line.reading)]
+    alike, best = max(read, key=lambda each: each[0], default=(0.0, None))
+    return best if len(read) == 1 or alike >= LEAST_ALIKE else None
+
+
+def held_out_texts(
+    texts: Sequence[str], learned: frozenset[str] = frozenset(), *, place: Path, note: str = ""
+) -> frozenset[str]:
+    """Texts that are not learned: all pictures of a code are learned, or none is.
+
+    The digest of a text decides, so that more labels move few texts.
+
+    Args:
+        texts: one per labelled picture.
+        learned: texts that an earlier lesson learned; they are never held out.
+        place: where the labels are, for errors.
+        note: what was left out, for errors.
+
+    Raises:
+        StoreError: too few labels, or too few different texts.
+    """
+    if len(texts) < LEAST_LABELS:
+        raise StoreError(
+            f"{place}: {len(texts)} labelled pictures{note}. Teaching needs {LEAST_LABELS}: label more."
+        )
+    counts, wanted, held = Counter(texts), HELD_OUT * len(texts), list[str]()
+    for text in sorted(counts.keys() - learned, key=lambda t: hashlib.sha256(t.encode()).digest()):
+        if sum(counts[one] for one in held) < wanted:
+            held.append(text)
+    count = sum(counts[text] for text in held)
+    if count < LEAST_LABELS // 4 or len(texts) - count < LEAST_LABELS // 2:
+        raise StoreError(
+            f"{place}: too few different texts to hold some out ({len(counts)} in {len(texts)} pictures). "
+            "Label other codes."
+        )
+    return frozenset(held)

@@ -1,0 +1,223 @@
+"""Fine-tuning trials: the recipe of each, its training, and the choice among the networks that they give.
+
+A trial learns labelled crops beside rendered ones, which keep what the network knew (replay). Its network is
+then moved back towards its start where it has forgotten too much (Wortsman et al., CVPR 2022).
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from serialread import metrics
+from serialread.codes import Alphabet
+from serialread.config import DataRecipe, TrainingRecipe, load
+from serialread.config.training_recipe import Muon
+from serialread.evaluation import EvaluatedCrop, evaluate_crops
+from serialread.models import build
+from serialread.records import Sample
+from serialread.training import Progress, TorchSession, card_of, train
+from serialread.training.checkpoint import Checkpoint, load as load_checkpoint
+
+VALIDATIONS = 4
+"""Times that a trial is measured on the held-out labels; the best of these networks is one to choose from."""
+KEPT = (1.0, 0.7, 0.4)
+"""Shares of the way from the start to the trial's network at which it is tried."""
+MAX_FORGOTTEN = 0.005
+"""Share of the unseen rendered crops that a chosen network may lose on balance."""
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How long, how fast and on what a network learns.
+
+    Attributes:
+        rate: peak learning rate of Muon.
+        real: share of the crops that are labelled ones, repeated and augmented each time.
+        crops: crops seen.
+    """
+
+    rate: float
+    real: float
+    crops: int
+
+    def recipe(self, start: TrainingRecipe, validations: int = VALIDATIONS) -> TrainingRecipe:
+        """The training recipe of a network that goes on from its weights.
+
+        Losses of parts that only training uses are left out: their weights may be those of no training.
+        """
+        network = build(start.network, start.geometry, Alphabet(start.alphabet))
+        losses = start.losses.model_copy(
+            update={
+                **dict.fromkeys(("segment", "correlation", "difference"), 0.0),
+                "ctc": 0.0 if "ctc" in network.training_only else start.losses.ctc,
+                "align": 0.1 * start.losses.align,  # as at the end of a run
+                "glyph_labels": "masks",
+            }
+        )
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        optimization = start.optimization.model_copy(
+            update={
+                "rule": Muon(),
+                "schedule": "cosine",
+                "decay_crops": 0,
+                "crops": self.crops,
+                "batch": BATCH,
+                "rate": self.rate,
+                "warm_up": 0.1,
+                "final": 0.0,
+                "average": 0.97,
+                "only": (),
+                "replicas": 2 if cores > 1 and not start.network.dropout else 1,
+                "workers": 0,
+                "validate_crops": self.crops // validations,
+                "save_minutes": 0.5,
+            }
+        )
+        return start.model_copy(update={"losses": losses, "optimization": optimization, "fold_case": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Curriculum:
+    """How much a lesson renders and tries.
+
+    Attributes:
+        trials: the better one on the held-out labels is chosen.
+        replay: rendered crops that are learned beside the labelled ones.
+        unseen: rendered crops that no trial learns: they tell how much it has forgotten.
+        golden: rendered crops of the golden set.
+        workers: processes that render.
+    """
+
+    trials: tuple[Trial, ...] = (Trial(4e-4, 0.4, 4_480), Trial(1.5e-4, 0.4, 4_480))
+    replay: int = 2_400
+    unseen: int = 300
+    golden: int = 1_000
+    workers: int = os.cpu_count() or 1
+
+
+def replay_recipe(recipe: TrainingRecipe) -> DataRecipe:
+    """The data recipe of replay and golden set, in the size that a network reads."""
+    marks = load(Path(str(files("serialread.teaching") / "replay.toml")), DataRecipe)
+    size = {
+        "height": recipe.geometry.height,
+        "max_width": recipe.geometry.widths[-1],
+        "max_length": recipe.network.capacity,
+    }
+    return marks.model_copy(update=size)
+
+
+def run_trial(
+    trial: Trial,
+    start: Path,
+    labelled: Sequence[Sample],
+    replay: Sequence[Sample],
+    held_out: Sequence[Sample],
+    out: Path,
+    device: str = "cpu",
+) -> Iterator[Progress]:
+    """Train one trial; continues one that was stopped. Afterwards ``out`` holds best.pt and last.pt.
+
+    Args:
+        trial: rate, mix and length.
+        start: the weights to start from.
+        labelled: labelled crops to learn, repeated to the trial's share of the crops.
+        replay: rendered crops to learn.
+        held_out: labelled crops to validate on.
+        out: folder of the run.
+        device: as of ``training.train``.
+    """
+    recipe = trial.recipe(load_checkpoint(start).recipe)
+    repeats = round(len(replay) * trial.real / (1 - trial.real) / len(labelled))
+    data = [replay, *[labelled] * max(repeats, 1)]
+    resume = (out / "last.pt").exists()
+    return train(
+        recipe,
+        data,
+        out,
+        valid=[held_out],
+        resume=resume,
+        start_from=None if resume else start,
+        device=device,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network to choose, and what it reads.
+
+    Attributes:
+        kept: share of the way from the start to the trial's network.
+        right: held-out labels that it reads right.
+        edits: characters that it reads wrong there.
+        forgotten: unseen rendered crops that it loses on balance.
+    """
+
+    trial: Trial
+    checkpoint: Checkpoint
+    kept: float
+    right: int
+    edits: int
+    forgotten: int
+
+
+@dataclass(slots=True)
+class Chooser:
+    """Chooses among the networks of trials by the held-out labels, among those that forget little.
+
+    Attributes:
+        start: where all trials started.
+        held_out: labelled crops that no trial has learned.
+        unseen: rendered crops that no trial has learned.
+    """
+
+    start: Checkpoint
+    held_out: Sequence[Sample]
+    unseen: Sequence[Sample]
+
+    def candidate(self, trial: Trial, run_folder: Path) -> Candidate:
+        """The network of a trial's best validation or its last, as far from the start as may be."""
+        ends = [load_checkpoint(run_folder / name) for name in ("last.pt", "best.pt")]
+        before = sum(crop.is_right("strict") for crop in self._read(self.start, self.unseen))
+        # the first of equal ones: the last network has seen a rate of zero
+        end = max(ends, key=self._score)
+        for kept in KEPT:
+            moved = between(self.start, end, kept)
+            right = sum(crop.is_right("strict") for crop in self._read(moved, self.unseen))
+            if before - right <= MAX_FORGOTTEN * len(self.unseen):
+                break
+        score = self._score(moved)
+        return Candidate(trial, moved, kept, score[0], -score[1], before - right)
+
+    def right(self, checkpoint: Checkpoint) -> int:
+        """Held-out labels that a network reads right."""
+        return self._score(checkpoint)[0]
+
+    def _score(self, checkpoint: Checkpoint) -> tuple[int, int]:
+        """Held-out labels read right, and minus the characters read wrong."""
+        crops = self._read(checkpoint, self.held_out)
+        edits = sum(metrics.edits(crop.text, crop.truth) for crop in crops)
+        return sum(crop.is_right("strict") for crop in crops), -edits
+
+    @staticmethod
+    def _read(checkpoint: Checkpoint, samples: Sequence[Sample]) -> list[EvaluatedCrop]:
+        session = TorchSession(
+            checkpoint.network(), card_of(checkpoint.recipe), bf16=checkpoint.recipe.optimization.bf16
+        )
+        return list(evaluate_crops(session, samples))
+
+
+def between(start: Checkpoint, end: Checkpoint, share: float) -> Checkpoint:
+    """The network at a share of the way from one to another."""
+    if share == 1:
+        return end
+    weights: Mapping[str, Tensor] = {
+        name: torch.lerp(start.weights[name].float(), weight, share) if weight.is_floating_point() else weight
+        for name, weight in end.weights.items()
+    }
+    return Checkpoint(end.recipe, weights, end.steps)

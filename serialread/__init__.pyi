@@ -47,6 +47,7 @@ from .reader import (
     Explanation as Explanation,
     FolderRun as FolderRun,
     Reader as Reader,
+    SecondReader as SecondReader,
     read_folder as read_folder,
 )
 from .records import (
@@ -58,6 +59,7 @@ from .records import (
     Reading as Reading,
     Record as Record,
     Sample as Sample,
+    SecondOpinion as SecondOpinion,
     Verdict as Verdict,
 )
 from .run_log import (

@@ -322,6 +322,21 @@ class FieldReading:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondOpinion:
+    """What a second reader reads in the same crops.
+
+    Attributes:
+        text: its text, without blanks; "" if it reads nothing.
+        confidence: its own, 0..1.
+        error: why it could not be asked; "" if it could.
+    """
+
+    text: str
+    confidence: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The result of reading one picture."""
 
@@ -362,6 +377,8 @@ class Record:
     """Findings of the sequence checks within the batch."""
     quality: MarkQuality | None = None
     """Quality of the mark; None if nothing was read."""
+    second: SecondOpinion | None = None
+    """Of the second reader; None if it was not asked."""
     lines: tuple[LineReading, ...] = ()
     """All lines that were read in a picture that holds more than one line; () for the crop of one line."""
     fields: Mapping[str, FieldReading] = field(default_factory=dict)

@@ -518,7 +518,7 @@ def test_the_csv_table_has_its_columns_and_the_json_lines_all_fields(model: Path
     header = (out / "readings.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == (
         "image,batch,text,free_text,verdict,confidence,weakest_char,weakest_position,weakest_confidence,decision,reason,"
-        "other_texts,sequence_findings,barcodes,barcode_check,"
+        "other_texts,second_text,second_confidence,sequence_findings,barcodes,barcode_check,"
         "text_height_px,contrast,tilt_deg,mark_grade,mark_contrast,mark_strokes,mark_spacing,mark_cleanness,"
         "mark_completeness,elapsed_ms,read_at,station_id,model_id,sha256"
     )

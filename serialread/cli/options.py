@@ -23,6 +23,17 @@ ModelFile = Annotated[
 StationFile = Annotated[
     Path | None, typer.Option("--station", help="Station file (TOML), such as calib/bench-camera.toml.")
 ]
+SecondReaderName = Annotated[
+    str,
+    typer.Option(
+        "--second-reader",
+        help="Second reader that confirms the readings: rapidocr (extra second-reader) or module:function.",
+    ),
+]
+SecondReaderBelow = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Ask the second reader only about readings of lower network confidence."),
+]
 Log = Annotated[
     Path | None,
     typer.Option(

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from serialread.cli import options, terminal
-from serialread.cli.options import Log, ModelFile, Operator, Quiet, StationFile
+from serialread.cli.options import (
+    Log,
+    ModelFile,
+    Operator,
+    Quiet,
+    SecondReaderBelow,
+    SecondReaderName,
+    StationFile,
+)
 
 if TYPE_CHECKING:
     from serialread.reader import FolderRun, Reader
@@ -41,6 +49,8 @@ def read(
         bool | None,
         typer.Option(help="Cross-check against barcodes in the picture. By default, if zxing-cpp is there."),
     ] = None,
+    second_reader: SecondReaderName = "",
+    second_reader_below: SecondReaderBelow = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON line per picture; with --out, one JSON summary.")
     ] = False,
@@ -81,7 +91,15 @@ def read(
 
     _check_usage(context, paths, out)
     if out is None:
-        reader = reading.Reader(model, station, code_format, engine, barcodes)
+        reader = reading.Reader(
+            model,
+            station,
+            code_format,
+            engine,
+            barcodes,
+            second_reader=second_reader,
+            second_reader_below=second_reader_below,
+        )
         refused = _print_readings(reader, paths, as_json=as_json, quiet=quiet, verbose=verbose)
     else:
         run = reading.read_folder(
@@ -92,6 +110,8 @@ def read(
             format=code_format,
             engine=engine,
             barcodes=barcodes,
+            second_reader=second_reader,
+            second_reader_below=second_reader_below,
             resume=resume,
             overwrite=overwrite,
             strict=strict,

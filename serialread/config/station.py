@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from serialread.codes import format_of
 from serialread.config.field import StationField, known_format
 from serialread.config.section import Section, recipe_id
 from serialread.config.view import Fraction, StationView
-from serialread.errors import CalibrationError
+from serialread.errors import CalibrationError, RecipeError
 
 
 class Code(Section):
@@ -35,6 +35,32 @@ class Code(Section):
     @classmethod
     def _known(cls, name: str) -> str:
         return known_format(name)
+
+
+RAPIDOCR = "rapidocr"
+"""The second reader of the extra ``second-reader``."""
+
+
+class SecondReading(Section):
+    """A second reader that reads the same crops; a reading that it does not confirm is left for review."""
+
+    use: str = ""
+    """``rapidocr`` (extra ``second-reader``), or ``module:function`` of an installed module; "": none."""
+    below: Fraction = 1.0
+    """It is asked about readings whose network confidence is below this; 1: about all."""
+
+    def __str__(self) -> str:
+        """In words."""
+        if not self.use:
+            return "no second reader"
+        return f"second reader {self.use}" + (f" below {self.below}" if self.below < 1 else "")
+
+    @field_validator("use")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if name not in ("", RAPIDOCR) and not all(name.partition(":")[::2]):
+            raise ValueError(f"second reader {name}: neither {RAPIDOCR} nor module:function")
+        return name
 
 
 class StationLimits(Section):
@@ -72,6 +98,8 @@ class Calibration(Section):
     """What counts as wrong: any different character, or only letters and digits, ignoring case."""
     pictures: int = Field(ge=1)
     """Number of labelled pictures."""
+    second_reader: str = ""
+    """Name and version of the second reader that was asked; "" for none. Another one is refused."""
     accepted: int = Field(ge=1)
     """Number of these that the threshold accepts."""
     wrong: int = Field(ge=0)
@@ -88,6 +116,7 @@ class Station(Section):
     thresholds."""
     view: StationView = StationView()
     code: Code = Code()
+    second_reader: SecondReading = SecondReading()
     limits: StationLimits = StationLimits()
     calibration: Calibration | None = None
     fields: tuple[StationField, ...] = ()
@@ -142,10 +171,7 @@ class Station(Section):
             return self
         if self.is_limited or self.calibration:
             before = f"with format {self.code_format}" if self.code_format else "without a format"
-            raise CalibrationError(
-                f"station {self.name or 'without a name'}: calibrated {before}, got {name}. "
-                "Calibrate it again with that format, or leave --format out."
-            )
+            raise self._calibrated(before, name, "format")
         if not self.code.field:
             return self.model_copy(update={"code": self.code.model_copy(update={"format": name})})
         fields = (
@@ -158,6 +184,39 @@ class Station(Section):
     def code_format(self) -> str:
         """Format of the code: that of its field, if it is one; "" without one."""
         return next((one.format for one in self.fields if one.name == self.code.field), self.code.format)
+
+    def with_second_reader(self, use: str, below: float | None = None) -> "Station":
+        """The same station with another second reader.
+
+        Args:
+            use: its name; "" keeps the station's.
+            below: network confidence below which it is asked; None keeps the station's.
+
+        Raises:
+            RecipeError: no such reader, or ``below`` without a reader.
+            CalibrationError: the station is calibrated with another one.
+        """
+        wanted = self.second_reader.model_dump()
+        wanted |= {"use": use} if use else {}
+        wanted |= {"below": below} if below is not None else {}
+        try:
+            second = SecondReading(**wanted)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise RecipeError(f"{reason}. Correct it.") from None
+        if not second.use and below is not None:
+            raise RecipeError("second reader: a confidence below which to ask, but none to ask. Name one.")
+        if second == self.second_reader:
+            return self
+        if self.calibration:
+            raise self._calibrated(f"with {self.second_reader}", str(second), "second reader")
+        return self.model_copy(update={"second_reader": second})
+
+    def _calibrated(self, before: str, wanted: str, what: str) -> CalibrationError:
+        return CalibrationError(
+            f"station {self.name or 'without a name'}: calibrated {before}, got {wanted}. "
+            f"Calibrate it again with that {what}, or leave --{what.replace(' ', '-')} out."
+        )
 
     @property
     def station_id(self) -> str:

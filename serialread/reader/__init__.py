@@ -7,6 +7,7 @@ from serialread.reader.picture_files import FoundFiles, Picture, find_images
 from serialread.reader.reader import Reader
 from serialread.reader.results import Mode, Start, begin, claim, write_records
 from serialread.reader.runs import FolderRun, read_folder
+from serialread.reader.second_reader import SecondReader
 from serialread.reader.serialization import FILES
 from serialread.reader.summary import RunSummary, console_view
 
@@ -19,6 +20,7 @@ __all__ = [
     "Picture",
     "Reader",
     "RunSummary",
+    "SecondReader",
     "Start",
     "begin",
     "calibrated",

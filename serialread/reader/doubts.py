@@ -8,14 +8,19 @@ from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.pipeline import FieldLine, PictureReading
-from serialread.records import BarcodeCheck, Reading, Verdict
+from serialread.reader.second_reader import TextComparison
+from serialread.records import BarcodeCheck, Reading, SecondOpinion, Verdict
 
 MAX_SHOWN = 50
-"""Characters of a barcode that a doubt quotes."""
+"""Characters of a barcode, or of another text, that a doubt quotes."""
 
 
 def doubts_about(
-    found: PictureReading, verdict: Verdict, damage: str, barcodes: Sequence[str], limits: StationLimits
+    found: PictureReading,
+    verdict: Verdict,
+    damage: str,
+    barcodes: Sequence[str],
+    limits: StationLimits,
 ) -> tuple[str, ...]:
     """The doubts about the code that was read in a picture, each as a short reason.
 
@@ -78,5 +83,17 @@ def barcode_doubt(text: str, barcodes: Sequence[str]) -> str:
     if check_barcodes(text, barcodes) is not BarcodeCheck.DIFFERS:
         return ""
     nearest = max(barcodes, key=lambda barcode: fuzz.ratio(text, barcode))
-    shown = "".join(char if char.isprintable() else " " for char in nearest)
-    return f"barcode says {shown if len(shown) <= MAX_SHOWN else shown[:MAX_SHOWN] + '...'}"
+    return f"barcode says {_shown(nearest)}"
+
+
+def second_doubt(text: str, second: SecondOpinion, comparison: TextComparison) -> str:
+    """The doubt that a second reader raises about a code; "" if it confirms it."""
+    if second.error:
+        return f"second reader: failed ({_shown(second.error)})"
+    return "" if comparison.agree(text, second.text) else f"second reader: {_shown(second.text) or 'nothing'}"
+
+
+def _shown(text: str) -> str:
+    """A text of elsewhere, short and on one line."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return shown if len(shown) <= MAX_SHOWN else shown[:MAX_SHOWN] + "..."

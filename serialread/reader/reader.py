@@ -23,7 +23,7 @@ from serialread.inference import search_of
 from serialread.inference.session import Engine, EngineKind, missing_output
 from serialread.reader.barcodes import barcodes_in, can_read_barcodes, check_barcodes, require_barcodes
 from serialread.reader.decisions import NOT_FOUND, decide, decide_by_fields, judge, trust
-from serialread.reader.doubts import barcode_doubt, doubts_about, field_doubts
+from serialread.reader.doubts import barcode_doubt, doubts_about, field_doubts, second_doubt
 from serialread.reader.explanation import Explanation, drawn_record
 from serialread.reader.grading import grade_mark
 from serialread.reader.outputs import Outputs, Steps
@@ -37,6 +37,14 @@ from serialread.reader.pipeline import (
     run_alone,
 )
 from serialread.reader.scheduler import Job, Scheduler, recognize_alone
+from serialread.reader.second_reader import (
+    SecondReader,
+    TextComparison,
+    ask,
+    name_of,
+    open_second_reader,
+    version_of,
+)
 from serialread.reader.serialization import check_field_names
 from serialread.records import (
     BarcodeCheck,
@@ -45,7 +53,9 @@ from serialread.records import (
     FieldReading,
     LoadedImage,
     Pixels,
+    Reading,
     Record,
+    SecondOpinion,
     Verdict,
 )
 from serialread.weights import shipped_detector, shipped_model
@@ -119,6 +129,8 @@ class Reader:
         engine: EngineKind | None = None,
         barcodes: bool | None = None,
         *,
+        second_reader: str | SecondReader | None = None,
+        second_reader_below: float | None = None,
         workers: int = 0,
     ) -> None:
         """Open a model.
@@ -131,16 +143,23 @@ class Reader:
                 the processor, ``onnxruntime``, if installed.
             barcodes: whether to cross-check the code against barcodes in the picture; None: if zxing-cpp,
                 which reads them, is installed.
+            second_reader: ``rapidocr``, ``module:function``, or a function that reads a crop: what it does
+                not confirm is left for REVIEW; replaces the station's.
+            second_reader_below: network confidence, 0..1, of the readings about which it is asked; 1: of all.
             workers: threads that load and normalize; 0 takes one per core.
 
         Raises:
             CheckpointError: the model cannot be used.
             RecipeError: the station file is not valid, the model's alphabet has no code of the format, or
-                ``barcodes`` is set and zxing-cpp is not installed.
-            CalibrationError: the station was calibrated with another model, or for another format.
+                ``barcodes`` is set and zxing-cpp is not installed, or there is no such second reader.
+            CalibrationError: the station was calibrated with another model or second reader, or for another
+                format.
         """
         place = load(Path(station), Station) if isinstance(station, str | Path) else station or Station()
-        self.station = place.with_format(format) if format else place
+        place = place.with_format(format) if format else place
+        second_name = name_of(second_reader) if second_reader else ""
+        self.station = place.with_second_reader(second_name, second_reader_below)
+        self._second_readers = {} if isinstance(second_reader, str | None) else {second_name: second_reader}
         self._workers = workers or os.cpu_count() or 1
         self._streams = min(self._workers, STREAMS)
         if barcodes:
@@ -187,6 +206,22 @@ class Reader:
             searched = search_of(alone.code, card.alphabet, card.topology)
             fields[field.name] = Pipeline(card, alone, searched, upright)
         self._pipeline = Pipeline(card, self.station, search, upright, finder, fields)
+        self._second = self._second_reader(self.station.second_reader.use)
+        letters = [char for char in card.alphabet.chars if char.isalpha()]
+        has_cases = any(map(str.islower, letters)) and any(map(str.isupper, letters))
+        self._comparison = TextComparison(self.station.code_format, has_cases)
+
+    def _second_reader(self, name: str) -> SecondReader | None:
+        made = self.station.calibration
+        if made and made.second_reader != (found := version_of(name)):
+            raise CalibrationError(
+                f"station {self.station.name}: calibrated with {made.second_reader or 'no second reader'}, "
+                f"got {found or 'none'}. Calibrate it again, or install that version."
+            )
+        with self._opening:
+            if name and name not in self._second_readers:
+                self._second_readers[name] = open_second_reader(name)
+            return self._second_readers.get(name)
 
     def _finder(self, detector: Path) -> LineFinder:
         """The line detector of a file, opened at its first use: crops of one line never need it."""
@@ -300,12 +335,14 @@ class Reader:
         reading, crop, station = found.reading, found.crop, self.station
         confidence = trust(reading, station.calibration)
         verdict = judge(reading, station.code)
+        second = self._ask_second(found)
         doubts = doubts_about(found, verdict, image.damage, barcodes or (), station.limits)
+        doubts += tuple(filter(None, (self._second_doubt(reading, second),)))
         decision, reason = decide(reading, confidence, doubts, station.limits)
         fields = {field.name: self._read_field(field, found.fields[field.name]) for field in station.fields}
         if fields:
-            code_doubt = barcode_doubt(reading.text, barcodes or ()) if station.code.field else ""
-            doubts = tuple(filter(None, (image.damage, code_doubt)))
+            code_doubts = (barcode_doubt(reading.text, barcodes or ()), self._second_doubt(reading, second))
+            doubts = tuple(filter(None, (image.damage, *(code_doubts if station.code.field else ()))))
             decision, reason = decide_by_fields(fields, doubts)
         return replace(
             self._record(source, image.sha256, reason="; ".join(filter(None, (reason, image.note)))),
@@ -324,6 +361,7 @@ class Reader:
                 BarcodeCheck.NOT_CHECKED if barcodes is None else check_barcodes(reading.text, barcodes)
             ),
             doubts=doubts,
+            second=second,
             quality=grade_mark(crop, found.line),
             lines=found.detected,
             fields=fields,
@@ -339,6 +377,19 @@ class Reader:
         doubts = field_doubts(found, verdict)
         decision, reason = decide(found.reading, confidence, doubts, station.limits)
         return FieldReading(found.reading, confidence, verdict, decision, reason, polygon_of(found.line.crop))
+
+    def _ask_second(self, found: PictureReading) -> SecondOpinion | None:
+        """What the second reader reads in the rows of the code; None if it is not asked."""
+        reading = found.reading
+        if self._second is None or not reading.chars:
+            return None
+        below = self.station.second_reader.below
+        if below < 1 and reading.confidence >= below:
+            return None
+        return ask(self._second, [found.lines[n].crop.pixels for n in found.rows])
+
+    def _second_doubt(self, reading: Reading, second: SecondOpinion | None) -> str:
+        return second_doubt(reading.text, second, self._comparison) if second else ""
 
     def _record(self, source: _Source, sha256: str, reason: str) -> Record:
         """The record of a picture in which nothing was read."""

@@ -11,6 +11,7 @@ from serialread.reader.barcodes import check_sequences
 from serialread.reader.picture_files import find_images
 from serialread.reader.reader import Reader
 from serialread.reader.results import Mode, Start, begin, claim, write_records
+from serialread.reader.second_reader import SecondReader
 from serialread.reader.serialization import FILES, TABLE
 from serialread.reader.summary import RunSummary
 from serialread.reader.workbooks import require_excel, write_readings_workbook
@@ -124,6 +125,8 @@ def read_folder(
     format: str = "",  # noqa: A002 - the word that users know
     engine: EngineKind | None = None,
     barcodes: bool | None = None,
+    second_reader: str | SecondReader | None = None,
+    second_reader_below: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     strict: bool = False,
@@ -142,6 +145,8 @@ def read_folder(
         engine: the library that runs the model, ``openvino`` unless given.
         barcodes: whether to cross-check the code against barcodes in the picture; None: if zxing-cpp, which
             reads them, is installed.
+        second_reader: another reader that confirms the readings, as for ``Reader``.
+        second_reader_below: network confidence, 0..1, below which it is asked.
         resume: continue a stopped run.
         overwrite: replace the folder's results.
         strict: noted in the log; the command line's exit code depends on it.
@@ -168,7 +173,15 @@ def read_folder(
     if excel:
         require_excel(WORKBOOK)
     several = [paths] if isinstance(paths, str | Path) else list(paths)
-    reader = Reader(model, station, format, engine, barcodes)
+    reader = Reader(
+        model,
+        station,
+        format,
+        engine,
+        barcodes,
+        second_reader=second_reader,
+        second_reader_below=second_reader_below,
+    )
     entry = {
         "station": station if isinstance(station, str | Path) else "",
         "model": model or "",

@@ -24,6 +24,8 @@ COLUMNS = (
     "decision",
     "reason",
     "other_texts",
+    "second_text",
+    "second_confidence",
     "sequence_findings",
     "barcodes",
     "barcode_check",
@@ -46,7 +48,8 @@ COLUMNS = (
 confidences are 0..1; missing values are empty cells."""
 
 NUMBERS = (
-    *("confidence", "weakest_position", "weakest_confidence", "text_height_px", "contrast", "tilt_deg"),
+    *("confidence", "weakest_position", "weakest_confidence", "second_confidence"),
+    *("text_height_px", "contrast", "tilt_deg"),
     *("mark_contrast", "mark_strokes", "mark_spacing", "mark_cleanness", "mark_completeness", "elapsed_ms"),
 )
 """Columns of numbers; all others hold texts, even if one looks like a number."""
@@ -71,6 +74,8 @@ def json_line(record: Record) -> RecordJson:
         "decision": record.decision.value,
         "reason": record.reason,
         "other_texts": list(record.other_texts),
+        "second_text": record.second.text if record.second else "",
+        "second_confidence": _rounded(record.second.confidence if record.second else None, 6),
         "sequence_findings": list(record.sequence_findings),
         "barcodes": list(record.barcodes),
         "barcode_check": record.barcode_check.value,

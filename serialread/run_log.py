@@ -96,15 +96,25 @@ def append(log: Path, run: LoggedRun) -> str:
     with writing_errors(log, RecordsError, "Give another --log."):
         log.parent.mkdir(parents=True, exist_ok=True)
         with _locked(log):
-            number, previous = last(log)
-            line = {"line": number + 1, "previous": previous, **_described(run, log)}
-            line["hash"] = _hash(line)
-            data = json.dumps(line, sort_keys=True, separators=(",", ":")) + "\n"
+            data, hash_ = chained(*last(log), _described(run, log))
             with log.open("ab") as file:
-                file.write(data.encode())
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-    return str(line["hash"])
+    return hash_
+
+
+def chained(number: int, previous: str, entry: LogEntry) -> tuple[bytes, str]:
+    """The line that follows line ``number`` of a log, and its hash.
+
+    Args:
+        number: of the last line; 0 of a new log.
+        previous: hash of that line; ``GENESIS`` of a new log.
+        entry: what the line says; JSON.
+    """
+    line = {"line": number + 1, "previous": previous, **entry}
+    line["hash"] = _hash(line)
+    return json.dumps(line, sort_keys=True, separators=(",", ":")).encode() + b"\n", line["hash"]
 
 
 def last(log: Path) -> tuple[int, str]:

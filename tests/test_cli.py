@@ -43,6 +43,7 @@ HEAVY = {
 RECIPE = '[[processes]]\nkind = "ink"\n'
 COMMANDS = (
     "read",
+    "review",
     "log verify",
     "log rerun",
     "audit",

@@ -30,6 +30,7 @@ WITHOUT_TORCH = (
     "calibration",
     "evaluation",
     "auditing",
+    "review",
 )
 WITH_TORCH = ("models", "training", "teaching", "cli")
 LAYERS = (*WITHOUT_TORCH, *WITH_TORCH)

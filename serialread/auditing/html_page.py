@@ -77,7 +77,8 @@ def render(template: str, **context: Any) -> str:
     )
     script = _resource("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    known = {"version": __version__, "script": script, "style": _resource("report.css")}
+    style = _resource("tokens.css") + _resource("report.css")
+    known = {"version": __version__, "script": script, "style": style}
     return environment.get_template(template).render(**known, script_hash=digest, **context)
 
 

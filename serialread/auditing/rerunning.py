@@ -244,7 +244,8 @@ def read_failures(
     if errors.empty:
         return FailurePictures()
     try:
-        setup, reader = _opened(readings, logs, shipped_model)
+        setup, model_id = find_setup(readings, logs, shipped_model)
+        reader = open_reader(setup, model_id)
     except SerialreadError as error:
         return FailurePictures(incomplete=str(error))
     accepted = errors["decision"] == Decision.ACCEPT
@@ -260,17 +261,25 @@ def read_failures(
     return FailurePictures(tuple(shown), incomplete if missing else "")
 
 
-def _opened(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, Reader]:
-    """The run that wrote the readings, ready to read again; a SerialreadError says why not."""
+def find_setup(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, str]:
+    """Setup and model id of the run that wrote some readings; the first log that exists is used.
+
+    Raises:
+        RecordsError: there is no log, or no such run in it.
+    """
     log = next((log for log in logs if log.is_file()), None)
     if log is None:
         raise RecordsError("There is no log of the run that read them.")
     line = run_log.run_of(log, "read", wrote=readings)
-    setup = RunSetup.of(line, log, shipped)
+    return RunSetup.of(line, log, shipped), str(line["about"].get("model_id"))
+
+
+def open_reader(setup: RunSetup, model_id: str) -> Reader:
+    """The reader of a run; a SerialreadError says why it cannot read as it did."""
     reader = Reader(setup.model, setup.station, engine=setup.engine)
-    if reader.model_id != line["about"].get("model_id"):
-        raise RecordsError(f"The model that read them, {line['about'].get('model_id')}, is not available.")
-    return setup, reader
+    if reader.model_id != model_id:
+        raise RecordsError(f"The model that read them, {model_id}, is not available.")
+    return reader
 
 
 def _cases(errors: pd.DataFrame, setup: RunSetup, reader: Reader) -> Iterator[FailureCase]:

@@ -17,6 +17,7 @@ from serialread.cli import (
     detector_commands,
     model_commands,
     read_command,
+    review_command,
     station_commands,
     terminal,
 )
@@ -24,6 +25,7 @@ from serialread.errors import SerialreadError
 
 _ORDER = (
     "read",
+    "review",
     "log",
     "audit",
     "study",
@@ -72,6 +74,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(rich_help_panel="Read")(read_command.read)
+app.command(rich_help_panel="Read")(review_command.review)
 app.add_typer(audit_commands.log_of_runs, name="log", rich_help_panel="Read")
 app.command(rich_help_panel="Audit")(audit_commands.audit)
 app.add_typer(audit_commands.study, name="study", rich_help_panel="Audit")

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from serialread.codes.alphabet import CTC_CAPACITY, PRINTABLE
 from serialread.codes.automaton import Automaton, Lattice, no_code, unroll
+from serialread.codes.check_characters import CHECKS
 from serialread.codes.patterns import parse
 from serialread.errors import RecipeError
 
@@ -74,6 +75,23 @@ class Format:
     def matches(self, text: str) -> bool:
         """Whether a text of at most 40 characters is a code of this format."""
         return self._printable.matches(text)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Names of its check characters."""
+        return tuple(name for name in CHECKS if f"(?{name}:" in self.pattern)
+
+    def expected_check(self, text: str) -> tuple[int, str] | None:
+        """Position, from 1, and character that would make a text with a wrong check character valid.
+
+        None if the format has no check character, or the text has another fault.
+        """
+        places = [8] if "vin" in self.checks else range(len(text) - 1, -1, -1)
+        for place in places if self.checks else ():
+            for char in sorted({char for name in self.checks for char in CHECKS[name].chars}):
+                if char != text[place : place + 1] and self.matches(text[:place] + char + text[place + 1 :]):
+                    return place + 1, char
+        return None
 
     def codes(self, chars: str, length: int) -> Lattice:
         """All codes of up to ``length`` characters, each among ``chars``.

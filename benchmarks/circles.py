@@ -20,9 +20,18 @@ from serialread.records import Floats, Pixels, Sample
 
 DIAMETERS = (8, 14, 28)
 """In heights of a character: eight characters take 270, 150 and 80 degrees."""
+ALONE = {
+    "margin": (0.8, 1.0),
+    "tilt_deg": 0.0,
+    **dict.fromkeys(
+        ("arc_share", "perspective_share", "cropped_share", "side_cut_share", "frame_share"), 0.0
+    ),
+    **dict.fromkeys(("neighbour_share", "partial_neighbour_share", "tool_mark_share"), 0.0),
+}
+"""A code that stands alone, level, with room around it."""
 MARGIN = 3.0
 """Surface around the ring, in heights of the crop."""
-FEATHER_PX = 6.0
+FEATHER_PX = 8.0
 
 
 def straight(sample: Sample, rng: np.random.Generator) -> Pixels:
@@ -71,6 +80,7 @@ def is_read(reader: Reader, pixels: Pixels, text: str) -> bool:
 
 def measure(recipe: DataRecipe, seed: int, count: int) -> str:
     """The table."""
+    recipe = recipe.model_copy(update={"layout": recipe.layout.model_copy(update=ALONE)})
     reader, rng = Reader(barcodes=False), np.random.default_rng(seed)
     read = {diameter: [0, 0, 0] for diameter in DIAMETERS}
     index = codes = twins = 0

@@ -17,6 +17,7 @@ python=${PYTHON:-python}
 cp "$place/audit/report.html" "$place/audit/audit.md" docs/example/
 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,900 \
     --screenshot="$place/report.png" "file://$place/audit/report.html"
+"$python" docs/photograph_pictures.py docs/images
 for name in explain normalize report; do
     "$python" -c 'import sys; from PIL import Image
 Image.open(sys.argv[1]).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(sys.argv[2], optimize=True)' \

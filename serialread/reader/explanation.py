@@ -137,27 +137,31 @@ def _deciding_view(found: PictureReading, number: int) -> SeenView:
 def drawn_lines(pixels: Pixels, found: PictureReading) -> Pixels:
     """A picture with the outline, the direction and the text of every line that was found; BGR uint8.
 
-    An arrow runs along the baseline. The lines of the code are green, those of fields blue and named.
+    An arrow runs along the baseline. The lines of the code are green, those of fields blue and named below.
     """
     scale = min(PICTURE_PX / max(pixels.shape[:2]), 1.0)
     size = (max(round(pixels.shape[1] * scale), 1), max(round(pixels.shape[0] * scale), 1))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     drawn = np.asarray(small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2), np.uint8)
-    marked = [(line.text, line.polygon, LINE_COLOUR) for line in found.detected]
-    for name, field in found.fields.items():
-        if field is not None:
-            marked.append((f"{name}: {field.reading.text}", polygon_of(field.line.crop), FIELD_COLOUR))
     codes = {polygon_of(found.lines[row].crop) for row in found.rows}
-    for text, polygon, colour in marked:
+    values = {
+        polygon_of(field.line.crop): f"{name}: {field.reading.text}"
+        for name, field in found.fields.items()
+        if field is not None
+    }
+    lines = {line.polygon: line.text for line in found.detected}
+    for polygon, text in (lines | values).items():
+        colour = CODE_COLOUR if polygon in codes else FIELD_COLOUR if polygon in values else LINE_COLOUR
         outline = np.round(np.array(polygon) * scale).astype(np.int32)
-        colour = CODE_COLOUR if polygon in codes else colour
         cv2.polylines(drawn, [outline], True, colour, 1, cv2.LINE_AA)
         last = len(outline) // 2
         cv2.polylines(drawn, [outline[last:][::-1]], False, colour, 2, cv2.LINE_AA)
         cv2.arrowedLine(drawn, outline[last + 1], outline[last], colour, 2, cv2.LINE_AA, tipLength=0.15)
-        at = outline[outline[:, 1].argmin()] - (0, 4)
-        for ink, thickness in ((PAPER,) * 3, 3), (colour, 1):
-            cv2.putText(drawn, text, at.tolist(), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
+        left, (top, bottom) = int(outline[:, 0].min()), (outline[:, 1].min(), outline[:, 1].max())
+        at = (left, int(bottom) + LINE - 8) if polygon in values else (left, int(top) - 5)
+        (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+        cv2.rectangle(drawn, (left, at[1] - high - 1), (left + wide, at[1] + below), (PAPER,) * 3, cv2.FILLED)
+        cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
     return drawn
 
 

@@ -95,7 +95,8 @@ def best_strings(
 ) -> tuple[tuple[str, float], ...]:
     """The most likely strings with their probabilities, most likely first, by prefix beam search.
 
-    Strings are found by the paths that the beam keeps, and ranked by all of their paths.
+    The probability of the first string is the sum over all of its paths, that of the others over those that
+    the beam keeps.
 
     Args:
         probabilities: [N, C].
@@ -108,10 +109,9 @@ def best_strings(
     found: Prefixes = [(1.0, "", 1.0, 0.0)]
     for blank, chars in _steps(probabilities, alphabet, least):
         found = _extended(found, blank, chars, least)[:beam]
-    negligible = NEGLIGIBLE * found[0][0]
-    texts = [text for _, text, _, _ in found[:count]]
-    exact = [(text, likelihood(probabilities, alphabet.encode(text), negligible)) for text in texts]
-    return tuple(sorted(exact, key=lambda one: -one[1]))
+    highest, first, _, _ = found[0]
+    exact = likelihood(probabilities, alphabet.encode(first), NEGLIGIBLE * highest)
+    return (first, exact), *((text, total) for total, text, _, _ in found[1:count])
 
 
 def _steps(probabilities: Floats, alphabet: Alphabet, least: float) -> list[tuple[float, Likely]]:

@@ -93,8 +93,9 @@ def _widened(pixels: Pixels, margin: int) -> Pixels:
     """The crop [H, W] between ``margin`` columns of background: ink at its ends is not taken for that."""
     # a second median, along the column: many bars of characters in one row are no background
     size = max(pixels.shape[0] * 3 // 4, 1)
-    rows = np.pad(np.median(pixels, axis=1).astype(np.uint8), (size // 2, (size - 1) // 2), mode="edge")
-    medians = np.sort(sliding_window_view(rows, size), axis=1)[:, size // 2]
+    rows = np.median(pixels, axis=1).astype(np.uint8)
+    padded = np.concatenate((rows[:1].repeat(size // 2), rows, rows[-1:].repeat((size - 1) // 2)))
+    medians = np.sort(sliding_window_view(padded, size), axis=1)[:, size // 2]
     background = np.repeat(medians[:, None], margin, axis=1)
     return np.hstack([background, pixels, background])
 

@@ -39,7 +39,7 @@ from serialread.training import Progress, checkpoint, evaluate, shards, train
 from serialread.training.augmentation import augment
 from serialread.training.batches import Plan, StoredCrops, TrainingBatches, collate, survey
 from serialread.training.loop import device_of
-from serialread.training.optimization import Replicas, optimizer_of, orthogonalized
+from serialread.training.optimization import Replicas, freeze_all_but, optimizer_of, orthogonalized
 from serialread.training.shards import FreshCrops
 
 GEOMETRY = CropGeometry(widths=(96, 160))
@@ -284,6 +284,19 @@ def test_training_the_orientation_head_alone_changes_nothing_else(tmp_path: Path
     with torch.inference_mode():
         right, over = (model.outputs(way)["upright"] for way in (crops, upside_down(crops)))
     assert (right > over).float().mean() > 0.7
+
+
+def test_training_a_part_freezes_the_weights_of_no_part() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head, self.trunk = nn.Linear(2, 1), nn.Linear(2, 2)
+            self.exponents = nn.Parameter(torch.zeros(2))
+
+    network = Network()
+    freeze_all_but(network, ["head"])
+    trained = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    assert trained == ["head.weight", "head.bias"]
 
 
 def test_a_frozen_part_stays_frozen_when_all_parts_are_trained(tmp_path: Path) -> None:

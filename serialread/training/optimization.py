@@ -142,9 +142,9 @@ def freeze_all_but(model: nn.Module, names: Sequence[str]) -> None:
         raise RecipeError(
             f"optimization.only: the network has no part {unknown[0]!r}. It has {', '.join(parts)}."
         )
-    for name, part in parts.items():
-        if names and name not in names:
-            part.requires_grad_(False)
+    for name, weight in model.named_parameters():
+        if names and name.partition(".")[0] not in names:
+            weight.requires_grad_(False)
 
 
 @torch.no_grad()

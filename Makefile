@@ -1,6 +1,6 @@
 # make demo   set up, read sample_images/, audit the readings
 # make test   set up with everything, run the tests
-# make browser-test  test the audit report in a real browser engine
+# make browser-test  test the audit report and the review page in a real browser engine
 # make docs   build the documentation as a site in site/, offline
 # make docs-reference  write docs/cli.md from the help, docs/settings-*.md from the settings
 # make wheel  build the wheel, install it into a fresh environment, read sample_images/
@@ -21,7 +21,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# The audit report in Chromium (Qt WebEngine, 290 MB): light, then dark
+# The audit report and the review page in Chromium (Qt WebEngine, 290 MB): light, then dark
 browser-test: $(VENV)/.installed-dev
 	$(PIP) --editable '.[browser]'
 	$(BIN)/python -m pytest tests/browser

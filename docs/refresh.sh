@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Draw docs/images/ and docs/example/ again from sample_images/: run in the repository root, with serialread and a
-# headless chromium on the path.
+# Draw docs/images/ and docs/example/ again from sample_images/: run in the repository root, with serialread, its
+# extras web and browser, and a headless chromium on the path.
 set -euo pipefail
 
 place=$(mktemp -d)
@@ -18,7 +18,8 @@ cp "$place/audit/report.html" "$place/audit/audit.md" docs/example/
 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,900 \
     --screenshot="$place/report.png" "file://$place/audit/report.html"
 "$python" docs/photograph_pictures.py docs/images
-for name in explain normalize report; do
+"$python" tests/browser/screenshot.py "$place/results" "$place/review.png"
+for name in explain normalize report review; do
     "$python" -c 'import sys; from PIL import Image
 Image.open(sys.argv[1]).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(sys.argv[2], optimize=True)' \
         "$place/$name.png" "docs/images/$name.png"

@@ -20,12 +20,11 @@ from serialread.records import Floats, Pixels
 from serialread.run_log import LOG
 from serialread.weights import shipped_model
 
-MARGIN = 0.35
+MARGIN = 0.2
 """What is shown around a crop on each side, in its heights."""
 _CROP_PX, _WIDEST_PX, _PICTURE_PX, _OVERLAY_PX = 200, 4000, 1600, 100
 _OUTLINE = (40, 140, 250)
 """BGR."""
-_OUTSIDE = (128, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,10 @@ class CropBox:
         return [placed(char.get("box")) for char in line["chars"]]
 
     def cut(self, pixels: Pixels) -> Pixels:
-        """The crop with its margin, at most ``_CROP_PX`` high and ``_WIDEST_PX`` wide without it."""
+        """The crop with its margin, BGRA, transparent outside the picture.
+
+        It is at most ``_CROP_PX`` high and ``_WIDEST_PX`` wide, without its margin.
+        """
         scale = min(_CROP_PX / self.height, _WIDEST_PX / self.width, 1.0)
         width, height, edge = (v * scale for v in (self.width, self.height, MARGIN * self.height))
         target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + np.float32(edge)
@@ -76,8 +78,8 @@ class CropBox:
         if scale < 0.5:  # warping does not average
             pixels = _resized(pixels, 2 * scale)
             matrix = matrix @ np.diag([0.5 / scale, 0.5 / scale, 1.0])
-        cut = cv2.warpPerspective(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderValue=_OUTSIDE)
-        return np.asarray(cut, np.uint8)
+        opaque = cv2.cvtColor(pixels, cv2.COLOR_BGR2BGRA if pixels.ndim == 3 else cv2.COLOR_GRAY2BGRA)
+        return np.asarray(cv2.warpPerspective(opaque, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
 
 
 class ReviewPictures:

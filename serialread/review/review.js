@@ -87,7 +87,7 @@ function skip() {
   skipped.push(tasks[0].part);
   load();
 }
-const percent = (share) => (100 * share).toFixed(1);
+const percent = (share) => (Math.floor(1000 * share + 1e-9) / 10).toFixed(1); // 0.9999 is not 100.0
 function progress(now) {
   const count = (n) => n.toLocaleString("en");
   const parts = [count(now.reviewed) + " of " + count(now.readings) + " reviewed"];
@@ -212,6 +212,7 @@ function draw() {
   const task = tasks[0], glyphs = $("glyphs");
   const wanted = view.glyphs && task && task.has_crop && task.role !== "second";
   glyphs.hidden = !wanted;
+  stage.hidden = Boolean(wanted);
   document.querySelector("[data-view=glyphs]").setAttribute("aria-pressed", view.glyphs);
   if (wanted && glyphs.getAttribute("src") !== address(task, "glyphs")) glyphs.src = address(task, "glyphs");
 }

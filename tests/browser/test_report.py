@@ -1,30 +1,19 @@
 """The report of an audit in a real browser engine: Chromium, by Qt WebEngine, without a window.
 
-    make browser-test
-
-It runs the tests twice: for a light colour scheme, and with PAPER=dark for a dark one, because the engine
-keeps its scheme. The default test run leaves them out, because the engine takes 200 MB.
+make browser-test
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-os.environ["QT_QPA_PLATFORM"] = "offscreen"
-DARK = os.environ.get("PAPER") == "dark"
-os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = (
-    f"--disable-gpu --no-sandbox --blink-settings=preferredColorScheme={0 if DARK else 1}"
-)
+pytest.importorskip("PySide6.QtWebEngineCore", reason="the extra browser is not installed: make browser-test")
 
-from dataclasses import replace
-
-from PySide6.QtCore import QEventLoop, Qt, QTimer, QUrl
+from engine import DARK, Browser
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtTest import QTest
-from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineProfile, QWebEngineUrlRequestInterceptor
-from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QApplication
 
 from serialread import auditing
@@ -32,76 +21,6 @@ from serialread.auditing.rerunning import FailureCase, FailurePictures
 
 DATA = Path(__file__).parents[1] / "data" / "audit"
 DOT = "data:image/webp;base64,UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="
-WAIT_MS = 20_000
-
-
-class Requests(QWebEngineUrlRequestInterceptor):
-    """Keeps every address that a page requests."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requested: list[str] = []
-
-    def interceptRequest(self, info: Any) -> None:  # noqa: N802
-        self.requested.append(info.requestUrl().toString())
-
-
-class Page(QWebEnginePage):
-    """Keeps the console messages of a page."""
-
-    def __init__(self, profile: QWebEngineProfile) -> None:
-        super().__init__(profile)
-        self.messages: list[str] = []
-
-    def javaScriptConsoleMessage(self, level: Any, message: str, line: int, source: str) -> None:  # noqa: N802
-        self.messages.append(f"{line}: {message}")
-
-
-class Browser:
-    """One page in an invisible window."""
-
-    def __init__(self, path: Path) -> None:
-        self.profile, self.requests, self.view = QWebEngineProfile(), Requests(), QWebEngineView()
-        self.profile.setUrlRequestInterceptor(self.requests)
-        self.page = Page(self.profile)
-        self.view.setPage(self.page)
-        self.view.resize(1200, 900)
-        self.view.show()
-        assert self.wait(self.page.loadFinished, lambda: self.page.load(QUrl.fromLocalFile(str(path))))
-
-    def wait(self, signal: Any, start: Callable[[], Any]) -> Any:
-        """The last argument of a signal after something was started."""
-        loop, messages = QEventLoop(), list[Any]()
-        signal.connect(lambda *words: (messages.extend(words), loop.quit()))
-        QTimer.singleShot(WAIT_MS, loop.quit)
-        start()
-        loop.exec()
-        assert messages, "the browser did not answer"
-        return messages[-1]
-
-    def ask(self, script: str) -> Any:
-        """The value of a script."""
-        loop, messages = QEventLoop(), list[Any]()
-        QTimer.singleShot(WAIT_MS, loop.quit)
-        self.page.runJavaScript(script, 0, lambda value: (messages.append(value), loop.quit()))
-        loop.exec()
-        assert messages, "the browser did not answer"
-        return messages[0]
-
-    def press(self, key: Qt.Key) -> None:
-        QTest.keyClick(self.view.focusProxy(), key)
-        QTest.qWait(150)
-
-    def close(self) -> None:
-        self.view.close()
-        self.view.setPage(None)  # type: ignore[arg-type]
-        self.page.deleteLater()
-        QTest.qWait(50)
-
-
-@pytest.fixture(scope="session")
-def application() -> QApplication:
-    return QApplication([])
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def browser(application: QApplication, report: Path) -> Iterator[Browser]:
-    opened = Browser(report)
+    opened = Browser(QUrl.fromLocalFile(str(report)))
     yield opened
     assert opened.page.messages == []  # no error, no warning
     opened.close()

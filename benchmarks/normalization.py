@@ -17,7 +17,7 @@ from unittest.mock import patch
 from serialread.calibration import load_labelled
 from serialread.config import Station, StationView
 from serialread.metrics import mpsc
-from serialread.reader import Picture, Reader, line_search, pipeline
+from serialread.reader import Picture, Reader, expected_lines, pipeline
 from serialread.weights import shipped_model
 
 BOLD = ("atomhack_marking", "chip_74ls", "metal_stamp", "container_plate")
@@ -31,7 +31,7 @@ VIEWS = {
     "vertical lines are not rotated": StationView(vertical_text="never"),
 }
 PATCHES = {
-    "four lines at most": (line_search, "MAX_LINES", 4),
+    "four lines at most": (expected_lines, "MAX_DETECTED", 4),
     "every picture is searched": (pipeline, "is_one_line", lambda frame: False),
 }
 

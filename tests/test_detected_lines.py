@@ -28,7 +28,7 @@ class Finder:
     def __init__(self, path: Path, streams: int = 1) -> None:
         self.path = path
 
-    def find(self, pixels: Pixels) -> tuple[TextLine, ...]:
+    def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
         Finder.calls += 1
         upright = TextLine(np.array([[568.0, 380.0], [768.0, 380.0]]), 34.0, 0.9)
         turned = TextLine(np.array([[190.0, 350.0], [190.0, 150.0]]), 34.0, 0.8)
@@ -95,6 +95,41 @@ def test_a_crop_of_one_line_never_meets_the_detector(reader: Reader) -> None:
     assert Finder.calls == 0
 
 
+@pytest.mark.parametrize(
+    ("setting", "directions"),
+    [
+        ({}, [-90, 0]),
+        ({"direction": "upright"}, [0]),
+        ({"vertical_text": "never"}, [0]),
+        ({"lines": 1}, [0]),
+        ({"region": ((0.1, 0.1), (0.3, 0.1), (0.3, 0.8), (0.1, 0.8))}, []),
+    ],
+)
+def test_a_station_says_which_lines_it_expects(
+    reader: Reader, setting: dict[str, object], directions: list[int]
+) -> None:
+    view = StationView.model_validate({"detector": Path("lines.onnx"), **setting})
+    lines = reader.at(Station(view=view)).read(picture()).lines
+    assert sorted(round(line.direction_deg) for line in lines) == directions
+
+
+def test_a_line_that_goes_on_beyond_its_cut_out_is_cut_out_longer(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = TextLine(np.array([[568.0, 380.0], [705.0, 380.0]]), 34.0, 0.9)  # ends in the fifth digit of six
+    monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None: (short,))
+    (line,) = reader.read(picture()).lines
+    assert line.text == "905247"
+
+
+def test_the_expected_height_chooses_the_size_at_which_a_picture_is_searched() -> None:
+    pixels = np.clip(np.random.default_rng(4).normal(170, 5, (3000, 4000)), 0, 255).astype(np.uint8)
+    cv2.putText(pixels, "SN74LS06N", (900, 1400), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 60, 1, cv2.LINE_AA)
+    anywhere, small = Reader(barcodes=False), StationView(text_height=(0.002, 0.004))
+    assert anywhere.read(pixels).lines == ()
+    assert [line.text for line in anywhere.at(Station(view=small)).read(pixels).lines] == ["SN74LS06N"]
+
+
 def test_lines_of_an_unexpected_height_are_not_read(reader: Reader) -> None:
     view = StationView(detector=Path("lines.onnx"), text_height=(0.1, 0.2))
     assert reader.at(Station(view=view)).read(picture()).lines == ()
@@ -115,12 +150,6 @@ def test_the_shipped_detector_is_opened_by_the_first_picture_that_needs_it(
     assert len(reader.read(picture()).lines) == 2
     assert opened == [shipped_detector()]
     assert "lines" not in reader.model_id
-
-
-def test_without_a_detector_the_recognizer_is_slid_over_the_picture(reader: Reader) -> None:
-    record = reader.at(Station(view=StationView(detector="none"))).read(picture())
-    assert Finder.calls == 0
-    assert record.text
 
 
 def test_a_missing_detector_is_an_error() -> None:

@@ -27,8 +27,14 @@ from serialread.imaging import (
     normalize,
     to_array,
 )
-from serialread.imaging.crops import contrast, estimate_tilt, prepare, text_rows, whole_crops
-from serialread.imaging.filling import is_one_line
+from serialread.imaging.crops import (
+    contrast,
+    estimate_tilt,
+    is_one_line,
+    prepare,
+    text_rows,
+    whole_crops,
+)
 from serialread.imaging.frames import Frame
 from serialread.records import Crop, LoadedImage, Pixels
 

@@ -114,13 +114,18 @@ class StationView(Section):
     find_lines: bool = True
     """Detect text lines where one line does not fill the picture; set to false where a region fits
     tightly."""
-    detector: Literal["shipped", "none"] | Path = "shipped"
+    detector: Literal["shipped"] | Path = "shipped"
     """The line detector, which finds all lines of a picture at once, in any direction and on circles: the
-    shipped one, or a model file from ``serialread detector export``. "none": the recognizer is slid over the
-    picture."""
+    shipped one, or a model file from ``serialread detector export``."""
     text_height: tuple[Fraction, Fraction] | None = None
-    """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: lines
-    of other heights are not proposed. Unset: from about a fiftieth on."""
+    """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: it
+    chooses the size at which the detector searches, so that very small print is found, and lines of other
+    heights are not proposed. Unset: from about a hundredth on."""
+    direction: Literal["any", "upright"] = "any"
+    """Directions of detected lines: "upright" reads only those that run from left to right within 45 degrees,
+    and none turned round."""
+    lines: int | None = Field(default=None, ge=1)
+    """Largest number of detected lines that are read: the surest and longest. Unset: 40."""
     deskew: bool = True
     """Also read a doubtful crop in a levelled view, where a tilt of up to 15 degrees is measured reliably."""
     vertical_text: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"

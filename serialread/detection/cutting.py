@@ -13,16 +13,17 @@ TEXT_SHARE = 0.74
 MIN_SIDE_PX = 8
 
 
-def cut_line(frame: Frame, line: TextLine, room: float = ROOM) -> Frame:
+def cut_line(frame: Frame, line: TextLine, before: float = ROOM, after: float = ROOM) -> Frame:
     """The line, level and straight, with some room around it.
 
     Args:
         frame: the picture in which the line was found.
         line: the line, px of the frame.
-        room: at both ends, in heights of a capital.
+        before: room before the first character, in heights of a capital.
+        after: room after the last one.
     """
     high = line.height / TEXT_SHARE
-    centre, normals = extended(line.centre, room * line.height)
+    centre, normals = extended(line.centre, before * line.height, after * line.height)
     rows = max(round(high), MIN_SIDE_PX)
     if line.is_straight:
         (begin, end), down = centre, normals[0]

@@ -1,8 +1,9 @@
 """Finding text lines in a picture with a detector's model file, at one or several scales."""
 
 import json
+import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,14 @@ from serialread.records import Floats, Pixels
 DETECTOR_KEY = "serialread-detector"
 """Key of the card in the metadata of a detector's model file."""
 LONGER_PX = (960, 480)
-"""Longer sides of the picture at which it is searched: small print, then print that is as high as a fifth."""
+"""Longer sides of the picture at which it is searched, if its sides are as 4 to 3, else those of such a
+picture of the same area: small print, then print that is as high as a fifth."""
 FINE_PX, FINE_FROM_PX = 1600, 1900
 """Longer side of a further search for the smallest print, in pictures at least so large."""
+LOWEST_PX, HIGHEST_PX = 16.0, 60.0
+"""Heights of the lowest and the highest expected text at which a picture is searched, if they are known."""
+MAX_LONGER_PX = 3200
+"""Longer side, as above, to which a picture is enlarged at most for low text."""
 MAX_UPSCALING = 2.0
 """Largest factor by which a small picture is enlarged."""
 STEP_PX = 160
@@ -63,11 +69,15 @@ class LineFinder:
         except (ValueError, KeyError):
             raise _no_detector(path) from None
 
-    def find(self, pixels: Pixels) -> tuple[TextLine, ...]:
-        """All text lines of a grey picture [H, W], the most probable first, in px of the picture."""
-        longer = max(pixels.shape)
-        sides = [FINE_PX, *LONGER_PX] if longer >= FINE_FROM_PX else list(LONGER_PX)
-        scales = [min(side / longer, MAX_UPSCALING) for side in sides]
+    def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
+        """All text lines of a grey picture, the most probable first, in px of the picture.
+
+        Args:
+            pixels: the picture [H, W].
+            heights: lowest and highest expected capital, px of the picture, which choose the size at which it
+                is searched.
+        """
+        scales = list(_scales(pixels.shape, heights))
         return tuple(merged([(scale, lines_of(self.maps(pixels, scale))) for scale in scales], pixels.shape))
 
     def maps(self, pixels: Pixels, scale: float) -> Maps:
@@ -80,6 +90,20 @@ class LineFinder:
         maps = self._network(padded[None, None].astype(np.float32) / np.float32(255))
         h, w = -(-rows // CELL_PX), -(-columns // CELL_PX)
         return Maps(maps.core[:h, :w], maps.direction[:, :h, :w], maps.height[:h, :w])
+
+
+def _scales(shape: tuple[int, ...], heights: tuple[float, float] | None) -> Iterator[float]:
+    """Factors on the size of a picture [H, W] at which it is searched, the largest first."""
+    longer = math.sqrt(4 / 3 * shape[0] * shape[1])
+    if heights is None:
+        sides = (FINE_PX, *LONGER_PX) if longer >= FINE_FROM_PX else LONGER_PX
+        yield from (min(side / longer, MAX_UPSCALING) for side in sides)
+        return
+    scale = min(LOWEST_PX / max(heights[0], 1.0), MAX_LONGER_PX / longer, MAX_UPSCALING)
+    yield scale
+    while scale * heights[1] > HIGHEST_PX and scale * longer > LONGER_PX[-1]:
+        scale /= 2
+        yield scale
 
 
 def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, ...]) -> list[TextLine]:

@@ -101,7 +101,12 @@ class TextLine:
     def upright(self) -> "TextLine":
         """The line from left to right where its direction is a guess."""
         is_upright = self.agreement >= UNSURE or self.centre[-1, 0] >= self.centre[0, 0]
-        return self if is_upright else replace(self, centre=self.centre[::-1])
+        return self if is_upright else self.turned
+
+    @property
+    def turned(self) -> "TextLine":
+        """The line in the opposite direction."""
+        return replace(self, centre=self.centre[::-1])
 
     def scaled(self, factor: float) -> "TextLine":
         """The same line in a picture that is larger by a factor."""
@@ -109,20 +114,20 @@ class TextLine:
 
     def polygon(self, margin: float = 0.0) -> Points:
         """Its outline, clockwise from the top-left; ``margin`` around it, in heights."""
-        centre, normals = extended(self.centre, margin * self.height)
+        centre, normals = extended(self.centre, margin * self.height, margin * self.height)
         half = (0.5 + margin) * self.height * normals
         return np.concatenate([centre - half, (centre + half)[::-1]])
 
 
-def extended(centre: Points, by_px: float) -> tuple[Points, Points]:
+def extended(centre: Points, before_px: float, after_px: float) -> tuple[Points, Points]:
     """A centre line, longer at both ends, and its unit normals [k, 2] that point down from the text."""
     steps = np.diff(centre, axis=0)
     along = steps / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-9)
     at_points = np.concatenate([along[:1], along[:-1] + along[1:], along[-1:]])
     at_points /= np.maximum(np.linalg.norm(at_points, axis=1, keepdims=True), 1e-9)
     longer = centre.copy()
-    longer[0] -= by_px * along[0]
-    longer[-1] += by_px * along[-1]
+    longer[0] -= before_px * along[0]
+    longer[-1] += after_px * along[-1]
     return longer, np.stack([-at_points[:, 1], at_points[:, 0]], axis=1)
 
 

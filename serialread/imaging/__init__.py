@@ -1,6 +1,6 @@
 """Pixels before the network: load a picture, find and deskew its text, make the network's array."""
 
-from serialread.imaging.crops import FoundLine, normalize, teach_fixture, turned_180
+from serialread.imaging.crops import normalize, teach_fixture, turned_180
 from serialread.imaging.drawing import save_png, show_steps, tinted
 from serialread.imaging.loading import PICTURE_SUFFIXES, as_image, digest, load_image
 from serialread.imaging.network_input import column_owners, content_width, place_masks, to_array
@@ -11,7 +11,6 @@ __all__ = [
     "TIGHT_VIEWS",
     "CropView",
     "Extent",
-    "FoundLine",
     "LevelView",
     "TightView",
     "as_image",

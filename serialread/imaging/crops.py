@@ -1,7 +1,8 @@
 """Normalize pictures and cut out the crops of their text lines."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Literal
 
 import cv2
@@ -19,21 +20,11 @@ CROP_HEIGHT_PX = 64
 """Maximum height of a crop: well above the network's, so that scaling loses no detail."""
 MIN_BAND = 0.12
 """Minimum height of a row of text per height of its crop."""
+MIN_PICTURE_PX, LOW_PX = 64, 192
+"""Lower pictures contain at most one legible line; pictures lower than the second are crops: one line, unless
+two rows of similar height show."""
 VERTICAL_ASPECT = 1.5
 """Height per width above which a line may be vertical; "11" in a narrow typeface reaches 1.4."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundLine:
-    """A detected text line, cut out and level.
-
-    Attributes:
-        frame: the line, rotated to horizontal.
-        standing: whether it is vertical in its picture and was rotated clockwise by 90 degrees.
-    """
-
-    frame: Frame
-    standing: bool = False
 
 
 def normalize(image: LoadedImage, view: StationView) -> Crop:
@@ -94,14 +85,19 @@ def whole_crops(frame: Frame, view: StationView) -> tuple[Crop, ...]:
     return tuple(finish(one, estimate_tilt(one.pixels) if view.deskew else 0.0) for one in frames)
 
 
-def line_crops(lines: Sequence[FoundLine], view: StationView) -> tuple[Crop, ...]:
-    """Crops of detected lines, each in the orientations that the station allows."""
-    crops: list[Crop] = []
-    for line in lines:
-        frame = line.frame.turned(270) if line.standing else line.frame
-        both = view.upside_down != "never"
-        crops += (finish(one, 0.0) for one in _orientations(frame, view, standing=line.standing, both=both))
-    return tuple(crops)
+def is_low(frame: Frame) -> bool:
+    """Whether the frame has the size of a crop: it is one line, or a few."""
+    return bool(min(frame.pixels.shape) < LOW_PX)
+
+
+def is_one_line(frame: Frame) -> bool:
+    """Whether the frame can only be one text line: it is tiny, or low and shows no two rows."""
+    height, width = frame.pixels.shape
+    if min(height, width) < MIN_PICTURE_PX:
+        return True
+    horizontal = frame if width >= height else frame.turned(90)
+    heights = [bottom - top for top, bottom in text_bands(horizontal.shrunk(CROP_HEIGHT_PX).pixels)]
+    return is_low(frame) and not any(max(pair) < 2 * min(pair) for pair in pairwise(heights))
 
 
 def finish(frame: Frame, tilt_deg: float) -> Crop:
@@ -142,7 +138,8 @@ def _orientations(frame: Frame, view: StationView, *, standing: bool, both: bool
 def turned_180(crop: Crop) -> Crop:
     """A crop and its quad, rotated by 180 degrees."""
     turned = np.ascontiguousarray(crop.pixels[::-1, ::-1])
-    return replace(crop, pixels=turned, quad=np.roll(crop.quad, 2, axis=0))
+    outline = None if crop.outline is None else np.roll(crop.outline, len(crop.outline) // 2, axis=0)
+    return replace(crop, pixels=turned, quad=np.roll(crop.quad, 2, axis=0), outline=outline)
 
 
 def text_rows(pixels: Pixels) -> tuple[int, int]:

@@ -68,17 +68,6 @@ class Extent:
         """The row of the text's centre line in a column."""
         return (self.top + self.bottom) / 2 + self.slope * (x - self.middle)
 
-    def to_picture(self, left: float, top: float, across: float, down: float) -> "Extent":
-        """The same in picture px, for a crop at (left, top), scaled by (across, down)."""
-        return Extent(
-            left=(self.left + left) * across,
-            right=(self.right + left) * across,
-            top=(self.top + top) * down,
-            bottom=(self.bottom + top) * down,
-            slope=self.slope * down / across,
-            chars=self.chars,
-        )
-
 
 def extent_of(glyphs: Floats, size: tuple[int, int]) -> Extent | None:
     """Extent of the text by its glyph maps [L, h, n], 0..1, in a crop of ``size`` (H, W); None if empty."""

@@ -10,7 +10,7 @@ import cv2
 
 from serialread.codes import SequenceChecker, without_blanks
 from serialread.errors import RecipeError
-from serialread.imaging.filling import LOW_PX
+from serialread.imaging.crops import LOW_PX
 from serialread.records import BarcodeCheck, Pixels, Record
 
 MIN_CONTAINED = 4

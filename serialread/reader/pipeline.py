@@ -10,19 +10,18 @@ from typing import TypeVar
 
 import numpy as np
 
-from serialread.config import Code, Station, StationView
-from serialread.detection import LineFinder, TextLine, cut_line
-from serialread.imaging import Extent, FoundLine
-from serialread.imaging.crops import line_crops, prepare, turned_180, whole_crops
-from serialread.imaging.filling import is_low, is_one_line
+from serialread.config import Code, Station
+from serialread.detection import LineFinder, TextLine
+from serialread.imaging import Extent
+from serialread.imaging.crops import is_low, is_one_line, prepare, turned_180, whole_crops
 from serialread.imaging.frames import Frame
 from serialread.inference import FormatSearch
 from serialread.inference.ctc_paths import ALTERNATIVES
 from serialread.inference.session import ModelCard
 from serialread.reader.borders import cut_off_sides
+from serialread.reader.expected_lines import crops_of, expected_lines, longer_crop, may_be_upside_down
 from serialread.reader.field_places import ReadText, place_of
 from serialread.reader.fusion import fuse, next_view
-from serialread.reader.line_search import MIN_CHARS, MIN_TEXT_SHARE, find_text_lines, is_clear
 from serialread.reader.orientation import (
     choose_line,
     clear_chars,
@@ -37,8 +36,15 @@ from serialread.reader.ovals import settle_ovals
 from serialread.reader.rows import join_rows, other_texts, rows_of
 from serialread.records import Crop, LineReading, LoadedImage, Pixels, Reading
 
-MAX_DETECTED = 40
-"""Largest number of detected lines that are read in a picture: nameplates have twenty."""
+MIN_CHARS = 0.5
+"""``clear_chars`` from which a line contains text."""
+CLEAR_SHARE = 0.9
+"""``clear_chars`` per character of the whole picture from which no lines are searched."""
+LEAST_ROOM = 0.15
+"""Surface between the text and an end of a detected line's crop, in text heights, below which the line may go
+on there."""
+MIN_TEXT_SHARE = 0.3
+"""Height of the text per height of its picture below which the picture may hold other lines."""
 
 T = TypeVar("T")
 
@@ -149,18 +155,9 @@ def _line_reading(line: ReadLine) -> LineReading:
     )
 
 
-def _detected(finder: LineFinder, frame: Frame, view: StationView) -> tuple[FoundLine, ...]:
-    """The lines of a picture as the station expects them, cut out, the clearest first."""
-    low, high = (share * max(frame.pixels.shape) for share in view.text_height or (0.0, 1.0))
-    lines = [line for line in finder.find(frame.pixels) if low <= line.height <= high]
-    if view.vertical_text == "never":
-        lines = [line for line in lines if not _is_vertical(line)]
-    return tuple(FoundLine(cut_line(frame, line.upright)) for line in lines[:MAX_DETECTED])
-
-
-def _is_vertical(line: TextLine) -> bool:
-    across, down = np.abs(line.centre[-1] - line.centre[0]).tolist()
-    return bool(down > across)
+def is_clear(reading: Reading) -> bool:
+    """Whether the reading of a whole picture is so clear that no lines are searched."""
+    return clear_chars(reading) >= max(CLEAR_SHARE * len(reading.chars), MIN_CHARS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +167,7 @@ class Pipeline:
     Attributes:
         search: decodes by the station's format; None without one.
         has_orientation: whether the model has an orientation output.
-        finder: opens what finds the lines of a picture; None slides the recognizer over it.
+        finder: opens what finds the lines of a picture.
         fields: reads one field of the station each, by its name.
     """
 
@@ -178,7 +175,7 @@ class Pipeline:
     station: Station
     search: FormatSearch | None
     has_orientation: bool
-    finder: Callable[[], LineFinder] | None = None
+    finder: Callable[[], LineFinder]
     fields: Mapping[str, "Pipeline"] = dataclass_field(default_factory=dict)
 
     def read(self, image: LoadedImage) -> Steps[PictureReading]:
@@ -287,11 +284,26 @@ class Pipeline:
         if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
             lines += yield from self._read([turned_180(lines[0].crop)])
         if view.find_lines and not self._is_settled(frame, lines[0].views[0]):
-            if self.finder is not None:
-                found = _detected(self.finder(), frame, view)
-            else:
-                found = yield from find_text_lines(frame, view, self.card)
-            lines += yield from self._read_lines(line_crops(found, view))
+            found = expected_lines(self.finder(), frame, view)
+            read = yield from self._read_lines(crops_of(frame, found, view))
+            lines += yield from self._complete(frame, found, read)
+        return lines
+
+    def _complete(
+        self, frame: Frame, found: Sequence[TextLine], lines: list[ReadLine]
+    ) -> Steps[list[ReadLine]]:
+        """Detected lines; those that an end of their crop cuts off are cut out longer and read again."""
+        ways, longer = 1 + may_be_upside_down(self.station.view), dict[int, Crop]()
+        for number, line in enumerate(lines):
+            if line.reading is None or clear_chars(line.reading) < MIN_CHARS:
+                continue
+            if sides := {*self._cut_off([line]), *self._without_room(line.views[0])}:
+                turned = number % ways == 1
+                longer[number] = longer_crop(frame, found[number // ways], sides, turned=turned)
+        again = yield from self._read(list(longer.values()))
+        for number, line in zip(longer, again, strict=True):
+            if clear_chars(line.views[0].reading) > clear_chars(lines[number].views[0].reading):
+                lines[number] = line
         return lines
 
     def _is_settled(self, frame: Frame, whole: SeenView) -> bool:
@@ -346,6 +358,12 @@ class Pipeline:
         return text_extent(
             maps_of(view.outputs, view.pixels, self.card, len(view.reading.free_text)), view.pixels
         )
+
+    def _without_room(self, view: SeenView) -> tuple[str, ...]:
+        """The ends of a detected line's crop that its text reaches."""
+        extent = self._extent(view)
+        free = {"left": extent.left, "right": view.pixels.shape[1] - extent.right}
+        return tuple(side for side, px in free.items() if px < LEAST_ROOM * extent.height)
 
     def _cut_off(self, rows: Sequence[ReadLine]) -> tuple[str, ...]:
         """The borders that cut off one of these lines."""

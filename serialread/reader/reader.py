@@ -197,14 +197,12 @@ class Reader:
         check_field_names(self.station.fields)
         search = search_of(self.station.code, card.alphabet, card.topology)
         upright = "upright" in self._engine.outputs
-        finder = None
-        if detector != "none":
-            finder = partial(self._finder, shipped_detector() if detector == "shipped" else detector)
+        finder = partial(self._finder, shipped_detector() if detector == "shipped" else detector)
         fields = {}
         for field in self.station.fields:
             alone = self.station.of_field(field)
             searched = search_of(alone.code, card.alphabet, card.topology)
-            fields[field.name] = Pipeline(card, alone, searched, upright)
+            fields[field.name] = Pipeline(card, alone, searched, upright, finder)
         self._pipeline = Pipeline(card, self.station, search, upright, finder, fields)
         self._second = self._second_reader(self.station.second_reader.use)
         letters = [char for char in card.alphabet.chars if char.isalpha()]

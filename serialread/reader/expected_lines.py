@@ -1,0 +1,75 @@
+"""The detected lines of a picture that its station expects, and longer cut-outs of those that are cut off."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from serialread.config import StationView
+from serialread.detection import LineFinder, TextLine, cut_line
+from serialread.detection.cutting import ROOM
+from serialread.imaging.crops import finish, turned_180
+from serialread.imaging.frames import Frame
+from serialread.records import Crop
+
+MAX_DETECTED = 40
+"""Largest number of detected lines that are read in a picture: nameplates have twenty."""
+MORE_ROOM = 2.0
+"""By how much a line is cut out longer where its text may go on, in heights of a capital."""
+
+
+def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:
+    """The lines of a picture as the station expects them, the clearest first."""
+    longer = max(frame.pixels.shape)
+    low, high = heights = tuple(share * longer for share in view.text_height or (0.0, 1.0))
+    found = finder.find(frame.pixels, heights if view.text_height else None)
+    lines = [_directed(line, view) for line in found if low <= line.height <= high]
+    lines = [line for line in lines if not _is_unexpected(line, view)]
+    return lines[: view.lines or MAX_DETECTED]
+
+
+def crops_of(frame: Frame, lines: Sequence[TextLine], view: StationView) -> tuple[Crop, ...]:
+    """Crops of detected lines; if lines may be upside down, each followed by itself turned round."""
+    crops = [finish(cut_line(frame, line), 0.0) for line in lines]
+    if not may_be_upside_down(view):
+        return tuple(crops)
+    return tuple(one for crop in crops for one in (crop, turned_180(crop)))
+
+
+def may_be_upside_down(view: StationView) -> bool:
+    """Whether detected lines are also read turned round."""
+    return view.upside_down != "never" and view.direction == "any"
+
+
+def longer_crop(frame: Frame, line: TextLine, sides: Collection[str], *, turned: bool) -> Crop:
+    """A longer cut-out of a line whose text may go on at an end of its crop.
+
+    Args:
+        frame: the picture.
+        line: the line, px of the frame.
+        sides: ends of its crop at which the text may go on, ``left`` and ``right``.
+        turned: whether the crop shows the line turned round.
+    """
+    rooms = [ROOM + MORE_ROOM * (side in sides) for side in ("left", "right")]
+    longer = finish(cut_line(frame, line, *(rooms[::-1] if turned else rooms)), 0.0)
+    return turned_180(longer) if turned else longer
+
+
+def _directed(line: TextLine, view: StationView) -> TextLine:
+    """A vertical line in the station's direction; another one from left to right if that is a guess."""
+    _, down = line.centre[-1] - line.centre[0]
+    wanted = {"clockwise": -1, "counter_clockwise": 1}.get(view.vertical_text, 0)
+    if _is_vertical(line) and wanted:
+        return line if wanted * down > 0 else line.turned
+    return line.upright
+
+
+def _is_unexpected(line: TextLine, view: StationView) -> bool:
+    across = float(line.centre[-1, 0] - line.centre[0, 0])
+    if view.direction == "upright" and across <= 0:
+        return True
+    return _is_vertical(line) and (view.vertical_text == "never" or view.direction == "upright")
+
+
+def _is_vertical(line: TextLine) -> bool:
+    across, down = np.abs(line.centre[-1] - line.centre[0]).tolist()
+    return bool(down > across)

@@ -42,9 +42,11 @@ MAX_ROWS = 12
 """Largest number of rows that touch each other and are told apart."""
 MIN_AREA, MAX_PIECES = 0.1, 150
 """Area of the smallest piece, in squared heights, and the largest number of pieces that are joined."""
-MIN_LENGTH, SHORT, SURE_SHORT = 0.3, 1.3, 0.75
-"""Length of the shortest line, in heights: one narrow character; and the least score of lines that are
-shorter than ``SHORT``: textures give short ones."""
+MIN_LENGTH = 0.3
+"""Length of the shortest line, in heights: one narrow character."""
+LENGTHS, LEAST_SCORES = (1.0, 2.5), (0.85, 0.75)
+"""Least scores of lines of these lengths, in heights, with those in between on a line: textures give short
+ones."""
 
 Points = NDArray[np.float64]
 """[N, 2], (x, y)."""
@@ -181,8 +183,8 @@ def lines_of(maps: Maps) -> tuple[TextLine, ...]:
 
 
 def _is_likely(line: TextLine) -> bool:
-    long = line.length / line.height
-    return long >= SHORT or (long >= MIN_LENGTH and line.score >= SURE_SHORT)
+    length = line.length / line.height
+    return length >= MIN_LENGTH and line.score >= np.interp(length, LENGTHS, LEAST_SCORES)
 
 
 def _pieces(maps: Maps) -> list[_Piece]:

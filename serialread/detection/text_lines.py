@@ -184,7 +184,7 @@ def lines_of(maps: Maps) -> tuple[TextLine, ...]:
 
 def _is_likely(line: TextLine) -> bool:
     length = line.length / line.height
-    return length >= MIN_LENGTH and line.score >= np.interp(length, LENGTHS, LEAST_SCORES)
+    return length >= MIN_LENGTH and line.score >= float(np.interp(length, LENGTHS, LEAST_SCORES))
 
 
 def _pieces(maps: Maps) -> list[_Piece]:

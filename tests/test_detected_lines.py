@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_imaging import written
 
-from serialread.config import Station, StationView
+from serialread.config import Station, StationLimits, StationView
 from serialread.detection import TextLine
 from serialread.errors import CheckpointError
 from serialread.reader import Reader
@@ -150,6 +150,45 @@ def test_the_shipped_detector_is_opened_by_the_first_picture_that_needs_it(
     assert len(reader.read(picture()).lines) == 2
     assert opened == [shipped_detector()]
     assert "lines" not in reader.model_id
+
+
+def test_lines_are_read_regardless_of_the_format_and_fields_with_their_own(reader: Reader) -> None:
+    field = {"name": "left", "region": [[0.0, 0.0], [0.4, 0.0], [0.4, 1.0], [0.0, 1.0]]}
+    station = Station.model_validate(
+        {"view": {"detector": "lines.onnx"}, "code": {"format": "[A-F]{6}"}, "fields": [field]}
+    )
+    record = reader.at(station).read(picture())
+    assert {line.text for line in record.lines} == {"905247"}
+    assert record.fields["left"].text == "905247"
+    assert np.array(record.fields["left"].polygon)[:, 0].max() < 400
+    assert record.decision == "REVIEW"
+    assert record.reason == "field left: not calibrated: the station has no acceptance threshold"
+    small = station.model_copy(update={"limits": StationLimits(text_height_px=(100, 200))})
+    assert reader.at(small).read(picture()).reason.startswith("field left: text is ")
+
+
+class AloneFinder(Finder):
+    """A line detector that finds the upright line alone."""
+
+    def find(self, pixels: Pixels) -> tuple[TextLine, ...]:
+        return super().find(pixels)[:1]
+
+
+@pytest.mark.parametrize(
+    ("finder", "reason"), [(AloneFinder, "reads 6006 upside down"), (Finder, "not calib")]
+)
+def test_a_field_that_reads_upside_down_needs_another_line_that_shows_what_is_up(
+    monkeypatch: pytest.MonkeyPatch, finder: type[Finder], reason: str
+) -> None:
+    monkeypatch.setattr("serialread.reader.reader.LineFinder", finder)
+    field = {"name": "value", "format": r"\d{4}"}
+    station = Station.model_validate({"view": {"detector": "lines.onnx"}, "fields": [field]})
+    pixels = picture()
+    pixels[350:410, 550:790] = np.where(written("9009") < 120, 50, 170)
+    if finder is Finder:
+        pixels[350:410, 110:350] = np.where(written("905247") < 120, 50, 170)
+    record = Reader(station=station, barcodes=False).read(pixels)
+    assert record.fields["value"].reason.startswith(reason)
 
 
 def test_a_missing_detector_is_an_error() -> None:

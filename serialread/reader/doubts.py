@@ -46,12 +46,14 @@ def doubts_about(
     return tuple(filter(None, doubts))
 
 
-def field_doubts(found: FieldLine, verdict: Verdict) -> tuple[str, ...]:
+def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> tuple[str, ...]:
     """The doubts about a field that was found; arguments as of ``doubts_about``."""
     misfit = f"does not match the format: looks like {found.reading.free_text}"
     doubts = (
+        _height_doubt(found.line.crop.text_height_px, limits),
         *_reading_doubts(found.reading, found.cut_off),
         misfit if verdict is Verdict.MISPRINT else "",
+        f"reads {found.upside_down} upside down" if found.upside_down else "",
     )
     return tuple(filter(None, doubts))
 

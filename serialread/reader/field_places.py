@@ -6,7 +6,7 @@ along and across the label's own line, so that nameplates may be rotated.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -142,6 +142,7 @@ def _is_labelled(text: str, label: str) -> bool:
     return found is not None and found.kind <= (len(_plain(label)) >= CHARS_PER_ERROR)
 
 
+@lru_cache(maxsize=4096)
 def _label_in(label: str, text: str) -> Label | None:
     """Where a text is most like a label; None if nowhere."""
     wanted = _plain(label)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from serialread.codes import reads_upside_down
 from serialread.config import Code, Station
 from serialread.detection import LineFinder, TextLine
 from serialread.imaging import Extent
@@ -26,6 +27,7 @@ from serialread.reader.orientation import (
     choose_line,
     clear_chars,
     is_same_line,
+    is_upside_down_twin,
     surely_upright,
     surely_upside_down,
     upside_down_text,
@@ -34,7 +36,7 @@ from serialread.reader.orientation import (
 from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
 from serialread.reader.ovals import settle_ovals
 from serialread.reader.rows import join_rows, other_texts, rows_of
-from serialread.records import Crop, LineReading, LoadedImage, Pixels, Reading
+from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
 
 MIN_CHARS = 0.5
 """``clear_chars`` from which a line contains text."""
@@ -84,11 +86,13 @@ class FieldLine:
         line: it, or the part of a line behind the field's label.
         reading: its views fused.
         cut_off: the borders that cut off its text: ``left``, ``right``.
+        upside_down: another text that it reads upside down, if no other line shows which way is up; else "".
     """
 
     line: ReadLine
     reading: Reading
     cut_off: tuple[str, ...] = ()
+    upside_down: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,32 @@ def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
         if not any(is_same_line(line.crop, one.crop) for one in kept):
             kept.append(line)
     return sorted(kept, key=lambda line: float(line.crop.quad[:, 1].mean()))
+
+
+def _in_one_direction(kept: Sequence[ReadLine], every: Sequence[ReadLine]) -> list[ReadLine]:
+    """The lines; those that read as a code upside down, too (1008), in the direction of the others."""
+    clear = [line for line in kept if not reads_upside_down(line.views[0].reading.text)]
+    along = sum((clear_chars(line.views[0].reading) * _direction(line.crop) for line in clear), np.zeros(2))
+
+    def turned(line: ReadLine) -> ReadLine:
+        if not reads_upside_down(line.views[0].reading.text) or along @ _direction(line.crop) >= 0:
+            return line
+        twins = (one for one in every if one.views and is_upside_down_twin(one.crop, line.crop))
+        return next(twins, line)
+
+    return [turned(line) for line in kept]
+
+
+def _upside_down(line: ReadLine, every: Sequence[ReadLine]) -> str:
+    """Another code that a line reads upside down; "" if none."""
+    number = next(n for n, one in enumerate(every) if one.crop is line.crop)
+    return upside_down_text([one.crop for one in every], [one.reading for one in every], number)
+
+
+def _direction(crop: Crop) -> Floats:
+    """Unit vector [2] from a line's first to its last character."""
+    along = crop.quad[1] - crop.quad[0]
+    return np.asarray(along / max(float(np.linalg.norm(along)), 1e-6), np.float32)
 
 
 def polygon_of(crop: Crop) -> tuple[tuple[float, float], ...]:
@@ -186,9 +216,11 @@ class Pipeline:
         """
         *_, (_, frame) = prepare(image, self.station.view)
         lines = yield from self._lines(frame)
-        fields = yield from self._fields(frame, lines)
+        free = [self._freed(line) for line in lines]
+        kept = _distinct(free[1:])
+        fields = yield from self._fields(frame, _in_one_direction(kept, free) or free[:1], free)
         found = yield from self._code(lines)
-        return self._with_fields(found, fields)
+        return self._with_fields(replace(found, detected=tuple(map(_line_reading, kept))), fields)
 
     def _code(self, lines: list[ReadLine]) -> Steps[PictureReading]:
         """The code among the lines of a picture."""
@@ -210,23 +242,31 @@ class Pipeline:
             upside_down=upside_down_text(every, first, best),
             cut_off=self._cut_off([lines[n] for n in rows]),
             others=other_texts(every, readings, rows),
-            detected=tuple(map(_line_reading, _distinct(lines[1:]))),
         )
 
-    def _fields(self, frame: Frame, lines: Sequence[ReadLine]) -> Steps[dict[str, FieldLine | None]]:
-        """The line of every field of the station, read with the field's format."""
+    def _fields(
+        self, frame: Frame, lines: Sequence[ReadLine], every: Sequence[ReadLine]
+    ) -> Steps[dict[str, FieldLine | None]]:
+        """The line of every field of the station, read with the field's format.
+
+        Args:
+            frame: the picture.
+            lines: that may be fields.
+            every: all lines of the picture, in every orientation.
+        """
         found: dict[str, FieldLine | None] = {}
-        if not self.fields:
-            return found
-        kept = _distinct(lines[1:]) or lines[:1]
-        texts = [ReadText(line.crop, self._free(line.views[0])) for line in kept]
+        texts = [ReadText(line.crop, line.views[0].reading) for line in lines]
+        ambiguous = all(reads_upside_down(text.text) for text in texts)
         for field in self.station.fields:
             text = place_of(field, self.station.fields, texts, frame.quad)
             if text is None:
                 found[field.name] = None
                 continue
-            line = kept[texts.index(text)] if text.whole else None
-            found[field.name] = yield from self.fields[field.name].read_again(text.crop, line)
+            line = lines[texts.index(text)] if text.whole else None
+            value = yield from self.fields[field.name].read_again(text.crop, line)
+            if ambiguous and line is not None:
+                value = replace(value, upside_down=_upside_down(line, every))
+            found[field.name] = value
         return found
 
     def read_again(self, crop: Crop, line: ReadLine | None) -> Steps[FieldLine]:
@@ -245,11 +285,13 @@ class Pipeline:
         cut_off = () if line is None else self._cut_off([every])  # the label borders on a part
         return FieldLine(every, settle_ovals(reading, crop, self.station.code), cut_off)
 
-    def _free(self, view: SeenView) -> Reading:
-        """The reading of a view regardless of the format."""
-        if view.reading.free is None:
-            return view.reading
-        return reading_of(view.outputs, view.pixels, self.card, Code(), None)
+    def _freed(self, line: ReadLine) -> ReadLine:
+        """A line as it reads regardless of the format."""
+        if not line.views or line.views[0].reading.free is None:
+            return line
+        view = line.views[0]
+        reading = reading_of(view.outputs, view.pixels, self.card, Code(), None)
+        return replace(line, views=(replace(view, reading=reading),))
 
     def _with_fields(self, found: PictureReading, fields: Mapping[str, FieldLine | None]) -> PictureReading:
         """The reading of a picture with its fields; one of them may be the code."""
@@ -283,7 +325,7 @@ class Pipeline:
         lines = yield from self._read_lines(whole_crops(frame, view))
         if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
             lines += yield from self._read([turned_180(lines[0].crop)])
-        if view.find_lines and not self._is_settled(frame, lines[0].views[0]):
+        if view.find_lines and not self._is_settled(frame, self._freed(lines[0]).views[0]):
             found = expected_lines(self.finder(), frame, view)
             read = yield from self._read_lines(crops_of(frame, found, view))
             lines += yield from self._complete(frame, found, read)
@@ -307,10 +349,12 @@ class Pipeline:
         return lines
 
     def _is_settled(self, frame: Frame, whole: SeenView) -> bool:
-        """Whether there is nothing to search for: the whole picture is read clearly, or is one line."""
-        whole = replace(
-            whole, reading=self._free(whole)
-        )  # one that the format forbids needs no search either
+        """Whether there is nothing to search for: the whole picture is read clearly, or is one line.
+
+        Args:
+            frame: the picture.
+            whole: its view, read regardless of the format: a clear reading against it needs no search.
+        """
         clear = is_clear(whole.reading) and not self.fields
         if clear and not is_low(frame):  # text much lower than the picture may not be its only line
             clear = self._extent(whole).height >= MIN_TEXT_SHARE * whole.pixels.shape[0]

@@ -372,7 +372,7 @@ class Reader:
         station = self.station.of_field(field)
         confidence = trust(found.reading, station.calibration)
         verdict = judge(found.reading, station.code)
-        doubts = field_doubts(found, verdict)
+        doubts = field_doubts(found, verdict, station.limits)
         decision, reason = decide(found.reading, confidence, doubts, station.limits)
         return FieldReading(found.reading, confidence, verdict, decision, reason, polygon_of(found.line.crop))
 

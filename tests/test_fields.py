@@ -119,6 +119,27 @@ def test_a_value_behind_its_label_is_cut_between_the_characters() -> None:
     assert found.crop.pixels.shape == (20, round(right - left))
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("S/N:8841", "8841"),
+        ("S/N8841", "8841"),
+        ("SN8841", "8841"),
+        ("5/N.8841", "8841"),
+        ("SXN:8841", "8841"),
+        ("SXN8841", None),
+        ("P/N:8841", None),
+        ("SANDER-8841", None),
+        ("TYPEAS/N8841", "8841"),
+        ("TYPEASXN:8841", None),
+    ],
+)
+def test_a_short_label_must_be_read_right_but_for_its_signs(line: str, text: str | None) -> None:
+    field = StationField(name="serial", right_of="S/N")
+    found = place_of(field, [field], [text_at(line, 100, 140)], FRAME)
+    assert (found.text if found else None) == text
+
+
 def test_labels_are_no_values() -> None:
     fields = [StationField(name="type", right_of="Type"), StationField(name="year", right_of="Year")]
     lines = [text_at("TYPE", 100, 100), text_at("YEAR", 300, 100), text_at("2026", 500, 100)]
@@ -238,7 +259,7 @@ def test_every_field_has_a_column_behind_the_others() -> None:
     header, row = table.header.decode(), table.encode(written).decode()
     assert header.endswith(",model_id,sha256,serial,lot\n")
     assert row == (
-        "a.png,,AB12,AB12,,0.7,A,1,0.9,REVIEW,field lot: not found,,,,,24.0,0.5,0.0,,,,,,,3.25,"
+        "a.png,,AB12,AB12,,0.7,A,1,0.9,REVIEW,field lot: not found,,,,,,,24.0,0.5,0.0,,,,,,,3.25,"
         '2026-01-05T08:00:00.000+00:00,,stub-000000000000,sha of a.png,"0012,5",\n'
     )
     assert csv_row(json_line(record_of("b.png")), ("serial",))[-1] == ""

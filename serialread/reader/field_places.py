@@ -4,6 +4,7 @@ A label is found in the text of a line, and its place by the boxes of its charac
 along and across the label's own line, so that nameplates may be rotated.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -162,7 +163,17 @@ def _label_in(label: str, text: str) -> Label | None:
                 kind = 2 if begin else 0 if separated else 1
                 if kind < 2 or len(wanted) >= MIN_INNER_CHARS or _stands_out(label, text, places[begin]):
                     found.append(Label(0, places[begin], last, errors, kind))
-    return min(found, key=lambda one: (one.errors, one.kind, one.begin), default=None)
+    best = min(found, key=lambda one: (one.errors, one.kind, one.begin), default=None)
+    return best or _with_misread_sign(label, text)
+
+
+def _with_misread_sign(label: str, text: str) -> Label | None:
+    """A label such as S/N at the beginning of a text, as SXN: or S1N. with a separator behind it."""
+    pattern = "".join(_plain(char) or ".?" for char in label if not char.isspace())
+    found = re.match(pattern, "".join(_plain(char) or char for char in text))
+    if found is None or text[found.end() : found.end() + 1] not in tuple(SEPARATORS):
+        return None
+    return Label(0, 0, found.end(), 1, 0)
 
 
 def _stands_out(label: str, text: str, at: int) -> bool:

@@ -170,7 +170,7 @@ def test_lines_are_read_regardless_of_the_format_and_fields_with_their_own(reade
 class AloneFinder(Finder):
     """A line detector that finds the upright line alone."""
 
-    def find(self, pixels: Pixels) -> tuple[TextLine, ...]:
+    def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
         return super().find(pixels)[:1]
 
 

@@ -5,13 +5,14 @@
 
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text). Three tables: reading
 with and without a format; the time that a format takes; the misread guarantee, calibrated on one random
-half of the pooled marks and checked on the other. With --rendered it is checked on rendered pictures.
+half of the pooled marks and checked on the other, alone and with --second-reader. With --rendered it is
+checked on rendered pictures.
 """
 
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
@@ -22,6 +23,7 @@ import numpy as np
 from serialread.calibration import LabelledPictures, ProtocolName, fit_acceptance, load_labelled
 from serialread.codes import format_of
 from serialread.config import Code, DataRecipe, Station, StationView, load
+from serialread.config.station import EvidenceWeights, SecondReading
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image, normalize, to_array
 from serialread.inference import FormatSearch, decode
@@ -140,7 +142,7 @@ def checked(records: Sequence[Record], right: Sequence[bool], station: Station) 
     for record, good in zip(records, right, strict=True):
         if record.reading is None:
             continue
-        trusted = trust(record.reading, station.calibration)
+        trusted = trust(record.reading, station.calibration, record.second)
         decision, _ = decide(record.reading, trusted, record.doubts, station.limits)
         accepted += decision is Decision.ACCEPT
         wrong += decision is Decision.ACCEPT and not good
@@ -150,11 +152,23 @@ def checked(records: Sequence[Record], right: Sequence[bool], station: Station) 
     return HalfSplit(len(records), accepted, wrong, errors)
 
 
-def pooled(folder: Path) -> LabelledPictures:
-    """All real marks on parts."""
-    sets = [load_labelled(folder / name) for name in MARKS]
+def pooled(folder: Path, names: Sequence[str]) -> LabelledPictures:
+    """The pictures of several sets as one."""
+    sets = [load_labelled(folder / name) for name in names]
     pictures, truths = (tuple(x for s in sets for x in getattr(s, part)) for part in ("pictures", "truths"))
     return LabelledPictures(folder, pictures, truths, 0)
+
+
+def without_second(record: Record) -> Record:
+    """The record if the second reader had not been asked."""
+    doubts = tuple(doubt for doubt in record.doubts if not doubt.startswith("second reader:"))
+    return replace(record, second=None, doubts=doubts)
+
+
+def confirmed_below(record: Record, below: float) -> Record:
+    """The record if the second reader were asked only about a lower network confidence."""
+    asked = record.reading is not None and record.reading.confidence < below
+    return record if asked else without_second(record)
 
 
 def rendered(recipe: DataRecipe, count: int, folder: Path) -> LabelledPictures:
@@ -170,25 +184,17 @@ def rendered(recipe: DataRecipe, count: int, folder: Path) -> LabelledPictures:
 
 
 def guarantee_table(
-    model: Path, known: LabelledPictures, misread: float, halves: int, protocol: ProtocolName, code: Code
+    records: Sequence[Record],
+    known: LabelledPictures,
+    station: Station,
+    misread: float,
+    halves: int,
+    protocol: ProtocolName,
 ) -> None:
-    station = Station(code=code)
-    records, truths = list(Reader(model, station).read_many(known.pictures)), known.truths
-    same = {"strict": strict, "mpsc": mpsc}[protocol]
+    """Calibrate on random halves, and count on the others."""
+    truths, same = known.truths, {"strict": strict, "mpsc": mpsc}[protocol]
     right = [same(text_of(r)) == same(t) for r, t in zip(records, truths, strict=True)]
-    low, high = wilson(sum(right), len(right))
-    share = 100 * sum(right) / len(right)
-    print(f"\n{len(right)} marks, {share:.1f} % right ({100 * low:.1f}-{100 * high:.1f}), {protocol}")
-    log_odds_ = np.array([log_odds(r.reading) if r.reading else math.nan for r in records])
-    curve = RiskCoverage.of(log_odds_, np.array(right))
-    print(f"AURC {curve.aurc:.4f}; calibration keeps the order, so it is the same before and after")
-    step = max(len(right) // 8, 1)
-    for count in range(step, len(right) + 1, step):
-        at = int(np.searchsorted(curve.kept, count).clip(0, len(curve.kept) - 1))
-        kept, wrong = int(curve.kept[at]), int(curve.wrong[at])
-        least, most = clopper_pearson(wrong, kept)
-        print(f"  {kept} most confident: {wrong} wrong, {100 * least:.1f}-{100 * most:.1f} %")
-    trials = []
+    trials, with_evidence = [], 0
     rng = np.random.default_rng(1)
     for _ in range(halves):
         order = rng.permutation(len(records)).tolist()
@@ -199,6 +205,7 @@ def guarantee_table(
             )
         except CalibrationError:
             continue
+        with_evidence += bool(made.calibration and made.calibration.evidence != EvidenceWeights())
         trials.append(checked([records[i] for i in other], [right[i] for i in other], made))
     broken = sum(t.wrong > misread * t.accepted for t in trials)
     print(f"guarantee {misread:.1%}: {halves} halves, {halves - len(trials)} refused, {broken} broken")
@@ -210,6 +217,50 @@ def guarantee_table(
         print(f"accepted {coverage:.1%} where not refused, {overall:.1%} over all")
         print(f"misread among accepted {wrong / max(accepted, 1):.2%}")
         print(f"calibration error {before:.3f} before, {after:.3f} after")
+        print(f"further evidence weighed in {with_evidence} halves", flush=True)
+
+
+def curve_table(records: Sequence[Record], known: LabelledPictures, protocol: ProtocolName) -> None:
+    """Right readings, and wrong ones among the most confident."""
+    same = {"strict": strict, "mpsc": mpsc}[protocol]
+    right = [same(text_of(r)) == same(t) for r, t in zip(records, known.truths, strict=True)]
+    low, high = wilson(sum(right), len(right))
+    share = 100 * sum(right) / len(right)
+    print(f"\n{len(right)} marks, {share:.1f} % right ({100 * low:.1f}-{100 * high:.1f}), {protocol}")
+    log_odds_ = np.array([log_odds(r.reading) if r.reading else math.nan for r in records])
+    curve = RiskCoverage.of(log_odds_, np.array(right))
+    print(f"AURC {curve.aurc:.4f}")
+    step = max(len(right) // 8, 1)
+    for count in range(step, len(right) + 1, step):
+        at = int(np.searchsorted(curve.kept, count).clip(0, len(curve.kept) - 1))
+        kept, wrong = int(curve.kept[at]), int(curve.wrong[at])
+        least, most = clopper_pearson(wrong, kept)
+        print(f"  {kept} most confident: {wrong} wrong, {100 * least:.1f}-{100 * most:.1f} %")
+
+
+def guarantee_tables(
+    model: Path,
+    known: LabelledPictures,
+    code: Code,
+    second_reader: str,
+    below: Sequence[float],
+    wanted: tuple[float, int, ProtocolName],
+) -> None:
+    """The guarantee alone, and with a second reader that is asked about all or about doubtful readings."""
+    _, _, protocol = wanted
+    second = SecondReading(use=second_reader, compare=protocol)
+    records = list(Reader(model, Station(code=code, second_reader=second)).read_many(known.pictures))
+    curve_table(records, known, protocol)
+    print("\nalone")
+    guarantee_table(list(map(without_second, records)), known, Station(code=code), *wanted)
+    for limit in below if second_reader else ():
+        station = Station(code=code, second_reader=second.model_copy(update={"below": limit}))
+        print(f"\n{station.second_reader}")
+        asked = records if limit == 1 else [confirmed_below(record, limit) for record in records]
+        agreed = [(r, t) for r, t in zip(asked, known.truths, strict=True) if r.reading and not r.doubts]
+        wrong = sum(mpsc(r.text) != mpsc(t) for r, t in agreed)
+        print(f"{len(agreed)} without a doubt, {wrong} of them wrong")
+        guarantee_table(asked, known, station, *wanted)
 
 
 def main() -> None:
@@ -224,6 +275,11 @@ def main() -> None:
     parser.add_argument("--misread", type=float, default=0.05)
     parser.add_argument("--halves", type=int, default=100)
     parser.add_argument("--protocol", choices=("strict", "mpsc"), default="mpsc")
+    parser.add_argument("--sets", nargs="*", default=MARKS, help="of the folder, pooled")
+    parser.add_argument("--second-reader", default="", help="rapidocr or module:function")
+    parser.add_argument(
+        "--below", type=float, nargs="*", default=(1.0, 0.8), help="see --second-reader-below"
+    )
     parser.add_argument("--tables", nargs="*", default=("formats", "cost", "guarantee"))
     args = parser.parse_args()
     model = args.model or shipped_model()
@@ -231,7 +287,7 @@ def main() -> None:
     if args.rendered:
         with TemporaryDirectory() as folder:
             known = rendered(load(args.rendered, DataRecipe), args.count, Path(folder))
-            guarantee_table(model, known, *wanted, Code(format=args.format))
+            guarantee_tables(model, known, Code(format=args.format), args.second_reader, args.below, wanted)
         return
     if args.folder is None:
         parser.error("name a folder of labelled sets, or a recipe with --rendered")
@@ -240,7 +296,8 @@ def main() -> None:
     if "cost" in args.tables:
         cost_table(model, args.folder)
     if "guarantee" in args.tables:
-        guarantee_table(model, pooled(args.folder), *wanted, Code())
+        known = pooled(args.folder, args.sets)
+        guarantee_tables(model, known, Code(), args.second_reader, args.below, wanted)
 
 
 if __name__ == "__main__":

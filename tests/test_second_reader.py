@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from stub_model import write_stub
 
+from serialread.calibration import calibrate_confidence
 from serialread.config import Calibration, Code, Station
 from serialread.config.station import SecondReading
 from serialread.errors import CalibrationError, RecipeError
@@ -122,6 +123,31 @@ def test_texts_are_compared_as_alphabet_and_format_see_them(
     code: str, other: str, form: str, has_cases: bool, agree: bool
 ) -> None:
     assert TextComparison(form, has_cases).agree(code, other) == agree
+
+
+def test_letters_and_digits_alone_count_where_the_station_says_so() -> None:
+    assert TextComparison("", True, "mpsc").agree("AB-12", "ab 12")
+    assert not TextComparison("", True, "mpsc").agree("AB-12", "AB13")
+
+
+def test_a_station_is_calibrated_with_a_second_reader(model: Path, tmp_path: Path) -> None:
+    lines = ["filename,text"]
+    for i in range(64):
+        pixels = np.full((32, 100), 200, np.uint8)
+        pixels[8:24, 20:80:8] = 40 + i
+        cv2.imwrite(str(tmp_path / f"{i}.png"), pixels)
+        lines.append(f"{i}.png,{Reader(model).read(pixels).text}" if i == 0 else f"{i}.png,{lines[1][6:]}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    text = lines[1][6:]
+    made = calibrate_confidence(tmp_path, 0.05, model=model, second_reader=says(text), protocol="mpsc")
+    station = made.station
+    assert station.calibration is not None
+    assert station.calibration.second_reader == station.second_reader.use == name_of(says(text))
+    assert station.second_reader.compare == "mpsc"
+    pixels = np.full((32, 100), 200, np.uint8)
+    pixels[8:24, 20:80:8] = 40
+    assert Reader(model, station, second_reader=says(text)).read(pixels).decision is Decision.ACCEPT
+    assert Reader(model, station, second_reader=says("OTHER")).read(pixels).reason == "second reader: OTHER"
 
 
 def test_a_station_names_its_second_reader(

@@ -1,12 +1,5 @@
-"""Calibrate the confidence at a station, and find the acceptance threshold that keeps a misread guarantee.
+"""Calibrate the confidence at a station: what its readings' log-odds are worth, and which are accepted."""
 
-Learn then test (Angelopoulos et al., arXiv 2110.01052): thresholds are tested in sequence, from strict to
-lax, each by an exact binomial test, up to the first that fails; the last one that passed keeps the guarantee.
-The readings above a threshold are independent trials of its misread rate. Thresholds are placed at ranks of
-the labelled readings; for the certainty to hold, readings of higher confidence must not be wrong more often.
-"""
-
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +8,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import bdtr, expit, logit
+from scipy.special import expit, logit
 
+from serialread.calibration.risk_control import RESERVED, find_threshold, smallest_misread_rate
 from serialread.calibration.station_files import (
     CalibratedStation,
     LabelledPictures,
@@ -25,14 +19,25 @@ from serialread.calibration.station_files import (
     load_station,
 )
 from serialread.config import Calibration, Station
+from serialread.config.station import EvidenceWeights
 from serialread.errors import CalibrationError
 from serialread.metrics import mpsc, strict
 from serialread.metrics.sampling_plans import pictures_needed
-from serialread.reader import Reader, calibrated, log_odds
+from serialread.reader import Reader, SecondReader, calibrated, evidence, log_odds
+from serialread.reader.second_reader import name_of, version_of
 from serialread.records import Record
 
 ProtocolName = Literal["strict", "mpsc"]
 
+Floats64 = NDArray[np.float64]
+
+_SHOWN = 5
+"""Wrong readings that a refusal names."""
+_MIN_READINGS, _MIN_EACH = 100, 10
+"""Labelled readings that further evidence needs, and right and wrong ones per weight."""
+_FOLDS = 10
+_RIDGE, _LEAST_RIDGE = 10.0, 0.01
+_ITERATIONS, _MAX_STEP = 30, 3.0
 _MIN_SLOPE = 1e-9
 """Keeps the order of the readings where the labels say that confidence means nothing, or the contrary."""
 
@@ -52,6 +57,8 @@ def calibrate_confidence(
     *,
     protocol: ProtocolName = "strict",
     certainty: float = 0.95,
+    second_reader: str | SecondReader = "",
+    second_reader_below: float | None = None,
     track: Track | None = None,
 ) -> CalibratedStation:
     """Read labelled pictures, and calibrate the confidence of the readings.
@@ -63,6 +70,8 @@ def calibrate_confidence(
         model: a model file; the shipped one by default.
         protocol: what counts as wrong: any character, or letters and digits in any case only.
         certainty: the probability that the guarantee holds, 0..1.
+        second_reader: another reader that confirms the readings, as for ``Reader``; "" keeps the station's.
+        second_reader_below: network confidence, 0..1, below which it is asked; None keeps the station's.
         track: shows the progress.
 
     Returns:
@@ -72,7 +81,10 @@ def calibrate_confidence(
         CalibrationError: the pictures cannot support the guarantee, or the labels are unusable.
     """
     known = load_labelled(Path(labelled))
-    reader = Reader(model, load_station(station).uncalibrated())
+    place = load_station(station).uncalibrated()
+    place = place.with_second_reader(name_of(second_reader), second_reader_below)
+    compare = {"second_reader": place.second_reader.model_copy(update={"compare": protocol})}
+    reader = Reader(model, place.model_copy(update=compare), second_reader=second_reader or None)
     records: Iterable[Record] = reader.read_many(known.pictures)
     if track:
         records = track(records, total=len(known.pictures))
@@ -107,26 +119,26 @@ def fit_acceptance(
     """
     same = {"strict": strict, "mpsc": mpsc}[protocol]
     read = list(_distinct(zip(records, labelled.truths, strict=True)))
-    odds, right = [], []
-    for record, truth in read:
-        if record.reading and record.reading.chars and not record.doubts:
-            odds.append(log_odds(record.reading))
-            right.append(same(record.reading.text) == same(truth))
+    eligible = [(r, truth) for r, truth in read if r.reading and r.reading.chars and not r.doubts]
+    right = [same(record.text) == same(truth) for record, truth in eligible]
     goal = f"{labelled.folder}: at most {_percent(misread)} misread with {_percent(certainty)} certainty"
-    _require_enough(goal, len(odds), misread, certainty)
-    slope, offset = fit_platt(odds, right)
-    threshold = find_threshold([calibrated(x, slope, offset) for x in odds], right, misread, certainty)
+    _require_enough(goal, len(eligible), misread, certainty)
+    ranking = fit_ranking([record for record, _ in eligible], right)
+    reserved = RESERVED if station.second_reader.use else 0.0
+    threshold = find_threshold(ranking.confidences, right, misread, certainty, reserved)
     if threshold is None or not threshold.passed:
-        raise _refused(goal, threshold)
+        raise CalibrationError(_refusal(goal, eligible, ranking, right, certainty, reserved))
     calibration = Calibration(
-        slope=slope,
-        offset=offset,
+        slope=ranking.slope,
+        offset=ranking.offset,
         misread=misread,
         certainty=certainty,
         protocol=protocol,
         pictures=len(read),
         accepted=threshold.accepted,
         wrong=threshold.wrong,
+        second_reader=version_of(station.second_reader.use),
+        evidence=ranking.evidence,
     )
     limits = station.limits.model_copy(update={"accept_at": threshold.at, "review_at": None})
     changes = {"model_id": read[0][0].model_id, "limits": limits, "calibration": calibration}
@@ -145,6 +157,88 @@ def guarantee_of(station: Station) -> str:
         f"{_percent(made.misread)} of accepted readings are wrong with {certainty} certainty, on pictures "
         f"like these ({made.protocol})"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The order in which labelled readings are accepted, as calibrated confidences.
+
+    Attributes:
+        slope: weight of the log-odds.
+        offset: added to the weighted sum.
+        evidence: weights of further evidence.
+        confidences: of the labelled readings, 0..1; those of further evidence are cross-fitted.
+    """
+
+    slope: float
+    offset: float
+    evidence: EvidenceWeights
+    confidences: tuple[float, ...]
+
+
+def fit_ranking(records: Sequence[Record], right: Sequence[bool]) -> Ranking:
+    """The ranking of labelled readings by their log-odds, and by further evidence if that predicts better.
+
+    Further evidence takes 100 readings, and ten wrong ones per weight. Each tenth of the readings gets its
+    confidence from a fit to the others, so that the risk control sees readings that the weights do not know.
+
+    Args:
+        records: of the readings.
+        right: whether each is right.
+    """
+    odds = np.array([log_odds(record.reading) for record in records if record.reading])
+    known = np.asarray(right, bool)
+    slope, offset = fit_platt(odds.tolist(), right)
+    alone = tuple(calibrated(x, slope, offset) for x in odds.tolist())
+    found = [evidence(record.reading, record.second) for record in records if record.reading]
+    names = [name for name in EvidenceWeights.model_fields if len({one[name] for one in found}) > 1]
+    columns = np.column_stack((odds, *([one[name] for one in found] for name in names)))
+    weights = _fit_logistic(columns, known)
+    enough = len(known) >= _MIN_READINGS and min(known.sum(), (~known).sum()) >= _MIN_EACH * len(weights)
+    if enough and weights[0] > _MIN_SLOPE:
+        folds = np.argsort(np.argsort([record.image_sha256 for record in records])) % _FOLDS
+        fitted = _cross_fitted(columns, known, folds)
+        gain = _losses(_cross_fitted(columns[:, :1], known, folds), known) - _losses(fitted, known)
+        if gain.sum() > gain.std() * len(gain) ** 0.5:  # by more than its standard error
+            further = EvidenceWeights(**dict(zip(names, weights[1:-1].tolist(), strict=True)))
+            confidences = tuple(calibrated(x, 1.0, 0.0) for x in fitted.tolist())
+            return Ranking(float(weights[0]), float(weights[-1]), further, confidences)
+    return Ranking(slope, offset, EvidenceWeights(), alone)
+
+
+def _cross_fitted(columns: Floats64, right: NDArray[np.bool_], folds: NDArray[np.intp]) -> Floats64:
+    """Log-odds of every reading by the fit to all other folds."""
+    odds = np.zeros(len(right))
+    for fold in range(_FOLDS):
+        inside = folds == fold
+        weights = _fit_logistic(columns[~inside], right[~inside])
+        odds[inside] = columns[inside] @ weights[:-1] + weights[-1]
+    return odds
+
+
+def _losses(odds: Floats64, right: NDArray[np.bool_]) -> Floats64:
+    """Negative log-likelihood of each reading."""
+    return np.logaddexp(0, np.where(right, -odds, odds))
+
+
+def _fit_logistic(columns: Floats64, right: NDArray[np.bool_]) -> Floats64:
+    """Weights of columns [N, K] and the offset, [K + 1], by iteratively reweighted least squares.
+
+    All weights but the first and the offset are held near 0 by a ridge on the standardized columns.
+    """
+    mean, spread = columns.mean(axis=0), columns.std(axis=0)
+    spread[spread == 0] = 1
+    inputs = np.column_stack(((columns - mean) / spread, np.ones(len(columns))))
+    ridge = np.diag([_LEAST_RIDGE, *[_RIDGE] * (columns.shape[1] - 1), _LEAST_RIDGE])
+    weights = np.zeros(inputs.shape[1])
+    for _ in range(_ITERATIONS):
+        p = expit(inputs @ weights)
+        gradient = inputs.T @ (p - right) + ridge @ weights
+        step = np.linalg.solve((inputs * (p * (1 - p))[:, None]).T @ inputs + ridge, gradient)
+        weights -= step / max(float(np.abs(step).max()) / _MAX_STEP, 1.0)
+    weights[:-1] /= spread
+    weights[-1] -= weights[:-1] @ mean
+    return weights
 
 
 def fit_platt(odds: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
@@ -198,86 +292,30 @@ def _require_enough(goal: str, readings: int, misread: float, certainty: float) 
         )
 
 
-def _refused(goal: str, threshold: "AcceptanceThreshold | None") -> CalibrationError:
-    counts = (
-        f"of the {threshold.accepted:,} readings of highest confidence {threshold.wrong:,} are wrong"
-        if threshold
-        else "too few readings"
-    )
-    return CalibrationError(
-        f"{goal} cannot be guaranteed: {counts}. "
-        "Check the labels, label more pictures, or allow more misread."
+def _refusal(
+    goal: str,
+    eligible: Sequence[tuple[Record, str]],
+    ranking: "Ranking",
+    right: Sequence[bool],
+    certainty: float,
+    reserved: float,
+) -> str:
+    """Why no threshold keeps the guarantee: the surest wrong readings, and the guarantee that can be kept."""
+    order = np.argsort(-np.asarray(ranking.confidences), kind="stable").tolist()
+    in_the_way = [eligible[i] for i in order if not right[i]][:_SHOWN]
+    named = ", ".join(f"{record.image} ({record.text}, label {truth})" for record, truth in in_the_way)
+    for least in np.geomspace(smallest_misread_rate(len(right), certainty), 0.5, 60).tolist():
+        kept = find_threshold(ranking.confidences, right, least, certainty, reserved)
+        if kept and kept.passed:
+            instead = f", or allow {_percent(least)} misread"
+            break
+    else:
+        instead = ""
+    return (
+        f"{goal} cannot be guaranteed: among the readings of highest confidence these are wrong: {named}. "
+        f"Check their labels, label more pictures{instead}."
     )
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
-
-
-STEPS = 20
-"""Thresholds that are tested; finer ones stop earlier at a random error, coarser ones reach less far."""
-FIRST, MOST_FIRST = 0.2, 0.5
-"""The strictest threshold accepts at least the first share of the pictures, and as many as the guarantee
-needs with one of them wrong, so that no single error decides. If that is more than the second share, it
-accepts as many as the guarantee needs with none wrong: where few readings are confident, more would fail.
-Simulated: docs/confidence.md."""
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptanceThreshold:
-    """A threshold of the confidence, and the labelled readings above it.
-
-    Attributes:
-        at: readings of this confidence or more are accepted.
-        accepted: labelled readings at or above the threshold.
-        wrong: how many of these are wrong.
-        passed: whether the guarantee holds; if not, this is the first threshold that failed.
-    """
-
-    at: float
-    accepted: int
-    wrong: int
-    passed: bool
-
-
-def smallest_misread_rate(pictures: int, certainty: float) -> float:
-    """The smallest misread rate, 0..1, that this many pictures, all read right, can guarantee."""
-    return -math.expm1(math.log1p(-certainty) / pictures) if pictures else 1.0
-
-
-def find_threshold(
-    confidences: Sequence[float], right: Sequence[bool], misread: float, certainty: float
-) -> AcceptanceThreshold | None:
-    """The lowest threshold that keeps a guarantee.
-
-    Args:
-        confidences: of the labelled readings that may be accepted, 0..1, in any order.
-        right: whether each is right.
-        misread: the share of accepted readings that may be wrong, 0..1.
-        certainty: the probability that the guarantee holds, 0..1.
-
-    Returns:
-        The threshold; the strictest one if already that one fails; None if there are too few readings.
-    """
-    ranked = np.asarray(confidences, np.float64)
-    order = np.argsort(-ranked, kind="stable")
-    ranked, wrong = ranked[order], np.cumsum(~np.asarray(right, bool)[order])
-    fewest = pictures_needed(1 - misread, confidence=certainty)
-    if len(ranked) < fewest:
-        return None
-    best = None
-    first = max(_needed_with_one_error(len(ranked), misread, certainty) or fewest, FIRST * len(ranked))
-    for rank in np.unique(np.linspace(first, len(ranked), STEPS).astype(int)):
-        at = float(ranked[rank - 1])
-        accepted = int(np.count_nonzero(ranked >= at))  # with all of equal confidence
-        tested = AcceptanceThreshold(at, accepted, int(wrong[accepted - 1]), passed=True)
-        if bdtr(tested.wrong, tested.accepted, misread) > 1 - certainty:
-            return best or AcceptanceThreshold(at, accepted, tested.wrong, passed=False)
-        best = tested
-    return best
-
-
-def _needed_with_one_error(pictures: int, misread: float, certainty: float) -> int:
-    """How many accepted readings a guarantee needs with one of them wrong; 0 if that is too many."""
-    counts = np.arange(2, int(MOST_FIRST * pictures) + 1)
-    return int(next(iter(counts[bdtr(1, counts, misread) <= 1 - certainty]), 0))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from serialread.cli import options, terminal
-from serialread.cli.options import ModelFile, Quiet
+from serialread.cli.options import ModelFile, Quiet, SecondReaderBelow, SecondReaderName
 
 NewStation = Annotated[Path, options.out("Station file to write (TOML).")]
 OldStation = Annotated[
@@ -154,6 +154,8 @@ def confidence(
     certainty: Annotated[
         float, typer.Option(min=0.5, max=0.9999, help="Probability that the misread guarantee holds.")
     ] = 0.95,
+    second_reader: SecondReaderName = "",
+    second_reader_below: SecondReaderBelow = None,
     model: ModelFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -174,6 +176,8 @@ def confidence(
         model,
         protocol=protocol,
         certainty=certainty,
+        second_reader=second_reader,
+        second_reader_below=second_reader_below,
         track=partial(terminal.track, unit="images", quiet=quiet),
     )
     calibration.save_station(fitted.station, out)

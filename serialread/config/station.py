@@ -48,6 +48,9 @@ class SecondReading(Section):
     """``rapidocr`` (extra ``second-reader``), or ``module:function`` of an installed module; "": none."""
     below: Fraction = 1.0
     """It is asked about readings whose network confidence is below this; 1: about all."""
+    compare: Literal["strict", "mpsc"] = "strict"
+    """What counts as another text: any different character, or only letters and digits, ignoring case. A
+    calibration sets its protocol."""
 
     def __str__(self) -> str:
         """In words."""
@@ -83,6 +86,19 @@ class StationLimits(Section):
         return self
 
 
+class EvidenceWeights(Section):
+    """Weights of further evidence in the calibrated log-odds of a reading; 0 where it does not help."""
+
+    mean_odds: float = 0.0
+    """Of the mean log-odds of the characters."""
+    glyphs: float = 0.0
+    """Of the log-probability, by its glyph alone, of the character that its glyph supports least."""
+    second_odds: float = 0.0
+    """Of the log-odds of the second reader's confidence, if it was asked."""
+    unasked: float = 0.0
+    """Added if the second reader was not asked."""
+
+
 class Calibration(Section):
     """Calibration of the confidence; written by ``serialread station confidence``."""
 
@@ -98,12 +114,13 @@ class Calibration(Section):
     """What counts as wrong: any different character, or only letters and digits, ignoring case."""
     pictures: int = Field(ge=1)
     """Number of labelled pictures."""
-    second_reader: str = ""
-    """Name and version of the second reader that was asked; "" for none. Another one is refused."""
     accepted: int = Field(ge=1)
     """Number of these that the threshold accepts."""
     wrong: int = Field(ge=0)
     """Number of the accepted ones that are wrong."""
+    second_reader: str = ""
+    """Name and version of the second reader that was asked; "" for none. Another one is refused."""
+    evidence: EvidenceWeights = EvidenceWeights()
 
 
 class Station(Section):

@@ -1,7 +1,7 @@
 """From pictures to records: find the files, read them, decide, write the results."""
 
 from serialread.reader.barcodes import check_sequences
-from serialread.reader.decisions import calibrated, decide, judge, log_odds, trust
+from serialread.reader.decisions import calibrated, decide, evidence, judge, log_odds, trust
 from serialread.reader.explanation import Explanation
 from serialread.reader.picture_files import FoundFiles, Picture, find_images
 from serialread.reader.reader import Reader
@@ -28,6 +28,7 @@ __all__ = [
     "claim",
     "console_view",
     "decide",
+    "evidence",
     "find_images",
     "judge",
     "log_odds",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from serialread.config import Calibration, Code, StationLimits
-from serialread.records import Decision, FieldReading, Reading, Verdict
+from serialread.records import Decision, FieldReading, Reading, SecondOpinion, Verdict
 
 NOTHING_READ = "no character found"
 NOT_CALIBRATED = "not calibrated: the station has no acceptance threshold"
@@ -72,11 +72,28 @@ def judge(reading: Reading, code: Code) -> Verdict:
     return Verdict.MISPRINT if reading.free.margin > math.log(code.misprint_ratio) else Verdict.FITTED
 
 
-def trust(reading: Reading, calibration: Calibration | None) -> float:
+def trust(reading: Reading, calibration: Calibration | None, second: SecondOpinion | None = None) -> float:
     """Probability that a reading is right, 0..1; the network's own without a calibration."""
     if calibration is None:
         return reading.confidence
-    return calibrated(log_odds(reading), calibration.slope, calibration.offset)
+    weights = calibration.evidence
+    further = sum(getattr(weights, name) * value for name, value in evidence(reading, second).items())
+    return calibrated(log_odds(reading), calibration.slope, calibration.offset + further)
+
+
+def evidence(reading: Reading, second: SecondOpinion | None) -> dict[str, float]:
+    """What speaks for a reading beside its log-odds, by the keys of ``EvidenceWeights``.
+
+    Views that disagree are part of the log-odds; borders, length and a second reader that reads another text
+    are doubts: with them no reading is accepted.
+    """
+    odds = [logit(char.confidence) for char in reading.chars]
+    return {
+        "mean_odds": sum(odds) / max(len(odds), 1),
+        "glyphs": max(reading.glyph_evidence, MIN_GLYPH_EVIDENCE),
+        "second_odds": min(max(logit(second.confidence), -_MAX_SECOND), _MAX_SECOND) if second else 0.0,
+        "unasked": 0.0 if second else 1.0,
+    }
 
 
 def log_odds(reading: Reading) -> float:
@@ -108,5 +125,7 @@ def calibrated(odds: float, slope: float, offset: float) -> float:
 
 _MIN_PROBABILITY = 2e-12
 """Limit of the network's numerical precision."""
+_MAX_SECOND = 7.0
+"""Limit of the second reader's log-odds: one in a thousand."""
 _MAX_ODDS = 27.0
 """Log-odds of the same limit."""

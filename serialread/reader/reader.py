@@ -207,7 +207,9 @@ class Reader:
         self._second = self._second_reader(self.station.second_reader.use)
         letters = [char for char in card.alphabet.chars if char.isalpha()]
         has_cases = any(map(str.islower, letters)) and any(map(str.isupper, letters))
-        self._comparison = TextComparison(self.station.code_format, has_cases)
+        self._comparison = TextComparison(
+            self.station.code_format, has_cases, self.station.second_reader.compare
+        )
 
     def _second_reader(self, name: str) -> SecondReader | None:
         made = self.station.calibration
@@ -331,9 +333,9 @@ class Reader:
         self, source: _Source, image: LoadedImage, found: PictureReading, barcodes: tuple[str, ...] | None
     ) -> Record:
         reading, crop, station = found.reading, found.crop, self.station
-        confidence = trust(reading, station.calibration)
-        verdict = judge(reading, station.code)
         second = self._ask_second(found)
+        confidence = trust(reading, station.calibration, second)
+        verdict = judge(reading, station.code)
         doubts = doubts_about(found, verdict, image.damage, barcodes or (), station.limits)
         doubts += tuple(filter(None, (self._second_doubt(reading, second),)))
         decision, reason = decide(reading, confidence, doubts, station.limits)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from serialread.codes import fold_lookalikes, format_of, without_blanks
 from serialread.config.station import RAPIDOCR
 from serialread.errors import RecipeError
+from serialread.metrics import mpsc
 from serialread.records import Pixels, SecondOpinion
 
 
@@ -104,10 +105,12 @@ class TextComparison:
     Attributes:
         format: pattern of the codes; "": none.
         has_cases: whether the alphabet has capital and small letters.
+        protocol: what counts as another text: any character, or letters and digits in any case only.
     """
 
     format: str
     has_cases: bool
+    protocol: Literal["strict", "mpsc"] = "strict"
 
     def agree(self, code: str, other: str) -> bool:
         """Whether another reader means this code.
@@ -116,7 +119,9 @@ class TextComparison:
         case, nor does a look-alike that the format does not allow in its place.
         """
         other = without_blanks(fold_lookalikes(other))
-        if not self.has_cases:
+        if self.protocol == "mpsc":
+            code, other = mpsc(code), mpsc(other)
+        elif not self.has_cases:
             code, other = code.upper(), other.upper()
         if code == other or not self.format or len(code) != len(other):
             return code == other

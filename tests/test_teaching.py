@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings, strategies as st
@@ -14,6 +15,7 @@ from sample_cases import sample, samples
 from typer.testing import CliRunner
 
 from serialread import cli, run_log, teaching
+from serialread.calibration import save_station
 from serialread.codes import Alphabet
 from serialread.config import Station, TrainingRecipe, load
 from serialread.config.training_recipe import Losses
@@ -22,8 +24,11 @@ from serialread.inference.session import Engine
 from serialread.models import build
 from serialread.models.losses import terms
 from serialread.reader import read_folder
+from serialread.reader.outputs import Outputs
+from serialread.reader.pipeline import ReadLine, SeenView
+from serialread.records import CharReading, Crop, Reading
 from serialread.teaching import Curriculum, LabelSource, ModelVersions, PairedCounts, PromotionGate, Trial
-from serialread.teaching.labelled_lines import HELD_OUT, held_out_texts
+from serialread.teaching.labelled_lines import HELD_OUT, held_out_texts, named_line
 from serialread.teaching.lesson import LearningCurve
 from serialread.teaching.trials import Chooser, between, run_trial
 from serialread.training import checkpoint
@@ -210,6 +215,21 @@ def test_a_network_may_be_part_of_the_way() -> None:
     assert between(start, end, 1.0) is end
 
 
+def test_the_line_that_is_most_like_the_label_is_learned() -> None:
+    def line(text: str) -> ReadLine:
+        chars = tuple(CharReading(char, 0.9, ("", 0.05)) for char in text)
+        crop = Crop(sample(1).pixels, np.zeros((4, 2), np.float32), 20.0, 0.5, 0.0)
+        return ReadLine(
+            crop, (SeenView(crop.pixels, Outputs(crop.pixels, crop.pixels), Reading(chars, 0.9)),)
+        )
+
+    lines = [line("MADE"), line("A1Z4"), line("")]
+    assert named_line(lines, "A124") is lines[1]
+    assert named_line(lines, "777777") is None
+    assert named_line(lines[:1], "777777") is lines[0]
+    assert named_line([ReadLine(lines[0].crop)], "A1") is None
+
+
 # --------------------------------------------------------------------------------------------------- lessons
 
 
@@ -224,6 +244,8 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     out, source = tmp_path / "taught", labelled(tmp_path / "labelled")
     how: dict[str, Any] = {"curriculum": SMALL, "device": "cpu", "operator": "mk"}
     parent, versions = checkpoint.load(weights).model_id, ModelVersions(out)
+    how["station"] = tmp_path / "press.toml"
+    save_station(Station(name="press"), how["station"])
     begun = iter(teaching.teach(source, out, start_from=weights, **how))
     assert any(progress.stage == "trial 1 of 1" for progress in begun)
     begun.close()  # type: ignore[attr-defined]
@@ -233,7 +255,8 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
         f"{out}: holds a lesson that was stopped. Continue it with --resume, or delete {out / 'work'}."
     )
 
-    # a network of 32 channels learns nothing in 128 crops: it is refused
+    # golden pictures beside the station file are checked; this small network learns nothing in 128 crops
+    (labelled(tmp_path / "golden", 1) / "labels.csv").write_text("filename,text\n00.png,X1\n")
     lesson = teaching.teach(source, out, resume=True, **how)
     stages = {progress.stage for progress in lesson}
     assert stages == {"rendering replay", "rendering golden", "trial 1 of 1", "learning curve", "gate"}
@@ -244,6 +267,7 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     assert sorted(path.name for path in (out / "refused").iterdir()) == ["CARD.md", "lesson.json"]
     card = (out / "refused" / "CARD.md").read_text(encoding="utf-8")
     assert "Refused: not clearly better on held-out labels: 0 won, 0 lost (p 1.00)." in card
+    assert "job validation: 00.png: read " in card
     assert not (out / "work").exists()
     entry = run_log.run_of(out / "runs.log", "teach")
     assert (entry["operator"], entry["about"]["accepted"]) == ("mk", False)
@@ -299,6 +323,8 @@ def test_results_are_taught_by_the_corrections_beside_them(tmp_path: Path) -> No
         ("imei", {"verdict": "obeys", "free_text": "490154203237519"}, False),
         ("", {"barcode_check": "agrees"}, True),
         ("", {"barcode_check": "differs"}, False),
+        ("", {"second_text": "490154203237518"}, True),
+        ("", {"second_text": "490154203237519"}, False),
         ("imei", {"verdict": "misprint", "barcode_check": "none"}, False),
     ],
 )

@@ -115,7 +115,8 @@ def teach(
     unlabelled: Annotated[
         bool,
         typer.Option(
-            "--unlabelled", help="Also learn readings that a check character or a barcode confirms."
+            "--unlabelled",
+            help="Also learn readings that a check character, a barcode or a second reader confirms.",
         ),
     ] = False,
     device: Annotated[

@@ -14,10 +14,9 @@ from serialread import run_log
 from serialread.auditing.rerunning import RunSetup
 from serialread.calibration import LABELS, load_labelled
 from serialread.codes import format_of, without_blanks
-from serialread.config import Station
+from serialread.config import Station, TrainingRecipe
 from serialread.errors import ImageError, RecordsError, StoreError
 from serialread.imaging import digest
-from serialread.inference.session import ModelCard
 from serialread.label_tables import read_labels
 from serialread.reader import Picture, Reader
 from serialread.reader.pipeline import ReadLine
@@ -91,7 +90,7 @@ class LabelSource:
 
     @classmethod
     def confirmed_by(cls, folder: Path, labelled: "LabelSource") -> "LabelSource":
-        """The readings of a results folder, not labelled, that a check character or a barcode confirms.
+        """The readings of a results folder, not labelled, that a second witness confirms.
 
         Raises:
             RecordsError: not a results folder.
@@ -112,9 +111,10 @@ class LabelSource:
 
 
 def _is_confirmed(line: RecordJson, *, checked: bool) -> bool:
-    """Whether someone besides the network says so: the check character of its free reading, or a barcode."""
+    """Whether a second witness says so: a check character, a barcode in the picture, or a second reader."""
     by_format = checked and line["verdict"] == Verdict.OBEYS and line["free_text"] in ("", line["text"])
-    return bool(line["text"]) and (by_format or line["barcode_check"] == BarcodeCheck.AGREES)
+    by_barcode = line["barcode_check"] == BarcodeCheck.AGREES
+    return bool(line["text"]) and (by_format or by_barcode or line.get("second_text") == line["text"])
 
 
 def _run_of(folder: Path) -> tuple[RunSetup, list[RecordJson]]:
@@ -135,11 +135,11 @@ class LineCutter:
 
     Attributes:
         reader: where the pictures were taken; its model tells which of several lines the label names.
-        card: of the model that learns.
+        recipe: of the model that learns.
     """
 
     reader: Reader
-    card: ModelCard
+    recipe: TrainingRecipe
     left_out: Counter[str] = field(default_factory=Counter)
 
     def cut(self, source: LabelSource) -> Iterator[LabelledLine]:
@@ -159,9 +159,9 @@ class LineCutter:
             yield LabelledLine(picture, sha256, Sample(line.crop.pixels, text))
 
     def _unfit(self, text: str) -> str:
-        if len(text) > self.card.capacity:
-            return f"longer than {self.card.capacity} characters"
-        return "" if set(text) <= set(self.card.alphabet.chars) else "characters outside the alphabet"
+        if len(text) > (capacity := self.recipe.network.capacity):
+            return f"longer than {capacity} characters"
+        return "" if set(text) <= set(self.recipe.alphabet) else "characters outside the alphabet"
 
 
 def named_line(lines: Sequence[ReadLine], text: str) -> ReadLine | None:

@@ -157,7 +157,7 @@ class Lesson:
         live = versions.live
         parent = versions.path(live["version"]) if live else self._first_version(versions)
         self.start = parent / WEIGHTS
-        cutter = LineCutter(self._reader(parent / MODEL), Engine(parent / MODEL, outputs=None).card)
+        cutter = LineCutter(self._reader(parent / MODEL), load_checkpoint(self.start).recipe)
         lines = list(cutter.cut(self.labels))
         kept = held_out_texts(
             [line.text for line in lines],
@@ -488,7 +488,8 @@ def teach(
             the live version in ``out``, or else the shipped model.
         station: station file where the pictures come from; by default that of the results, or none.
         golden: a folder of labelled crops that must not get worse; by default 1,000 rendered ones.
-        unlabelled: also learn readings that nobody labelled, if a check character or a barcode confirms them.
+        unlabelled: also learn readings that nobody labelled, if a check character, a barcode or a second
+            reader confirms them.
         curriculum: how much is rendered and tried.
         device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
         resume: continue a lesson that was stopped.

@@ -261,6 +261,9 @@ class Optimization(Section):
     falls as 1 - sqrt(share), fast at first: better than a line in Hägele et al. (2024)."""
     only: tuple[str, ...] = ()
     """Parts of the network to train; the rest is frozen. () trains all."""
+    frozen_norms: bool = False
+    """Batch norms use and keep their running statistics: for fine-tuning on crops of one kind, whose
+    statistics would spoil the reading of all others."""
     batch: int = Field(default=128, ge=1)
     """Crops per step, all of one width bucket."""
     rate: float = Field(default=1.2e-3, gt=0)

@@ -73,6 +73,7 @@ class Trial:
                 "final": 0.0,
                 "average": 0.97,
                 "only": (),
+                "frozen_norms": True,
                 "replicas": 2 if cores > 1 and not start.network.dropout else 1,
                 "workers": 0,
                 "validate_crops": self.crops // validations,

@@ -222,6 +222,10 @@ def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress:
     if only := recipe.optimization.only:
         for name, part in model.named_children():
             part.train(name in only)
+    if recipe.optimization.frozen_norms:
+        for part in model.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
     device = next(model.parameters()).device
     batch = _moved(batch, device)
     bf16 = recipe.optimization.bf16

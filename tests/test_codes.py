@@ -222,3 +222,19 @@ def test_every_predefined_format_fits_the_maximum_length(name: str) -> None:
 def test_equipment_numbers_agree_with_python_stdnum(body: str) -> None:
     for digit in DIGITS:
         assert format_of("imei").matches(body + digit) == imei.is_valid(body + digit)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("imei", "490154203237510", (15, "8")),
+        ("vin-checked", "1M8GDM9A0KP042788", (9, "X")),
+        ("iso6346-type", "CSQU305438022G1", (11, "3")),
+        ("imei", "49015420323751", None),
+        ("digits", "12A", None),
+    ],
+)
+def test_a_wrong_check_character_is_named_with_the_right_one(
+    name: str, text: str, expected: tuple[int, str] | None
+) -> None:
+    assert format_of(name).expected_check(text) == expected

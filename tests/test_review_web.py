@@ -1,5 +1,6 @@
 """The review page answers its own requests and no others, and commits before it answers."""
 
+import ctypes
 import subprocess
 import sys
 import threading
@@ -285,6 +286,31 @@ def test_the_command_imports_and_exports_without_a_page(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "labels.csv").read_text().splitlines()[1:] == ["a.png,A18,read,Ann,A17"]
     assert run_log.verify(tmp_path / "review" / "review.log").ok
     assert {path.name for path in results.iterdir()} == {"readings.jsonl"}
+
+
+def without_the_right_to_write_anywhere() -> None:
+    """Take from root what other users do not have: writing to what is read-only."""
+    pr_capbset_drop, cap_dac_override = 24, 1
+    ctypes.CDLL(None).prctl(pr_capbset_drop, cap_dac_override, 0, 0, 0)
+
+
+def test_a_read_only_folder_is_reviewed_with_another_folder_for_the_review(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "results", [reading("a.png")])
+    results.chmod(0o555)
+    (tmp_path / "in.csv").write_text("filename,text\na.png,A18\n")
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "serialread", "review", str(results), *options]
+        refused = without_the_right_to_write_anywhere
+        return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=refused)
+
+    done = run("--import", str(tmp_path / "in.csv"))
+    advice = "Free disk space, or name another folder with --out."
+    assert done.stderr == f"error: {results}: cannot be written: Permission denied. {advice}\n"
+    done = run("--import", str(tmp_path / "in.csv"), "--out", str(tmp_path / "review"))
+    assert done.stdout == f"{tmp_path}/in.csv: 1 label imported, 0 known before\n"
+    results.chmod(0o755)
+    assert [path.name for path in results.iterdir()] == ["readings.jsonl"]
 
 
 def test_an_address_in_use_is_one_clear_error(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from rapidfuzz import fuzz
 from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
-from serialread.reader.pipeline import FieldLine, PictureReading
+from serialread.reader.diacritics import marked_chars
+from serialread.reader.pipeline import FieldLine, PictureReading, ReadLine
 from serialread.reader.second_reader import TextComparison
 from serialread.records import BarcodeCheck, Reading, SecondOpinion, Verdict
 
@@ -38,6 +39,7 @@ def doubts_about(
         damage,
         _height_doubt(found.crop.text_height_px, limits),
         *_reading_doubts(reading, found.cut_off),
+        _diacritic_doubt([found.lines[n] for n in found.rows]),
         f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
@@ -52,6 +54,7 @@ def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> t
     doubts = (
         _height_doubt(found.line.crop.text_height_px, limits),
         *_reading_doubts(found.reading, found.cut_off),
+        _diacritic_doubt([found.line]),
         misfit if verdict is Verdict.MISPRINT else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
     )
@@ -65,6 +68,17 @@ def _reading_doubts(reading: Reading, cut_off: Sequence[str]) -> tuple[str, ...]
         _alphabet_doubt(reading.text),
         f"touches the {' and the '.join(cut_off)} border" if cut_off else "",
     )
+
+
+def _diacritic_doubt(rows: Sequence[ReadLine]) -> str:
+    """Names the first character that has ink above or below it, such as the dots of Ä, in the code's rows."""
+    before = 0
+    for row in rows:
+        chars = row.reading.chars if row.reading else ()
+        if marked := marked_chars(row.crop.pixels, chars):
+            return f"character {before + marked[0] + 1} has a mark above or below it"
+        before += len(chars)
+    return ""
 
 
 def _height_doubt(text_height_px: float, limits: StationLimits) -> str:

@@ -1,0 +1,80 @@
+"""Diacritics: find ink above or below a character that no capital letter or digit has there.
+
+An alphabet of ASCII reads Ä as A and Ç as C, and is sure of it. Capitals and digits of one line have one
+height: ink of one of them that exceeds it belongs to a character outside the alphabet.
+"""
+
+import string
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serialread.reader.grading import cleanness, segment
+from serialread.records import CharReading, Pixels
+
+TALL = frozenset(string.ascii_uppercase + string.digits)
+"""Characters that end at the height of a capital."""
+LEVEL = TALL - {"J", "Q"}
+"""Of these, those that end at the baseline."""
+MIN_ABOVE, MAX_ABOVE = 0.15, 0.6
+"""Height of ink above a character, in heights of a capital."""
+MIN_BELOW, MAX_BELOW = 0.12, 0.5
+"""Height of ink below it."""
+MAX_SPREAD = 0.05
+"""Maximum median deviation of the characters' ends, in heights of a capital: else the line is curved."""
+MIN_CLEANNESS = 0.7
+"""On backgrounds with a lower ``cleanness``, ink means nothing."""
+MIN_STRENGTH, MIN_WIDTH = 0.5, 0.08
+"""Minimum strength of the ink, per strength of the mark, and of its width, in text heights."""
+MIN_CHARS, MIN_HEIGHT_PX = 3, 10
+MAX_MARKED = 2
+"""Where more characters have such ink, it is no diacritic: serifs, a frame, another line."""
+
+
+def marked_chars(pixels: Pixels, chars: Sequence[CharReading]) -> tuple[int, ...]:
+    """Numbers, from 0, of the characters with ink above or below them.
+
+    Args:
+        pixels: crop of the line, [H, W].
+        chars: that were read in it, with boxes.
+    """
+    boxes = [char.box for char in chars if char.box]
+    if len(boxes) < max(len(chars), MIN_CHARS):
+        return ()
+    line = segment(pixels, boxes)
+    ink = (line.marked > 0) & (line.strength >= MIN_STRENGTH * line.level)
+    widths = np.add.reduceat(ink[:, : line.cuts[-1]], line.cuts[:-1], axis=1, dtype=np.int64)
+    inked = widths >= max(2.0, MIN_WIDTH * line.height)  # [H, K]
+    known = inked.any(axis=0)
+    tops, bottoms = inked.argmax(axis=0), len(inked) - inked[::-1].argmax(axis=0)
+    tall = known & np.array([char.char in TALL for char in chars])
+    if tall.sum() < MIN_CHARS or cleanness(line) < MIN_CLEANNESS:
+        return ()
+    height = float(np.median(bottoms[tall]) - np.median(tops[tall]))
+    if height < MIN_HEIGHT_PX:
+        return ()
+    low = np.array([char.char not in LEVEL for char in chars])
+    tails = low | np.append(low[1:], False) | np.insert(low[:-1], 0, False)  # a tail may cross a cut
+    level = tall & ~tails
+    above = _beyond(-tops / height, tall, tops > 1, (MIN_ABOVE, MAX_ABOVE))
+    below = _beyond(bottoms / height, level, bottoms < len(inked) - 1, (MIN_BELOW, MAX_BELOW))
+    return tuple(sorted({*above, *below}))
+
+
+def _beyond(
+    ends: NDArray[np.float64],
+    chars: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+    limits: tuple[float, float],
+) -> list[int]:
+    """Characters that end beyond the others, unless they are many, very far, or at the border of the crop."""
+    if not chars.any():
+        return []
+    usual = np.median(ends[chars])
+    beyond = ends - usual
+    found = np.flatnonzero(chars & (beyond > limits[0]))
+    uneven = np.median(np.abs(ends[chars] - usual)) > MAX_SPREAD
+    if uneven or len(found) > MAX_MARKED or not inside[found].all() or (beyond[found] > limits[1]).any():
+        return []
+    return [int(number) for number in found]

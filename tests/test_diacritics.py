@@ -1,0 +1,67 @@
+"""Diacritics: marks above and below characters, which an ASCII alphabet does not have."""
+
+import cv2
+import numpy as np
+import pytest
+
+from serialread.reader.diacritics import marked_chars
+from serialread.records import CharReading, Pixels
+
+WIDTH = 30
+
+
+def line_of(text: str, mark: tuple[int, str] | None = None, noise: float = 2.0) -> Pixels:
+    """A code of bars 30 px apart, 40 px high; a mark above or below one of them."""
+    pixels = np.full((90, WIDTH * len(text) + 40), 190.0)
+    for number in range(len(text)):
+        left = 20 + WIDTH * number
+        pixels[26:66, left + 6 : left + 12] = 40
+        pixels[42:48, left + 6 : left + 24] = 40
+    if mark:
+        number, place = mark
+        left = 20 + WIDTH * number
+        rows = slice(12, 19) if place == "above" else slice(66, 76)
+        pixels[rows, left + 7 : left + 17] = 40
+    noisy = pixels + np.random.default_rng(0).normal(0, noise, pixels.shape)
+    return cv2.GaussianBlur(noisy.clip(0, 255).astype(np.uint8), (3, 3), 0)
+
+
+def chars_of(text: str) -> list[CharReading]:
+    return [
+        CharReading(c, 0.99, ("", 0.0), (20.0 + WIDTH * i + 4, 24.0, 20.0 + WIDTH * i + 26, 68.0))
+        for i, c in enumerate(text)
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 3, 6])
+@pytest.mark.parametrize("place", ["above", "below"])
+def test_a_mark_above_or_below_a_character_is_found(number: int, place: str) -> None:
+    text = "AB23CD7"
+    assert marked_chars(line_of(text, (number, place)), chars_of(text)) == (number,)
+
+
+def test_a_plain_code_has_none() -> None:
+    assert marked_chars(line_of("AB23CD7"), chars_of("AB23CD7")) == ()
+
+
+@pytest.mark.parametrize("text", ["AB2JCD7", "AB23Q7F", "AB2gCD7"])
+def test_a_tail_belongs_to_its_character(text: str) -> None:
+    at = next(i for i, char in enumerate(text) if char in "JQg")
+    assert marked_chars(line_of(text, (at, "below")), chars_of(text)) == ()
+
+
+def test_small_letters_may_rise_above_the_capitals() -> None:
+    assert marked_chars(line_of("AB23fD7", (4, "above")), chars_of("AB23fD7")) == ()
+
+
+def test_on_grainy_surfaces_ink_means_nothing() -> None:
+    assert marked_chars(line_of("AB23CD7", (3, "above"), noise=60.0), chars_of("AB23CD7")) == ()
+
+
+def test_characters_without_boxes_are_not_measured() -> None:
+    chars = [CharReading(c, 0.99, ("", 0.0)) for c in "AB23CD7"]
+    assert marked_chars(line_of("AB23CD7", (3, "above")), chars) == ()
+
+
+def test_a_code_of_tails_alone_is_not_measured() -> None:
+    assert marked_chars(line_of("JJQJQ"), chars_of("JJQJQ")) == ()

@@ -238,7 +238,7 @@ def test_heights_directions_and_the_tilted_region_come_from_the_lines_found(
 
     view = tune_view(load_labelled(tmp_path), Station(), "m", read, 5).station.view
     assert tried[1].text_height == (pytest.approx(0.6 * 30 / 800), pytest.approx(1.6 * 30 / 800))
-    assert (tried[2].rotation, tried[2].vertical_text) == (-turned % 360, "never")
+    assert (tried[2].rotation, tried[2].direction) == (-turned % 360, "upright")
     if turned:
         assert view.rotation == 270
         return

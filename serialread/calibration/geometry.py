@@ -222,7 +222,7 @@ def _text_heights(view: StationView, known: _Known, records: Sequence[Record]) -
 def _orientations(view: StationView, known: _Known, records: Sequence[Record]) -> _Candidates:
     """The quarter turn that levels the codes, if they show it; all of them if not."""
     quarters = Counter(round(code.direction_deg / 90) % 4 for code in _codes(known, records))
-    only: dict[str, object] = {"vertical_text": "never", "upside_down": "never"}
+    only: dict[str, object] = {"direction": "upright", "vertical_text": "never", "upside_down": "never"}
     if len(quarters) == 1 and quarters.total() >= MIN_CODES and not view.mirror:
         yield view.model_dump() | only | {"rotation": -90 * next(iter(quarters)) % 360}
         return

@@ -95,9 +95,18 @@ def is_one_line(frame: Frame) -> bool:
     height, width = frame.pixels.shape
     if min(height, width) < MIN_PICTURE_PX:
         return True
+    if not is_low(frame):
+        return False
     horizontal = frame if width >= height else frame.turned(90)
-    heights = [bottom - top for top, bottom in text_bands(horizontal.shrunk(CROP_HEIGHT_PX).pixels)]
-    return is_low(frame) and not any(max(pair) < 2 * min(pair) for pair in pairwise(heights))
+    pixels = horizontal.shrunk(CROP_HEIGHT_PX).pixels
+    halves = np.array_split(pixels, 2, axis=1)  # a short row does not show in the whole
+    return not any(map(_has_two_rows, (pixels, *halves)))
+
+
+def _has_two_rows(pixels: Pixels) -> bool:
+    """Whether two bands of similar height show, one below the other."""
+    heights = [bottom - top for top, bottom in text_bands(pixels)]
+    return any(max(pair) < 2 * min(pair) for pair in pairwise(heights))
 
 
 def finish(frame: Frame, tilt_deg: float) -> Crop:

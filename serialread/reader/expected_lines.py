@@ -1,20 +1,17 @@
 """The detected lines of a picture that its station expects, and longer cut-outs of those that are cut off."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from serialread.config import StationView
 from serialread.detection import LineFinder, TextLine, cut_line
-from serialread.detection.cutting import ROOM
 from serialread.imaging.crops import finish, turned_180
 from serialread.imaging.frames import Frame
 from serialread.records import Crop
 
 MAX_DETECTED = 40
 """Largest number of detected lines that are read in a picture: nameplates have twenty."""
-MORE_ROOM = 2.0
-"""By how much a line is cut out longer where its text may go on, in heights of a capital."""
 
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:
@@ -40,16 +37,15 @@ def may_be_upside_down(view: StationView) -> bool:
     return view.upside_down != "never" and view.direction == "any"
 
 
-def longer_crop(frame: Frame, line: TextLine, sides: Collection[str], *, turned: bool) -> Crop:
-    """A longer cut-out of a line whose text may go on at an end of its crop.
+def longer_crop(frame: Frame, line: TextLine, rooms: tuple[float, float], *, turned: bool) -> Crop:
+    """A cut-out of a line with more room at its ends.
 
     Args:
         frame: the picture.
         line: the line, px of the frame.
-        sides: ends of its crop at which the text may go on, ``left`` and ``right``.
+        rooms: left and right of the text in the crop, in heights of a capital.
         turned: whether the crop shows the line turned round.
     """
-    rooms = [ROOM + MORE_ROOM * (side in sides) for side in ("left", "right")]
     longer = finish(cut_line(frame, line, *(rooms[::-1] if turned else rooms)), 0.0)
     return turned_180(longer) if turned else longer
 

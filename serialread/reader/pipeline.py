@@ -13,6 +13,7 @@ import numpy as np
 from serialread.codes import reads_upside_down
 from serialread.config import Code, Station
 from serialread.detection import LineFinder, TextLine
+from serialread.detection.cutting import ROOM
 from serialread.imaging import Extent
 from serialread.imaging.crops import is_low, is_one_line, prepare, turned_180, whole_crops
 from serialread.imaging.frames import Frame
@@ -45,6 +46,8 @@ CLEAR_SHARE = 0.9
 LEAST_ROOM = 0.15
 """Surface between the text and an end of a detected line's crop, in text heights, below which the line may go
 on there."""
+MORE_ROOM, MAX_EXTENSIONS = 2.0, 3
+"""By how much a line is then cut out longer, in heights of a capital, and how often at most."""
 MIN_TEXT_SHARE = 0.3
 """Height of the text per height of its picture below which the picture may hold other lines."""
 
@@ -183,6 +186,10 @@ def _line_reading(line: ReadLine) -> LineReading:
         direction_deg=float(np.degrees(np.arctan2(y, x))),
         height_px=crop.text_height_px,
     )
+
+
+def _is_text(reading: Reading) -> bool:
+    return clear_chars(reading) >= MIN_CHARS
 
 
 def is_clear(reading: Reading) -> bool:
@@ -335,17 +342,29 @@ class Pipeline:
         self, frame: Frame, found: Sequence[TextLine], lines: list[ReadLine]
     ) -> Steps[list[ReadLine]]:
         """Detected lines; those that an end of their crop cuts off are cut out longer and read again."""
-        ways, longer = 1 + may_be_upside_down(self.station.view), dict[int, Crop]()
-        for number, line in enumerate(lines):
-            if line.reading is None or clear_chars(line.reading) < MIN_CHARS:
-                continue
-            if sides := {*self._cut_off([line]), *self._without_room(line.views[0])}:
-                turned = number % ways == 1
-                longer[number] = longer_crop(frame, found[number // ways], sides, turned=turned)
-        again = yield from self._read(list(longer.values()))
-        for number, line in zip(longer, again, strict=True):
-            if clear_chars(line.views[0].reading) > clear_chars(lines[number].views[0].reading):
+        ways = 1 + may_be_upside_down(self.station.view)
+        rooms = {n: (ROOM, ROOM) for n, line in enumerate(lines) if line.reading and _is_text(line.reading)}
+        for _ in range(MAX_EXTENSIONS):
+            longer = dict[int, Crop]()
+            for number, (left, right) in rooms.items():
+                line = lines[number]
+                sides = {*self._cut_off([line]), *self._without_room(line.views[0])}
+                if sides:
+                    rooms[number] = (
+                        left + MORE_ROOM * ("left" in sides),
+                        right + MORE_ROOM * ("right" in sides),
+                    )
+                    turned = number % ways == 1
+                    longer[number] = longer_crop(frame, found[number // ways], rooms[number], turned=turned)
+            again = yield from self._read(list(longer.values()))
+            better = {
+                number: line
+                for number, line in zip(longer, again, strict=True)
+                if clear_chars(line.views[0].reading) > clear_chars(lines[number].views[0].reading)
+            }
+            for number, line in better.items():
                 lines[number] = line
+            rooms = {number: rooms[number] for number in better}
         return lines
 
     def _is_settled(self, frame: Frame, whole: SeenView) -> bool:

@@ -87,15 +87,14 @@ def test_words_filter_a_table_and_escape_shows_all(browser: Browser) -> None:
     browser.view.focusProxy().setFocus()
     browser.ask(f"{found}.focus()")
     QTest.keyClicks(browser.view.focusProxy(), "zzz")
-    QTest.qWait(200)
     shown = f"Array.from({table}.tBodies[0].rows).filter(row => !row.hidden).length"
-    assert browser.ask(shown) == 0
+    browser.until(shown, 0)
     assert (
         browser.ask(f"{found}.closest('p').querySelector('[role=status]').textContent")
         == f"0 of {lines} lines"
     )
     browser.press(Qt.Key.Key_Escape)
-    assert browser.ask(shown) == lines
+    browser.until(shown, lines)
 
 
 def test_pictures_come_twelve_at_a_time_and_print_all(browser: Browser) -> None:

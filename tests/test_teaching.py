@@ -36,7 +36,7 @@ from serialread.training.batches import collate
 from serialread.weights import shipped_model, shipped_weights
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
-SMALL = Curriculum(trials=(Trial(1e-3, 0.4, 64),), replay=8, unseen=4, golden=4, workers=1)
+SMALL = Curriculum(trials=(Trial(1e-3, 0.4, 128),), replay=8, unseen=4, golden=4, workers=1)
 
 
 def untrained(name: str = "siga-tiny") -> checkpoint.Checkpoint:
@@ -258,7 +258,7 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
         f"{out}: holds a lesson that was stopped. Continue it with --resume, or delete {out / 'work'}."
     )
 
-    # golden pictures beside the station file are checked; this small network learns nothing in 64 crops
+    # golden pictures beside the station file are checked; this small network learns nothing in 128 crops
     (labelled(tmp_path / "golden", 1) / "labels.csv").write_text("filename,text\n00.png,X1\n")
     lesson = teaching.teach(source, out, resume=True, **how)
     stages = {progress.stage for progress in lesson}

@@ -28,7 +28,7 @@ LOG = "runs.log"
 GENESIS = "0" * 64
 """``previous`` of the first line."""
 
-_PACKAGES = ("numpy", "opencv-python-headless", "openvino", "onnxruntime", "pandas", "rapidfuzz", "scipy")
+_PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "pandas", "rapidfuzz", "scipy")
 _WAIT_S = 10.0
 
 LogEntry = dict[str, Any]

@@ -65,3 +65,11 @@ def test_characters_without_boxes_are_not_measured() -> None:
 
 def test_a_code_of_tails_alone_is_not_measured() -> None:
     assert marked_chars(line_of("JJQJQ"), chars_of("JJQJQ")) == ()
+
+
+def test_characters_at_the_end_of_the_crop_may_have_no_width() -> None:
+    text = "AB23CD7"
+    pixels = line_of(text)
+    right = float(pixels.shape[1])
+    beyond = [CharReading("1", 0.5, ("", 0.0), (right, 24.0, right, 68.0))] * 3
+    assert marked_chars(pixels, [*chars_of(text), *beyond]) == ()

@@ -44,7 +44,8 @@ def marked_chars(pixels: Pixels, chars: Sequence[CharReading]) -> tuple[int, ...
         return ()
     line = segment(pixels, boxes)
     ink = (line.marked > 0) & (line.strength >= MIN_STRENGTH * line.level)
-    widths = np.add.reduceat(ink[:, : line.cuts[-1]], line.cuts[:-1], axis=1, dtype=np.int64)
+    upto = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))  # number of inked px left of each column
+    widths = upto[:, line.cuts[1:]] - upto[:, line.cuts[:-1]]
     inked = widths >= max(2.0, MIN_WIDTH * line.height)  # [H, K]
     known = inked.any(axis=0)
     tops, bottoms = inked.argmax(axis=0), len(inked) - inked[::-1].argmax(axis=0)

@@ -177,7 +177,7 @@ def test_an_impossible_plan_is_an_error(arguments: list[str]) -> None:
 def test_an_audit_leaves_a_line_in_the_log_that_can_be_verified(tmp_path: Path) -> None:
     out, labels = tmp_path / "out", DATA / "labels.csv"
     invoke("audit", DATA, "--truth", labels, "--out", out, "--operator", "Anna", "--excel")
-    assert "the chain is intact (lines: 1, unchanged files: 16)." in invoke("log", "verify", out / "runs.log")
+    assert "the chain is intact (lines: 1, unchanged files: 17)." in invoke("log", "verify", out / "runs.log")
     (out / "batches.csv").write_text("better\n")
     broken = CliRunner().invoke(app, ["log", "verify", str(out / "runs.log")])
     assert (broken.exit_code, broken.output.count("\n")) == (1, 1)

@@ -201,7 +201,7 @@ def test_parts_attach_to_any_backbone_and_either_decoder(name: str) -> None:
     scores, attention = outputs["scores"], outputs["attention"]
 
     assert not idle
-    length, positions = (24, model.capacity) if model.topology == "ctc" else (SLOTS, SLOTS)
+    length, positions = (24, 2 * 24 // 3) if model.topology == "ctc" else (SLOTS, SLOTS)
     assert scores.shape == (4, length, 17)
     assert attention.shape == (4, positions, 24)
     assert ("glyphs" in outputs) == (name not in WITHOUT_GLYPHS)

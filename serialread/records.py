@@ -182,7 +182,7 @@ class Reading:
             format; empty if they were not looked for.
         glyph_evidence: log-probability, by its glyph alone, of the character that its glyph supports least; 0
             if the model has no such output.
-        longer_than: number of characters that the model reads at most, if the line has more; else 0.
+        longer_than: number of characters that the model reads at most, if the line may have more; else 0.
     """
 
     chars: tuple[CharReading, ...]

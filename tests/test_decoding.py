@@ -40,7 +40,16 @@ def test_without_an_end_all_25_positions_are_decoded_and_the_end_has_low_confide
     assert reading.text == "A" * MAX_LENGTH
     assert reading.end_confidence == pytest.approx(0.001, rel=1e-4)
     assert reading.longer_than == MAX_LENGTH
-    assert decode(scores_of("A" * MAX_LENGTH), ALPHABET).longer_than == 0
+
+
+@pytest.mark.parametrize(("count", "longer_than"), [(MAX_LENGTH - 1, 0), (MAX_LENGTH, MAX_LENGTH)])
+def test_a_code_of_25_characters_may_be_the_start_of_a_longer_one(count: int, longer_than: int) -> None:
+    assert decode(scores_of("A" * count), ALPHABET).longer_than == longer_than
+
+
+def test_a_format_says_that_a_code_has_25_characters() -> None:
+    search = FormatSearch(format_of("A{25}"), ALPHABET)
+    assert decode(scores_of("A" * MAX_LENGTH), ALPHABET, search=search).longer_than == 0
 
 
 def test_nothing_after_the_first_end_is_decoded() -> None:

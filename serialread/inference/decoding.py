@@ -74,7 +74,8 @@ def decode(
             classes = fitted
     boxes = None if attention is None else boxes_of(attention[: len(classes)], crop_size, filled)
     reading = _reading(scores, alphabet, classes, boxes, code, free)
-    is_full = free is None and not ends.size  # no position ends the string
+    # the last position always ends a string, also a longer one; only a format says how long a code is
+    is_full = length == len(best) - 1 and free is None and (search is None or not ends.size)
     return replace(reading, longer_than=length) if is_full else reading
 
 

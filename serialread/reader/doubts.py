@@ -64,7 +64,7 @@ def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> t
 def _reading_doubts(reading: Reading, cut_off: Sequence[str]) -> tuple[str, ...]:
     """Doubts about the text of a line itself; "" for none."""
     return (
-        f"longer than {reading.longer_than} characters" if reading.longer_than else "",
+        f"may be longer than {reading.longer_than} characters" if reading.longer_than else "",
         _alphabet_doubt(reading.text),
         f"touches the {' and the '.join(cut_off)} border" if cut_off else "",
     )

@@ -15,11 +15,9 @@ def shipped_model() -> Path:
     Raises:
         CheckpointError: this installation came without one.
     """
-    if not _SHIPPED.is_file():
-        raise CheckpointError(
-            f"{_SHIPPED}: no model was shipped here. Name one: --model FILE, from serialread model export"
-        )
-    return _SHIPPED
+    return _existing(
+        _SHIPPED, "no model was shipped here. Name one: --model FILE, from serialread model export"
+    )
 
 
 def shipped_weights() -> Path:
@@ -28,13 +26,17 @@ def shipped_weights() -> Path:
     Raises:
         CheckpointError: this installation came without them.
     """
-    if not _WEIGHTS.is_file():
-        raise CheckpointError(
-            f"{_WEIGHTS}: no weights were shipped here. Name a run, a .pt or a .safetensors file: --from FILE"
-        )
-    return _WEIGHTS
+    return _existing(
+        _WEIGHTS, "no weights were shipped here. Name a run, a .pt or a .safetensors file: --from FILE"
+    )
 
 
 def shipped_detector() -> Path:
     """The shipped line detector; opening it says so if this installation came without one."""
     return _DETECTOR
+
+
+def _existing(path: Path, reason: str) -> Path:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: {reason}")
+    return path

@@ -168,7 +168,6 @@ os.kill(os.getpid(), signal.SIGUSR1)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_a_signal_is_handled_after_engines_ended_in_any_order(tmp_path: Path) -> None:
     write_stub(tmp_path / "stub.onnx")
     command = [sys.executable, "-X", "faulthandler", "-c", SIGNALS, str(tmp_path / "stub.onnx")]

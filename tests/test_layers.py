@@ -14,6 +14,7 @@ PACKAGE = Path(serialread.__file__).parent
 
 WITHOUT_TORCH = (
     "errors",
+    "storage",
     "records",
     "codes",
     "label_tables",
@@ -31,6 +32,7 @@ WITHOUT_TORCH = (
     "evaluation",
     "auditing",
     "review",
+    "scale",
 )
 WITH_TORCH = ("models", "training", "teaching", "cli")
 LAYERS = (*WITHOUT_TORCH, *WITH_TORCH)

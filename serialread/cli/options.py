@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,6 +33,13 @@ SecondReaderName = Annotated[
 SecondReaderBelow = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Ask the second reader only about readings of lower network confidence."),
+]
+Runner = Annotated[
+    Literal["processes", "ray"],
+    typer.Option(help="Who works on shards: processes of this machine, or a Ray cluster (extra scale)."),
+]
+Address = Annotated[
+    str, typer.Option(help="Address of the Ray cluster. Without it, one is started on this machine.")
 ]
 Log = Annotated[
     Path | None,

@@ -1,7 +1,10 @@
 """Sample stores: write, generate, read, import and check LMDBs of labelled crops."""
 
 from serialread.datasets.checking import Problem, StoreReport
+from serialread.datasets.exporting import export
 from serialread.datasets.importing import ImportSource
+from serialread.datasets.manifests import Manifest, ShardEntry
+from serialread.datasets.merging import merge
 from serialread.datasets.sample_store import (
     ConcatenatedSamples,
     LowercaseSamples,
@@ -15,13 +18,17 @@ __all__ = [
     "ConcatenatedSamples",
     "ImportSource",
     "LowercaseSamples",
+    "Manifest",
     "Problem",
     "SampleSequence",
     "SampleStore",
+    "ShardEntry",
     "StoreReport",
+    "export",
     "generate",
     "generate_part",
     "grow",
+    "merge",
     "to_lowercase",
     "write_store",
 ]

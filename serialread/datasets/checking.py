@@ -60,6 +60,7 @@ class StoreReport:
                 self.problems.append(Problem(index, what or str(error)))
             self.samples += 1
             yield self.samples
+        self.problems += _altered_shards(store)
 
     def to_text(self) -> str:
         """A summary: counts, quantiles of contrast and visibility, and the first problems by index."""
@@ -120,6 +121,23 @@ class StoreReport:
             yield f"its masks count {int(sample.glyphs.max())} characters, its label {len(sample.text)}"
         if sample.origin is not None and len(sample.origin.boxes) not in (0, len(sample.text)):
             yield f"it has {len(sample.origin.boxes)} boxes for {len(sample.text)} characters"
+
+
+def _altered_shards(store: SampleStore) -> Iterator[Problem]:
+    """Shards of a manifest that hold other samples than it says, by their first sample."""
+    first, manifest = 0, store.manifest
+    if manifest is None:
+        return
+    for shard in manifest.shards:
+        try:
+            with SampleStore(manifest.folder / shard.path) as part:
+                if len(part) != shard.count:
+                    yield Problem(first, f"shard {shard.path} has {len(part)} samples, not {shard.count}")
+                elif part.digest() != shard.sha256:
+                    yield Problem(first, f"shard {shard.path} has other bytes than the manifest says")
+        except StoreError as error:
+            yield Problem(first, f"shard {shard.path} cannot be read: {error}")
+        first += shard.count
 
 
 def _wrong_label(text: str) -> Iterator[str]:

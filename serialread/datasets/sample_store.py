@@ -5,9 +5,11 @@ Keys count from 1: ``num-samples``, and per sample ``image-%09d`` (PGM, grey), `
 lines of a whole picture). ``about`` records how the store was made.
 """
 
+import hashlib
 import json
 from abc import abstractmethod
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import accumulate
@@ -21,6 +23,7 @@ import lmdb
 import numpy as np
 
 from serialread.codes import Alphabet, without_blanks
+from serialread.datasets.manifests import Manifest, manifest_path, read_manifest
 from serialread.errors import StoreError
 from serialread.records import Origin, Pixels, Sample, SceneLine
 
@@ -29,6 +32,10 @@ Entries = list[tuple[bytes, bytes]]
 
 COUNT_KEY = b"num-samples"
 ABOUT_KEY = b"about"
+PARTS = ("image", "label", "glyphs", "meta", "lines")
+"""Parts of a sample, the beginnings of its keys."""
+MAX_OPEN = 256
+"""Shards of one manifest that are open at once: each takes a file handle."""
 _PNG = [
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
@@ -60,16 +67,17 @@ class SampleSequence(Sequence[Sample]):
 class SampleStore(SampleSequence):
     """The samples of a store on disk, numbered from 0; any number of processes may read at once.
 
-    The store is opened at first use, so that the object can be passed to worker processes. It is closed at
-    the end of a ``with`` block, by ``close``, or when the object is garbage-collected. LMDBs that other
-    programs wrote with the same keys open too: their samples have no masks and no origin.
+    A store is one LMDB, or the shards that a manifest names. It is opened at first use, so that the object
+    can be passed to worker processes. It is closed at the end of a ``with`` block, by ``close``, or when the
+    object is garbage-collected. LMDBs that other programs wrote with the same keys open too: their samples
+    have no masks and no origin.
 
     Example:
         >>> with SampleStore("stores/marks") as store:
         ...     print(len(store), store[0].text, store[0].pixels.shape)
 
     Args:
-        path: the store's folder.
+        path: the store's folder, or a manifest.
 
     Raises:
         StoreError: at first use, if the folder holds no readable store; on access, if a sample is broken.
@@ -78,6 +86,7 @@ class SampleStore(SampleSequence):
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._environment: Any = None
+        self._shards: _Shards | None = None
         self._count = 0
 
     def __len__(self) -> int:
@@ -94,33 +103,92 @@ class SampleStore(SampleSequence):
         self.close()
 
     def close(self) -> None:
-        """Release the store's file; the next access opens it again."""
-        self._environment = None  # the environment closes with its last reference
+        """Release the store's files; the next access opens them again."""
+        self._environment = self._shards = None  # an environment closes with its last reference
+        self._count = 0
 
     @property
     def about(self) -> dict[str, Any]:
         """How the store was made: recipe, seed, count, typefaces, complete or not; {} if unknown."""
-        with self._open().begin() as transaction:
+        self._open()
+        if self._shards is not None:
+            return self._shards.manifest.about
+        with self._environment.begin() as transaction:
             return dict(json.loads(transaction.get(ABOUT_KEY) or b"{}"))
 
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest of its shards; None of a single LMDB."""
+        self._open()
+        return None if self._shards is None else self._shards.manifest
+
+    def parts(self, number: int) -> dict[str, bytes]:
+        """The values of a sample as they are stored, by the names of ``PARTS``."""
+        self._open()
+        if self._shards is not None:
+            store, number = self._shards.place(number)
+            return store.parts(number)
+        with self._environment.begin() as transaction:
+            found = {name: transaction.get(key(name, number)) for name in PARTS}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def digest(self) -> str:
+        """SHA-256 of the keys and values of one LMDB, in their order; without ``about``."""
+        self._open()
+        found = hashlib.sha256()
+        with self._environment.begin() as transaction:
+            for name, value in transaction.cursor():
+                if name != ABOUT_KEY:
+                    found.update(b"%d %d " % (len(name), len(value)) + name)
+                    found.update(value)
+        return found.hexdigest()
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_environment": None, "_count": 0}
+        return {"path": self.path, "_environment": None, "_shards": None, "_count": 0}
 
     def _sample(self, number: int) -> Sample:
+        self._open()
+        if self._shards is not None:
+            store, number = self._shards.place(number)
+            return store[number]
         try:
-            with self._open().begin() as transaction:
+            with self._environment.begin() as transaction:
                 return decode_sample(transaction.get, number)
         except (ValueError, KeyError, TypeError, lmdb.Error) as error:
             raise StoreError(
                 f"{self.path}: sample {number} is broken: {error}. Generate the store again."
             ) from None
 
-    def _open(self) -> Any:
-        if self._environment is None:
+    def _open(self) -> None:
+        if self._environment is not None or self._shards is not None:
+            return
+        if found := manifest_path(self.path):
+            self._shards = _Shards(read_manifest(found))
+            self._count = self._shards.manifest.count
+        else:
             environment = _environment(self.path)
             self._count = _counted(environment, self.path)
             self._environment = environment
-        return self._environment
+
+
+class _Shards:
+    """The stores of a manifest, opened where they are needed; the least recently used are closed."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._ends = list(accumulate(shard.count for shard in manifest.shards))
+        self._open: OrderedDict[int, SampleStore] = OrderedDict()
+
+    def place(self, number: int) -> tuple[SampleStore, int]:
+        """The shard of a sample, and the sample's number in it."""
+        shard = bisect_right(self._ends, number)
+        entry = self.manifest.shards[shard]
+        if shard not in self._open:
+            self._open[shard] = SampleStore(self.manifest.folder / entry.path)
+            if len(self._open) > MAX_OPEN:
+                self._open.popitem(last=False)
+        self._open.move_to_end(shard)
+        return self._open[shard], number - (self._ends[shard] - entry.count)
 
 
 class ConcatenatedSamples(SampleSequence):
@@ -191,7 +259,7 @@ def decode_sample(get: Callable[[bytes], bytes | None], index: int) -> Sample:
     image, label = get(key("image", index)), get(key("label", index))
     if image is None or label is None:
         raise ValueError("its picture or its label is missing")
-    glyphs, meta, lines = (get(key(part, index)) for part in ("glyphs", "meta", "lines"))
+    glyphs, meta, lines = (get(key(part, index)) for part in PARTS[2:])
     return Sample(
         pixels=_pixels(image),
         text=without_blanks(label.decode()),

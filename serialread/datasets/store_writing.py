@@ -268,10 +268,10 @@ def _pooled(
     """Results of every piece, in order; at most ``AHEAD`` times ``workers`` pieces are under way."""
     # Spawned, not forked: a lock held by a thread of the parent would stay locked in a fork, and numpy reads
     # the number of threads once, when it loads.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), start_worker)
     left, window = iter(pieces), deque[Future[tuple[list[Encoded], str]]]()
     try:
-        with _set_environment(_ONE_THREAD):
+        with one_thread_each():
             window.extend(pool.submit(_piece, call, piece) for piece in islice(left, AHEAD * workers))
         while window:
             yield window.popleft().result()
@@ -285,7 +285,7 @@ def _pooled(
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Prepare a worker process: one thread, no Ctrl-C of its own, and an end when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
     cv2.setNumThreads(1)
@@ -311,9 +311,10 @@ def _piece(call: Callable[[int], Encoded], indices: range) -> tuple[list[Encoded
 
 
 @contextmanager
-def _set_environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def one_thread_each() -> Iterator[None]:
+    """Processes that are started in this block compute with one thread each."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)
     try:
         yield
     finally:

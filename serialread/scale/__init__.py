@@ -1,0 +1,6 @@
+"""Work beyond one process: shards that local processes or a Ray cluster render and read."""
+
+from serialread.scale.engines import Processes, RayActors, runner_of
+from serialread.scale.rendered_shards import generate_shards
+
+__all__ = ["Processes", "RayActors", "generate_shards", "runner_of"]

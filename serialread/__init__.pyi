@@ -34,6 +34,7 @@ from .errors import (
     CalibrationError as CalibrationError,
     CheckpointError as CheckpointError,
     ImageError as ImageError,
+    LineError as LineError,
     RecipeError as RecipeError,
     RecordsError as RecordsError,
     SerialreadError as SerialreadError,

@@ -8,7 +8,8 @@
     ├── StoreError         a missing, broken or full sample store
     ├── CheckpointError    a missing, broken or incompatible model file
     ├── CalibrationError   a station that does not fit the model
-    └── RecordsError       unusable results, truth tables or output folders
+    ├── RecordsError       unusable results, truth tables or output folders
+    └── LineError          a trigger, source or sink of a line that cannot be used
 
 A message reads "place: what is wrong. What to do." on one line.
 """
@@ -44,6 +45,10 @@ class CalibrationError(SerialreadError):
 
 class RecordsError(SerialreadError):
     """Unusable results, truth tables or output folders."""
+
+
+class LineError(SerialreadError):
+    """A trigger, source or sink of a line that cannot be used."""
 
 
 @contextmanager

@@ -33,6 +33,7 @@ WITHOUT_TORCH = (
     "auditing",
     "review",
     "scale",
+    "line",
 )
 WITH_TORCH = ("models", "training", "teaching", "cli")
 LAYERS = (*WITHOUT_TORCH, *WITH_TORCH)

@@ -9,6 +9,14 @@ from .data_recipe import (
 from .field import (
     StationField as StationField,
 )
+from .line_config import (
+    LineChecks as LineChecks,
+    LineConfig as LineConfig,
+    LineStation as LineStation,
+    WebConfig as WebConfig,
+    load_line as load_line,
+    secret as secret,
+)
 from .section import (
     Section as Section,
     load as load,

@@ -25,6 +25,7 @@ from serialread.reader.barcodes import barcodes_in, can_read_barcodes, check_bar
 from serialread.reader.decisions import NOT_FOUND, decide, decide_by_fields, judge, trust
 from serialread.reader.doubts import barcode_doubt, doubts_about, field_doubts, second_doubt
 from serialread.reader.explanation import Explanation, drawn_record
+from serialread.reader.frame_fusion import fuse_frames
 from serialread.reader.grading import grade_mark
 from serialread.reader.outputs import Outputs, Steps
 from serialread.reader.picture_files import Picture
@@ -246,6 +247,25 @@ class Reader:
         begun = datetime.now(UTC)
         record = run_alone(self._steps(found), self._recognize)
         return replace(record, elapsed_ms=(datetime.now(UTC) - begun).total_seconds() * 1000)
+
+    def read_frames(self, sources: Sequence[ImageSource], name: str = "") -> Record:
+        """Read several pictures of one part, and fuse their readings (see ``fuse_frames``).
+
+        Args:
+            sources: the pictures, as for ``read``.
+            name: what the record calls them; by default the name of the first.
+
+        Returns:
+            The record of the frame that supports the code best, with the code, confidence and decision of all
+            of them. A frame that cannot be read does not count, as long as there is another one.
+        """
+        named = name or _Source.of(sources[0], 0).name
+        records = [self.read(source, named) for source in sources]
+        return fuse_frames(records, self.station) if len(records) > 1 else records[0]
+
+    def rejected(self, name: str, reason: str) -> Record:
+        """The record of a picture that does not exist or cannot be read."""
+        return self._record(_Source(b"", name), "", reason)
 
     def read_many(self, sources: Iterable[ImageSource | Picture]) -> Iterator[Record]:
         """Read any number of pictures: one record each, in order, in bounded memory.

@@ -1,0 +1,57 @@
+"""Where the triggers of a production line come from, and the cameras that take their pictures."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serialread.config.section import Section
+
+
+class HotFolderConfig(Section):
+    """A folder into which a camera or another program writes pictures; each one is a trigger."""
+
+    kind: Literal["folder"]
+    station: str
+    """Station that reads them."""
+    path: Path
+    """The folder, with everything below it; hidden files and other suffixes are left alone."""
+    done: Path | None = None
+    """Pictures are moved there after they are read; unset: ``done`` beside the folder."""
+    failed: Path | None = None
+    """Pictures that cannot be loaded are moved there, each with a text file that says why; unset: ``failed``
+    beside the folder."""
+    poll_s: float = Field(default=0.25, gt=0)
+    """Time between two looks at the folder; polling works on network shares too."""
+    settle_s: float = Field(default=0.5, ge=0)
+    """A file is complete when its size and time have not changed for so long."""
+    give_up_s: float = Field(default=30, gt=0)
+    """A stable file that is no complete picture yet is given up after so long: its writer may have paused."""
+
+
+class IntervalConfig(Section):
+    """Triggers at regular times; the station's camera takes the pictures."""
+
+    kind: Literal["interval"]
+    station: str
+    """Station that reads them."""
+    every_s: float = Field(gt=0)
+    """Time between two triggers."""
+
+
+SourceConfig = Annotated[HotFolderConfig | IntervalConfig, Field(discriminator="kind")]
+"""A table ``[[sources]]``; every kind has ``station``, the station of its triggers."""
+
+
+class VideoCameraConfig(Section):
+    """A camera that OpenCV opens: a stream, a USB camera, a video file."""
+
+    kind: Literal["video"]
+    station: str
+    """Station whose triggers it serves."""
+    address: str
+    """``rtsp://...``, a number such as ``0`` for a USB camera, or a file."""
+
+
+CameraConfig = VideoCameraConfig
+"""A table ``[[cameras]]``; every kind has ``station``."""

@@ -1,0 +1,193 @@
+"""The hot folder: every picture that appears in a folder becomes a trigger.
+
+The folder is polled, which works on network shares and finds what was there before the start. A picture whose
+size and time are stable is first moved into a hidden folder in it: a writer that overwrites or renames the
+name afterwards makes another picture. It stays there until its result is durable, so that a killed service
+finds it again, with the same trigger id.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from uuid import uuid4
+
+from serialread.config.line_sources import HotFolderConfig
+from serialread.errors import ImageError, LineError, RecipeError
+from serialread.imaging import as_image
+from serialread.imaging.loading import PICTURE_SUFFIXES
+from serialread.line.events import Result, Trigger, TriggerPicture
+from serialread.line.ports import Accept, BadTrigger
+
+log = logging.getLogger(__name__)
+
+CLAIMED = ".serialread"
+"""Folder in the hot folder for pictures that are being read."""
+LARGEST_BYTES = 256 << 20
+"""Larger files are moved to the failed ones unread."""
+
+_Signature = tuple[int, int, int]
+"""Inode, size and time of a file; a changed file has another one."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    signature: _Signature
+    since: float
+
+
+class HotFolder:
+    """Source of the pictures that appear in a folder."""
+
+    def __init__(self, settings: HotFolderConfig) -> None:
+        """Check the settings.
+
+        Raises:
+            RecipeError: done or failed pictures would be read again.
+        """
+        self._settings, self._path = settings, settings.path
+        self._done = settings.done or settings.path.parent / "done"
+        self._failed = settings.failed or settings.path.parent / "failed"
+        self._claimed = settings.path / CLAIMED
+        for name, folder in (("done", self._done), ("failed", self._failed)):
+            if folder.resolve() == self._path.resolve() or folder.resolve() in self._path.resolve().parents:
+                raise RecipeError(f"{name}: {folder} contains the hot folder. Name another folder.")
+        self._watched: dict[Path, _Watched] = {}
+        self._reading: dict[Path, tuple[_Signature, Future[Result]]] = {}
+
+    def run(self, accept: Accept, stop: threading.Event) -> None:
+        """Poll the folder until ``stop`` is set.
+
+        Raises:
+            LineError: the folders cannot be used.
+        """
+        self._reading.clear()
+        while not stop.is_set():
+            try:
+                for folder in (self._claimed, self._done, self._failed):
+                    folder.mkdir(parents=True, exist_ok=True)
+                self._poll(accept)
+            except OSError as error:
+                raise LineError(
+                    f"{error.filename or self._path}: {error.strerror}. Check the folder and its permissions."
+                ) from None
+            stop.wait(self._settings.poll_s)
+
+    def _poll(self, accept: Accept) -> None:
+        for path in [path for path, (_, future) in self._reading.items() if future.done()]:
+            read, future = self._reading.pop(path)
+            self._put_away(path, read, future.result())
+        now, seen = monotonic(), set[Path]()
+        for path in (*_pictures(self._path, self._excluded), *_pictures(self._claimed, ())):
+            seen.add(path)
+            signature = _signature(path)
+            watched = self._watched.get(path)
+            if signature is None or path in self._reading:
+                continue
+            if watched is None or watched.signature != signature:
+                self._watched[path] = _Watched(signature, now)
+            elif now - watched.since >= self._settings.settle_s:
+                self._take(path, watched, now, accept)
+        for path in self._watched.keys() - seen:
+            del self._watched[path]
+
+    @property
+    def _excluded(self) -> tuple[Path, ...]:
+        return self._claimed, self._done, self._failed
+
+    def _take(self, path: Path, watched: _Watched, now: float, accept: Accept) -> None:
+        """Claim a stable picture; accept one that was claimed and is complete."""
+        if self._claimed not in path.parents:
+            claim = self._claimed / uuid4().hex[:12] / path.relative_to(self._path)
+            claim.parent.mkdir(parents=True)
+            path.replace(claim)
+            path, self._watched[claim] = claim, self._watched.pop(path)
+        if watched.signature[1] > LARGEST_BYTES:
+            self._move(path, self._failed, f"more than {LARGEST_BYTES >> 20} MB")
+            return
+        data = path.read_bytes()
+        if _signature(path) != watched.signature:
+            return
+        if now - watched.since < self._settings.give_up_s and not _is_complete(data):
+            return
+        try:
+            self._reading[path] = watched.signature, accept(self._trigger(path, watched.signature, data))
+        except BadTrigger as error:
+            self._move(path, self._failed, str(error))
+
+    def _trigger(self, path: Path, signature: _Signature, data: bytes) -> Trigger:
+        name = path.relative_to(self._claimed).parts[1:]
+        image = "/".join(name)
+        about = f"{self._path}\0{image}\0{signature[1:]}\0{hashlib.sha256(data).hexdigest()}"
+        trigger = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        picture = TriggerPicture(image, data)
+        return Trigger(self._settings.station, (picture,), source=f"folder {self._path.name}", id=trigger)
+
+    def _put_away(self, path: Path, signature: _Signature, result: Result) -> None:
+        if _signature(path) != signature:
+            return  # written again meanwhile: another picture
+        if result.record["sha256"]:
+            self._move(path, self._done)
+        else:
+            self._move(path, self._failed, "; ".join(result.reasons))
+
+    def _move(self, path: Path, folder: Path, reason: str = "") -> None:
+        """Move a claimed picture, under a new name if its own is taken."""
+        self._watched.pop(path, None)
+        target = folder.joinpath(*path.relative_to(self._claimed).parts[1:])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target = target.with_stem(f"{target.stem}-{uuid4().hex[:8]}")
+        try:
+            path.replace(target)
+        except OSError:  # on another file system: copy, then appear at once
+            copied = target.with_name(f".{target.name}.part")
+            shutil.copy2(path, copied)
+            copied.replace(target)
+            path.unlink()
+        if reason:
+            target.with_name(f"{target.name}.txt").write_text(
+                reason + "\n", encoding="utf-8", errors="replace"
+            )
+        for parent in path.parents:
+            if parent == self._claimed:
+                break
+            parent.rmdir()
+
+
+def _pictures(folder: Path, excluded: tuple[Path, ...]) -> Iterator[Path]:
+    """All pictures below a folder, without hidden ones; links are not followed."""
+    folders = [folder]
+    for one in folders:  # grows while it is walked
+        with os.scandir(one) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                path = Path(entry.path)
+                if entry.name.startswith(".") or path in excluded:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif entry.is_file(follow_symlinks=False) and path.suffix.lower() in PICTURE_SUFFIXES:
+                    yield path
+
+
+def _signature(path: Path) -> _Signature | None:
+    """None if the file has disappeared."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _is_complete(data: bytes) -> bool:
+    try:
+        as_image(data)
+    except ImageError:
+        return False
+    return True

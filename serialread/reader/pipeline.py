@@ -193,8 +193,12 @@ def _is_text(reading: Reading) -> bool:
 
 
 def is_clear(reading: Reading) -> bool:
-    """Whether the reading of a whole picture is so clear that no lines are searched."""
-    return clear_chars(reading) >= max(CLEAR_SHARE * len(reading.chars), MIN_CHARS)
+    """Whether the reading of a whole picture is so clear that no lines are searched.
+
+    Marks alone never are: an empty picture with a little print reads as a dash.
+    """
+    written = any(char.char.isalnum() for char in reading.chars)
+    return written and clear_chars(reading) >= max(CLEAR_SHARE * len(reading.chars), MIN_CHARS)
 
 
 @dataclass(frozen=True, slots=True)

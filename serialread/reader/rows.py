@@ -16,8 +16,10 @@ MIN_CODE_CHARS = 4
 """Minimum length of another text that may be a code."""
 MAX_HEIGHT_RATIO = 1.7
 """Maximum ratio of the heights of two rows."""
-MAX_GAP = 1.2
-"""Maximum gap between rows, in crop heights."""
+MAX_GAP, MAX_OVERLAP = 0.65, (0.2, 0.6)
+"""Maximum gap between rows, and how far two of them may overlap along and across the text; in crop heights."""
+ROW_PITCH = 0.6
+"""Minimum offset of another row, in crop heights."""
 MAX_ANGLE_DEG = 10.0
 """Maximum angle between rows."""
 
@@ -124,14 +126,14 @@ def _placed(crop: Crop, best: Crop) -> Floats:
 def _joins(box: Floats, rows: Sequence[Floats]) -> bool:
     """Whether a line is adjacent to one of the rows and overlaps none."""
     gaps = [np.maximum(np.maximum(box[:2], row[:2]) - np.minimum(box[2:], row[2:]), -9) for row in rows]
-    over = any(gap[0] < -0.3 and gap[1] < -0.45 for gap in gaps)
+    over = any((gap < -np.array(MAX_OVERLAP)).all() for gap in gaps)
     return not over and any(gap[0] < MAX_GAP and gap[1] < MAX_GAP for gap in gaps)
 
 
 def _reading_order(box: Floats, best: Floats) -> tuple[int, float]:
     """Sort key: rows from top to bottom, each from left to right; the best line's height separates rows."""
     off = float((box[1] + box[3] - best[1] - best[3]) / 2)
-    return round(off / 0.8), float(box[0])
+    return round(off / ROW_PITCH), float(box[0])
 
 
 def _moved(char: CharReading, crop: Crop, best: Crop) -> CharReading:

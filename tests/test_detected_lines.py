@@ -12,8 +12,9 @@ from serialread.config import Station, StationLimits, StationView
 from serialread.detection import TextLine
 from serialread.errors import CheckpointError
 from serialread.reader import Reader
+from serialread.reader.pipeline import is_clear
 from serialread.reader.serialization import csv_row, json_line
-from serialread.records import Pixels
+from serialread.records import CharReading, Pixels, Reading
 from serialread.weights import shipped_detector
 
 SAMPLE = Path(__file__).parent.parent / "sample_images" / "assembly" / "01.jpg"
@@ -120,6 +121,14 @@ def test_a_line_that_goes_on_beyond_its_cut_out_is_cut_out_longer(
     monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None: (short,))
     (line,) = reader.read(picture()).lines
     assert line.text == "905247"
+
+
+def test_a_whole_picture_that_reads_as_a_mark_alone_is_still_searched() -> None:
+    def reading_of(text: str) -> Reading:
+        return Reading(tuple(CharReading(c, 0.99, ("?", 0.01)) for c in text), 0.99)
+
+    assert is_clear(reading_of("A")) and is_clear(reading_of("-7"))
+    assert not is_clear(reading_of("-")) and not is_clear(reading_of(""))
 
 
 def test_the_expected_height_chooses_the_size_at_which_a_picture_is_searched() -> None:

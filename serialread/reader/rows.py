@@ -16,8 +16,8 @@ MIN_CODE_CHARS = 4
 """Minimum length of another text that may be a code."""
 MAX_HEIGHT_RATIO = 1.7
 """Maximum ratio of the heights of two rows."""
-MAX_GAP, MAX_OVERLAP = 0.65, (0.2, 0.6)
-"""Maximum gap between rows, and how far two of them may overlap along and across the text; in crop heights."""
+MAX_GAP, MAX_OVERLAP = np.array([0.9, 0.65]), np.array([0.2, 0.6])
+"""Maximum gap between rows, and how far two of them may overlap, along and across the text; in crop heights."""
 ROW_PITCH = 0.6
 """Minimum offset of another row, in crop heights."""
 MAX_ANGLE_DEG = 10.0
@@ -126,8 +126,8 @@ def _placed(crop: Crop, best: Crop) -> Floats:
 def _joins(box: Floats, rows: Sequence[Floats]) -> bool:
     """Whether a line is adjacent to one of the rows and overlaps none."""
     gaps = [np.maximum(np.maximum(box[:2], row[:2]) - np.minimum(box[2:], row[2:]), -9) for row in rows]
-    over = any((gap < -np.array(MAX_OVERLAP)).all() for gap in gaps)
-    return not over and any(gap[0] < MAX_GAP and gap[1] < MAX_GAP for gap in gaps)
+    over = any((gap < -MAX_OVERLAP).all() for gap in gaps)
+    return not over and any((gap < MAX_GAP).all() for gap in gaps)
 
 
 def _reading_order(box: Floats, best: Floats) -> tuple[int, float]:

@@ -9,8 +9,8 @@ from serialread.imaging.frames import Frame, Matrix
 ROOM = 0.5
 """Surface that a cut-out shows before the first and after the last character, in heights of a capital."""
 TEXT_SHARE = 0.55
-"""Height of a capital per height of a cut-out: dots, tails and curved lines stay inside. Of 178 rendered lines
-that the detector found, 107 are then read without an error, and 90 at 0.74."""
+"""Height of a capital per height of a cut-out: dots, tails and curved lines stay in it. Of 178 rendered lines
+that were found, 107 are then read without an error, and 90 at 0.74."""
 MIN_SIDE_PX = 8
 
 

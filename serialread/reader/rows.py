@@ -17,7 +17,7 @@ MIN_CODE_CHARS = 4
 MAX_HEIGHT_RATIO = 1.7
 """Maximum ratio of the heights of two rows."""
 MAX_GAP, MAX_OVERLAP = np.array([0.9, 0.65]), np.array([0.2, 0.6])
-"""Maximum gap between rows, and how far two of them may overlap, along and across the text; in crop heights."""
+"""Maximum gap between rows, and how far two may overlap, along and across the text; in crop heights."""
 ROW_PITCH = 0.6
 """Minimum offset of another row, in crop heights."""
 MAX_ANGLE_DEG = 10.0

@@ -1,10 +1,12 @@
 """Where the triggers of a production line come from, and the cameras that take their pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from serialread.config.line_sinks import EnvName
 from serialread.config.section import Section
 
 
@@ -50,8 +52,29 @@ class VideoCameraConfig(Section):
     station: str
     """Station whose triggers it serves."""
     address: str
-    """``rtsp://...``, a number such as ``0`` for a USB camera, or a file."""
+    """``rtsp://...``, a number such as ``0`` for a USB camera, or a file, which gives one frame after the
+    other."""
+    user: str = ""
+    """User of the stream; empty: none."""
+    password: EnvName | None = None
+    """The user's password."""
+    frames: int = Field(default=1, ge=1, le=32)
+    """Frames of one trigger; their readings are fused."""
 
 
-CameraConfig = VideoCameraConfig
+class GenicamCameraConfig(Section):
+    """A GigE Vision or USB3 Vision camera; needs the library Aravis 0.8."""
+
+    kind: Literal["genicam"]
+    station: str
+    """Station whose triggers it serves."""
+    camera: str = ""
+    """Name, as ``arv-tool-0.8`` lists it, or IP address; empty: the first that is found."""
+    features: Mapping[str, bool | float | str] = Field(default_factory=dict)
+    """GenICam features that are set when it is opened, such as ``ExposureTime = 2000.0``."""
+    frames: int = Field(default=1, ge=1, le=32)
+    """Frames of one trigger; their readings are fused."""
+
+
+CameraConfig = Annotated[VideoCameraConfig | GenicamCameraConfig, Field(discriminator="kind")]
 """A table ``[[cameras]]``; every kind has ``station``."""

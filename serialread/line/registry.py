@@ -2,15 +2,27 @@
 
 from typing import assert_never
 
-from serialread.config.line_sinks import CsvSinkConfig, JsonLinesSinkConfig, SinkConfig, SqliteSinkConfig
+from serialread.config.line_sinks import (
+    CsvSinkConfig,
+    JsonLinesSinkConfig,
+    ModbusSinkConfig,
+    MqttSinkConfig,
+    OpcUaSinkConfig,
+    PostgresSinkConfig,
+    SinkConfig,
+    SqliteSinkConfig,
+    TelegramSinkConfig,
+    WebhookSinkConfig,
+)
 from serialread.config.line_sources import (
     CameraConfig,
+    GenicamCameraConfig,
     HotFolderConfig,
     IntervalConfig,
     SourceConfig,
     VideoCameraConfig,
 )
-from serialread.line.ports import FrameGrabber, LineContext, Sink, Source
+from serialread.line.ports import FrameGrabber, LineContext, Sink, Source, require_extra
 
 
 def open_source(settings: SourceConfig, context: LineContext) -> Source:
@@ -43,6 +55,10 @@ def open_camera(settings: CameraConfig) -> FrameGrabber:
             from serialread.line.cameras import VideoCamera
 
             return VideoCamera(settings)
+        case GenicamCameraConfig():
+            from serialread.line.genicam import GenicamCamera
+
+            return GenicamCamera(settings)
         case _:
             assert_never(settings)
 
@@ -62,5 +78,33 @@ def open_sink(settings: SinkConfig, context: LineContext) -> Sink:
             from serialread.line.file_sinks import SqliteTable
 
             return SqliteTable(settings)
+        case PostgresSinkConfig():
+            require_extra("sink postgres", "postgres", "psycopg")
+            from serialread.line.postgres import PostgresTable
+
+            return PostgresTable(settings)
+        case MqttSinkConfig():
+            require_extra("sink mqtt", "mqtt", "paho")
+            from serialread.line.mqtt import MqttBroker
+
+            return MqttBroker(settings, context)
+        case ModbusSinkConfig():
+            require_extra("sink modbus", "modbus", "pymodbus")
+            from serialread.line.modbus_server import ModbusServer
+
+            return ModbusServer(settings, context)
+        case OpcUaSinkConfig():
+            require_extra("sink opcua", "opcua", "asyncua")
+            from serialread.line.opcua_server import OpcUaServer
+
+            return OpcUaServer(settings, context)
+        case TelegramSinkConfig():
+            from serialread.line.telegrams import TelegramClient
+
+            return TelegramClient(settings)
+        case WebhookSinkConfig():
+            from serialread.line.webhook import Webhook
+
+            return Webhook(settings)
         case _:
             assert_never(settings)

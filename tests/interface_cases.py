@@ -1,0 +1,74 @@
+"""What tests of a line's interfaces share: results, a line of a stub, free ports."""
+
+import socket
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import Any
+
+from serialread.line import LineContext, LineHealth, Outcome, Result, Trigger
+from serialread.line.ports import StationHealth
+
+AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+
+
+def result(
+    text: str = "AB12", number: int = 1, outcome: Outcome = Outcome.PASS, trigger: str = "", **more: Any
+) -> Result:
+    """A result of the station ``press``."""
+    record = {
+        "text": text,
+        "confidence": 0.987 if text else None,
+        "quad": [[10, 20], [110, 20], [110, 50], [10, 50]],
+    }
+    values: dict[str, Any] = {
+        "trigger": trigger or f"trigger-{number}",
+        "station": "press",
+        "number": number,
+        "outcome": outcome,
+        "reasons": (),
+        "record": record,
+        "expected": "",
+        "distance": None,
+        "source": "test",
+        "accepted_at": AT,
+        "finished_at": AT,
+    }
+    return Result(**(values | more))
+
+
+class StubLine:
+    """Accepts triggers as a service does; the test says when a result is there."""
+
+    def __init__(self) -> None:
+        self.triggers: list[Trigger] = []
+        self.futures: list[Future[Result]] = []
+        self.refuses: Exception | None = None
+        self.answers: str | None = None
+
+    @property
+    def context(self) -> LineContext:
+        """What its sinks get."""
+        health = LineHealth(True, {"press": StationHealth(0, len(self.triggers), None)}, {})
+        return LineContext(("press",), lambda: health, lambda: None)
+
+    def accept(self, trigger: Trigger) -> "Future[Result]":
+        """Remember a trigger."""
+        if self.refuses:
+            raise self.refuses
+        self.triggers.append(trigger)
+        future: Future[Result] = Future()
+        self.futures.append(future)
+        if self.answers is not None:
+            future.set_result(self.result())
+        return future
+
+    def result(self, **more: Any) -> Result:
+        """The result of the last trigger."""
+        return result(self.answers or "", len(self.triggers), trigger=self.triggers[-1].id, **more)
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,0 +1,203 @@
+"""An OPC UA client browses the devices, calls Scan, and gets events; the types are those of OPC 30010."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asyncua import Client, ua
+from interface_cases import StubLine, free_port, result
+
+from serialread.config.line_sinks import OpcUaSinkConfig
+from serialread.line import BadTrigger, CameraDown, Outcome, SinkDown
+from serialread.line.autoid import AUTOID_URI, DI_URI, OperationStatus, operation_status
+from serialread.line.opcua_server import NAMESPACE, OpcUaServer
+
+DEADLINE_S = 60
+
+
+@pytest.fixture(scope="module")
+def line() -> StubLine:
+    return StubLine()
+
+
+@pytest.fixture(scope="module")
+def server(line: StubLine) -> Iterator[OpcUaServer]:
+    settings = OpcUaSinkConfig(
+        kind="opcua", name="ua", endpoint=f"opc.tcp://127.0.0.1:{free_port()}/serialread/"
+    )
+    server, stop = OpcUaServer(settings, line.context), threading.Event()
+    thread = threading.Thread(target=server.run, args=(line.accept, stop))
+    thread.start()
+    yield server
+    stop.set()
+    thread.join()
+    server.close()
+
+
+class Session:
+    """A client with the nodes of the station."""
+
+    async def open(self, client: Client) -> None:
+        """Find the station as a client does that knows the specification only."""
+        self.client = client
+        await client.load_data_type_definitions()
+        di, autoid, own = [await client.get_namespace_index(uri) for uri in (DI_URI, AUTOID_URI, NAMESPACE)]
+        self.autoid = autoid
+        self.device = await client.nodes.objects.get_child([f"{di}:DeviceSet", f"{own}:press"])
+        self.own = own
+
+    async def value(self, *path: str) -> Any:
+        """The value of a variable of AutoID below the device."""
+        return await (await self.device.get_child([f"{self.autoid}:{one}" for one in path])).read_value()
+
+    async def scan(self, **settings: Any) -> tuple[list[Any], int]:
+        """Call Scan."""
+        values = {"Duration": 10_000.0, "Cycles": 0, "DataAvailable": True} | settings
+        results, status = await self.device.call_method(f"{self.autoid}:Scan", ua.ScanSettings(**values))
+        return results, status
+
+
+def session(server: OpcUaServer, line: StubLine, talk: Any) -> None:
+    """Connect, and run what a test does."""
+    line.refuses, line.answers = None, None
+
+    async def run() -> None:
+        client = Client(server._settings.endpoint, timeout=DEADLINE_S)
+        for _ in range(DEADLINE_S):
+            try:
+                await client.connect()
+                break
+            except OSError:
+                await asyncio.sleep(1)
+        try:
+            one = Session()
+            await one.open(client)
+            async with asyncio.timeout(DEADLINE_S):
+                await talk(one)
+        finally:
+            await client.disconnect()
+
+    asyncio.run(run())
+
+
+def test_a_client_finds_an_ocr_reader_in_the_device_set(server: OpcUaServer, line: StubLine) -> None:
+    async def talk(one: Session) -> None:
+        kind = await one.device.read_type_definition()
+        assert kind == ua.NodeId(1002, one.autoid)
+        base = await one.client.get_node(kind).get_parent()
+        assert (await base.read_browse_name()).Name == "AutoIdDeviceType"
+        assert await one.value("DeviceName") == "press"
+        assert await one.value("AutoIdModelVersion") == "1.01"
+        assert await one.value("DeviceStatus") == 0
+        names = {(await child.read_browse_name()).Name for child in await one.device.get_children()}
+        assert names >= {"Scan", "LastScanData", "SerialNumber", "Manufacturer", "RuntimeParameters"}
+
+    session(server, line, talk)
+
+
+def test_scan_returns_what_was_read_with_its_place_and_status(server: OpcUaServer, line: StubLine) -> None:
+    async def talk(one: Session) -> None:
+        code = await one.device.get_child([f"{one.autoid}:RuntimeParameters", f"{one.autoid}:MatchCode"])
+        await code.write_value("AB12")
+        line.answers = "AB12"
+        (found,), status = await one.scan()
+        assert line.triggers[-1].expected == "AB12"
+        assert status == OperationStatus.SUCCESS
+        assert (found.CodeType, found.ScanData.String, found.Quality) == ("RAW:STRING", "AB12", 99)
+        assert [getattr(found.Position, f) for f in ("PositionX", "PositionY", "SizeX", "SizeY")] == [
+            10,
+            20,
+            100,
+            30,
+        ]
+        assert (found.Location, found.Font) == (None, None)
+        await code.write_value("")
+
+    session(server, line, talk)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(BadTrigger("no"), "INVALID_CONFIGURATION"), (CameraDown("no"), "DEVICE_NOT_READY")],
+)
+def test_a_scan_that_the_line_refuses_says_so(
+    server: OpcUaServer, line: StubLine, error: Exception, status: str
+) -> None:
+    async def talk(one: Session) -> None:
+        line.refuses = error
+        assert await one.scan() == ([], OperationStatus[status])
+
+    session(server, line, talk)
+
+
+def test_a_scan_ends_after_its_duration_and_is_not_called_twice(server: OpcUaServer, line: StubLine) -> None:
+    async def talk(one: Session) -> None:
+        async with Client(server._settings.endpoint, timeout=DEADLINE_S) as client:
+            other = Session()
+            await other.open(client)
+            first = asyncio.create_task(other.scan(Duration=2000.0))
+            while not await one.value("ScanActive"):
+                await asyncio.sleep(0.05)
+            assert await one.value("DeviceStatus") == 2
+            with pytest.raises(ua.UaStatusCodeError, match=r"BadInvalidState"):
+                await one.scan()
+            assert await first == ([], OperationStatus.READ_ERROR)
+        with pytest.raises(ua.UaStatusCodeError, match=r"BadInvalidArgument"):
+            await one.scan(Duration=0.0, DataAvailable=False)
+        assert not await one.value("ScanActive")
+
+    session(server, line, talk)
+
+
+def test_every_result_is_an_event_and_the_last_one_stays_readable(
+    server: OpcUaServer, line: StubLine
+) -> None:
+    class Events:
+        """Collects events."""
+
+        def __init__(self) -> None:
+            self.got: asyncio.Queue[Any] = asyncio.Queue()
+
+        def event_notification(self, event: Any) -> None:
+            self.got.put_nowait(event)
+
+    async def talk(one: Session) -> None:
+        kind = one.client.get_node(ua.NodeId(1005, one.autoid))
+        for source in (one.device, one.client.nodes.server):
+            events = Events()
+            subscription = await one.client.create_subscription(50, events)
+            await subscription.subscribe_events(source, kind)
+            made = [result("AB12", 1), result("", 2, Outcome.FAIL, reasons=("nothing was read",))]
+            await asyncio.to_thread(server.deliver, made)
+            read, failed = await events.got.get(), await events.got.get()
+            assert (read.DeviceName, read.Message.Text, read.Severity) == ("press", "PASS AB12", 100)
+            assert [one.ScanData.String for one in read.ScanResult] == ["AB12"]
+            assert (failed.Message.Text, failed.Severity, failed.ScanResult) == ("FAIL", 700, [])
+            await subscription.delete()
+        assert await one.value("LastScanData") == ""
+        assert await one.value("DeviceInfo") == "FAIL: nothing was read"
+        last = await (await one.device.get_child(f"{one.own}:LastResult")).read_value()
+        assert json.loads(last)["number"] == 2
+
+    session(server, line, talk)
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        (result(), "SUCCESS"),
+        (result("", outcome=Outcome.FAIL), "NO_IDENTIFIER"),
+        (result(outcome=Outcome.FAIL, distance=2), "MATCH_ERROR"),
+        (result(outcome=Outcome.REVIEW), "DECODING_ERROR"),
+    ],
+)
+def test_the_status_of_a_scan_follows_from_its_result(made: Any, status: str) -> None:
+    assert operation_status(made) is OperationStatus[status]
+
+
+def test_results_wait_while_the_server_does_not_run(line: StubLine) -> None:
+    with pytest.raises(SinkDown, match=r"^the OPC UA server does not run$"):
+        OpcUaServer(OpcUaSinkConfig(kind="opcua", name="ua"), line.context).deliver([result()])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from serialread.datasets import grow
 from serialread.errors import CheckpointError
 from serialread.evaluation import quantization_gate
 from serialread.inference import quantization
+from serialread.inference.openvino_core import openvino_core
 from serialread.inference.session import Engine, Precision
 from serialread.synth import make_sample
 from serialread.weights import shipped_model
@@ -80,6 +82,8 @@ def test_ranges_of_another_model_are_refused(model: Path, change: dict[str, obje
         '{"spans": {"a": [1, 1]}, "model_id": "", "crops": 1}',
         '{"spans": {"a": [0, Infinity]}, "model_id": "", "crops": 1}',
         '{"spans": {"a": [0, 1]}, "model_id": "", "crops": Infinity}',
+        '{"spans": {"a": [0, 1]}, "model_id": "", "crops": 1, "scales": {"a": [0]}}',
+        '{"spans": {"a": [0, 1]}, "model_id": "", "crops": 1, "scales": 1}',
     ],
 )
 def test_an_invalid_ranges_file_is_refused(model: Path, text: str) -> None:
@@ -122,12 +126,44 @@ def test_every_model_of_a_folder_has_its_own_ranges_file(tmp_path: Path) -> None
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=50))
-def test_a_clipped_range_has_no_larger_error_than_the_full_range(values: list[float]) -> None:
+def test_zero_is_a_level_of_every_range_and_clipping_costs_no_accuracy(values: list[float]) -> None:
     array = np.array(values, np.float32)
     low, high = quantization._span(array)
-    whole = float(array.min()), float(array.max())
     assert low < high
-    assert (
-        quantization._quantization_error(array, low, high)
-        <= quantization._quantization_error(array, *whole) + 1e-6
+    zero = -255 * low / (high - low)
+    assert zero == pytest.approx(round(zero), abs=1e-6)
+    full_step = (max(*values, 0) - min(*values, 0)) / 255
+    assert quantization._quantization_error(array, low, high) <= full_step**2 + 1e-9
+
+
+def test_channels_of_a_small_range_are_enlarged_before_they_are_rounded() -> None:
+    cells = np.random.default_rng(0).uniform(-1, 1, (500, 3)).astype(np.float32) * (1, 10, 10)
+    weights = np.ones((4, 3, 3, 3), np.float32)
+    small, *large = quantization._scales(cells, weights)
+    assert large == pytest.approx([large[0]] * 2, rel=0.02)
+    assert large[0] / small == pytest.approx(10**quantization.EQUALIZATION, rel=0.02)
+
+
+def test_scales_leave_the_network_as_it_is_but_for_rounding(model: Path) -> None:
+    content = json.loads(quantization.ranges_path(shipped_model()).read_text(encoding="utf-8"))
+    ranges = quantization.Ranges(content["model_id"], 1, content["spans"])
+    sizes = {
+        name: node.get_input_shape(1)[1]
+        for name, node in quantization.wide_convolutions(openvino_core().read_model(model)).items()
+    }
+    scales = {name: tuple(np.linspace(0.8, 1.25, size).tolist()) for name, size in sizes.items()}
+    crops = np.random.default_rng(1).standard_normal((2, 1, 48, 96)).astype(np.float32)
+    ((even, _), (scaled, _)) = (
+        Engine(model, ranges=replace(ranges, scales=found)).run(crops) for found in ({}, scales)
     )
+    assert not np.array_equal(even, scaled)
+    np.testing.assert_allclose(np.exp(scaled), np.exp(even), atol=0.35)
+
+
+def test_scales_of_another_network_are_refused(model: Path) -> None:
+    content = json.loads(quantization.ranges_path(shipped_model()).read_text(encoding="utf-8"))
+    name = next(iter(content["spans"]))
+    scaled = json.dumps(content | {"scales": {name: [1.0, 2.0]}})
+    quantization.ranges_path(model).write_text(scaled, encoding="utf-8")
+    with pytest.raises(CheckpointError, match="ranges of another model"):
+        Engine(model)

@@ -16,7 +16,7 @@ from serialread.inference import quantization
 from serialread.inference.session import Engine
 from serialread.records import Floats
 
-MAX_NET_LOSS = 0.005
+MAX_NET_LOSS = 0.003
 """Share of the crops that only 16 bits may read right, less those that only int8 reads right."""
 
 

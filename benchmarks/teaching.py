@@ -5,7 +5,8 @@
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text). Each set is divided
 by text: a pool of at most 80 pictures to label, and the others, which measure. A lesson sees the first labels
 of the pool and nothing else; a refused model leaves the errors as they are. Weights made from these pictures
-stay in --out: delete them. --trials, --crops, --replay and --golden give shorter lessons.
+stay in --out: delete them. --from teaches other weights than the shipped ones. All lessons share their
+rendered crops, as these follow from the recipe. --trials, --crops, --replay and --golden shorten lessons.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from serialread.errors import StoreError
 from serialread.metrics import strict
 from serialread.reader import Reader
 from serialread.teaching import Curriculum, teach
-from serialread.weights import shipped_model
+from serialread.teaching.lesson import WORK
+from serialread.weights import shipped_weights
 
 POOL = 80
 COLUMNS = (
@@ -70,21 +72,29 @@ def cpu_s() -> float:
     return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, kinds))
 
 
-def lesson_row(name: str, count: int, known: LabelledPictures, out: Path, plan: Curriculum) -> str:
+def lesson_row(
+    name: str, count: int, known: LabelledPictures, start: Path, out: Path, plan: Curriculum
+) -> str:
     pool, test = divided(known)
-    before = right(shipped_model(), test)
     chosen, place = part(pool, list(range(count))), out / f"{name}-{count}"
     folder = labelled_folder(chosen, out / f"{name}-{count}-labelled")
     shutil.rmtree(place, ignore_errors=True)
+    rendered, crops = out / "rendered", place / WORK
+    if rendered.is_dir():
+        shutil.copytree(rendered, crops)
     started, used = perf_counter(), cpu_s()
-    lesson = teach(folder, place, curriculum=plan, device="cpu")
+    lesson = teach(folder, place, start_from=start, curriculum=plan, device="cpu", resume=True)
     for progress in lesson:
+        if progress.stage.startswith("trial") and not rendered.is_dir():
+            for store in ("replay", "golden"):
+                shutil.copytree(crops / store, rendered / store)
         if progress.done == progress.total or progress.done % 25 == 0:
             print(f"  {progress}", flush=True)
     wall, cpu, found = perf_counter() - started, cpu_s() - used, lesson.outcome
     assert found is not None
     print(found.summary(), flush=True)
-    after, held, golden = right(place / "model.onnx", test), found.gate.held_out, found.gate.golden
+    before, after = (right(place / name, test) for name in ("versions/0/model.onnx", "model.onnx"))
+    held, golden = found.gate.held_out, found.gate.golden
     verdict = "accepted" if found.ok else "refused"
     cells = [
         *(name, count, len(test.truths), len(test.truths) - before, len(test.truths) - after),
@@ -101,6 +111,9 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--from", dest="start", type=Path, default=shipped_weights(), help="trainable weights"
+    )
     parser.add_argument("--sets", nargs="*")
     parser.add_argument("--labels", type=int, nargs="*", default=(20, 40, 80))
     parser.add_argument("--trials", type=int, default=2)
@@ -118,7 +131,7 @@ def main() -> None:
         known = load_labelled(args.folder / name)
         for count in args.labels:
             try:
-                rows.append(lesson_row(name, count, known, args.out, plan))
+                rows.append(lesson_row(name, count, known, args.start, args.out, plan))
             except (StoreError, IndexError) as error:
                 rows.append(f"| {name} | {count} | not taught: {error} |")
             print(rows[-1], flush=True)

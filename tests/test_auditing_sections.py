@@ -13,6 +13,7 @@ from sklearn.calibration import calibration_curve
 
 from serialread.auditing import Audit, audit, audit_tables, read_batches, report_files, sections
 from serialread.auditing.characters import character_tables
+from serialread.auditing.releases import FATES, fates, releases_in_words
 from serialread.auditing.sampling import images_to_label
 from serialread.auditing.sections import ReportSection
 from serialread.auditing.trends import read_limits
@@ -409,9 +410,83 @@ def test_a_section_is_added_to_every_format_in_one_place(
     assert "last_text" in openpyxl.load_workbook(tmp_path / "audit.xlsx").sheetnames
     page = (tmp_path / "report.html").read_text("utf-8")
     for part in (
-        "Last texts</h2>",
+        "Last texts</h3>",
         "The last text of each batch in order.",
         'aria-label="1 batches"',
         ">1234</td>",
     ):
         assert part in page
+
+
+# --- releases -------------------------------------------------------------------------------------
+
+
+def test_a_batch_ships_when_every_code_is_known_and_nothing_speaks_against_it() -> None:
+    lines = [
+        line("ship/a.png", "A1"),
+        line("ship/b.png", "B2", decision="REVIEW"),
+        line("ship/c.png", "XX", decision="REVIEW"),
+        line("hold/a.png", "A1"),
+        line("hold/b.png", "B2"),
+        line("check/a.png", "A1"),
+        line("check/b.png", "B2", decision="REVIEW", confidence="0.4"),
+        line("check/c.png", "", decision="REJECT", confidence=""),
+        line("barcode/a.png", "A1", barcode_check="differs"),
+    ]
+    truth = [("ship/b.png", "B2"), ("ship/c.png", "C3"), ("hold/a.png", "A1"), ("hold/b.png", "B3")]
+    done = audit_tables(readings(*lines), truths(*truth))
+    rows = done.releases.drop(columns="images").to_numpy().tolist()
+    assert rows == [
+        ["hold", "HOLD", "1 accepted reading is wrong: correct its record.", 1, 0, 0, 0, 1],
+        ["check", "CHECK", "2 readings wait for a person.", 0, 1, 0, 2, 0],
+        ["barcode", "CHECK", "1 barcode unlike the reading.", 0, 1, 0, 0, 0],
+        [
+            *("ship", "SHIP", "all codes known: 1 accepted, 2 in the truth table; 1 wrong reading caught."),
+            *(1, 1, 1, 0, 0),
+        ],
+    ]
+    assert done.waiting["image"].tolist() == ["check/c.png", "check/b.png"]
+    assert releases_in_words(done.releases) == "Not all: hold 1 of 4 batches, and check 2 more first."
+
+
+@pytest.mark.parametrize(
+    ("decision", "answer"),
+    [("ACCEPT", "Yes: the batch can ship."), ("REVIEW", "Not yet: check 1 of 1 batch first.")],
+)
+def test_the_report_begins_with_its_answer(tmp_path: Path, decision: str, answer: str) -> None:
+    audit_tables(readings(line("a.png", "A1", decision=decision))).write(tmp_path)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert f"Can these batches ship? <strong>{answer}</strong>" in page
+    assert f"- can these batches ship? {answer}" in (tmp_path / "audit.md").read_text("utf-8")
+
+
+def test_a_measure_out_of_control_and_a_broken_sequence_hold_a_batch_back_for_a_check() -> None:
+    lines = [
+        line(f"b{batch:02d}/{i}.png", f"{batch:02d}{i:04d}", contrast="0.1" if batch == 11 else "0.5")
+        for batch in range(12)
+        for i in range(4)
+    ]
+    lines.append(line("b03/9.png", "030000", contrast="0.5"))
+    done = audit_tables(readings(*lines))
+    reasons = dict(zip(done.releases["batch"], done.releases["reason"], strict=True))
+    assert reasons["b11"] == "mean contrast below its limit (check the light and the depth of the mark)."
+    assert reasons["b03"] == "2 sequence findings."
+    assert done.releases["release"].tolist() == ["CHECK"] * 2 + ["SHIP"] * 10
+
+
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from(["", "1", "2"]), st.sampled_from(["ACCEPT", "REVIEW", "REJECT"]), st.booleans()
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+@settings(max_examples=30, deadline=None)
+def test_every_picture_has_one_fate(lines: list[tuple[str, str, bool]]) -> None:
+    rows = [line(f"{i}.png", text, decision=decision) for i, (text, decision, _) in enumerate(lines)]
+    labels = [(f"{i}.png", "1") for i, (_, _, known) in enumerate(lines) if known]
+    found = fates(judged(readings(*rows), truths(*labels)))
+    assert tuple(found.columns) == FATES
+    assert (found.sum(axis=1) == 1).all()

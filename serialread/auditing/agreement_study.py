@@ -1,6 +1,7 @@
 """Attribute agreement analysis: people and the reader as appraisers of the same parts."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serialread.auditing.html_page import PageSection, page_table, study_page
+from serialread.auditing.charts import interval_chart
+from serialread.auditing.html_page import PageChart, PageSection, page_table, study_page
 from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, partners
 from serialread.auditing.report_files import findings_lines, table_lines, write_study
@@ -67,9 +69,46 @@ class Agreement:
             "kappa_between": round(self.kappa_between, 6),
             "parts_between": self.parts,
         }
-        section = PageSection("Appraisers", f"{_LIMITS}.", page_table(self.appraisers, "agreement"))
-        page = study_page("Agreement of appraisers", [self._between()], self.findings, [section])
-        return write_study(Path(out), "agreement", self.appraisers, figures, self._markdown(), page)
+        return write_study(Path(out), "agreement", self.appraisers, figures, self._markdown(), self._page())
+
+    def _page(self) -> str:
+        lines = self.appraisers.to_dict("records")
+        figures = [
+            (
+                line["appraiser"],
+                line["grade"],
+                f"{line['effective']:,} of {counted(line['parts'], 'part')} right in all trials",
+            )
+            for line in lines
+        ]
+        kappa = "–" if math.isnan(self.kappa_between) else f"{self.kappa_between:.3f}"
+        words = f"Fleiss' kappa over {counted(self.parts, 'part')}; 1 is perfect, 0 is chance"
+        figures.append(("agreement of all", kappa, words))
+        shares = [
+            (
+                line["appraiser"],
+                line["effectiveness"],
+                (line["effectiveness_low"], line["effectiveness_high"]),
+            )
+            for line in lines
+        ]
+        chart = PageChart(interval_chart(shares, "Effectiveness of each appraiser, with its interval"))
+        explanation = (
+            "Share of the parts that an appraiser calls right in every trial, with its 95 % interval."
+        )
+        table = page_table(self.appraisers[list(_SHOWN)], "agreement")
+        sections = [
+            PageSection("Effectiveness", explanation, charts=[chart]),
+            PageSection("Appraisers", f"{_LIMITS}. agreement.csv has all figures.", table),
+        ]
+        answer = _answer([(line["appraiser"], line["grade"]) for line in lines])
+        about = (
+            f"{counted(len(lines), 'appraiser')}, judged by the truth, by their repetitions and by each other"
+        )
+        question = "Do the appraisers agree with the truth?"
+        return study_page(
+            "Agreement of appraisers", about, question, answer, figures, self.findings, sections
+        )
 
     def _between(self) -> str:
         kappa = "–" if math.isnan(self.kappa_between) else f"{self.kappa_between:.3f}"
@@ -85,6 +124,27 @@ class Agreement:
             "\n## Findings\n",
             *findings_lines(self.findings),
         ]
+
+
+_SHOWN = (
+    *("appraiser", "grade", "parts", "effectiveness", "effectiveness_low", "effectiveness_high"),
+    *(
+        "misread_rate",
+        "miss_rate",
+        "false_alarm_rate",
+        "repeated",
+        "consistent",
+        "kappa_within",
+        "kappa_truth",
+    ),
+)
+"""Columns on the page."""
+
+
+def _answer(grades: Sequence[tuple[str, str]]) -> str:
+    """The answer in a sentence, from the grade of each appraiser."""
+    weak = [f"{name} is {grade}" for name, grade in grades if grade != "acceptable"]
+    return f"Not all: {first_names(weak)}." if weak else "Yes: all are acceptable."
 
 
 def _sentence(line: dict[Any, Any]) -> str:

@@ -9,7 +9,13 @@ from typing import Any
 import pandas as pd
 
 from serialread import run_log
-from serialread.auditing.batch_scores import ConfidenceQuality, data_findings, judge, sequence_findings
+from serialread.auditing.batch_scores import (
+    ConfidenceQuality,
+    data_findings,
+    judge,
+    sequence_failures,
+    sequence_findings,
+)
 from serialread.auditing.characters import character_tables
 from serialread.auditing.input_tables import POINTS, group, read_batches, read_readings
 from serialread.auditing.matching import pair, without_truth
@@ -25,6 +31,8 @@ from serialread.imaging import digest
 from serialread.label_tables import TextTable, read_labels
 from serialread.metrics.control_charts import ControlLimits
 
+_NONE = "no reading was accepted without a person"
+
 
 @dataclass(frozen=True, slots=True)
 class AuditInput:
@@ -39,9 +47,10 @@ class AuditInput:
 class Audit:
     """What an audit found.
 
-    Every table of the report is a pandas ``DataFrame`` and an attribute: ``batches``, ``fields``, ``groups``,
-    ``trends``, ``errors``, ``confusions``, ``characters``, ``positions``, ``lengths``, ``confidence``,
-    ``coverage``, ``sampling``, ``unmatched``. docs/audit.md describes their columns.
+    Every table of the report is a pandas ``DataFrame`` and an attribute: ``releases``, ``batches``,
+    ``fields``, ``groups``, ``trends``, ``errors``, ``waiting``, ``confusions``, ``characters``,
+    ``positions``, ``lengths``, ``confidence``, ``coverage``, ``sampling``, ``unmatched``. docs/audit.md
+    describes their columns.
 
     Attributes:
         inputs: readings.csv, then the truth table, the batch table and the baseline where they were given.
@@ -105,6 +114,27 @@ class Audit:
             figures.append(("time per image", f"{total['elapsed_ms_p50']:.1f} ms", "median"))
         return figures
 
+    def key_figures(self) -> list[tuple[str, str, str]]:
+        """What the first screen says in figures: plain name, figure, and what it counts."""
+        total, known = self.total, self.total["right"] + self.total["wrong"]
+        figures = []
+        if known:
+            low, high = (percent(total[f"accuracy_{side}"]) for side in ("low", "high"))
+            words = f"{total['right']:,} of {known:,} with a truth; 95 %: {low} to {high} %"
+            figures.append(("read correctly", f"{percent(total['accuracy'])} %", words))
+            accepted = total["accepted_known"]
+            most = percent(total["misread_rate_exact_high"]) if accepted else ""
+            words = f"of {accepted:,} accepted with a truth; rate at most {most} %" if accepted else _NONE
+            figures.append(("accepted but wrong", f"{total['misread']:,}", words))
+        decided = f"{total['accepted']:,} accepted, {total['review']:,} for review"
+        waiting = f"of {total['images']:,} pictures; {decided}, {total['rejected']:,} rejected"
+        figures.append(("wait for a person", f"{len(self.waiting):,}", waiting))
+        figures.append(("not read", f"{percent(total['no_read_rate'])} %", f"{total['no_read']:,} pictures"))
+        if not math.isnan(total["mark_grade_mean"]):
+            counts = ", ".join(f"{grade} {total[f'mark_{grade}']:,}" for grade in POINTS)
+            figures.append(("mark quality", f"{total['mark_grade_mean']:.1f} of 4", counts))
+        return figures
+
     def write(self, out: str | Path, *, excel: bool = False) -> tuple[Path, ...]:
         """Write the tables, audit.json, audit.md and report.html into a folder, which is created.
 
@@ -140,12 +170,13 @@ class Audit:
         Args:
             logs: run logs that may hold the run; the first that exists is used.
             shipped_model: the model of runs that name none.
-            most: failures to read: accepted images first, then by falling confidence.
+            most: failures to read: accepted images first, then the least confident readings that wait for a
+                person, then by falling confidence.
 
         Returns:
             The same audit with pictures, or with the reason why there are none.
         """
-        failures = read_failures(self.errors, self.inputs[0].path, logs, shipped_model, most)
+        failures = read_failures(self.errors, self.waiting, self.inputs[0].path, logs, shipped_model, most)
         return replace(self, failures=failures)
 
     def log(self, log: Path, written: Sequence[Path], operator: str = "") -> str:
@@ -235,9 +266,9 @@ def audit_tables(
     judged = judge(pairing.rows)
     trends = compute_trends(judged, grouping.order, limits)
     quality = ConfidenceQuality.of(judged)
-    characters = character_tables(judged)
+    characters, sequences = character_tables(judged), sequence_failures(judged)
     tables = build_tables(
-        Assessment(judged, grouping.about, pairing.unmatched, characters, quality, trends, sample)
+        Assessment(judged, grouping.about, pairing.unmatched, characters, quality, trends, sequences, sample)
     )
     sources = [source for source in (readings, truth, batches) if source is not None]
     findings = [
@@ -247,7 +278,7 @@ def audit_tables(
         *folded,
         *truth_findings(judged),
         *data_findings(judged),
-        *sequence_findings(judged),
+        *sequence_findings(sequences),
         *trend_findings(trends),
     ]
     return Audit(

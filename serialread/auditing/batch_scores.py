@@ -1,7 +1,7 @@
 """Judge every reading by its truth, and sum the readings up by batch."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,12 +182,18 @@ def data_findings(judged: pd.DataFrame) -> Iterator[Finding]:
             yield note(f"Read by {counted(len(distinct), noun)}: {first_names(distinct)}.")
 
 
-def sequence_findings(judged: pd.DataFrame) -> Iterator[Finding]:
-    """One sentence per batch whose codes fail the sequence checks: duplicates, gaps, order, other form."""
-    for _, rows in judged.groupby("batch", sort=False):
-        checker, name = SequenceChecker(), rows["batch"].iloc[0]
-        pairs = zip(rows["image"], rows["text"], strict=True)
-        failed = [f"{image} {what}" for image, code in pairs for what in checker.check(code, image)]
+def sequence_failures(judged: pd.DataFrame) -> dict[str, list[str]]:
+    """What the sequence checks find in the codes of each batch: duplicates, gaps, order, other form."""
+    found = {}
+    for name, rows in judged.groupby("batch", sort=False):
+        checker, pairs = SequenceChecker(), zip(rows["image"], rows["text"], strict=True)
+        found[str(name)] = [f"{image} {what}" for image, code in pairs for what in checker.check(code, image)]
+    return found
+
+
+def sequence_findings(failures: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """One sentence per batch whose codes fail the sequence checks."""
+    for name, failed in failures.items():
         if failed:
             place = f"Batch {name}" if name else "Batch without a name"
             listed = first_names(failed, separator="; ")

@@ -13,13 +13,12 @@ import pandas as pd
 
 from serialread.auditing.trends import Trend
 from serialread.auditing.wording import percent
+from serialread.metrics import Interval
 
 Point = tuple[float, float]
 Span = tuple[float, float]
 
-WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 40
-_TICKS = 5
+LEFT, RIGHT, TOP = 62, 14, 12
 
 MOST_CELLS = 16
 """Rows and columns of the confusion chart, for the most frequent confusions."""
@@ -27,10 +26,21 @@ MOST_CELLS = 16
 
 @dataclass(slots=True)
 class Plot:
-    """A frame with two axes; ``svg`` gives the finished drawing."""
+    """A frame with two axes; ``svg`` gives the finished drawing.
+
+    Attributes:
+        x: range of the values across.
+        y: range of the values up.
+        size: width and height in px.
+        bottom: room for the labels below, in px.
+        ticks: about as many labels on an axis.
+    """
 
     x: Span
     y: Span
+    size: tuple[int, int] = (480, 230)
+    bottom: int = 40
+    ticks: int = 5
     parts: list[str] = field(default_factory=list)
 
     def at(self, point: Point) -> Point:
@@ -38,7 +48,10 @@ class Plot:
         (x0, x1), (y0, y1) = self.x, self.y
         across = (point[0] - x0) / ((x1 - x0) or 1)
         up = (point[1] - y0) / ((y1 - y0) or 1)
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+        width, height = self.size
+        return LEFT + across * (width - LEFT - RIGHT), height - self.bottom - up * (
+            height - TOP - self.bottom
+        )
 
     def line(self, points: Iterable[Point], kind: str) -> None:
         """A line through values; ``kind`` is its class in the style sheet."""
@@ -59,37 +72,42 @@ class Plot:
 
     def axes(self, x_name: str, y_name: str, *, x_ticks: Sequence[tuple[float, str]] = ()) -> None:
         """Grid lines and labels; shares are in per cent."""
-        across = x_ticks or [(value, _tick(value, self.x)) for value in ticks(self.x)]
-        for value, words in across:
+        width, height = self.size
+        across = x_ticks or [(value, _tick(value, self.x)) for value in ticks(self.x, self.ticks)]
+        for number, (value, words) in enumerate(across):
             x, y = self.at((value, self.y[0]))
-            self.text(x, y + 15, words)
-        for value in ticks(self.y):
+            last = x_ticks and number == len(across) - 1 > 0
+            self.text(min(x, width - 2) if last else x, y + 15, words, "end" if last else "middle")
+        for value in ticks(self.y, self.ticks):
             x, y = self.at((self.x[0], value))
             self.parts.append(
-                f'<line class="grid" x1="{x:.1f}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                f'<line class="grid" x1="{x:.1f}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
             )
             self.text(x - 6, y + 4, _tick(value, self.y), "end")
-        self.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_name)
-        self.parts.append(
-            f'<text transform="translate(13 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">'
-            f"{escape(y_name)}</text>"
-        )
+        if x_name:
+            self.text((LEFT + width - RIGHT) / 2, height - 6, x_name)
+        if y_name:
+            middle = (TOP + height - self.bottom) / 2
+            self.parts.append(
+                f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">'
+                f"{escape(y_name)}</text>"
+            )
 
     def svg(self, title: str) -> str:
         """The finished drawing; ``title`` is its label for screen readers."""
-        inside = "".join(self.parts)
+        inside, (width, height) = "".join(self.parts), self.size
         return (
-            f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+            f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
             f"{inside}</svg>"
         )
 
 
-def ticks(span: Span) -> list[float]:
-    """Round values within a range, about ``_TICKS`` of them."""
+def ticks(span: Span, count: int = 5) -> list[float]:
+    """Round values within a range, about ``count`` of them."""
     low, high = span
     if not high > low:
         return [low]
-    raw = (high - low) / _TICKS
+    raw = (high - low) / count
     unit = 10 ** math.floor(math.log10(raw))
     step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= raw * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
@@ -133,7 +151,9 @@ def positions_chart(positions: pd.DataFrame) -> str:
     positions = positions[positions["in_truth"] > 0]
     least = float(positions["accuracy_low"].min())
     plot = Plot((0.5, len(positions) + 0.5), (max(0.0, math.floor(10 * least) / 10), 1.0))
-    plot.axes("position in the truth", "accuracy", x_ticks=[(p, str(p)) for p in positions["position"]])
+    every = max(1, math.ceil(len(positions) / 20))
+    labels = [(p, str(p)) for p in positions["position"][::every]]
+    plot.axes("position in the truth", "accuracy", x_ticks=labels)
     for row in positions.to_dict("records"):
         plot.line(
             [(row["position"], row["accuracy_low"]), (row["position"], row["accuracy_high"])], "interval"
@@ -152,17 +172,48 @@ def trend_chart(trend: Trend) -> str:
     low, high = min(values), max(values)
     margin = 0.05 * (high - low) or 0.05 * (abs(high) or 1)
     top = min(1.0, high + margin) if trend.measure.kind == "share" else high + margin
-    plot = Plot((0.5, count + 0.5), (max(0.0, low - margin) if low >= 0 else low - margin, top))
-    every = max(1, math.ceil(count / 12))
-    names = [(i + 1, _short(trend.batches[i])) for i in range(0, count, every)]
-    plot.axes("batches, oldest first", trend.measure.noun, x_ticks=names)
+    span = (max(0.0, low - margin) if low >= 0 else low - margin, top)
+    plot = Plot((0.5, count + 0.5), span, size=(320, 130), bottom=22, ticks=4)
+    ends = sorted({1, count})
+    plot.axes("", "", x_ticks=[(end, _short(trend.batches[end - 1])) for end in ends])
+    dots = "dot" if trend.measure.kind == "share" else "faint"  # the limits are not for them
     for kind, side in (("limit", chart.low), ("limit", chart.high), ("guide", [chart.limits.centre] * count)):
         plot.line(zip(range(1, count + 1), side, strict=True), kind)
     plot.line(zip(range(1, count + 1), chart.value, strict=True), "main")
     for i, name in enumerate(trend.batches):
         words = f"{name}: {trend.raw[i]:.4g} ({trend.total[i]:,} images) {trend.signals[i]}".strip()
-        plot.dot((i + 1, trend.raw[i]), words, "out" if chart.out[i] else "dot")
+        plot.dot((i + 1, trend.raw[i]), words, "out" if chart.out[i] else dots)
     return plot.svg(f"{trend.measure.noun} of each batch between its control limits")
+
+
+def interval_chart(lines: Sequence[tuple[str, float, Interval]], title: str) -> str:
+    """Shares with their intervals, one below the other."""
+    least = min((low for _, share, (low, _) in lines if not math.isnan(share)), default=0.0)
+    left, width, step = 150, 480, 34
+    low, height = max(0.0, math.floor(10 * least) / 10), step * len(lines) + 26
+
+    def x(share: float) -> float:
+        return left + (share - low) / ((1 - low) or 1) * (width - left - 20)
+
+    parts = [
+        f'<line class="grid" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="4" y2="{height - 22}"/>'
+        + _label(x(value), height - 6, f"{100 * value:.4g} %", "middle")
+        for value in ticks((low, 1.0))
+    ]
+    for number, (name, share, (first, last)) in enumerate(lines):
+        y = step * (number + 0.5) + 4
+        parts.append(_label(left - 10, y + 4, _short(name), "end"))
+        if not math.isnan(share):
+            words = f"{name}: {percent(share)} % ({percent(first)} to {percent(last)})"
+            parts.append(
+                f'<line class="interval" x1="{x(first):.1f}" x2="{x(last):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                f'<circle class="dot" cx="{x(share):.1f}" cy="{y:.1f}" r="5">'
+                f"<title>{escape(words)}</title></circle>"
+            )
+    return (
+        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
+    )
 
 
 def confusion_chart(confusions: pd.DataFrame) -> str:
@@ -216,4 +267,4 @@ def _label(x: float, y: float, words: str, anchor: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 9 else name[:4] + "…" + name[-4:]
+    return name if len(name) <= 18 else name[:17] + "…"

@@ -13,7 +13,7 @@ import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
 from serialread import __version__
-from serialread.auditing.wording import Finding, percent
+from serialread.auditing.wording import Finding, percent, plain
 
 MAX_LINES = 200
 """Lines of a table on the page unless stated otherwise; its CSV file holds all."""
@@ -30,11 +30,13 @@ class Cell:
         chunks: the text in pieces.
         value: what the column is sorted by; "" sorts by the text.
         small: a second line in small print.
+        badge: the text is a state with this name, shown by shape and colour.
     """
 
     chunks: Sequence[Chunk]
     value: float | str = ""
     small: str = ""
+    badge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,40 @@ class PageTable:
 
 
 @dataclass(frozen=True, slots=True)
+class PageChart:
+    """A drawing with its caption.
+
+    Attributes:
+        svg: the drawing.
+        title: what it shows.
+        words: what is to be seen in it.
+        alarm: whether this needs attention.
+    """
+
+    svg: str
+    title: str = ""
+    words: str = ""
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PageSection:
-    """A heading with an explanation, charts and a table."""
+    """A heading with an explanation, charts and a table.
+
+    Attributes:
+        collapsed: the table is behind a click, below the charts.
+        folded: the whole section is behind a click, among the details.
+        summary: what a folded section says in a few words.
+    """
 
     title: str
     explanation: str
     table: PageTable | None = None
-    charts: Sequence[str] = field(default=())
+    charts: Sequence[PageChart] = field(default=())
     collapsed: bool = False
     cases: Sequence[dict[str, Any]] = field(default=())
+    folded: bool = False
+    summary: str = ""
 
 
 def render(template: str, **context: Any) -> str:
@@ -83,10 +110,35 @@ def render(template: str, **context: Any) -> str:
 
 
 def study_page(
-    title: str, summary: Sequence[str], findings: Sequence[Finding], sections: Sequence[PageSection]
+    title: str,
+    about: str,
+    question: str,
+    answer: str,
+    figures: Sequence[tuple[str, str, str]],
+    findings: Sequence[Finding],
+    sections: Sequence[PageSection],
 ) -> str:
-    """The page of a study: its summary, findings and tables."""
-    return render("study.html.j2", title=title, summary=summary, findings=findings, sections=sections)
+    """The page of a study: its question with the answer, the figures behind it, findings and tables.
+
+    Args:
+        title: of the page.
+        about: what was studied, in a line.
+        question: that the study answers.
+        answer: to it, in a sentence.
+        figures: plain name, figure, and what it counts.
+        findings: what was left out.
+        sections: charts and tables.
+    """
+    return render(
+        "study.html.j2",
+        title=title,
+        about=about,
+        question=question,
+        answer=answer,
+        figures=figures,
+        findings=findings,
+        sections=sections,
+    )
 
 
 def _resource(name: str) -> str:
@@ -94,10 +146,10 @@ def _resource(name: str) -> str:
 
 
 def page_table(table: pd.DataFrame, name: str, most: int = MAX_LINES) -> PageTable:
-    """Show a table as it is; a rate and its Wilson interval share one cell."""
+    """Show a table in plain words; a rate and its Wilson interval share one cell."""
     bounds = {c for c in table.columns if c.endswith(("_low", "_high")) and c not in ("low", "high")}
     columns = [str(c) for c in table.columns if c not in bounds]
-    heads = [(c.replace("_", " "), pd.api.types.is_numeric_dtype(table[c])) for c in columns]
+    heads = [(plain(c), pd.api.types.is_numeric_dtype(table[c])) for c in columns]
     rows = [
         [rate_cell(line, c) if f"{c}_low" in bounds else any_cell(line[c]) for c in columns]
         for line in table.head(most).to_dict("records")

@@ -7,17 +7,37 @@ import numpy as np
 import pandas as pd
 
 from serialread.auditing.batch_scores import judge
-from serialread.auditing.html_page import PageSection, page_table, study_page
+from serialread.auditing.charts import interval_chart
+from serialread.auditing.html_page import (
+    Cell,
+    PageChart,
+    PageSection,
+    PageTable,
+    any_cell,
+    differing_chunks,
+    study_page,
+)
 from serialread.auditing.input_tables import read_readings
 from serialread.auditing.matching import located, pair
 from serialread.auditing.report_files import findings_lines, table_lines, write_study
-from serialread.auditing.wording import Finding, by_severity, counted, first_names, rate_words, warning
+from serialread.auditing.wording import (
+    Finding,
+    by_severity,
+    counted,
+    first_names,
+    percent,
+    rate_words,
+    warning,
+)
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable, read_labels
-from serialread.metrics import mcnemar, paired_difference
+from serialread.metrics import mcnemar, paired_difference, strict, wilson
 
 MAX_PICTURES = 1000
 """Pictures on the page; compare.csv holds all."""
+
+_BADGES = {"worse": "error", "better": "corrected", "other text": "note"}
+"""How the page shows what changed."""
 
 SIGNIFICANCE = 0.05
 """A difference with a smaller p is significant."""
@@ -90,11 +110,50 @@ class ReaderComparison:
             "p": self.p,
             "conclusion": self.conclusion,
         }
-        table = page_table(self.pictures, "compare", most=MAX_PICTURES)
-        section = PageSection("Pictures with other texts", "The worse ones first.", table)
-        summary = [self.conclusion, *self._counts()]
-        page = study_page("Comparison of two readers", summary, self.findings, [section])
-        return write_study(Path(out), "compare", self.pictures, figures, self._markdown(), page)
+        return write_study(Path(out), "compare", self.pictures, figures, self._markdown(), self._page())
+
+    def _page(self) -> str:
+        sides = list(zip("AB", self.names, self.right, strict=True))
+        shares = [
+            (f"{side}: {name}", right / self.images, wilson(right, self.images))
+            for side, name, right in sides
+        ]
+        figures = [
+            (
+                f"{side} reads correctly",
+                f"{percent(right / self.images)} %",
+                f"{right:,} of {self.images:,}: {name}",
+            )
+            for side, name, right in sides
+        ]
+        figures += [
+            ("better with B", f"{self.better:,}", "pictures that B alone reads correctly"),
+            ("worse with B", f"{self.worse:,}", "pictures that A alone reads correctly"),
+        ]
+        chart = PageChart(interval_chart(shares, "Share read correctly by A and by B, with intervals"))
+        listed = "Those that got worse come first. Marked: where a text differs from the truth."
+        sections = [
+            PageSection("Read correctly", "Share of the pictures, with its 95 % interval.", charts=[chart]),
+            PageSection("Pictures with other texts", listed, self._differing()),
+        ]
+        about = f"A: {self.names[0]}; B: {self.names[1]}; {counted(self.images, 'picture')} that both read"
+        question = "Does B read better than A?"
+        return study_page(
+            "Comparison of two readers", about, question, self.conclusion, figures, self.findings, sections
+        )
+
+    def _differing(self) -> PageTable:
+        """The pictures with other texts; where a text differs from the truth is marked."""
+        names = ("change", "picture", "truth", "read by A", "read by B", "confidence A", "confidence B")
+        rows = []
+        for line in self.pictures.head(MAX_PICTURES).to_dict("records"):
+            truth = strict(line["truth"])
+            texts = [Cell(differing_chunks(truth, strict(line[f"text_{side}"]))[1]) for side in "ab"]
+            change = Cell([(line["change"], False)], badge=_BADGES[line["change"]])
+            cells = [any_cell(line[name]) for name in ("image", "truth", "confidence_a", "confidence_b")]
+            rows.append([change, *cells[:2], *texts, *cells[2:]])
+        columns = [(name, name.startswith("confidence")) for name in names]
+        return PageTable("compare", columns, rows, max(0, len(self.pictures) - MAX_PICTURES))
 
     def _counts(self) -> list[str]:
         return [

@@ -1,5 +1,6 @@
 "use strict";
-// Sorts and filters the tables, and shows the pictures in pages. Without it everything is visible.
+// Sorts and filters the tables, names their cells where they are stacked, and shows the pictures in pages. Without
+// it everything is visible.
 function key(row, column) {
   const cell = row.cells[column];
   const value = cell.dataset.v === undefined ? cell.textContent.trim() : cell.dataset.v;
@@ -30,7 +31,14 @@ function filter(table, words, status) {
   }
   status.textContent = wanted.length ? shown + " of " + table.tBodies[0].rows.length + " lines" : "";
 }
+function nameCells(table) {
+  const names = Array.from(table.tHead.rows[0].cells, (header) => header.textContent);
+  for (const row of table.querySelectorAll("tbody tr, tfoot tr")) {
+    for (const cell of row.cells) if (cell.textContent) cell.dataset.th = names[cell.cellIndex];
+  }
+}
 for (const table of document.querySelectorAll("table.sheet")) {
+  nameCells(table);
   for (const header of table.tHead.rows[0].cells) {
     const button = document.createElement("button");
     button.type = "button";
@@ -55,10 +63,11 @@ for (const table of document.querySelectorAll("table.sheet")) {
   if (table.tBodies[0].rows.length > 5) table.parentNode.before(line);
 }
 const PER_PAGE = 12;
-for (const cases of document.querySelectorAll(".cases")) {
+for (const cases of document.querySelectorAll(".paged")) {
   const all = Array.from(cases.children);
+  const batches = Array.from(new Set(all.map((one) => one.dataset.batch))).sort();
   if (all.length <= PER_PAGE) continue;
-  let first = 0;
+  let first = 0, chosen = all;
   const bar = document.createElement("p");
   const status = document.createElement("span");
   const step = (words, by) => {
@@ -71,14 +80,24 @@ for (const cases of document.querySelectorAll(".cases")) {
   const previous = step("previous", -PER_PAGE);
   const next = step("next", PER_PAGE);
   const show = () => {
-    all.forEach((one, i) => { one.hidden = i < first || i >= first + PER_PAGE; });
+    for (const one of all) one.hidden = true;
+    for (const one of chosen.slice(first, first + PER_PAGE)) one.hidden = false;
     previous.disabled = first === 0;
-    next.disabled = first + PER_PAGE >= all.length;
-    status.textContent = " " + (first + 1) + " to " + Math.min(first + PER_PAGE, all.length) + " of " + all.length;
+    next.disabled = first + PER_PAGE >= chosen.length;
+    status.textContent = (first + 1) + " to " + Math.min(first + PER_PAGE, chosen.length) + " of " + chosen.length;
   };
+  const label = document.createElement("label");
+  const select = document.createElement("select");
+  for (const name of ["all", ...batches]) select.append(new Option(name, name));
+  select.addEventListener("change", () => {
+    chosen = select.selectedIndex ? all.filter((one) => one.dataset.batch === select.value) : all;
+    first = 0;
+    show();
+  });
+  label.append("batch", select);
   bar.className = "find";
   status.setAttribute("role", "status");
-  bar.append(previous, " ", next, status);
+  bar.append(previous, next, status, ...(batches.length > 1 ? [label] : []));
   cases.before(bar);
   show();
   addEventListener("beforeprint", () => all.forEach((one) => { one.hidden = false; }));

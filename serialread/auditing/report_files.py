@@ -11,7 +11,8 @@ import pandas as pd
 
 from serialread import __version__
 from serialread.auditing.html_page import render
-from serialread.auditing.sections import SECTIONS
+from serialread.auditing.releases import FATES, Release, releases_in_words
+from serialread.auditing.sections import LOOK_FIRST, SECTIONS, failure_cards
 from serialread.auditing.wording import Finding
 from serialread.errors import RecordsError, writing_errors
 from serialread.reader.workbooks import require_excel, write_workbook
@@ -24,6 +25,9 @@ FILES = (
     *("audit.json", "audit.md", "report.html"),
 )
 """What ``Audit.write`` always writes."""
+
+REVIEW_PAGE = "http://127.0.0.1:8400/"
+"""Where ``serialread review`` serves its page unless told otherwise; failures link to it."""
 
 WORKBOOK = "audit.xlsx"
 """What it writes on request."""
@@ -44,14 +48,38 @@ def write_audit(audit: "Audit", out: Path, *, excel: bool = False) -> tuple[Path
     files: dict[str, str | pd.DataFrame] = {f"{name}.csv": table for name, table in audit.tables.items()}
     files["audit.json"] = json_text(_document(audit))
     files["audit.md"] = "\n".join(_markdown(audit)) + "\n"
-    sections = [shown for section in SECTIONS for shown in section.on_page(audit)]
-    files["report.html"] = render("report.html.j2", audit=audit, headline=audit.headline(), sections=sections)
+    files["report.html"] = _page(audit)
     written = write_files(out, files)
     if not excel:
         return written
     with writing_errors(out, RecordsError, "Give another --out folder."):
         write_workbook(audit.tables, out / WORKBOOK, title="serialread audit")
     return (*written, out / WORKBOOK)
+
+
+def _page(audit: "Audit") -> str:
+    sections = [shown for section in SECTIONS for shown in section.on_page(audit)]
+    releases = audit.releases
+    count = releases["release"].value_counts()
+    return render(
+        "report.html.j2",
+        audit=audit,
+        answer=releases_in_words(releases),
+        releases=releases[releases["release"] != Release.SHIP].to_dict("records"),
+        tally=[(each, int(count.get(each, 0)), _RULES[each]) for each in Release],
+        fates=FATES,
+        look_first=failure_cards(audit)[:LOOK_FIRST],
+        review_page=REVIEW_PAGE,
+        sections=[section for section in sections if not section.folded],
+        details=[section for section in sections if section.folded],
+    )
+
+
+_RULES = {
+    Release.HOLD: "An accepted reading is wrong.",
+    Release.CHECK: "Readings wait for a person, or a check speaks against some.",
+    Release.SHIP: "Every code is accepted or in the truth table.",
+}
 
 
 def require_free(out: Path, inputs: Iterable[Path]) -> None:
@@ -139,6 +167,7 @@ def _markdown(audit: "Audit") -> Iterator[str]:
     yield from (f"- {name}: {figure}, {details}" for name, figure, details in audit.headline())
     if not audit.judged:
         yield f"- no truth given; label the {len(audit.sampling):,} images of sampling.csv to judge them"
+    yield f"- can these batches ship? {releases_in_words(audit.releases)}"
     yield "\n## Findings\n"
     yield from findings_lines(audit.findings)
     for section in SECTIONS:

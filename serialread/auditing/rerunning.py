@@ -19,7 +19,7 @@ from serialread.errors import RecordsError, SerialreadError
 from serialread.imaging import digest
 from serialread.inference.session import EngineKind
 from serialread.reader import Explanation, Picture, Reader, check_sequences
-from serialread.reader.serialization import JSON_LINES, json_bytes, json_line
+from serialread.reader.serialization import JSON_LINES, json_bytes, json_line, key_of
 from serialread.records import Decision, Pixels
 from serialread.weights import shipped_model
 
@@ -187,6 +187,9 @@ def _short(value: object) -> str:
 MAX_PICTURES = 200
 """Failures that are read again."""
 
+MAX_WAITING = 24
+"""Readings without a truth that are shown among them, the least confident first."""
+
 MAX_BYTES = 3_000_000
 """Size of their pictures together, so that the page stays below 5 MB."""
 
@@ -199,10 +202,12 @@ _QUALITY = 60  # of WebP: a crop takes 2 to 6 kB
 
 @dataclass(frozen=True, slots=True)
 class FailureCase:
-    """A failure, read again.
+    """A failure, or a reading that waits for a person, read again.
 
     Attributes:
+        truth: "" if it is not known.
         confidence: as in readings.csv.
+        part: key of the reading, for its link to the review page.
         chars: each character with its confidence, and the runner-up with its own.
         picture: the crop above the crop with its glyph maps, as a data URL.
     """
@@ -214,6 +219,7 @@ class FailureCase:
     confidence: str
     chars: tuple[tuple[str, float, str, float], ...]
     picture: str
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,18 +236,26 @@ class FailurePictures:
 
 
 def read_failures(
-    errors: pd.DataFrame, readings: Path, logs: Sequence[Path], shipped_model: Path, most: int = MAX_PICTURES
+    errors: pd.DataFrame,
+    waiting: pd.DataFrame,
+    readings: Path,
+    logs: Sequence[Path],
+    shipped_model: Path,
+    most: int = MAX_PICTURES,
 ) -> FailurePictures:
-    """Read failures again with the model and station of their run; accepted images come first.
+    """Read failures again with the model and station of their run.
+
+    Accepted images come first, then the least confident readings that wait for a person.
 
     Args:
         errors: the table errors.csv.
+        waiting: the table waiting.csv.
         readings: the readings.csv that was audited.
         logs: run logs that may hold the run; the first that exists is used.
         shipped_model: the model of runs that name none.
         most: failures to read.
     """
-    if errors.empty:
+    if errors.empty and waiting.empty:
         return FailurePictures()
     try:
         setup, model_id = find_setup(readings, logs, shipped_model)
@@ -249,7 +263,8 @@ def read_failures(
     except SerialreadError as error:
         return FailurePictures(incomplete=str(error))
     accepted = errors["decision"] == Decision.ACCEPT
-    wanted = pd.concat([errors[accepted], errors[~accepted]]).head(most)
+    unknown = waiting.head(MAX_WAITING).assign(truth="")
+    wanted = pd.concat([errors[accepted], unknown, errors[~accepted]]).head(most)
     shown, size = list[FailureCase](), 0
     for case in _cases(wanted, setup, reader):
         size += len(case.picture)
@@ -299,6 +314,7 @@ def _cases(errors: pd.DataFrame, setup: RunSetup, reader: Reader) -> Iterator[Fa
             row["confidence"],
             tuple((c.char, c.confidence, *c.runner_up) for c in seen.reading.chars),
             _data_url(_overlay(seen)),
+            key_of(row["image"], row["sha256"]),
         )
 
 

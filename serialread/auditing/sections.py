@@ -4,7 +4,8 @@ To add a section, add a ``ReportSection`` to ``SECTIONS``. The page, Markdown, t
 files follow from it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from serialread.auditing.charts import (
 from serialread.auditing.field_scores import FIGURES, field_table
 from serialread.auditing.html_page import (
     Cell,
+    PageChart,
     PageSection,
     PageTable,
     any_cell,
@@ -31,9 +33,12 @@ from serialread.auditing.html_page import (
     rate_cell,
 )
 from serialread.auditing.input_tables import POINTS
+from serialread.auditing.releases import Release, fates, release_table
 from serialread.auditing.sampling import images_to_label
-from serialread.auditing.trends import Trend
+from serialread.auditing.trends import Trend, worsened
+from serialread.auditing.wording import counted, first_names, plain
 from serialread.metrics import strict
+from serialread.records import Decision
 
 if TYPE_CHECKING:
     from serialread.auditing.assessment import Audit
@@ -45,7 +50,7 @@ MAX_BATCHES = 1000
 """Batches on the page; batches.csv holds all."""
 
 DOUBT = 0.05
-"""A runner-up with a higher confidence is highlighted."""
+"""A character whose runner-up has a higher confidence is in doubt."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +62,7 @@ class Assessment:
         about: columns of the batch table for each reading.
         unmatched: images without a truth and truths without an image.
         trends: measures over the batches.
+        sequences: what the sequence checks found in each batch.
         sample: number of images to draw for labelling.
     """
 
@@ -66,6 +72,7 @@ class Assessment:
     characters: CharacterTables
     confidence: ConfidenceQuality
     trends: tuple[Trend, ...]
+    sequences: Mapping[str, Sequence[str]]
     sample: int
 
 
@@ -82,7 +89,8 @@ class ReportSection:
         name: of its table: the CSV file, the sheet, the key in audit.json and the attribute of ``Audit``.
         table: builds the table; None for a section of the page alone.
         chart: draws the table; the page then collapses the table below its chart.
-        page: builds the sections of the page; None shows the whole table, or nothing if it is empty.
+        page: builds the sections of the page; None folds the whole table away, or shows nothing if it is
+            empty.
         markdown: gives the columns of the table in Markdown; None leaves it out there.
         total_line: whether the last line is a total, which Markdown always shows.
         json: what audit.json says about the table.
@@ -105,9 +113,18 @@ class ReportSection:
         table = audit.tables[self.name]
         if table.empty:
             return ()
-        charts = [self.chart(table)] if self.chart else []
-        shown = page_table(table, self.name)
-        return [PageSection(self.title, self.explanation, shown, charts, collapsed=bool(charts))]
+        charts = [PageChart(self.chart(table))] if self.chart else []
+        return [
+            PageSection(
+                self.title,
+                self.explanation,
+                page_table(table, self.name),
+                charts,
+                collapsed=bool(charts),
+                folded=True,
+                summary=counted(len(table), "line"),
+            )
+        ]
 
 
 def build_tables(found: Assessment) -> dict[str, pd.DataFrame]:
@@ -117,19 +134,11 @@ def build_tables(found: Assessment) -> dict[str, pd.DataFrame]:
 
 # --- batches and groups ---------------------------------------------------------------------------
 
-_COUNTS = ("images", "read", "accepted", "review", "rejected", "no_truth", "right", "wrong")
-_RATES = {
-    "no-read %": "no_read_rate",
-    "accuracy %": "accuracy",
-    "MPSC %": "mpsc_accuracy",
-    "misread %": "misread_rate",
-    "CER %": "cer",
-}
-_FIGURES = {
-    "1-NED": "one_minus_ned",
-    "median confidence": "confidence_p50",
-    "mark grade": "mark_grade_mean",
-}
+_COLUMNS = (
+    *("images", "accepted", "review", "rejected", "no_read_rate", "accuracy", "misread_rate", "cer"),
+    *("mark_grade_mean", "confidence_p50"),
+)
+"""Columns of batches on the page; batches.csv holds all."""
 _MARKDOWN = ("batch", "images", "no_read", "rejected", "right", "wrong", "accuracy", "misread")
 
 
@@ -154,42 +163,83 @@ def _groups(found: Assessment) -> pd.DataFrame:
 
 def _batches_page(audit: "Audit") -> Iterable[PageSection]:
     more = len(audit.batches) - 1 - MAX_BATCHES
-    shown = (
-        f"The first {MAX_BATCHES} of {len(audit.batches) - 1} batches; batches.csv holds all. "
-        if more > 0
-        else ""
-    )
-    truth = _ACCURACY if audit.judged else "No truth table: accuracy not computed."
-    table = _score_rows(audit.batches.iloc[:-1], "batch", "batches")
-    (total,) = _score_rows(audit.batches.tail(1), "batch", "batches").rows
+    shown = f"The first {MAX_BATCHES} of {len(audit.batches) - 1} batches. " if more > 0 else ""
+    truth = _ACCURACY if audit.judged else "No truth table: accuracy not computed. "
+    table = _score_rows(audit.batches.iloc[:-1], "batch", "batches", audit.releases)
+    (total,) = _score_rows(audit.batches, "batch", "batches", audit.releases, only_last=True).rows
     table = PageTable("batches", table.columns, table.rows, table.left_out, total)
-    yield PageSection("Batches", shown + truth, table)
+    yield PageSection("Batches", f"{shown}{truth}batches.csv has all figures.", table)
 
 
 _ACCURACY = (
-    "Accuracy is the share of right images among all images with a truth; a rejected image counts "
-    "as incorrect. Small print: 95 % Wilson interval."
+    "Correct: of all pictures with a truth; a rejected one counts as incorrect. Small print: 95 % interval. "
 )
 
 
 def _groups_page(audit: "Audit") -> Iterable[PageSection]:
     for name, lines in audit.groups.groupby("column", sort=False):
         table = _score_rows(lines, "value", "groups")
-        yield PageSection(f"By {name}", "The same figures by a column of the batch table.", table)
+        about = "The same figures by a column of the batch table."
+        summary = counted(len(lines), "value")
+        yield PageSection(f"By {name}", about, table, folded=True, summary=summary)
 
 
-def _score_rows(table: pd.DataFrame, key: str, name: str) -> PageTable:
-    columns = [(key, False), *((head.replace("_", " "), True) for head in (*_COUNTS, *_RATES, *_FIGURES))]
-    rows = [
-        [
-            any_cell(line[key] or "(no batch)"),
-            *(any_cell(line[column]) for column in _COUNTS),
-            *(rate_cell(line, column) for column in _RATES.values()),
-            *(any_cell(line[column]) for column in _FIGURES.values()),
-        ]
-        for line in table.head(MAX_BATCHES).to_dict("records")
-    ]
+def _score_rows(
+    table: pd.DataFrame, key: str, name: str, releases: pd.DataFrame | None = None, *, only_last: bool = False
+) -> PageTable:
+    """Scores on the page, without columns that are empty; with the release of each batch if it is given."""
+    shown = [c for c in _COLUMNS if not table[c].isna().all()]
+    columns = [("batch" if key == "batch" else "", False), *((plain(column), True) for column in shown)]
+    release = {} if releases is None else dict(zip(releases["batch"], releases["release"], strict=True))
+    if releases is not None:
+        columns.insert(1, ("release", False))
+    lines = table.tail(1) if only_last else table.head(MAX_BATCHES)
+    rows = []
+    for line in lines.to_dict("records"):
+        row = [any_cell(line[key] or "(no batch)")]
+        if releases is not None:
+            row.append(Cell([]) if only_last else release_cell(release[line[key]]))
+        row += [rate_cell(line, c) if c in _RATES else _figure_cell(line[c]) for c in shown]
+        rows.append(row)
     return PageTable(name, columns, rows, max(0, len(table) - MAX_BATCHES))
+
+
+def _figure_cell(value: float) -> Cell:
+    """A count, or a mean with two digits."""
+    if isinstance(value, int) or math.isnan(value):
+        return any_cell(value)
+    return Cell([(f"{value:.2f}", False)], value)
+
+
+_RATES = ("no_read_rate", "accuracy", "misread_rate", "cer")
+
+
+def release_cell(release: str) -> Cell:
+    """A release as a badge; sorted by its severity."""
+    return Cell([(release.capitalize(), False)], float(list(Release).index(Release(release))), badge=release)
+
+
+# --- releases -------------------------------------------------------------------------------------
+
+
+def _releases(found: Assessment) -> pd.DataFrame:
+    return release_table(found.judged, found.sequences, worsened(found.trends))
+
+
+def _waiting(found: Assessment) -> pd.DataFrame:
+    """Readings that nobody has confirmed, by rising confidence."""
+    waiting = found.judged[fates(found.judged)["open"] == 1]
+    waiting = waiting.sort_values("confidence_value", kind="stable", na_position="first")
+    columns = ["image", "batch", "text", "confidence", "decision", "reason", "sha256"]
+    return waiting[columns].reset_index(drop=True)
+
+
+def _waiting_page(audit: "Audit") -> Iterable[PageSection]:
+    if len(audit.waiting):
+        table = page_table(audit.waiting.drop(columns=["batch", "sha256"]), "waiting")
+        about = "Neither accepted nor in the truth table, by rising confidence."
+        summary = counted(len(audit.waiting), "picture")
+        yield PageSection("Readings that wait for a person", about, table, folded=True, summary=summary)
 
 
 # --- trends ---------------------------------------------------------------------------------------
@@ -203,20 +253,33 @@ def _trends(found: Assessment) -> pd.DataFrame:
 
 
 def _trends_page(audit: "Audit") -> Iterable[PageSection]:
-    for trend in audit.control_charts:
-        limits = "frozen limits" if trend.frozen else "limits computed from these batches"
-        kind = (
-            f"Laney p' chart, sigma_z {trend.chart.limits.sigma:.3g}"
-            if trend.measure.kind == "share"
-            else "dots show the batches, the line their exponentially weighted moving average"
-        )
-        yield PageSection(
-            f"Trend: {trend.measure.noun}",
-            f"{len(trend.batches)} batches, oldest first; {kind}; {limits}.",
-            page_table(trend.table().drop(columns=["measure", "order"]), "trends", most=MAX_BATCHES),
-            [trend_chart(trend)],
-            collapsed=True,
-        )
+    if not audit.control_charts:
+        return
+    charts = [_trend_panel(trend) for trend in audit.control_charts]
+    frozen = any(trend.frozen for trend in audit.control_charts)
+    about = (
+        "Each dot is a batch, oldest first; dashed lines are the control limits "
+        f"({'given by the baseline' if frozen else 'computed from these batches'}), a red dot is out of "
+        "control. Means: the limits are for the line, a moving average."
+    )
+    names = {trend.measure.name: trend.measure.noun for trend in audit.control_charts}
+    table = audit.trends.drop(columns=["order", "sigma", "charted"])
+    table = table.assign(measure=table["measure"].map(names))
+    yield PageSection("Trends", about, page_table(table, "trends", MAX_BATCHES), charts, collapsed=True)
+
+
+def _trend_panel(trend: Trend) -> PageChart:
+    """A measure as one of the small multiples, with what is to be seen in it."""
+    out = [trend.batches[i] or "(no batch)" for i in np.flatnonzero(trend.chart.out)]
+    worse = bool((trend.chart.out == trend.measure.worse).any())
+    if not trend.is_judged:
+        words = "too few batches for control limits"
+    elif out:
+        words = f"out of control: {first_names(out, 3)}"
+    else:
+        words = "in control"
+    noun = trend.measure.noun
+    return PageChart(trend_chart(trend), noun[0].upper() + noun[1:], words, alarm=trend.is_judged and worse)
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -246,18 +309,22 @@ def _errors_page(audit: "Audit") -> Iterable[PageSection]:
     if not audit.judged:
         return
     if errors.empty:
-        yield PageSection("Errors", "None.")
+        yield PageSection("Errors", "None.", folded=True, summary="none")
         return
     more = (
         f"; the first {MAX_ERRORS} of {len(errors):,}, errors.csv holds all"
         if len(errors) > MAX_ERRORS
         else ""
     )
-    names = ("image", "truth", "text", "difference", "edits", "confidence", "weakest character", "decision")
-    columns = [(name, name in ("edits", "confidence")) for name in names]
+    names = ("picture", "truth", "read as", "what differs", "confidence", "weakest character", "decision")
+    columns = [(name, name == "confidence") for name in names]
     rows = [_error_row(line) for line in errors.head(MAX_ERRORS).to_dict("records")]
-    explanation = f"Images that are not strictly right, by falling confidence{more}."
-    yield PageSection("Errors", explanation, PageTable("errors", columns, rows, len(errors) - len(rows)))
+    explanation = f"Pictures that are not strictly right, by falling confidence{more}."
+    table, summary = (
+        PageTable("errors", columns, rows, len(errors) - len(rows)),
+        counted(len(errors), "picture"),
+    )
+    yield PageSection("Errors", explanation, table, folded=True, summary=summary)
 
 
 def _error_row(line: dict[Any, Any]) -> list[Cell]:
@@ -269,11 +336,59 @@ def _error_row(line: dict[Any, Any]) -> list[Cell]:
         Cell(truth),
         Cell(text),
         any_cell(line["difference"]),
-        any_cell(line["edits"]),
         any_cell(line["confidence"]),
         any_cell(weakest if line["weakest_char"] else ""),
         Cell([(decided, False)], small=line["note"]),
     ]
+
+
+def failure_cards(audit: "Audit") -> list[dict[str, Any]]:
+    """What the page shows of each failure that was read again."""
+    cards = []
+    for case in audit.failures.shown:
+        truth, text = differing_chunks(strict(case.truth), strict(case.text))
+        chars = [
+            {
+                "char": char,
+                "confidence": f"{100 * own:.0f} %",
+                "other": f"or {other or 'none'} {100 * second:.0f}",
+            }
+            for char, own, other, second in case.chars
+            if second > DOUBT
+        ]
+        fate = "misread" if case.decision == Decision.ACCEPT else "corrected"
+        if not case.truth:
+            truth, text, fate = [], [(strict(case.text), False)], "open"
+        batch = case.image.rpartition("/")[0]
+        more = max(0, len(chars) - _CHIPS)
+        cards.append(
+            {
+                "case": case,
+                "truth": truth,
+                "text": text,
+                "chars": chars[:_CHIPS],
+                "more": f"and {counted(more, 'other')} in doubt" if more else "" if chars else _SURE,
+                "confidence": _confidence_words(case.confidence),
+                "fate": fate,
+                "batch": batch,
+            }
+        )
+    return cards
+
+
+def _confidence_words(cell: str) -> str:
+    """The confidence of a reading in per cent, from its cell in readings.csv."""
+    try:
+        share = float(cell)
+    except ValueError:
+        return "no confidence"
+    return "confidence below 0.1 %" if share < 0.001 else f"confidence {math.floor(1000 * share) / 10:.1f} %"
+
+
+_CHIPS = 6
+"""Characters in doubt that are shown of a failure, the first ones."""
+
+_SURE = "no character in doubt"
 
 
 def _failures_page(audit: "Audit") -> Iterable[PageSection]:
@@ -282,26 +397,16 @@ def _failures_page(audit: "Audit") -> Iterable[PageSection]:
         return
     explanation = (
         "Read again for this report: the crop, and below it the crop with the pixels of each character in a "
-        "colour. Each character has its confidence and its runner-up. Accepted images come first, then by "
-        "falling confidence. "
+        "colour; then the characters in doubt, each with its confidence and its runner-up. "
         if failures.shown
         else "The pictures could not be read again for this report. "
     )
-    cases = []
-    for case in failures.shown:
-        truth, text = differing_chunks(strict(case.truth), strict(case.text))
-        chars = [
-            {
-                "char": char,
-                "confidence": f"{confidence:.2f}",
-                "runner_up": runner_up or "none",
-                "second": f"{second:.2f}",
-                "doubtful": second > DOUBT,
-            }
-            for char, confidence, runner_up, second in case.chars
-        ]
-        cases.append({"case": case, "truth": truth, "text": text, "chars": chars})
-    yield PageSection("Pictures of failures", explanation + failures.incomplete, cases=cases)
+    cards = failure_cards(audit)[LOOK_FIRST:]
+    yield PageSection("Pictures of failures", explanation + failures.incomplete, cases=cards)
+
+
+LOOK_FIRST = 4
+"""Failures on the first screen."""
 
 
 def _unmatched_counts(unmatched: pd.DataFrame) -> dict[str, int]:
@@ -313,6 +418,14 @@ _READ = "Over the images with a truth and a text"
 
 SECTIONS = (
     ReportSection(
+        "releases",
+        "Can these batches ship?",
+        "",
+        _releases,
+        page=lambda _: (),
+        markdown=lambda _: ("batch", "release", "reason"),
+    ),
+    ReportSection(
         "batches",
         "Batches",
         "",
@@ -322,6 +435,8 @@ SECTIONS = (
         total_line=True,
         json=lambda table: json_lines(table)[:-1],
     ),
+    ReportSection("failures", "Pictures of failures", "", None, page=_failures_page),
+    ReportSection("trends", "Trends", "", _trends, page=_trends_page),
     ReportSection(
         "fields",
         "Fields",
@@ -330,7 +445,6 @@ SECTIONS = (
         markdown=lambda _: (*FIGURES, "accuracy"),
     ),
     ReportSection("groups", "Groups", "", _groups, page=_groups_page),
-    ReportSection("trends", "Trends", "", _trends, page=_trends_page),
     ReportSection(
         "errors",
         "Errors, by falling confidence",
@@ -340,7 +454,7 @@ SECTIONS = (
         markdown=lambda _: ("image", "truth", "text", "confidence", "difference"),
         json=len,
     ),
-    ReportSection("failures", "Pictures of failures", "", None, page=_failures_page),
+    ReportSection("waiting", "Readings that wait for a person", "", _waiting, page=_waiting_page, json=len),
     ReportSection(
         "confusions",
         "Confused characters",
@@ -380,15 +494,15 @@ SECTIONS = (
     ),
     ReportSection(
         "sampling",
-        "Images to label next",
-        "A stratified sample of the images without a truth. Fill in the texts in sampling.csv by eye, "
+        "Pictures to label next",
+        "A stratified sample of the pictures without a truth. Fill in the texts in sampling.csv by eye, "
         "and give it as --truth.",
         lambda found: images_to_label(found.judged, found.sample),
         json=len,
     ),
     ReportSection(
         "unmatched",
-        "Images without a truth, truths without an image",
+        "Pictures without a truth, truths without a picture",
         "These are in no accuracy.",
         lambda found: found.unmatched,
         json=_unmatched_counts,

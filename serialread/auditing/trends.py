@@ -102,6 +102,11 @@ class Trend:
     signals: tuple[str, ...]
     frozen: bool
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether limits can be exceeded: they were given, or come from enough batches."""
+        return self.frozen or len(self.batches) >= MIN_BATCHES
+
     def table(self) -> pd.DataFrame:
         """One line per batch: the columns of trends.csv."""
         limits = self.chart.limits
@@ -146,8 +151,21 @@ def trend_findings(trends: Sequence[Trend]) -> Iterator[Finding]:
         most = max(len(trend.batches) for trend in young)
         yield note(f"Control limits come from {most} batches: provisional until there are {STABLE_BATCHES}.")
     for trend in trends:
-        if trend.frozen or len(trend.batches) >= MIN_BATCHES:
+        if trend.is_judged:
             yield from _trend_findings(trend)
+
+
+def worsened(trends: Sequence[Trend]) -> dict[str, list[str]]:
+    """The batches in which a measure is out of control for the worse: which, and what to check."""
+    found: dict[str, list[str]] = {}
+    for trend in trends:
+        measure = trend.measure
+        if trend.is_judged and measure.name != "misread":  # a misread counts by itself
+            side = "above" if measure.worse > 0 else "below"
+            for i in np.flatnonzero(trend.chart.out == measure.worse):
+                words = f"{measure.noun} {side} its limit ({measure.advice.partition(';')[0]})"
+                found.setdefault(trend.batches[i], []).append(words)
+    return found
 
 
 def freeze_limits(trends: Sequence[Trend], path: Path) -> None:

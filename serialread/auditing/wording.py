@@ -59,6 +59,42 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+_PLAIN = {
+    "images": "pictures",
+    "image": "picture",
+    "in_truth": "in the truth",
+    "one_minus_ned": "similarity",
+    "cer": "wrong characters %",
+    "no_read": "not read",
+    "no_read_rate": "not read %",
+    "accuracy": "correct %",
+    "right": "correct",
+    "misread": "accepted but wrong",
+    "misread_rate": "accepted but wrong %",
+    "review": "for review",
+    "mark_grade_mean": "mark grade, 4 best",
+    "confidence_p50": "median confidence",
+    "text": "read as",
+    "text_a": "read by A",
+    "text_b": "read by B",
+    "value": "figure",
+    "centre": "usual",
+    "low": "lower limit",
+    "high": "upper limit",
+    "signal": "out of control",
+    "false_alarm_rate": "refused good parts %",
+    "miss_rate": "passed bad parts %",
+    "effectiveness": "effective %",
+    "kappa_within": "kappa with oneself",
+    "kappa_truth": "kappa with the truth",
+}
+
+
+def plain(column: str) -> str:
+    """The name of a column in the words of the page."""
+    return _PLAIN.get(column, column.replace("_", " "))
+
+
 def percent(share: float) -> str:
     """A share in per cent with two decimals; only all of them is 100.00, and only none is 0.00."""
     if math.isnan(share):

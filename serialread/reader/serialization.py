@@ -1,6 +1,7 @@
 """Serialization of records: JSON lines with all fields, and rows of a CSV table."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -56,6 +57,12 @@ NUMBERS = (
 
 RecordJson = dict[str, Any]
 """A record as JSON values."""
+
+
+def key_of(image: str, sha256: str) -> str:
+    """Key of a reading, for links: 20 hex digits of a hash of the picture's name and digest."""
+    data = f"{image}\0{sha256}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()[:20]
 
 
 def json_line(record: Record) -> RecordJson:

@@ -6,7 +6,6 @@ nothing that is in them, and the reviewed ones among them, up to the first that 
 sample.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 from serialread.errors import RecordsError
 from serialread.metrics import Interval, wilson
-from serialread.reader.serialization import JSON_LINES, RecordJson
+from serialread.reader.serialization import JSON_LINES, RecordJson, key_of
 from serialread.records import BarcodeCheck, Decision
 from serialread.review.store import Call, CallLabel, ReviewStore, Role, Source, role_of, settled
 
@@ -38,12 +37,6 @@ def error_probability(line: RecordJson) -> float:
         if holds(line):
             right *= 1 - probability
     return 1 - float(right)
-
-
-def key_of(image: str, sha256: str) -> str:
-    """Key of a reading: 20 hex digits of a hash of the picture's name and digest."""
-    data = f"{image}\0{sha256}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(data).hexdigest()[:20]
 
 
 @dataclass(frozen=True, slots=True)

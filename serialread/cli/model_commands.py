@@ -55,6 +55,8 @@ def train(
 
     A data recipe in place of a store renders crops while the model trains. Ctrl-C or SIGTERM stops after the
     current step and keeps last.pt; --resume continues. Needs torch.
+
+    On several GPUs or machines: torchrun --nproc-per-node 8 -m serialread train ...
     """
     options.require_torch()
     if branch and start_from:
@@ -65,7 +67,7 @@ def train(
 
     loaded, held_out = load(recipe, TrainingRecipe), [SampleStore(path) for path in valid or ()]
     sources = [load(path, DataRecipe) if path.suffix == ".toml" else SampleStore(path) for path in data]
-    step, steps = 0, loaded.optimization.steps
+    step, steps, quiet = 0, loaded.optimization.steps, quiet or not training.leads()
     with training.stop_by_signal() as stop, terminal.progress_bar(steps, "steps", quiet=quiet) as bar:
         for progress in training.train(
             loaded,

@@ -286,6 +286,10 @@ class Optimization(Section):
     replicas: int = Field(default=1, ge=1)
     """Threads that each process a part of a batch, one core each; 1 spreads each layer over the cores.
     With more than one, dropout must be 0: its random numbers would depend on the order of the threads."""
+    parts: int = Field(default=1, ge=1)
+    """Parts of a batch that are computed one after the other (gradient accumulation) or by the processes of
+    ``torchrun``, which take equal shares. Batch norms see one part; runs with the same number of parts agree,
+    whatever the number of processes."""
     workers: int = Field(default=1, ge=0)
     """Processes that read and augment; 0 does it in the training loop."""
     validate_crops: int = Field(default=100_000, ge=1)

@@ -3,6 +3,7 @@
 from serialread.training.checkpoint import save_trainable
 from serialread.training.loop import Progress, stop_by_signal, train
 from serialread.training.onnx_export import export
+from serialread.training.ranks import leads
 from serialread.training.validation import (
     Evaluation,
     TorchSession,
@@ -18,6 +19,7 @@ __all__ = [
     "card_of",
     "evaluate",
     "export",
+    "leads",
     "open_run",
     "save_trainable",
     "stop_by_signal",

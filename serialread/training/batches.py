@@ -149,17 +149,28 @@ class Batch(NamedTuple):
 
 
 class TrainingBatches(torch.utils.data.Dataset[Batch]):
-    """The augmented batches of a run, by step; usable in worker processes."""
+    """The augmented batches of a run, by step; usable in worker processes.
 
-    def __init__(self, plan: Plan, recipe: TrainingRecipe, alphabet: Alphabet) -> None:
+    Args:
+        plan: the samples of every step.
+        recipe: the training recipe.
+        alphabet: of the recipe.
+        share: which samples of every batch, such as those of one process; None for all.
+    """
+
+    def __init__(
+        self, plan: Plan, recipe: TrainingRecipe, alphabet: Alphabet, share: slice | None = None
+    ) -> None:
         self.plan, self.recipe, self.alphabet = plan, recipe, alphabet
+        self.places = range(plan.batch)[share or slice(None)]
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step."""
         recipe, (number, epoch, members) = self.recipe, self.plan.at(step)
         repeated = len(members) > len(epoch.samples)
         drawn = []
-        for place, member in enumerate(members):
+        for place in self.places:
+            member = members[place]
             rng = np.random.default_rng(
                 [self.plan.seed, number, epoch.first + int(member), place if repeated else 0]
             )

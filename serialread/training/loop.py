@@ -4,6 +4,7 @@ import copy
 import ctypes
 import json
 import math
+import os
 import signal
 import threading
 import time
@@ -34,8 +35,10 @@ from serialread.training.optimization import (
     freeze_all_but,
     learning_rate,
     optimizer_of,
+    split,
     update_average,
 )
+from serialread.training.ranks import PartMeans, Ranks, seed_part
 from serialread.training.shards import FreshCrops
 from serialread.training.validation import Evaluation, evaluate
 
@@ -133,7 +136,8 @@ def train(
     """Train a network; writes best.pt, last.pt and log.jsonl into ``out`` and yields after every step.
 
     Once ``stop`` is set, the run writes last.pt after the current step and ends. A resumed run gives exactly
-    the results of one that was not stopped.
+    the results of one that was not stopped. Under ``torchrun`` each process computes a share of every batch;
+    the first one validates and writes. All of them need the same ``data`` and ``out``.
 
     Args:
         recipe: the training recipe.
@@ -157,16 +161,19 @@ def train(
         StoreError: no samples, or samples that the recipe cannot encode.
         CheckpointError: nothing to resume, a run of another recipe, a run that would be overwritten, or one
             that cannot be branched.
-        RecipeError: the loss is not finite, the network lacks a part that ``only`` names, or there is no GPU.
+        RecipeError: the loss is not finite, the network lacks a part that ``only`` names, there is no GPU, or
+            the processes cannot share the batch evenly.
     """
-    out = Path(out)
-    config, alphabet = recipe.optimization, Alphabet(recipe.alphabet)
-    source, held_out = _prepared(data, valid, recipe, out)
+    out, stop, ranks = Path(out), stop or threading.Event(), Ranks.join(device_of(device))
+    config, alphabet, parts = recipe.optimization, Alphabet(recipe.alphabet), ranks.parts(recipe.optimization)
+    with ranks.leader_first():
+        source, held_out = _prepared(data, valid, recipe, out, ranks)
     plan = Plan(source, config.batch, recipe.seed)
-    batches = TrainingBatches(plan, recipe, alphabet)
+    size = config.batch // ranks.parts_of_all(config)
+    batches = TrainingBatches(plan, recipe, alphabet, slice(parts.start * size, parts.stop * size))
     torch.manual_seed(recipe.seed)
     _keep_memory()
-    state, last = _State(recipe, None if resume else start_from, device_of(device)), out / "last.pt"
+    state, last = _State(recipe, None if resume else start_from, ranks), out / "last.pt"
     if resume:
         state.restore(last)
     elif last.exists():
@@ -177,24 +184,24 @@ def train(
         state.branch(Path(branch) / "last.pt", decay_crops)
         source.adopt(Path(branch))
     config = state.recipe.optimization
-    log = RunLog(out / "log.jsonl")
+    log = RunLog(out / "log.jsonl" if ranks.leads else Path(os.devnull))
     log.keep_until(state.step)
     every = max(1, config.validate_crops // config.batch)
-    saved, speed, stop = time.monotonic(), Speed(config.batch), stop or threading.Event()
-    with Replicas(state.model, config.replicas) as replicas, closing(source):
+    saved, speed = time.monotonic(), Speed(config.batch)
+    with Replicas(state.model, config.replicas) as replicas, closing(source), closing(ranks):
         steps = source.paced(range(state.step, config.steps), plan, stop)
         for batch in _loader(batches, steps, config):
-            rate, parts = state.update(replicas, batch)
-            step, loss = state.step, sum(parts.values())
-            log.add(step, parts, rate=rate, crops_per_s=speed.tick())
-            ended, validation = stop.is_set() or step == config.steps, None
-            if step % every == 0 or step == config.steps:
+            rate, terms, stopped = state.update(replicas, batch, stop=stop.is_set())
+            step, loss = state.step, sum(terms.values())
+            log.add(step, terms, rate=rate, crops_per_s=speed.tick())
+            ended, validation = stopped or step == config.steps, None
+            if ranks.leads and (step % every == 0 or step == config.steps):
                 validation = evaluate(state.average, held_out, recipe, bf16=config.bf16)
                 log.validated(step, validation)
                 if validation.strict > state.best:
                     state.best = validation.strict
                     checkpoints.save(state.checkpoint(), out / "best.pt")
-            if ended or time.monotonic() - saved > 60 * config.save_minutes:
+            if ranks.leads and (ended or time.monotonic() - saved > 60 * config.save_minutes):
                 state.save(last)
                 source.keep_from(plan.epoch(step))
                 saved = time.monotonic()
@@ -203,27 +210,31 @@ def train(
             if ended:
                 return
         if state.step < config.steps:  # stopped while it waited for crops, or they cannot be made
-            state.save(last)
+            if ranks.leads:
+                state.save(last)
             source.check()
 
 
 class _State:
     """What a run changes: the network, its moving average, the optimizer, the step and the best accuracy."""
 
-    def __init__(self, recipe: TrainingRecipe, start_from: str | Path | None, device: torch.device) -> None:
-        self.recipe, self.step, self.best = recipe, 0, -1.0
+    def __init__(self, recipe: TrainingRecipe, start_from: str | Path | None, ranks: Ranks) -> None:
+        self.recipe, self.step, self.best, self.ranks = recipe, 0, -1.0, ranks
         self.model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
         for pretrained in recipe.pretrained:
             initialize_part(self.model.get_submodule(pretrained.part), pretrained)
         if start_from is not None:
             initialize_from(self.model, Path(start_from))
         freeze_all_but(self.model, recipe.optimization.only)
-        self.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = optimizer_of(self.model, recipe.optimization)
 
-    def update(self, replicas: Replicas, batch: Batch) -> tuple[float, dict[str, float]]:
-        """One optimizer step; returns the learning rate and the weighted loss terms.
+    def update(self, replicas: Replicas, batch: Batch, *, stop: bool) -> tuple[float, dict[str, float], bool]:
+        """One optimizer step with this process's share of a batch.
+
+        Returns:
+            The learning rate, the weighted loss terms, and whether ``stop`` is set in any process.
 
         Raises:
             RecipeError: the loss is not finite.
@@ -231,9 +242,9 @@ class _State:
         config = self.recipe.optimization
         rate, progress = learning_rate(config, self.step), config.progress(self.step)
         self.step += 1
-        parts = replicas.backward(batch, self.recipe, progress)
-        if not math.isfinite(loss := sum(parts.values())):
-            wrong = ", ".join(f"{name} {value}" for name, value in parts.items() if not math.isfinite(value))
+        terms, stopped = self._backward(replicas, batch, progress, stop)
+        if not math.isfinite(loss := sum(terms.values())):
+            wrong = ", ".join(f"{name} {value}" for name, value in terms.items() if not math.isfinite(value))
             raise RecipeError(
                 f"step {self.step}: the loss is {loss} ({wrong}). Lower optimization.rate and train again."
             )
@@ -242,7 +253,24 @@ class _State:
             group["lr"] = rate
         self.optimizer.step()
         update_average(self.average, self.model, min(config.average, (1 + self.step) / (10 + self.step)))
-        return rate, parts
+        return rate, terms, stopped
+
+    def _backward(
+        self, replicas: Replicas, batch: Batch, progress: float, stop: bool
+    ) -> tuple[dict[str, float], bool]:
+        """Leave the mean gradient of the batch's parts, in all processes, in the network."""
+        config, ranks = self.recipe.optimization, self.ranks
+        if ranks.parts_of_all(config) == 1:
+            return replicas.backward(batch, self.recipe, progress), stop
+        parts, means, losses = ranks.parts(config), PartMeans(self.model), []
+        for number, part in zip(parts, split(batch, len(parts)), strict=True):
+            seed_part(self.recipe.seed, self.step, number)
+            losses.append(replicas.backward(part, self.recipe, progress))
+            means.add()
+        names = list(losses[0])
+        own = [sum(loss[name] for loss in losses) / len(parts) for name in names]
+        *terms, stopping = means.finish(ranks, [*own, float(stop)])
+        return dict(zip(names, terms, strict=True)), stopping > 0
 
     def checkpoint(self) -> Checkpoint:
         """The averaged network."""
@@ -303,6 +331,7 @@ def _prepared(
     valid: Sequence[Sequence[Sample]],
     recipe: TrainingRecipe,
     out: Path,
+    ranks: Ranks,
 ) -> tuple[CropSource, list[Sample]]:
     """Where the crops come from, and at most ``validation_limit`` evenly drawn validation samples."""
     try:
@@ -319,7 +348,7 @@ def _prepared(
     held: Sequence[Sample] = ConcatenatedSamples(_folded(valid, recipe))
     source: CropSource
     if recipes:
-        source = FreshCrops(recipes, recipe, out / "shards")
+        source = FreshCrops(recipes, recipe, out / "shards", renders=ranks.leads)
     else:
         samples: Sequence[Sample] = ConcatenatedSamples(stores)
         if len(samples) < 2:

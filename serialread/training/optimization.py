@@ -187,9 +187,9 @@ class Replicas:
 
     def backward(self, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
         """Compute the gradients of a batch; returns the weighted loss terms."""
-        parts = [Batch(*p) for p in zip(*(_split(v, len(self.all)) for v in batch), strict=True)]
         if self.pool is None:
             return _backward(self.model, batch, recipe, progress)
+        parts = split(batch, len(self.all))
         work = [
             self.pool.submit(_backward, m, p, recipe, progress) for m, p in zip(self.all, parts, strict=True)
         ]
@@ -246,6 +246,11 @@ def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     return type(value)(*(_moved(part, device) for part in value))
+
+
+def split(batch: Batch, count: int) -> list[Batch]:
+    """Equal parts of a batch, in its order."""
+    return [Batch(*part) for part in zip(*(_split(value, count) for value in batch), strict=True)]
 
 
 def _split(value: Tensor | tuple[Tensor, ...], count: int) -> list[object]:

@@ -32,13 +32,16 @@ class FreshCrops(CropSource):
         data: the data recipes; samples are taken from each in turn.
         recipe: the training recipe.
         folder: of the shards.
+        renders: whether this process renders; else it waits for the shards that another one renders here.
 
     Raises:
         RecipeError: a data recipe has longer texts than the network reads.
     """
 
-    def __init__(self, data: Sequence[DataRecipe], recipe: TrainingRecipe, folder: Path) -> None:
-        self.data, self.recipe, self.folder = tuple(data), recipe, folder
+    def __init__(
+        self, data: Sequence[DataRecipe], recipe: TrainingRecipe, folder: Path, *, renders: bool = True
+    ) -> None:
+        self.data, self.recipe, self.folder, self.renders = tuple(data), recipe, folder, renders
         self._pool: ThreadPoolExecutor | None = None  # of one thread, once the loader's processes are forked
         self._shards: dict[int, Future[None]] = {}
         self._closed = False
@@ -112,6 +115,11 @@ class FreshCrops(CropSource):
 
     def _complete(self, window: range, last: int, stop: threading.Event) -> bool:
         """Wait for the shards of a window while those up to the last are rendered; False once stopped."""
+        if not self.renders:
+            while not (there := all((self._path(shard) / BUCKETS).exists() for shard in window)):
+                if stop.wait(0.5):
+                    break
+            return there
         self._pool = self._pool or ThreadPoolExecutor(1)
         for shard in range(window.start, last + 1):
             if shard not in self._shards:
@@ -135,7 +143,9 @@ class FreshCrops(CropSource):
                 if self._closed:
                     return
         if not (path / BUCKETS).exists():
-            np.save(path / BUCKETS, survey(self._samples(shard), self.recipe))
+            new = path / f"new-{BUCKETS}"
+            np.save(new, survey(self._samples(shard), self.recipe))
+            new.replace(path / BUCKETS)  # others wait for it
 
 
 def _cores() -> int:

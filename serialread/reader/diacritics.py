@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.reader.grading import cleanness, segment
-from serialread.records import CharReading, Pixels
+from serialread.reader.grading import MarkSegmentation, cleanness
+from serialread.records import CharReading
 
 TALL = frozenset(string.ascii_uppercase + string.digits)
 """Characters that end at the height of a capital."""
@@ -32,17 +32,13 @@ MAX_MARKED = 2
 """Where more characters have such ink, it is no diacritic: serifs, a frame, another line."""
 
 
-def marked_chars(pixels: Pixels, chars: Sequence[CharReading]) -> tuple[int, ...]:
+def marked_chars(line: MarkSegmentation, chars: Sequence[CharReading]) -> tuple[int, ...]:
     """Numbers, from 0, of the characters with ink above or below them.
 
     Args:
-        pixels: crop of the line, [H, W].
-        chars: that were read in it, with boxes.
+        line: the crop of the code.
+        chars: that were read in it.
     """
-    boxes = [char.box for char in chars if char.box]
-    if len(boxes) < max(len(chars), MIN_CHARS):
-        return ()
-    line = segment(pixels, boxes)
     ink = (line.marked > 0) & (line.strength >= MIN_STRENGTH * line.level)
     upto = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))  # number of inked px left of each column
     widths = upto[:, line.cuts[1:]] - upto[:, line.cuts[:-1]]

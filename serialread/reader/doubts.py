@@ -8,9 +8,11 @@ from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.diacritics import marked_chars
-from serialread.reader.pipeline import FieldLine, PictureReading, ReadLine
+from serialread.reader.grading import segment
+from serialread.reader.pipeline import FieldLine, PictureReading
 from serialread.reader.second_reader import TextComparison
-from serialread.records import BarcodeCheck, Reading, SecondOpinion, Verdict
+from serialread.reader.unread import unread_gaps
+from serialread.records import BarcodeCheck, Crop, Reading, SecondOpinion, Verdict
 
 MAX_SHOWN = 50
 """Characters of a barcode, or of another text, that a doubt quotes."""
@@ -39,7 +41,7 @@ def doubts_about(
         damage,
         _height_doubt(found.crop.text_height_px, limits),
         *_reading_doubts(reading, found.cut_off),
-        _diacritic_doubt([found.lines[n] for n in found.rows]),
+        _ink_doubt(_rows_of(found), outside=verdict is Verdict.NONE),
         f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
@@ -54,7 +56,7 @@ def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> t
     doubts = (
         _height_doubt(found.line.crop.text_height_px, limits),
         *_reading_doubts(found.reading, found.cut_off),
-        _diacritic_doubt([found.line]),
+        _ink_doubt([(found.line.crop, found.reading)], outside=False),
         misfit if verdict is Verdict.MISPRINT else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
     )
@@ -70,15 +72,38 @@ def _reading_doubts(reading: Reading, cut_off: Sequence[str]) -> tuple[str, ...]
     )
 
 
-def _diacritic_doubt(rows: Sequence[ReadLine]) -> str:
-    """Names the first character that has ink above or below it, such as the dots of Ä, in the code's rows."""
+def _rows_of(found: PictureReading) -> list[tuple[Crop, Reading]]:
+    """The crops and the readings of the code's rows."""
+    readings = [found.line if n == found.best else found.lines[n].reading for n in found.rows]
+    crops = [found.lines[n].crop for n in found.rows]
+    return [(crop, reading) for crop, reading in zip(crops, readings, strict=True) if reading]
+
+
+def _ink_doubt(rows: Sequence[tuple[Crop, Reading]], *, outside: bool) -> str:
+    """Names the first ink in the code's rows that the reading does not account for.
+
+    Args:
+        rows: crop and reading of each.
+        outside: whether ink before the first and after the last character of a row counts.
+    """
     before = 0
-    for row in rows:
-        chars = row.reading.chars if row.reading else ()
-        if marked := marked_chars(row.crop.pixels, chars):
-            return f"character {before + marked[0] + 1} has a mark above or below it"
-        before += len(chars)
+    for crop, reading in rows:
+        boxes = [char.box for char in reading.chars if char.box]
+        if boxes and len(boxes) == len(reading.chars):
+            line = segment(crop.pixels, boxes)
+            if marked := marked_chars(line, reading.chars):
+                return f"character {before + marked[0] + 1} has a mark above or below it"
+            if gaps := unread_gaps(line, outside=outside):
+                return f"unread mark {_gap_name(before, gaps[0], len(boxes))}"
+        before += len(reading.chars)
     return ""
+
+
+def _gap_name(before: int, gap: int, count: int) -> str:
+    """Where a gap is: before character ``gap`` of a row of ``count``; characters count from 0 in the row."""
+    if 0 < gap < count:
+        return f"between characters {before + gap} and {before + gap + 1}"
+    return f"before character {before + 1}" if gap == 0 else f"after character {before + count}"
 
 
 def _height_doubt(text_height_px: float, limits: StationLimits) -> str:

@@ -55,6 +55,7 @@ class MarkSegmentation:
         marked: uint8 [H, W], 1 on the mark.
         top: first row of the text.
         bottom: the row after its last.
+        spans: first and last column of the characters' boxes, [K, 2].
         cuts: columns between the characters, and at both ends, [K + 1].
     """
 
@@ -64,6 +65,7 @@ class MarkSegmentation:
     marked: Pixels
     top: int
     bottom: int
+    spans: Floats
     cuts: NDArray[np.int64]
 
     @property
@@ -127,7 +129,7 @@ def segment(pixels: Pixels, boxes: Sequence[Box]) -> MarkSegmentation:
     margin = (bottom - top) // 4
     ends = max(first - margin, 0), min(last + margin, pixels.shape[1])
     cuts = _cuts(_sums(marked[top:bottom], 0), x.mean(axis=1), ends)
-    return MarkSegmentation(difference, strength, level, marked, top, bottom, cuts)
+    return MarkSegmentation(difference, strength, level, marked, top, bottom, x, cuts)
 
 
 def _sums(field: Pixels, axis: int) -> NDArray[np.int32]:

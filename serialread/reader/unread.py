@@ -1,0 +1,99 @@
+"""Unread marks: ink of the size of a character, in the rows of the text, that no read character owns.
+
+A network reads a glyph outside its alphabet as another one, or as a gap; then its ink is left over.
+"""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from serialread.reader.grading import SPECK, MarkSegmentation, cleanness
+
+
+class _Limits(NamedTuple):
+    """What makes ink a mark: minimum height and area in (squared) text heights, strength, and cleanness.
+
+    The strength is per strength of the code's mark. On a background less clean ink means nothing.
+    """
+
+    height: float
+    area: float
+    strength: float
+    clean: float
+
+
+BETWEEN, OUTSIDE = _Limits(0.6, 0.08, 0.6, 0.4), _Limits(0.9, 0.12, 0.8, 0.6)
+"""Limits between characters, and before the first or after the last one, where other things are marked."""
+MIN_CHARS = 3
+MAX_UNREAD = 2
+"""Where more gaps hold a mark, it is texture."""
+MAX_OVER = 0.15
+"""Ink that exceeds the rows of the text by more, in text heights, is a frame or belongs to another line."""
+MAX_SHARED = 0.35
+"""Share of its columns that a mark may have in common with a character."""
+MAX_DISTANCE = 1.25
+"""Distance from the centre of the first or last character, in median pitches, beyond which a mark does not
+belong to the code."""
+
+
+class _Part(NamedTuple):
+    """A connected component: its rows, its area in px, its mean strength."""
+
+    top: int
+    bottom: int
+    area: int
+    strength: float
+
+
+def unread_gaps(line: MarkSegmentation, *, outside: bool) -> tuple[int, ...]:
+    """The gaps that hold an unread mark: gap k lies before character k, counted from 0, and after the others.
+
+    Args:
+        line: the crop of the code.
+        outside: whether to look before the first and after the last character, too.
+    """
+    count, clean = len(line.spans), cleanness(line)
+    ends = {0: OUTSIDE, count: OUTSIDE}
+    if count < MIN_CHARS or clean < BETWEEN.clean:
+        return ()
+    found = sorted(_loose_parts(line).items())
+    gaps = tuple(gap for gap, parts in found if _is_mark(parts, line, clean, ends.get(gap, BETWEEN)))
+    if len(gaps) > MAX_UNREAD:
+        return ()
+    return gaps if outside else tuple(gap for gap in gaps if gap not in ends)
+
+
+def _is_mark(parts: list[_Part], line: MarkSegmentation, clean: float, limits: _Limits) -> bool:
+    area = sum(part.area for part in parts)
+    height = max(part.bottom for part in parts) - min(part.top for part in parts)
+    return (
+        clean >= limits.clean
+        and height >= limits.height * line.height
+        and area >= limits.area * line.height**2
+        and sum(part.strength * part.area for part in parts) >= limits.strength * line.level * area
+    )
+
+
+def _loose_parts(line: MarkSegmentation) -> dict[int, list[_Part]]:
+    """The components of the mark that belong to no character, by their gaps."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(line.marked, connectivity=8, ltype=cv2.CV_32S)
+    centres, over = line.spans.mean(axis=1), MAX_OVER * line.height
+    reach = MAX_DISTANCE * float(np.median(np.diff(centres)))
+    found: dict[int, list[_Part]] = defaultdict(list)
+    for label, (left, top, width, height, area) in enumerate(stats.tolist()):
+        right, bottom, middle = left + width, top + height, left + width / 2
+        if label == 0 or area < SPECK * line.height**2:
+            continue
+        if top < line.top - over or bottom > line.bottom + over:
+            continue
+        shared = np.minimum(line.spans[:, 1], right) - np.maximum(line.spans[:, 0], left)
+        owned = bool(((centres >= left) & (centres <= right)).any()) or shared.max() > MAX_SHARED * width
+        if owned or not centres[0] - reach <= middle <= centres[-1] + reach:
+            continue
+        strength = float(
+            line.strength[top:bottom, left:right][labels[top:bottom, left:right] == label].mean()
+        )
+        found[int(np.searchsorted(centres, middle))].append(_Part(top, bottom, area, strength))
+    return found

@@ -123,6 +123,19 @@ def test_a_line_that_goes_on_beyond_its_cut_out_is_cut_out_longer(
     assert line.text == "905247"
 
 
+def test_parts_of_a_line_with_characters_between_them_are_read_as_one(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = (
+        TextLine(np.array([[568.0, 380.0], [628.0, 380.0]]), 34.0, 0.9),  # the first two digits of six
+        TextLine(np.array([[768.0, 380.0], [737.0, 380.0]]), 34.0, 0.9),  # the last one, found turned round
+    )
+    monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None: parts)
+    record = reader.read(picture())
+    assert [line.text for line in record.lines] == ["905247"]
+    assert record.text == "905247"
+
+
 def test_a_whole_picture_that_reads_as_a_mark_alone_is_still_searched() -> None:
     def reading_of(text: str) -> Reading:
         return Reading(tuple(CharReading(c, 0.99, ("?", 0.01)) for c in text), 0.99)

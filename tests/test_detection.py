@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serialread.detection import Maps, TextLine, cut_line, lines_of
+from serialread.detection import Maps, TextLine, cut_line, lines_of, spanning
 from serialread.detection.text_lines import CELL_PX, REFERENCE_PX
 from serialread.imaging.frames import Frame
 
@@ -141,3 +141,24 @@ def test_a_polygon_surrounds_its_line() -> None:
     assert line.polygon().tolist() == [[100, 90], [200, 90], [200, 110], [100, 110]]
     assert line.polygon(0.5).tolist() == [[90, 80], [210, 80], [210, 120], [90, 120]]
     assert line.scaled(2).polygon().max() == 400
+
+
+def test_lines_with_a_gap_between_them_may_be_parts_of_one() -> None:
+    first, second = (
+        TextLine(np.array(ends, np.float64), 20.0, 0.9)
+        for ends in (((10, 50), (90, 50)), ((230, 54), (150, 52)))
+    )
+    ((one, other, whole),) = spanning([first, second])
+    assert (one, other) == (0, 1)
+    assert whole.centre.tolist() == [[10, 50], [230, 54]]
+    far, aside, large = (
+        TextLine(np.array(ends, np.float64), height, 0.9)
+        for ends, height in (
+            (((190, 50), (300, 50)), 20.0),
+            (((100, 75), (200, 75)), 20.0),
+            (((100, 50), (200, 50)), 40.0),
+        )
+    )
+    assert (
+        spanning([first, far]) == spanning([first, aside]) == spanning([first, large]) == spanning([]) == []
+    )

@@ -2,6 +2,6 @@
 
 from serialread.detection.cutting import cut_line
 from serialread.detection.line_finder import LineFinder
-from serialread.detection.text_lines import Maps, TextLine, lines_of
+from serialread.detection.text_lines import Maps, TextLine, lines_of, spanning
 
-__all__ = ["LineFinder", "Maps", "TextLine", "cut_line", "lines_of"]
+__all__ = ["LineFinder", "Maps", "TextLine", "cut_line", "lines_of", "spanning"]

@@ -36,6 +36,9 @@ UNSURE = 0.5
 """Agreement of the cells' directions below which a line may be read in the other direction."""
 MAX_GAP = 1.3
 """Largest gap between two pieces of one line, in heights of a capital: a wider one separates lines."""
+MAX_SPAN = 4.5
+"""Largest gap between two lines, as above, that may be parts of one: the network did not see what lies between
+them."""
 MAX_OFFSET, MAX_TURN_RAD, MAX_RATIO = 0.45, 0.5, 1.6
 """Largest offset of a piece from the line through the other (heights), its turn and its ratio of heights."""
 MAX_ROWS = 12
@@ -378,7 +381,7 @@ def _arc(piece: _Piece) -> Points | None:
 def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
     """Pieces of which one continues the other as one, until none does."""
     whole = list(pieces)
-    for one, other in _near(pieces):
+    for one, other in _near([piece.line for piece in pieces], MAX_GAP):
         first, second = whole[one], whole[other]
         if first is not second and (_continues(first, second) or _continues(second, first)):
             line = first.joined(second)
@@ -386,13 +389,40 @@ def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
     return list(dict.fromkeys(whole))
 
 
-def _near(pieces: Sequence[_Piece]) -> list[tuple[int, int]]:
-    """Pairs of pieces with ends that may be neighbours on a line, by number, the nearest first."""
-    ends = np.array([piece.line.centre[[0, -1]] for piece in pieces]).reshape(-1, 2, 2)
-    heights = np.array([piece.height for piece in pieces])
+def spanning(lines: Sequence[TextLine]) -> list[tuple[int, int, TextLine]]:
+    """Pairs of straight lines that may be parts of one, by number, with that line; the nearest first."""
+    spans = (
+        (i, j, _span(lines[i], lines[j]) or _span(lines[j], lines[i])) for i, j in _near(lines, MAX_SPAN)
+    )
+    return [(one, other, whole) for one, other, whole in spans if whole]
+
+
+def _span(first: TextLine, second: TextLine) -> TextLine | None:
+    """The straight line through both, if the second one, in any direction, goes on where the first ends."""
+    (start, end), height = first.centre[[0, -1]], max(first.height, second.height)
+    onward = (
+        second.centre if (second.centre[-1] - second.centre[0]) @ (end - start) > 0 else second.turned.centre
+    )
+    alike = (
+        height <= MAX_RATIO * min(first.height, second.height) and first.is_straight and second.is_straight
+    )
+    if not alike or not _follows(first.centre, onward, height, MAX_SPAN):
+        return None
+    return replace(first, centre=np.stack([start, onward[-1]]), height=height)
+
+
+def _near(lines: Sequence[TextLine], gap: float) -> list[tuple[int, int]]:
+    """Pairs of lines with ends that may be neighbours on a line, by number, the nearest first.
+
+    Args:
+        lines: the lines.
+        gap: between the ends, in heights.
+    """
+    ends = np.array([line.centre[[0, -1]] for line in lines]).reshape(-1, 2, 2)
+    heights = np.array([line.height for line in lines])
     apart = np.linalg.norm(ends[:, None, :, None] - ends[None, :, None], axis=-1).min(axis=(2, 3))
     apart /= np.maximum(heights[:, None], heights[None])
-    pairs = np.argwhere(np.triu(apart < MAX_GAP + 0.5, 1))
+    pairs = np.argwhere(np.triu(apart < gap + 0.5, 1))
     return [(one, other) for one, other in pairs[np.argsort(apart[tuple(pairs.T)])].tolist()]
 
 
@@ -410,13 +440,13 @@ def _continues(first: _Piece, second: _Piece) -> bool:
     return any(_follows(before, after, height) for before, after in ways)
 
 
-def _follows(first: Points, second: Points, height: float) -> bool:
-    """Whether a centre line goes on where another one ends."""
+def _follows(first: Points, second: Points, height: float, most: float = MAX_GAP) -> bool:
+    """Whether a centre line goes on where another one ends, within ``most`` heights."""
     gap = second[0] - first[-1]
     leaving, entering = _unit(first[-1] - first[-2]), _unit(second[1] - second[0])
     ahead, aside = float(gap @ leaving), float(leaving[0] * gap[1] - leaving[1] * gap[0])
     turned = float(np.arccos(np.clip(leaving @ entering, -1, 1)))
-    near = -0.6 * height < ahead < MAX_GAP * height
+    near = -0.6 * height < ahead < most * height
     return near and abs(aside) < MAX_OFFSET * height and turned < MAX_TURN_RAD
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from serialread.codes import reads_upside_down
 from serialread.config import Code, Station
-from serialread.detection import LineFinder, TextLine
+from serialread.detection import LineFinder, TextLine, spanning
 from serialread.detection.cutting import ROOM
 from serialread.imaging import Extent
 from serialread.imaging.crops import is_low, is_one_line, prepare, turned_180, whole_crops
@@ -27,7 +27,6 @@ from serialread.reader.fusion import fuse, next_view
 from serialread.reader.orientation import (
     choose_line,
     clear_chars,
-    is_same_line,
     is_upside_down_twin,
     surely_upright,
     surely_upside_down,
@@ -36,7 +35,7 @@ from serialread.reader.orientation import (
 )
 from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
 from serialread.reader.ovals import settle_ovals
-from serialread.reader.rows import join_rows, other_texts, rows_of
+from serialread.reader.rows import join_rows, other_texts, overlap, rows_of
 from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
 
 MIN_CHARS = 0.5
@@ -48,6 +47,8 @@ LEAST_ROOM = 0.15
 on there."""
 MORE_ROOM, MAX_EXTENSIONS = 2.0, 3
 """By how much a line is then cut out longer, in heights of a capital, and how often at most."""
+JOINED_GAIN = 0.5
+"""``clear_chars`` that two detected lines must gain if they are read as one."""
 MIN_TEXT_SHARE = 0.3
 """Height of the text per height of its picture below which the picture may hold other lines."""
 
@@ -133,13 +134,16 @@ class PictureReading:
 
 
 def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
-    """The lines that were read, each once and in its better orientation, from top to bottom."""
+    """The lines that were read, each once and in its better orientation, from top to bottom.
+
+    Of lines that lie on each other only the clearest counts.
+    """
     read = [line for line in lines if line.reading is not None]
     kept = list[ReadLine]()
     for line in sorted(read, key=lambda line: -clear_chars(line.views[0].reading)):
         if clear_chars(line.views[0].reading) < MIN_CHARS:
             break
-        if not any(is_same_line(line.crop, one.crop) for one in kept):
+        if not any(overlap(line.crop.quad, one.crop.quad) for one in kept):
             kept.append(line)
     return sorted(kept, key=lambda line: float(line.crop.quad[:, 1].mean()))
 
@@ -186,6 +190,11 @@ def _line_reading(line: ReadLine) -> LineReading:
         direction_deg=float(np.degrees(np.arctan2(y, x))),
         height_px=crop.text_height_px,
     )
+
+
+def _clearest(ways: Sequence[ReadLine]) -> float:
+    """``clear_chars`` of a line in its better orientation; 0 if it is no text."""
+    return max([0.0, *(clear_chars(line.reading) for line in ways if line.reading)])
 
 
 def _is_text(reading: Reading) -> bool:
@@ -339,8 +348,22 @@ class Pipeline:
         if view.find_lines and not self._is_settled(frame, self._freed(lines[0]).views[0]):
             found = expected_lines(self.finder(), frame, view)
             read = yield from self._read_lines(crops_of(frame, found, view))
+            yield from self._join(frame, found, read)
             lines += yield from self._complete(frame, found, read)
         return lines
+
+    def _join(self, frame: Frame, found: list[TextLine], lines: list[ReadLine]) -> Steps[None]:
+        """Replace two detected lines by one that spans both, if that reads better than they do."""
+        spans, ways = spanning(found), 1 + may_be_upside_down(self.station.view)
+        read = yield from self._read_lines(crops_of(frame, [span for *_, span in spans], self.station.view))
+        gone = set[int]()
+        for number, (one, other, span) in enumerate(spans):
+            parts, whole = (lines[n * ways :][:ways] for n in (one, other)), read[number * ways :][:ways]
+            if gone.isdisjoint((one, other)) and _clearest(whole) > sum(map(_clearest, parts)) + JOINED_GAIN:
+                found[one], lines[one * ways : (one + 1) * ways] = span, whole
+                gone.add(other)
+        for number in sorted(gone, reverse=True):
+            del found[number], lines[number * ways : (number + 1) * ways]
 
     def _complete(
         self, frame: Frame, found: Sequence[TextLine], lines: list[ReadLine]

@@ -73,14 +73,14 @@ def other_texts(
     read = {n: reading for n, reading in enumerate(readings) if reading is not None}
     for number, reading in sorted(read.items(), key=lambda line: -_certainty(line[1])):
         quad = crops[number].quad
-        apart = not any(_overlap(quad, place) for place in places)
+        apart = not any(overlap(quad, place) for place in places)
         if apart and len(reading.chars) >= MIN_CODE_CHARS and _is_sure(reading):
             places.append(quad)
             texts.append(reading.text)
     return tuple(dict.fromkeys(texts))
 
 
-def _overlap(one: Floats, other: Floats) -> bool:
+def overlap(one: Floats, other: Floats) -> bool:
     """Whether the centre of one of two quads [4, 2] lies in the other."""
     pairs = ((one, other), (other, one))
     return any(

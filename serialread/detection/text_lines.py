@@ -37,8 +37,7 @@ UNSURE = 0.5
 MAX_GAP = 1.3
 """Largest gap between two pieces of one line, in heights of a capital: a wider one separates lines."""
 MAX_SPAN = 4.5
-"""Largest gap between two lines, as above, that may be parts of one: the network did not see what lies between
-them."""
+"""Largest gap between two lines, as above, that may be parts of one: some characters were not detected."""
 MAX_OFFSET, MAX_TURN_RAD, MAX_RATIO = 0.45, 0.5, 1.6
 """Largest offset of a piece from the line through the other (heights), its turn and its ratio of heights."""
 MAX_ROWS = 12

@@ -85,6 +85,11 @@ def test_a_damaged_picture_is_doubted_and_says_so_if_nothing_is_read() -> None:
     assert doubts_of(found_of("", 4.0)) == ()
 
 
+def test_a_column_of_characters_that_is_read_across_is_doubted() -> None:
+    doubt = "characters stand below one another: see view.direction"
+    assert doubts_of(replace(found_of("A"), is_stacked=True)) == (doubt,)
+
+
 def test_a_code_that_a_border_cuts_off_is_doubted() -> None:
     found = found_of("A1")
     assert doubts_of(replace(found, cut_off=("left",))) == ("touches the left border",)

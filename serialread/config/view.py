@@ -121,9 +121,10 @@ class StationView(Section):
     """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: it
     chooses the size at which the detector searches, so that very small print is found, and lines of other
     heights are not proposed. Unset: from about a hundredth on."""
-    direction: Literal["any", "upright"] = "any"
+    direction: Literal["any", "upright", "stacked"] = "any"
     """Directions of detected lines: "upright" reads only those that run from left to right within 45 degrees,
-    and none turned round."""
+    and none turned round. "stacked": the picture or its region is one column of upright characters, which are
+    read from top to bottom."""
     lines: int | None = Field(default=None, ge=1)
     """Largest number of detected lines that are read: the surest and longest. Unset: 40."""
     deskew: bool = True

@@ -80,9 +80,15 @@ def whole_crops(frame: Frame, view: StationView) -> tuple[Crop, ...]:
     A tall frame may contain a single character or vertical text: both are proposed.
     """
     frames = _orientations(frame, view, standing=False, both=view.upside_down == "both")
-    if frame.pixels.shape[0] > VERTICAL_ASPECT * frame.pixels.shape[1] and view.vertical_text != "never":
+    if is_tall(frame) and view.vertical_text != "never":
         frames += _orientations(frame, view, standing=True, both=view.upside_down == "both")
     return tuple(finish(one, estimate_tilt(one.pixels) if view.deskew else 0.0) for one in frames)
+
+
+def is_tall(frame: Frame) -> bool:
+    """Whether a line in the frame may be vertical."""
+    height, width = frame.pixels.shape
+    return bool(height > VERTICAL_ASPECT * width)
 
 
 def is_low(frame: Frame) -> bool:

@@ -15,8 +15,9 @@ from serialread.config import Code, Station
 from serialread.detection import LineFinder, TextLine, spanning
 from serialread.detection.cutting import ROOM
 from serialread.imaging import Extent
-from serialread.imaging.crops import is_low, is_one_line, prepare, turned_180, whole_crops
+from serialread.imaging.crops import finish, is_low, is_one_line, is_tall, prepare, turned_180, whole_crops
 from serialread.imaging.frames import Frame
+from serialread.imaging.stacks import stacked_chars, unstacked
 from serialread.inference import FormatSearch
 from serialread.inference.ctc_paths import ALTERNATIVES
 from serialread.inference.session import ModelCard
@@ -112,6 +113,7 @@ class PictureReading:
         upside_down: another code that the best line reads upside down with similar confidence; "" if none.
         cut_off: the borders that cut off a row of the code: ``left``, ``right``.
         others: texts of other lines that are read clearly, the clearest first.
+        is_stacked: whether the picture is a column of characters, and the code was read across it.
         detected: the detected lines that were read, each in its better orientation, from top to bottom.
         fields: the line of every field that the station names; None if it was not found.
     """
@@ -124,6 +126,7 @@ class PictureReading:
     upside_down: str
     cut_off: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    is_stacked: bool = False
     detected: tuple[LineReading, ...] = ()
     fields: Mapping[str, FieldLine | None] = dataclass_field(default_factory=dict)
 
@@ -240,7 +243,13 @@ class Pipeline:
         kept = _distinct(free[1:])
         fields = yield from self._fields(frame, _in_one_direction(kept, free) or free[:1], free)
         found = yield from self._code(lines)
-        return self._with_fields(replace(found, detected=tuple(map(_line_reading, kept))), fields)
+        across = found.best == 0 and self.station.view.direction != "stacked"
+        found = replace(
+            found,
+            is_stacked=across and is_tall(frame) and len(stacked_chars(frame.pixels)) > 0,
+            detected=tuple(map(_line_reading, kept)),
+        )
+        return self._with_fields(found, fields)
 
     def _code(self, lines: list[ReadLine]) -> Steps[PictureReading]:
         """The code among the lines of a picture."""
@@ -342,6 +351,8 @@ class Pipeline:
     def _lines(self, frame: Frame) -> Steps[list[ReadLine]]:
         """The whole picture in its allowed orientations, and the lines found in it unless it is one line."""
         view = self.station.view
+        if view.direction == "stacked":
+            return (yield from self._read([finish(unstacked(frame), 0.0)]))
         lines = yield from self._read_lines(whole_crops(frame, view))
         if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
             lines += yield from self._read([turned_180(lines[0].crop)])

@@ -25,11 +25,11 @@ text_height_px = [1, 1000]
 """
 
 
-def picture(filled: float = 0.5, size: tuple[int, int] = (32, 96), kind: str = "PNG") -> bytes:
-    """A crop, the left part of it black; the stub reads how full it is."""
-    pixels = np.full(size, 128, np.uint8)
-    pixels[:, : round(size[1] * filled)] = 255
+def picture(digit: int = 9, kind: str = "PNG", note: int = 0) -> bytes:
+    """A crop that the stub reads as the digit (4 to 9) and "7"; ``note`` makes its bytes unique."""
+    pixels = np.full((32, round(9.6 * digit)), 128, np.uint8)
     pixels[8:24, 8:-8:6] = 0
+    pixels[0, :16] = 120 + np.array([note >> bit & 1 for bit in range(16)], np.uint8)
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, kind)
     return data.getvalue()
@@ -69,3 +69,22 @@ def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
         assert time.monotonic() < end, "does not hold in time"
         time.sleep(0.02)
     return found
+
+
+@contextmanager
+def served(config: LineConfig, **headers: str) -> Iterator[tuple[Any, LineService]]:
+    """A client of a real web server on the loopback, and its service."""
+    import httpx2
+
+    from serialread.line.web_server import LineServer
+
+    service = LineService(config)
+    server = LineServer(service, lambda operator: service.reload())
+    service.start()
+    server.start()
+    try:
+        with httpx2.Client(base_url=server.address, headers=headers, timeout=20) as client:
+            yield client, service
+    finally:
+        server.stop()
+        service.stop()

@@ -16,7 +16,7 @@ def test_a_trigger_is_read_and_reaches_every_sink(tmp_path: Path) -> None:
         {"kind": "sqlite", "name": "database", "path": "database/line.sqlite"},
     ]
     with running(settings(tmp_path, sinks=sinks)) as service:
-        made = [read(service, picture(0.5)), read(service, picture(0.9), expected="X")]
+        made = [read(service, picture(5)), read(service, picture(9), expected="X")]
     assert [one.number for one in made] == [1, 2]
     (lines,) = (tmp_path / "lines").iterdir()
     assert [Result.of_json(json.loads(line)) for line in lines.read_text().splitlines()] == made

@@ -15,6 +15,7 @@ from serialread.cli import (
     audit_commands,
     data_commands,
     detector_commands,
+    line_commands,
     model_commands,
     read_command,
     review_command,
@@ -26,6 +27,9 @@ from serialread.errors import SerialreadError
 _ORDER = (
     "read",
     "review",
+    "line",
+    "watch",
+    "serve",
     "log",
     "audit",
     "study",
@@ -75,6 +79,9 @@ app = typer.Typer(
 )
 app.command(rich_help_panel="Read")(read_command.read)
 app.command(rich_help_panel="Read")(review_command.review)
+app.command(rich_help_panel="Line")(line_commands.line)
+app.command(rich_help_panel="Line")(line_commands.watch)
+app.command(rich_help_panel="Line")(line_commands.serve)
 app.add_typer(audit_commands.log_of_runs, name="log", rich_help_panel="Read")
 app.command(rich_help_panel="Audit")(audit_commands.audit)
 app.add_typer(audit_commands.study, name="study", rich_help_panel="Audit")

@@ -91,6 +91,8 @@ class WebConfig(Section):
     any."""
     keys: tuple[ApiKey, ...] = ()
     """API keys; without any, all requests are allowed, on the loopback only."""
+    review: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Address of the review page (``serialread review``), to which the live page leads."""
     certificate: Path | None = None
     """TLS certificate chain, PEM."""
     private_key: Path | None = None

@@ -36,6 +36,7 @@ class JsonLinesSinkConfig(SinkSection):
 
     kind: Literal["jsonl"]
     folder: Path
+    """Folder of the files; it is made if it is missing."""
 
 
 class CsvSinkConfig(SinkSection):
@@ -43,6 +44,7 @@ class CsvSinkConfig(SinkSection):
 
     kind: Literal["csv"]
     folder: Path
+    """Folder of the files; it is made if it is missing."""
 
 
 class SqliteSinkConfig(SinkSection):
@@ -50,6 +52,7 @@ class SqliteSinkConfig(SinkSection):
 
     kind: Literal["sqlite"]
     path: Path
+    """The database file; it is made if it is missing."""
 
 
 class ModbusSinkConfig(SinkSection):

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -31,10 +32,19 @@ def load(path: str | Path, kind: type[S]) -> S:
     Raises:
         RecipeError: missing file, invalid TOML, or all wrong keys and values with their dotted paths.
     """
+    return parse(_read(Path(path), ()), kind, str(path))
+
+
+def parse(table: Mapping[str, Any], kind: type[S], place: str) -> S:
+    """A section of values that were read elsewhere, such as from the options of a command.
+
+    Raises:
+        RecipeError: all wrong keys and values, after the name of their place.
+    """
     try:
-        return kind.model_validate(_read(Path(path), ()))
+        return kind.model_validate(table)
     except ValidationError as error:
-        raise RecipeError(f"{path}: {_problems(error, kind)}") from None
+        raise RecipeError(f"{place}: {_problems(error, kind)}") from None
 
 
 def to_toml(recipe: Section) -> str:

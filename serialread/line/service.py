@@ -138,11 +138,7 @@ class LineService:
             thread.join(max(until - monotonic(), 0) + 5)
         for delivery in self._deliveries:
             delivery.stop(until)
-        for delivery in self._deliveries:
-            delivery.join()
-        for camera, _ in self._cameras.values():
-            camera.close()
-        self.journal.close()
+        self.close()
 
     def accept(self, trigger: Trigger) -> "Future[Result]":
         """Accept a trigger; see ``ports.Accept``.
@@ -191,6 +187,19 @@ class LineService:
             stations[name] = StationHealth(self.journal.waiting(name), results, last)
         sinks = {one.sink.name: SinkHealth(one.error, one.waiting) for one in self._deliveries}
         return LineHealth(self._accepting, stations, sinks, tuple(self._problems.values()))
+
+    def close(self) -> None:
+        """Close sinks, cameras and the journal; called by ``stop``."""
+        for delivery in self._deliveries:
+            delivery.join()
+        for camera, _ in self._cameras.values():
+            camera.close()
+        self.journal.close()
+
+    def alive(self) -> bool:
+        """Whether all its threads run, and the journal answers."""
+        self.journal.waiting()
+        return all(thread.is_alive() for thread in self._threads)
 
     def _with_pictures(self, trigger: Trigger) -> Trigger:
         if self.journal.knows(trigger.id):

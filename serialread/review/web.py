@@ -44,12 +44,13 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS = {
+HEADERS = {
     "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
+"""Security headers of every answer."""
 _COOKIE = "serialread_review"
 _FILES = {"tokens.css": "serialread.auditing", "review.css": __package__, "review.js": __package__}
 _TYPES = {"css": "text/css", "js": "text/javascript"}
@@ -305,7 +306,7 @@ class Guard:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
+                headers.update(HEADERS)
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
@@ -315,7 +316,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
-        if self._hosts and _host_name(host) not in self._hosts:
+        if self._hosts and host_name(host) not in self._hosts:
             return JSONResponse({"error": "This address is not served."}, 421)
         origin = request.headers.get("origin")
         if request.method == "POST":
@@ -337,7 +338,7 @@ class Guard:
         return hmac.compare_digest(token.encode(), self._token.encode())
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """A Host header without its port."""
     return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
 

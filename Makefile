@@ -1,5 +1,7 @@
 # make demo   set up, read sample_images/, audit the readings
 # make test   set up with everything, run the tests
+# make test-plant    test the line's interfaces with a broker, a database, cameras (Debian: apt install mosquitto
+#                    postgresql ffmpeg aravis-tools)
 # make browser-test  test the audit report and the review page in a real browser engine
 # make docs   build the documentation as a site in site/, offline
 # make docs-reference  write docs/cli.md from the help, docs/settings-*.md from the settings
@@ -11,7 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test browser-test docs docs-reference wheel check lint types
+.PHONY: demo test test-plant browser-test docs docs-reference wheel check lint types
 
 demo: $(VENV)/.installed
 	$(BIN)/serialread read sample_images --out report --overwrite
@@ -20,6 +22,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The line's interfaces with mosquitto, PostgreSQL, ffmpeg and the fake camera of Aravis, as far as they are installed
+test-plant: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m plant -rs
 
 # The audit report and the review page in Chromium (Qt WebEngine, 290 MB): light, then dark
 browser-test: $(VENV)/.installed-dev

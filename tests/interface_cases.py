@@ -48,8 +48,11 @@ class StubLine:
     @property
     def context(self) -> LineContext:
         """What its sinks get."""
-        health = LineHealth(True, {"press": StationHealth(0, len(self.triggers), None)}, {})
-        return LineContext(("press",), lambda: health, lambda: None)
+        return LineContext(("press",), self.health, lambda: None)
+
+    def health(self) -> LineHealth:
+        """Every trigger has its result."""
+        return LineHealth(True, {"press": StationHealth(0, len(self.triggers), None)}, {})
 
     def accept(self, trigger: Trigger) -> "Future[Result]":
         """Remember a trigger."""

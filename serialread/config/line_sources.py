@@ -70,7 +70,7 @@ class GenicamCameraConfig(Section):
     """Station whose triggers it serves."""
     camera: str = ""
     """Name, as ``arv-tool-0.8`` lists it, or IP address; empty: the first that is found."""
-    features: Mapping[str, bool | float | str] = Field(default_factory=dict)
+    features: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
     """GenICam features that are set when it is opened, such as ``ExposureTime = 2000.0``."""
     frames: int = Field(default=1, ge=1, le=32)
     """Frames of one trigger; their readings are fused."""

@@ -102,7 +102,7 @@ class _Aravis:
             )
         self._library = ctypes.CDLL(name)
 
-    def open(self, camera: str, features: Mapping[str, str | float | bool]) -> int:
+    def open(self, camera: str, features: Mapping[str, bool | int | float | str]) -> int:
         """Open a camera and set its features."""
         pointer = self._call("arv_camera_new", ctypes.c_void_p, camera.encode() or None)
         if not pointer:

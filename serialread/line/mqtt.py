@@ -6,6 +6,7 @@ import queue
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
@@ -155,9 +156,9 @@ class MqttBroker:
         with self._mutex:
             client, self._client = self._client, None
         if client:
-            client.publish(STATUS.of(self._settings.prefix), "offline", qos=1, retain=True).wait_for_publish(
-                1
-            )
+            with suppress(ValueError, RuntimeError):  # it is not connected: the will has said so
+                said = client.publish(STATUS.of(self._settings.prefix), "offline", qos=1, retain=True)
+                said.wait_for_publish(PATIENCE_S)
             client.disconnect()
             client.loop_stop()
 

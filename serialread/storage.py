@@ -1,7 +1,7 @@
 """Folders of files on a disk or in an object store, by URL: ``s3://``, ``gs://``, and what fsspec knows."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -102,6 +102,16 @@ class Storage:
         """
         with self.writing(name) as stream:
             stream.write(data)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files.
+
+        Raises:
+            RecordsError: one cannot be deleted.
+        """
+        for name in names:
+            with self._errors("deleted", name):
+                self.filesystem.delete_file(self.path(name))
 
     @contextmanager
     def _errors(self, what: str, name: str = "") -> Iterator[None]:

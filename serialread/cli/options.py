@@ -36,7 +36,7 @@ SecondReaderBelow = Annotated[
 ]
 Runner = Annotated[
     Literal["processes", "ray"],
-    typer.Option(help="Who works on shards: processes of this machine, or a Ray cluster (extra scale)."),
+    typer.Option(help="Who works on shards: processes of this machine, or actors of a Ray cluster."),
 ]
 Address = Annotated[
     str, typer.Option(help="Address of the Ray cluster. Without it, one is started on this machine.")

@@ -1,6 +1,7 @@
 """The command ``read``: pictures in; readings on the terminal or in a folder."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 
 from serialread.cli import options, terminal
 from serialread.cli.options import (
+    Address,
     Log,
     ModelFile,
     Operator,
@@ -22,20 +24,27 @@ from serialread.cli.options import (
 if TYPE_CHECKING:
     from serialread.reader import FolderRun, Reader
     from serialread.records import Record
+    from serialread.scale import ShardedRun
 
-_STDIN = Path("-")
+_STDIN = "-"
 _NAMES_SHOWN = 10
 
 
 def read(
     context: typer.Context,
     paths: Annotated[
-        list[Path],
-        typer.Argument(help="Pictures, or folders with everything below them; - is standard input."),
+        list[str],
+        typer.Argument(
+            help="Pictures, or folders with everything below them; - is standard input. With --runner also a "
+            "URL (s3://...), a sample store or a manifest."
+        ),
     ],
     out: Annotated[
-        Path | None,
-        options.out("Folder for readings.csv and readings.jsonl. Without it, readings are printed."),
+        str | None,
+        options.out(
+            "Folder for readings.csv and readings.jsonl; with --runner folder or URL of Parquet files. "
+            "Without it, readings are printed."
+        ),
     ] = None,
     station: StationFile = None,
     code_format: Annotated[
@@ -66,6 +75,18 @@ def read(
     excel: Annotated[
         bool, typer.Option("--excel", help="Also write readings.xlsx, in which texts stay texts.")
     ] = False,
+    runner: Annotated[
+        Literal["processes", "ray"] | None,
+        typer.Option(
+            help="Read in shards into Parquet files, by processes of this machine or by a Ray cluster (extra "
+            "scale)."
+        ),
+    ] = None,
+    address: Address = "",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of --runner, one core each; by default one per core.")
+    ] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="Pictures per shard of --runner.")] = 1000,
     log: Log = None,
     operator: Operator = "",
     quiet: Quiet = False,
@@ -86,11 +107,33 @@ def read(
 
     With --out, they are written to readings.csv and readings.jsonl, and the run is added to a log. A stopped
     run continues with --resume.
+
+    With --runner, pictures are read in shards by many workers; each shard becomes a Parquet file, which the
+    command audit takes.
     """
     from serialread import reader as reading
 
     _check_usage(context, paths, out)
-    if out is None:
+    if runner is not None:
+        from serialread.scale import read_shards, runner_of
+
+        sharded = read_shards(
+            paths,
+            str(out),
+            model=model,
+            station=station,
+            format=code_format,
+            engine=engine,
+            barcodes=barcodes,
+            shard_size=shard_size,
+            runner=runner_of(runner, workers or os.cpu_count() or 1, address),
+            resume=resume,
+            overwrite=overwrite,
+            log=log,
+            operator=operator,
+        )
+        refused = _write_shards(sharded, str(out), as_json=as_json, quiet=quiet)
+    elif out is None:
         reader = reading.Reader(
             model,
             station,
@@ -119,26 +162,34 @@ def read(
             log=log,
             operator=operator,
         )
-        refused = _write_readings(run, out, as_json=as_json, quiet=quiet, verbose=verbose)
+        refused = _write_readings(run, Path(out), as_json=as_json, quiet=quiet, verbose=verbose)
     if strict and refused:
         raise typer.Exit(3)
 
 
-def _check_usage(context: typer.Context, paths: list[Path], out: Path | None) -> None:
-    given = {
+def _check_usage(context: typer.Context, paths: list[str], out: str | None) -> None:
+    commanded = {
         name
-        for name in ("resume", "overwrite", "excel", "log", "operator")
+        for name in context.params
         if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
     }
+    given = commanded & {"resume", "overwrite", "excel", "log", "operator"}
     if {"resume", "overwrite"} <= given:
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
     if given and out is None:
         raise typer.BadParameter(f"--{min(given)} requires --out: without it nothing is written")
+    if context.params["runner"] is None and (sharded := {"address", "workers", "shard_size"} & commanded):
+        raise typer.BadParameter(f"--{min(sharded).replace('_', '-')} requires --runner")
+    if context.params["runner"] is not None:
+        if out is None:
+            raise typer.BadParameter("--runner requires --out: shards are written, not printed")
+        if other := {"excel", "verbose", "second_reader", "second_reader_below"} & commanded:
+            raise typer.BadParameter(f"--{min(other).replace('_', '-')} does not go with --runner")
     if _STDIN in paths and (len(paths) > 1 or out):
         raise typer.BadParameter("- reads one picture from standard input: give it alone and without --out")
 
 
-def _print_readings(reader: "Reader", paths: list[Path], *, as_json: bool, quiet: bool, verbose: bool) -> int:
+def _print_readings(reader: "Reader", paths: list[str], *, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Print the readings of pictures; returns how many are not accepted."""
     from serialread.reader import check_sequences, find_images
     from serialread.reader.serialization import json_line
@@ -147,11 +198,11 @@ def _print_readings(reader: "Reader", paths: list[Path], *, as_json: bool, quiet
         found = None
         records: Iterable[Record] = [reader.read(sys.stdin.buffer.read(), name="-")]
     else:
-        found = find_images(paths)
+        found = find_images(map(Path, paths))
         hidden = quiet or sys.stdout.isatty()  # a bar between the lines would be in the way
         every = check_sequences(reader.read_many(found.pictures))
         records = terminal.track(every, len(found.pictures), "images", quiet=hidden)
-    alone = len(paths) == 1 and not paths[0].is_dir()
+    alone = len(paths) == 1 and not Path(paths[0]).is_dir()
     refused = 0
     for record in records:
         refused += record.decision != "ACCEPT"
@@ -191,6 +242,23 @@ def _write_readings(run: "FolderRun", out: Path, *, as_json: bool, quiet: bool, 
     if run.skipped:
         terminal.summary(_skipped(run.skipped), quiet=quiet)
     return run.not_accepted
+
+
+def _write_shards(run: "ShardedRun", out: str, *, as_json: bool, quiet: bool) -> int:
+    """Carry out a run in shards and print its summary; returns how many readings are not accepted."""
+    with terminal.progress_bar(run.total - run.kept, "images", quiet=quiet) as bar:
+        for shard in run:
+            bar.update(shard.rows)
+    counts = {decision.value.lower(): count for decision, count in run.decisions.items()}
+    if as_json:
+        found = {"images": run.total, **counts, "kept": run.kept, "shards": len(run.results)}
+        terminal.result(json.dumps(found))
+    else:
+        listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+        kept = f"; {run.kept} kept from before" if run.kept else ""
+        text = f"{out}: {len(run.results)} Parquet files, {run.total} images: {listed}{kept}"
+        terminal.summary(text, quiet=quiet)
+    return run.total - counts["accept"]
 
 
 def _run_json(run: "FolderRun") -> dict[str, object]:

@@ -147,7 +147,7 @@ class Reader:
             second_reader: ``rapidocr``, ``module:function``, or a function that reads a crop: what it does
                 not confirm is left for REVIEW; replaces the station's.
             second_reader_below: network confidence, 0..1, of the readings about which it is asked; 1: of all.
-            workers: threads that load and normalize; 0 takes one per core.
+            workers: threads that load and normalize, and threads of the network; 0 takes one per core.
 
         Raises:
             CheckpointError: the model cannot be used.
@@ -167,7 +167,9 @@ class Reader:
             require_barcodes()
         self.barcodes = can_read_barcodes() if barcodes is None else barcodes
         self._model = Path(model) if model else shipped_model()
-        self._engine = Engine(self._model, engine or "openvino", streams=self._streams, outputs=None)
+        self._engine = Engine(
+            self._model, engine or "openvino", threads=workers, streams=self._streams, outputs=None
+        )
         self.engine = self._engine.kind
         self._finders: dict[Path, LineFinder] = {}
         self._opening = threading.Lock()

@@ -2,5 +2,6 @@
 
 from serialread.scale.engines import Processes, RayActors, runner_of
 from serialread.scale.rendered_shards import generate_shards
+from serialread.scale.sharded_reading import ShardedRun, read_shards
 
-__all__ = ["Processes", "RayActors", "generate_shards", "runner_of"]
+__all__ = ["Processes", "RayActors", "ShardedRun", "generate_shards", "read_shards", "runner_of"]

@@ -4,6 +4,7 @@ Both call the same function with the same shards, so that results do not depend 
 whose process dies is given to another one.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +22,9 @@ MAX_DEATHS = 3
 """Processes that may die in a row, with no shard finished between, before the work is given up."""
 AHEAD = 2
 """Shards per worker that are handed out at once, so that no worker waits for the next."""
+
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""At 0, when Ray is imported, a cluster that is started here listens to this machine alone, on any system."""
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -102,6 +106,8 @@ class RayActors(Generic[S, R]):
         """
         if find_spec("ray") is None:
             raise RecordsError("ray: not installed. Install it: pip install 'serialread[scale]'")
+        if not self.address:
+            os.environ.setdefault(_LOOPBACK, "0")
         import ray
 
         ours = not ray.is_initialized()
@@ -126,7 +132,6 @@ class RayActors(Generic[S, R]):
             num_cpus=self.workers,
             object_store_memory=self.memory,
             include_dashboard=False,
-            _node_ip_address="127.0.0.1",
             **quiet,
         )
 

@@ -14,7 +14,7 @@ from serialread.errors import CheckpointError
 from serialread.reader import Reader
 from serialread.reader.pipeline import is_clear
 from serialread.reader.serialization import csv_row, json_line
-from serialread.records import CharReading, Pixels, Reading
+from serialread.records import CharReading, Decision, Pixels, Reading
 from serialread.weights import shipped_detector
 
 SAMPLE = Path(__file__).parent.parent / "sample_images" / "assembly" / "01.jpg"
@@ -141,6 +141,21 @@ def test_a_whole_picture_that_reads_as_a_mark_alone_is_still_searched() -> None:
         return Reading(tuple(CharReading(c, 0.99, ("?", 0.01)) for c in text), 0.99)
 
     assert [text for text in ("A", "-7", "-", "") if is_clear(reading_of(text))] == ["A", "-7"]
+
+
+def test_one_character_alone_on_a_plate_is_read_and_left_for_review() -> None:
+    pixels = np.clip(np.random.default_rng(2).normal(160, 3, (600, 900)), 0, 255).astype(np.uint8)
+    cv2.putText(pixels, "R", (300, 400), cv2.FONT_HERSHEY_SIMPLEX, 2.2, 60, 5, cv2.LINE_AA)
+    record = Reader(barcodes=False).read(pixels)
+    assert (record.text, record.decision, record.reason) == ("R", Decision.REVIEW, "one character alone")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_line_scan_is_read(turned: bool) -> None:
+    pixels = np.clip(np.random.default_rng(2).normal(160, 3, (2000, 9000)), 0, 255).astype(np.uint8)
+    cv2.putText(pixels, "SN74LS06N", (6100, 700), cv2.FONT_HERSHEY_SIMPLEX, 2.4, 60, 5, cv2.LINE_AA)
+    record = Reader(barcodes=False).read(np.ascontiguousarray(np.rot90(pixels)) if turned else pixels)
+    assert record.text == "SN74LS06N"
 
 
 def test_the_expected_height_chooses_the_size_at_which_a_picture_is_searched() -> None:

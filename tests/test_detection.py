@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serialread.detection import Maps, TextLine, cut_line, lines_of, spanning
+from serialread.detection import Maps, TextLine, cut_line, lines_of, lone_mark, spanning
 from serialread.detection.text_lines import CELL_PX, REFERENCE_PX
 from serialread.imaging.frames import Frame
+from serialread.records import Pixels
 
 SIZE = 480
 
@@ -162,3 +163,23 @@ def test_lines_with_a_gap_between_them_may_be_parts_of_one() -> None:
     assert (
         spanning([first, far]) == spanning([first, aside]) == spanning([first, large]) == spanning([]) == []
     )
+
+
+def plate_with(*places: tuple[int, int]) -> Pixels:
+    """900 x 600 px with the character R, 46 px high, with its lower left corner at each place."""
+    pixels = np.clip(np.random.default_rng(2).normal(160, 3, (600, 900)), 0, 255).astype(np.uint8)
+    for place in places:
+        cv2.putText(pixels, "R", place, cv2.FONT_HERSHEY_SIMPLEX, 2.2, 60, 5, cv2.LINE_AA)
+    return pixels
+
+
+def test_the_only_mark_of_a_picture_is_found() -> None:
+    line = lone_mark(plate_with((300, 400)))
+    assert line is not None
+    assert line.height == pytest.approx(46, abs=5)
+    assert np.abs(line.centre.mean(axis=0) - (322, 377)).max() < 8
+
+
+@pytest.mark.parametrize("places", [(), ((300, 400), (600, 200)), ((-20, 400),)])
+def test_no_mark_several_and_one_at_the_border_are_no_lone_mark(places: tuple[tuple[int, int], ...]) -> None:
+    assert lone_mark(plate_with(*places)) is None

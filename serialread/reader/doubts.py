@@ -42,6 +42,7 @@ def doubts_about(
         _height_doubt(found.crop.text_height_px, limits),
         *_reading_doubts(reading, found.cut_off),
         "characters stand below one another: see view.direction" if found.is_stacked else "",
+        "one character alone" if found.best and len(reading.chars) == 1 and verdict is Verdict.NONE else "",
         _ink_doubt(_rows_of(found), outside=verdict is Verdict.NONE),
         f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from serialread.config import StationView
-from serialread.detection import LineFinder, TextLine, cut_line
+from serialread.detection import LineFinder, TextLine, cut_line, lone_mark
 from serialread.imaging.crops import finish, turned_180
 from serialread.imaging.frames import Frame
 from serialread.records import Crop
@@ -15,10 +15,12 @@ MAX_DETECTED = 40
 
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:
-    """The lines of a picture as the station expects them, the clearest first."""
+    """The lines of a picture as the station expects them, the clearest first; else its only mark."""
     longer = max(frame.pixels.shape)
     low, high = heights = tuple(share * longer for share in view.text_height or (0.0, 1.0))
     found = finder.find(frame.pixels, heights if view.text_height else None)
+    if not found:
+        found = tuple(filter(None, [lone_mark(frame.pixels)]))
     lines = [_directed(line, view) for line in found if low <= line.height <= high]
     lines = [line for line in lines if not _is_unexpected(line, view)]
     return lines[: view.lines or MAX_DETECTED]

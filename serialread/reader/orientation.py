@@ -24,8 +24,8 @@ def choose_line(
     """The number of the line that contains the code: the one with the most ``clear_chars``.
 
     Half the clear characters of other lines in the same direction are added. The first line is the whole
-    picture; a part of it must be better by one character. Of a line and its upside-down twin only the upright
-    one counts, if the network is sure of the orientation.
+    picture; if a letter or a digit is read in it, a part of it must be better by one character. Of a line and
+    its upside-down twin only the upright one counts, if the network is sure of the orientation.
 
     Args:
         crops: the lines.
@@ -35,6 +35,7 @@ def choose_line(
     if len(crops) == 1:
         return 0
     quarters = [_quarter(crop) for crop in crops]
+    bonus = float(any(char.char.isalnum() for char in readings[0].chars)) if readings[0] else 0.0
     upright = [_is_upright(number, crops, readings) for number in range(len(crops))]
     turned = [number for number, quarter in enumerate(quarters) if quarter == 2]
     unlikely = upside_down_twins(crops) & set(turned) if not any(upright[n] for n in turned) else set[int]()
@@ -51,7 +52,7 @@ def choose_line(
     def score(number: int) -> float:
         others = (along[quarters[number]] - lines[number]) / 2 if lines[number] else 0.0
         is_odd = mostly_upright and number in unlikely and upright[number] is None
-        return scores[number] + others - FLIP_PENALTY * is_odd + (number == 0)
+        return scores[number] + others - FLIP_PENALTY * is_odd + bonus * (number == 0)
 
     return max((number for number, reading in enumerate(readings) if reading is not None), key=score)
 

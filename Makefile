@@ -27,7 +27,7 @@ test: $(VENV)/.installed-dev
 test-plant: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m plant -rs
 
-# The audit report and the review page in Chromium (Qt WebEngine, 290 MB): light, then dark
+# The audit report and the review page in Chromium (Qt WebEngine, 290 MB) and by axe-core: light, then dark
 browser-test: $(VENV)/.installed-dev
 	$(PIP) --editable '.[browser]'
 	$(BIN)/python -m pytest tests/browser

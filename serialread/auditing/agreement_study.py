@@ -96,7 +96,8 @@ class Agreement:
         explanation = (
             "Share of the parts that an appraiser calls right in every trial, with its 95 % interval."
         )
-        table = page_table(self.appraisers[list(_SHOWN)], "agreement")
+        kappas = {name: self.appraisers[name].round(3) for name in ("kappa_within", "kappa_truth")}
+        table = page_table(self.appraisers.assign(**kappas)[list(_SHOWN)], "agreement")
         sections = [
             PageSection("Effectiveness", explanation, charts=[chart]),
             PageSection("Appraisers", f"{_LIMITS}. agreement.csv has all figures.", table),
@@ -127,16 +128,9 @@ class Agreement:
 
 
 _SHOWN = (
-    *("appraiser", "grade", "parts", "effectiveness", "effectiveness_low", "effectiveness_high"),
-    *(
-        "misread_rate",
-        "miss_rate",
-        "false_alarm_rate",
-        "repeated",
-        "consistent",
-        "kappa_within",
-        "kappa_truth",
-    ),
+    *("appraiser", "grade", "parts"),
+    *(name + end for name in ("effectiveness", *dict(_RATES).values()) for end in ("", "_low", "_high")),
+    *("repeated", "consistent", "kappa_within", "kappa_truth"),
 )
 """Columns on the page."""
 

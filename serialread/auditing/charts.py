@@ -76,7 +76,7 @@ class Plot:
         across = x_ticks or [(value, _tick(value, self.x)) for value in ticks(self.x, self.ticks)]
         for number, (value, words) in enumerate(across):
             x, y = self.at((value, self.y[0]))
-            last = x_ticks and number == len(across) - 1 > 0
+            last = len(words) > 4 and number == len(across) - 1 > 0
             self.text(min(x, width - 2) if last else x, y + 15, words, "end" if last else "middle")
         for value in ticks(self.y, self.ticks):
             x, y = self.at((self.x[0], value))
@@ -224,7 +224,7 @@ def confusion_chart(confusions: pd.DataFrame) -> str:
     width, height = 96 + size * len(columns), 40 + size * len(rows)
     parts = ['<text x="4" y="14">truth ↓ read as →</text>']
     for j, read in enumerate(columns):
-        parts.append(_label(96 + size * (j + 0.5), 34, read or "deleted", "middle"))
+        parts.append(_label(96 + size * (j + 0.5), 34, read or "none", "middle"))
     for i, truth in enumerate(rows):
         parts.append(_label(90, 40 + size * (i + 0.68), truth or "inserted", "end"))
         for j, read in enumerate(columns):

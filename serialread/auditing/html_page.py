@@ -31,12 +31,14 @@ class Cell:
         value: what the column is sorted by; "" sorts by the text.
         small: a second line in small print.
         badge: the text is a state with this name, shown by shape and colour.
+        code: the text is one of a mark.
     """
 
     chunks: Sequence[Chunk]
     value: float | str = ""
     small: str = ""
     badge: str = ""
+    code: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,10 +148,12 @@ class ReaderComparison:
         rows = []
         for line in self.pictures.head(MAX_PICTURES).to_dict("records"):
             truth = strict(line["truth"])
-            texts = [Cell(differing_chunks(truth, strict(line[f"text_{side}"]))[1]) for side in "ab"]
+            texts = [
+                Cell(differing_chunks(truth, strict(line[f"text_{side}"]))[1], code=True) for side in "ab"
+            ]
             change = Cell([(line["change"], False)], badge=_BADGES[line["change"]])
-            cells = [any_cell(line[name]) for name in ("image", "truth", "confidence_a", "confidence_b")]
-            rows.append([change, *cells[:2], *texts, *cells[2:]])
+            picture, *sure = (any_cell(line[name]) for name in ("image", "confidence_a", "confidence_b"))
+            rows.append([change, picture, Cell([(truth, False)], code=True), *texts, *sure])
         columns = [(name, name.startswith("confidence")) for name in names]
         return PageTable("compare", columns, rows, max(0, len(self.pictures) - MAX_PICTURES))
 

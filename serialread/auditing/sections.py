@@ -333,8 +333,8 @@ def _error_row(line: dict[Any, Any]) -> list[Cell]:
     decided = f"{line['decision']}: {line['reason']}" if line["reason"] else line["decision"]
     return [
         any_cell(line["image"]),
-        Cell(truth),
-        Cell(text),
+        Cell(truth, code=True),
+        Cell(text, code=True),
         any_cell(line["difference"]),
         any_cell(line["confidence"]),
         any_cell(weakest if line["weakest_char"] else ""),
@@ -414,7 +414,7 @@ def _unmatched_counts(unmatched: pd.DataFrame) -> dict[str, int]:
     return {"images": int((sides == "image").sum()), "truths": int((sides == "truth").sum())}
 
 
-_READ = "Over the images with a truth and a text"
+_READ = "Over the pictures with a truth and a text"
 
 SECTIONS = (
     ReportSection(

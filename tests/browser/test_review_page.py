@@ -302,6 +302,11 @@ def test_text_has_contrast_and_focus_is_visible_in_both_schemes(
     assert browser.ask("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+def test_the_page_is_accessible(started: Started, visited: Visited, tmp_path: Path) -> None:
+    browser = visited(started(pictured(tmp_path / "pictures", ["a.png", "b.png"])))
+    assert browser.violations() == []
+
+
 @pytest.mark.parametrize(("width", "zoom"), [(1200, 2.0), (390, 1.0)])
 def test_nothing_is_wider_than_the_window(
     started: Started, visited: Visited, tmp_path: Path, width: int, zoom: float

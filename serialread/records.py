@@ -178,8 +178,8 @@ class Reading:
         upright: log-odds that the line is upright; None if the model has no such output.
         posterior: probability of the text, 0..1: the sum over its paths through the columns; None of models
             with slots, whose characters are independent.
-        alternatives: the most likely texts with their posteriors, most likely first, regardless of the
-            format; empty if they were not looked for.
+        alternatives: further texts, and this one, with their posteriors, regardless of the format: the most
+            likely ones, or those of all views of the crop; empty if they were not looked for.
         glyph_evidence: log-probability, by its glyph alone, of the character that its glyph supports least; 0
             if the model has no such output.
         longer_than: number of characters that the model reads at most, if the line may have more; else 0.

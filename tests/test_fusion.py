@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from serialread.codes import Alphabet, format_of
-from serialread.config import Code
+from serialread.config import Code, CropGeometry
 from serialread.imaging.views import MIN_TEXT_PX, PITCH, TIGHT_VIEWS, Extent, LevelView, TightView, extent_of
 from serialread.inference import FormatSearch, decode
+from serialread.inference.session import ModelCard
 from serialread.reader.decisions import judge, log_odds
 from serialread.reader.fusion import fuse, next_view
+from serialread.reader.outputs import compared
 from serialread.records import CharReading, FreeReading, Reading, Verdict
+
+SLOT_VIEWS = TIGHT_VIEWS["slots"]
+EVERY_VIEW = [*SLOT_VIEWS, *TIGHT_VIEWS["ctc"]]
 
 
 def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading:
@@ -27,9 +32,9 @@ def reading(text: str, confidence: float = 0.9, runner_up: str = "?") -> Reading
     ("texts", "tight_view"),
     [
         ([("A1", 0.99)], None),
-        ([("A1", 0.5)], TIGHT_VIEWS[0]),
+        ([("A1", 0.5)], SLOT_VIEWS[0]),
         ([("A1", 0.5), ("A1", 0.1)], None),
-        ([("A1", 0.5), ("AI", 0.9)], TIGHT_VIEWS[1]),
+        ([("A1", 0.5), ("AI", 0.9)], SLOT_VIEWS[1]),
         ([("A1", 0.5), ("AI", 0.9), ("A", 0.9)], None),
         ([("", 0.5), ("", 0.5)], None),
     ],
@@ -158,11 +163,11 @@ def columns_reading(posteriors: dict[str, float], free: FreeReading | None = Non
     )  # fmt: skip
 
 
-def test_views_of_columns_vote_for_all_their_strings() -> None:
+def test_views_of_columns_add_up_the_logarithms_of_their_strings() -> None:
     views = [
         columns_reading({"81": 0.5, "B1": 0.45}),
         columns_reading({"B1": 0.5, "81": 0.1}),
-        columns_reading({"8": 0.6, "B1": 0.2}),
+        columns_reading({"81": 0.6, "B1": 0.2}),
     ]
     fused = fuse(views)
     assert fused.text == "B1"
@@ -170,6 +175,33 @@ def test_views_of_columns_vote_for_all_their_strings() -> None:
     expected = 2 * (math.log(0.45 / 0.55) + 0 + math.log(0.2 / 0.8)) / 4
     assert log_odds(fused) == pytest.approx(expected)
     assert log_odds(views[0]) == pytest.approx(0.0)
+
+
+def test_a_string_that_one_view_of_columns_excludes_loses_to_one_that_both_find_possible() -> None:
+    assert (
+        fuse([columns_reading({"81": 0.9, "B1": 0.1}), columns_reading({"B1": 0.3, "81": 1e-4})]).text == "B1"
+    )
+    assert (
+        fuse([columns_reading({"81": 0.9, "B1": 0.1}), columns_reading({"B1": 0.3, "81": 0.1})]).text == "81"
+    )
+
+
+def test_a_view_of_columns_in_which_nothing_is_likely_weighs_little() -> None:
+    surer = [columns_reading({"81": 0.5, "B1": 0.1}), columns_reading({"B1": 1e-3, "81": 1e-4})]
+    assert fuse(surer).text == "81"
+
+
+def test_views_of_columns_know_what_the_others_read() -> None:
+    tables = [np.log(np.array(view)) for view in ([[0.2, 0.5, 0.2, 0.1]], [[0.1, 0.3, 0.5, 0.1]])]
+    readings = [decode(table, ALPHABET, topology="ctc") for table in tables]
+    card = ModelCard("m", ALPHABET, CropGeometry(), "r", 1, topology="ctc")
+    first, second = compared(readings, tables, card)
+    assert [r.text for r in readings] == ["0", "1"]
+    assert dict(first.alternatives) == pytest.approx({"0": 0.5, "1": 0.2})
+    assert dict(second.alternatives) == pytest.approx({"0": 0.3, "1": 0.5})
+    assert fuse([first, second]).text == "0"
+    assert compared(readings, tables, replace(card, topology="slots")) == readings
+    assert compared(readings[:1], tables[:1], card) == readings[:1]
 
 
 def test_a_glyph_that_reads_as_another_character_lowers_the_odds() -> None:
@@ -181,13 +213,15 @@ def test_a_glyph_that_reads_as_another_character_lowers_the_odds() -> None:
 
 def test_columns_that_the_format_changed_vote_for_what_they_read_freely() -> None:
     free = FreeReading("1B", 1.0, 0.6)
-    fitted = replace(columns_reading({"1B": 0.6, "13": 0.3}, free), chars=reading("18").chars, posterior=0.1)
-    other = columns_reading({"13": 0.4, "18": 0.35})
+    fitted = replace(
+        columns_reading({"1B": 0.6, "13": 0.3, "18": 0.1}, free), chars=reading("18").chars, posterior=0.1
+    )
+    other = columns_reading({"13": 0.4, "18": 0.35, "1B": 0.1})
     fused = fuse([fitted, other])
     assert fused.text == "13"
     assert fused.posterior == pytest.approx((0.3 + 0.4) / 2)
     assert fused.free is None  # it also wins without the format
-    surer = replace(fitted, alternatives=(("1B", 0.9), ("13", 0.05)))
+    surer = replace(fitted, alternatives=(("1B", 0.9), ("13", 0.05), ("18", 0.01)))
     free_text = fuse([surer, other]).free_text
     assert free_text == "1B"
 
@@ -214,13 +248,13 @@ def test_confident_free_readings_lower_the_odds_of_a_code_of_one_view() -> None:
 
 def test_fitted_views_that_agree_are_followed_by_another_view() -> None:
     fitted = replace(reading("18", 0.5), free=FreeReading("1B", 0.5, 0.2))
-    assert next_view([fitted, fitted]) == TIGHT_VIEWS[1]
+    assert next_view([fitted, fitted]) == SLOT_VIEWS[1]
     assert next_view([fitted, fitted, fitted]) is None
 
 
 def test_the_level_view_of_a_tilted_crop_comes_last() -> None:
     views = [reading("A1", 0.5), reading("AI", 0.5), reading("4I", 0.5)]
-    assert next_view(views[:2], tilt_deg=8.0) == TIGHT_VIEWS[1]
+    assert next_view(views[:2], tilt_deg=8.0) == SLOT_VIEWS[1]
     assert next_view(views, tilt_deg=8.0) == LevelView(8.0)
     assert next_view([*views, reading("41", 0.5)], tilt_deg=8.0) is None
     assert next_view(views) is None
@@ -230,7 +264,7 @@ def test_widely_spaced_text_is_narrowed() -> None:
     wide, usual = Extent(10, 210, 20, 40, chars=5), Extent(10, 70, 20, 40, chars=5)
     assert wide.narrowed == pytest.approx(PITCH * 20 * 5 / 200)
     assert (usual.narrowed, Extent(10, 210, 20, 40).narrowed) == (1.0, 1.0)
-    tight, whole = (tight_view.of(wide, (60, 300)) for tight_view in TIGHT_VIEWS)
+    tight, whole = (tight_view.of(wide, (60, 300)) for tight_view in SLOT_VIEWS)
     assert tight.size[1] == pytest.approx((200 + 2 * 0.35 * 20) * wide.narrowed, abs=1)
     assert whole.size[1] == 300
     pixels = np.full((60, 300), 200, np.uint8)
@@ -253,7 +287,7 @@ EXTENTS = st.builds(
 )
 
 
-@given(st.sampled_from(TIGHT_VIEWS), EXTENTS, st.integers(1, 80), st.integers(8, 600))
+@given(st.sampled_from(EVERY_VIEW), EXTENTS, st.integers(1, 80), st.integers(8, 600))
 def test_a_view_has_its_size_and_is_never_empty(
     tight_view: TightView, extent: Extent, height: int, width: int
 ) -> None:
@@ -267,7 +301,7 @@ def test_a_view_has_its_size_and_is_never_empty(
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1, -0.2])
-@pytest.mark.parametrize("tight_view", TIGHT_VIEWS)
+@pytest.mark.parametrize("tight_view", EVERY_VIEW)
 def test_a_view_levels_the_text_and_maps_boxes_back_to_the_crop(tight_view: TightView, slope: float) -> None:
     """Marks at both ends of a sloping line have the same height in the view."""
     pixels, marks = np.full((64, 300), 200, np.uint8), list[tuple[int, int]]()

@@ -302,7 +302,7 @@ def test_only_a_doubtful_crop_is_retried_with_tighter_views(
     list(Reader(model).read_many([picture(tmp_path / "plain.png", plain)]))
     assert sum(batch_sizes) == 1
     list(Reader(model).read_many([picture(tmp_path / "doubtful.png", doubtful)]))
-    assert sum(batch_sizes) == 1 + 1 + len(TIGHT_VIEWS)
+    assert sum(batch_sizes) == 1 + 1 + len(TIGHT_VIEWS["slots"])
 
 
 def test_the_text_extent_does_not_depend_on_the_format(

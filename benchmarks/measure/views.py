@@ -8,6 +8,7 @@ combinations, as ``serialread.reader.fusion`` does.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,14 +16,14 @@ from benchmarks.measure.crops import BOLD, LabelledCrop
 from benchmarks.measure.scores import table
 from serialread.config import Code, StationView
 from serialread.imaging import Extent, TightView, load_image, normalize
-from serialread.inference.session import Engine
+from serialread.inference.session import Engine, ModelCard
 from serialread.metrics import mpsc
 from serialread.metrics.risk import RiskCoverage
 from serialread.reader import log_odds
 from serialread.reader.fusion import fuse
-from serialread.reader.outputs import Outputs, maps_of, reading_of, text_extent
+from serialread.reader.outputs import Outputs, compared, maps_of, reading_of, text_extent
 from serialread.reader.scheduler import recognize_alone
-from serialread.records import Pixels, Reading
+from serialread.records import Floats, Pixels, Reading
 
 VIEWS = {
     "1.00": TightView(1.0, 0.35),
@@ -31,8 +32,11 @@ VIEWS = {
     "0.92 wide": TightView(0.92),
     "0.82 wide": TightView(0.82),
     "0.72 wide": TightView(0.72),
+    "0.62 wide": TightView(0.62),
+    "0.72 stretched": TightView(0.72, 0.35, stretch=1.15),
+    "0.82 stretched": TightView(0.82, 0.35, stretch=1.15),
 }
-"""By the share of the height that the text takes; wide views keep the crop's width."""
+"""By the share of the height that the text takes; wide views keep all columns, stretched ones are wider."""
 COMBINATIONS = (
     ("0.92",),
     ("0.82",),
@@ -40,6 +44,10 @@ COMBINATIONS = (
     ("0.92", "0.82 wide"),
     ("0.92", "0.72 wide"),
     ("0.82", "0.92 wide"),
+    ("0.72 stretched",),
+    ("0.82 stretched",),
+    ("0.82 stretched", "0.62 wide"),
+    ("0.82 stretched", "0.72 stretched"),
     ("1.00", "0.82 wide", "0.72 wide"),
 )
 RETRY_BELOW = (0.5, 0.8, 0.95)
@@ -77,9 +85,12 @@ class Choice:
 
 def choices(model: Path, crops: Sequence[LabelledCrop]) -> list[Choice]:
     """Every combination of views, the best first."""
-    found = _read(Engine(model, outputs=None), crops)
-    made = [_choice(crops, found, (), 0.0)]
-    made += [_choice(crops, found, names, below) for names in COMBINATIONS for below in RETRY_BELOW]
+    engine = Engine(model, outputs=None)
+    found = _read(engine, crops)
+    made = [_choice(crops, found, engine.card, (), 0.0)]
+    made += [
+        _choice(crops, found, engine.card, names, below) for names in COMBINATIONS for below in RETRY_BELOW
+    ]
     return ranked(made)
 
 
@@ -104,19 +115,26 @@ def choices_table(found: Sequence[Choice]) -> str:
     )
 
 
-def _read(engine: Engine, crops: Sequence[LabelledCrop]) -> dict[str, list[Reading]]:
+class _View(NamedTuple):
+    """A reading of one view, and the scores that it comes from."""
+
+    reading: Reading
+    scores: Floats
+
+
+def _read(engine: Engine, crops: Sequence[LabelledCrop]) -> dict[str, list[_View]]:
     """The readings of every crop as it is ("") and in every view."""
 
-    def readings(pictures: Sequence[Pixels], outputs: Sequence[Outputs]) -> list[Reading]:
+    def readings(pictures: Sequence[Pixels], outputs: Sequence[Outputs]) -> list[_View]:
         both = zip(outputs, pictures, strict=True)
-        return [reading_of(one, pixels, engine.card, Code(), None) for one, pixels in both]
+        return [_View(reading_of(one, pixels, engine.card, Code(), None), one.scores) for one, pixels in both]
 
     pictures = [normalize(load_image(crop.path), StationView()).pixels for crop in crops]
     outputs = recognize_alone(engine, pictures)
     found = {"": readings(pictures, outputs)}
     extents: list[Extent] = [
-        text_extent(maps_of(one, pixels, engine.card, len(reading.chars)), pixels)
-        for one, pixels, reading in zip(outputs, pictures, found[""], strict=True)
+        text_extent(maps_of(one, pixels, engine.card, len(view.reading.chars)), pixels)
+        for one, pixels, view in zip(outputs, pictures, found[""], strict=True)
     ]
     for name, view in VIEWS.items():
         views = [
@@ -128,10 +146,17 @@ def _read(engine: Engine, crops: Sequence[LabelledCrop]) -> dict[str, list[Readi
 
 
 def _choice(
-    crops: Sequence[LabelledCrop], found: dict[str, list[Reading]], names: tuple[str, ...], below: float
+    crops: Sequence[LabelledCrop],
+    found: dict[str, list[_View]],
+    card: ModelCard,
+    names: tuple[str, ...],
+    below: float,
 ) -> Choice:
     taken = [_taken(found, number, names, below) for number in range(len(crops))]
-    fused = [fuse(readings) for readings in taken]
+    fused = [
+        fuse(compared([view.reading for view in views], [view.scores for view in views], card))
+        for views in taken
+    ]
     right = np.array([mpsc(one.text) == mpsc(crop.truth) for one, crop in zip(fused, crops, strict=True)])
     rendered = np.array([crop.process != "" for crop in crops])
     choosing = np.array([crop.process != "" or crop.is_for_choosing for crop in crops])
@@ -145,7 +170,7 @@ def _choice(
     return Choice(
         names,
         below,
-        float(np.mean([len(readings) - 1 for readings, kept in zip(taken, choosing, strict=True) if kept])),
+        float(np.mean([len(views) - 1 for views, kept in zip(taken, choosing, strict=True) if kept])),
         float(right[rendered].mean()),
         *halves,
         float(right[~rendered & ~marks & ~choosing].mean()),
@@ -153,12 +178,12 @@ def _choice(
     )
 
 
-def _taken(found: dict[str, list[Reading]], number: int, names: Sequence[str], below: float) -> list[Reading]:
-    """The readings of a crop that are fused: more while it is doubtful, until two agree."""
+def _taken(found: dict[str, list[_View]], number: int, names: Sequence[str], below: float) -> list[_View]:
+    """The views of a crop that are fused: more while it is doubtful, until two agree."""
     taken = [found[""][number]]
-    if taken[0].confidence < below:
+    if taken[0].reading.confidence < below:
         for name in names:
             taken.append(found[name][number])
-            if len({reading.text for reading in taken}) < len(taken):
+            if len({view.reading.text for view in taken}) < len(taken):
                 break
     return taken

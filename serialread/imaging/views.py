@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from serialread.records import Box, Floats, Pixels, Reading
+from serialread.records import Box, Floats, Pixels, Reading, Topology
 
 VERTICAL_QUANTILES = (0.04, 0.96)
 """Top and bottom of the text, as quantiles of the mass of all glyph maps, along the text's slope."""
@@ -148,21 +148,23 @@ class TightView:
     Attributes:
         share: text height per view height, 0..1.
         margin: margin at both ends, in text heights; widely spaced text is narrowed. None keeps all columns.
+        stretch: factor of the width.
     """
 
     share: float
     margin: float | None = None
+    stretch: float = 1.0
 
     def of(self, extent: Extent, size: tuple[int, int]) -> CropView:
         """The view in a crop of ``size`` (height, width) whose text is at ``extent``."""
-        left, right, narrowed = 0.0, float(size[1]), 1.0
+        left, right, factor = 0.0, float(size[1]), self.stretch
         if self.margin is not None:
-            margin, narrowed = self.margin * extent.height, extent.narrowed
+            margin, factor = self.margin * extent.height, self.stretch * extent.narrowed
             left, right = max(extent.left - margin, left), min(extent.right + margin, right)
         rows = extent.height / self.share
         top = extent.centre_row(left) - rows / 2
-        matrix = np.array([[1 / narrowed, 0, left], [extent.slope / narrowed, 1, top]], np.float32)
-        return CropView(matrix, (round(rows), max(round((right - left) * narrowed), MIN_TEXT_PX)))
+        matrix = np.array([[1 / factor, 0, left], [extent.slope / factor, 1, top]], np.float32)
+        return CropView(matrix, (round(rows), max(round((right - left) * factor), MIN_TEXT_PX)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,5 +183,8 @@ class LevelView:
         return CropView(np.asarray(cv2.getRotationMatrix2D(middle, self.tilt_deg, 1.0), np.float32), size)
 
 
-TIGHT_VIEWS = (TightView(share=0.82, margin=0.35), TightView(share=0.92))
-"""Further views of a doubtful crop, in order; see docs/benchmarks/reading.md."""
+TIGHT_VIEWS: dict[Topology, tuple[TightView, ...]] = {
+    "slots": (TightView(share=0.82, margin=0.35), TightView(share=0.92)),
+    "ctc": (TightView(share=0.82, margin=0.35, stretch=1.15), TightView(share=0.62)),
+}
+"""Further views of a doubtful crop, in order, by the model's topology; see docs/benchmarks/reading.md."""

@@ -4,6 +4,7 @@ Letters: N columns, C classes (0 is the blank), T characters with attention, L c
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,10 +82,22 @@ def decode_columns(
     )
 
 
+def posteriors(scores: Floats, alphabet: Alphabet, texts: Iterable[str]) -> tuple[tuple[str, float], ...]:
+    """Strings with their probabilities over the columns [N, C], each the sum over its paths."""
+    probabilities, negligible = np.exp(scores), _negligible(scores)
+    return tuple(
+        (text, min(likelihood(probabilities, alphabet.encode(text), negligible), 1.0)) for text in texts
+    )
+
+
 def _posterior(scores: Floats, probabilities: Floats, best: CtcPath) -> float:
     """Probability of the best path's string."""
-    negligible = NEGLIGIBLE * math.exp(float(scores.max(axis=1).sum()))
-    return min(likelihood(probabilities, best.classes, negligible), 1.0)
+    return min(likelihood(probabilities, best.classes, _negligible(scores)), 1.0)
+
+
+def _negligible(scores: Floats) -> float:
+    """Probability below which beginnings of paths are left out."""
+    return NEGLIGIBLE * math.exp(float(scores.max(axis=1).sum()))
 
 
 def _columns(path: CtcPath, attention: Floats) -> Floats:

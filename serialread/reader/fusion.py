@@ -2,22 +2,29 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from serialread.config import Code
 from serialread.imaging import TIGHT_VIEWS, LevelView, TightView
 from serialread.inference import status_of
 from serialread.reader.decisions import log_odds, logit
-from serialread.records import CharReading, FreeReading, Reading
+from serialread.records import CharReading, FreeReading, Reading, Topology
 
 RETRY_BELOW = 0.8
 """Confidence below which a crop is read in another view (docs/benchmarks/reading.md)."""
 
+SURENESS = 0.3
+"""Views of columns weigh by this power of their most likely string's probability."""
+LEAST_SHARE = 1e-3
+"""Least probability of a string in such a view, as a share of the most likely one's."""
+_MIN_PROBABILITY = 1e-300
 _ANY = Code()
 
 
-def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> TightView | LevelView | None:
+def next_view(
+    readings: Sequence[Reading], tilt_deg: float = 0.0, topology: Topology = "slots"
+) -> TightView | LevelView | None:
     """The next view to read; None if the first is confident, two views agree, or none is left.
 
     Views whose free reading does not match the format do not count as agreeing.
@@ -25,8 +32,11 @@ def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> TightView |
     Args:
         readings: of the views so far, first of the crop itself.
         tilt_deg: tilt of the crop; if it is not 0, the last view is level.
+        topology: of the model.
     """
-    views: Sequence[TightView | LevelView] = (*TIGHT_VIEWS, LevelView(tilt_deg)) if tilt_deg else TIGHT_VIEWS
+    views: Sequence[TightView | LevelView] = TIGHT_VIEWS[topology]
+    if tilt_deg:
+        views = (*views, LevelView(tilt_deg))
     if readings[0].confidence >= RETRY_BELOW or len(readings) > len(views):
         return None
     texts = [reading.text for reading in readings if reading.free is None]
@@ -36,13 +46,15 @@ def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> TightView |
 def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     """Fuse the readings of all views of a crop into one.
 
-    Each view votes for its string with its confidence, or for all of its ``alternatives``, each with its
-    posterior. If some free readings match the format and others do not, the strings that the format changed
-    do not count: a code that wins without the format also wins with it. ``free`` is the winner without the
-    format. The result has the boxes of the winner's most confident view. A character's confidence is the mean
-    over the views with the same number of characters, the end's is the mean over all views: a view of another
-    length lowers the confidence of the whole code. The posterior is the mean over all views. ``joint_odds``
-    combines the log-odds of all views; a view that is confident of another string counts against the code.
+    Each view votes for its string with its confidence. Views of columns that know the posteriors of all
+    strings (``outputs.compared``) add up their logarithms instead: a string that one view excludes loses,
+    however sure another one is of it. If some free readings match the format and others do not, the strings
+    that the format changed do not count: a code that wins without the format also wins with it. ``free`` is
+    the winner without the format. The result has the boxes of the winner's most confident view. A character's
+    confidence is the mean over the views with the same number of characters, the end's is the mean over all
+    views: a view of another length lowers the confidence of the whole code. The posterior is the mean over
+    all views. ``joint_odds`` combines the log-odds of all views; a view that is confident of another string
+    counts against the code.
 
     Args:
         readings: of the same crop, boxes in crop px; first of the crop itself.
@@ -51,35 +63,47 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     if len(readings) == 1:
         return readings[0]
     voters = _voters(readings)
-    weights = _votes(readings, voters)
-    winner = max((reading.text for reading in voters), key=weights.__getitem__)
+    views = [
+        dict(r.alternatives) or {r.text: r.confidence} for r in readings if r.alternatives or r in voters
+    ]
+    winner = _winner([r.text for r in voters], views)
     best = max((r for r in voters if r.text == winner), key=lambda r: r.confidence)
     peers = [r for r in readings if len(r.chars) == len(best.chars)]
     chars = tuple(_agreed(c, [p.chars[i] for p in peers], code) for i, c in enumerate(best.chars))
     end = sum(p.end_confidence for p in peers) / len(readings)
-    odds, free = _joint_odds(readings, winner), _free(readings, winner)
-    posterior = None if best.posterior is None else min(weights[winner] / len(readings), 1.0)
+    posterior = sum(_probability(r, winner) for r in readings) / len(readings)
     return replace(
         best,
         chars=chars,
         end_confidence=end,
-        joint_odds=odds,
-        free=free,
-        posterior=posterior,
+        joint_odds=_joint_odds(readings, winner),
+        free=_free(readings, winner),
+        posterior=None if best.posterior is None else min(posterior, 1.0),
         alternatives=(),
     )
 
 
-def _votes(readings: Sequence[Reading], voters: Sequence[Reading]) -> dict[str, float]:
-    """The sum of all views' probabilities of each string; only the voters' own strings may have a format."""
-    weights: dict[str, float] = defaultdict(float)
-    for reading in readings:
-        found = dict(reading.alternatives)
-        if any(reading is voter for voter in voters):
-            found.setdefault(reading.text, reading.confidence)
-        for text, probability in found.items():
-            weights[text] += probability
-    return weights
+def _winner(texts: Sequence[str], views: Sequence[Mapping[str, float]]) -> str:
+    """The string that all views together support most.
+
+    Args:
+        texts: the strings.
+        views: the probability of every string that a view knows.
+    """
+    if not all(text in view for text in texts for view in views):
+        return max(texts, key=lambda text: sum(view.get(text, 0.0) for view in views))
+    support = dict.fromkeys(texts, 0.0)
+    for view in views:
+        most = max(view.values())
+        for text in support:
+            likely = max(view[text], LEAST_SHARE * most, _MIN_PROBABILITY)
+            support[text] += most**SURENESS * math.log(likely)
+    return max(support, key=support.__getitem__)
+
+
+def _probability(reading: Reading, text: str) -> float:
+    """Probability of a string in one view, as far as the view knows it."""
+    return dict(reading.alternatives).get(text, reading.confidence if reading.text == text else 0.0)
 
 
 def _joint_odds(readings: Sequence[Reading], text: str) -> float:
@@ -103,17 +127,14 @@ def _odds_against(reading: Reading, text: str) -> float:
 
 def _free(readings: Sequence[Reading], text: str) -> FreeReading | None:
     """The fused free reading of all views; None if it is the code."""
-    weights: dict[str, float] = defaultdict(float)
-    for reading in readings:
-        free = {reading.free_text: (reading.free or reading).confidence}
-        for string, probability in (dict(reading.alternatives) or free).items():
-            weights[string] += probability
-    best_text = max((reading.free_text for reading in readings), key=weights.__getitem__)
+    views = [dict(r.alternatives) or {r.free_text: (r.free or r).confidence} for r in readings]
+    best_text = _winner([reading.free_text for reading in readings], views)
     if best_text == text:
         return None
-    code = sum(reading.confidence for reading in readings if reading.text == text)
-    margin = math.log(max(weights[best_text], 1e-30)) - math.log(max(code, 1e-30))
-    return FreeReading(best_text, max(margin, 0.0), weights[best_text] / len(readings))
+    best = sum(view.get(best_text, 0.0) for view in views)
+    code = sum(_probability(reading, text) for reading in readings)
+    margin = math.log(max(best, _MIN_PROBABILITY)) - math.log(max(code, _MIN_PROBABILITY))
+    return FreeReading(best_text, max(margin, 0.0), best / len(readings))
 
 
 def _voters(readings: Sequence[Reading]) -> Sequence[Reading]:

@@ -12,7 +12,7 @@ import numpy as np
 from serialread.config import Code
 from serialread.imaging import Extent, content_width, extent_of, to_array
 from serialread.imaging.crops import text_rows
-from serialread.inference import FormatSearch, decode
+from serialread.inference import FormatSearch, decode, posteriors
 from serialread.inference.session import Engine, ModelCard
 from serialread.records import Floats, Pixels, Reading
 
@@ -51,9 +51,8 @@ def reading_of(
     card: ModelCard,
     code: Code,
     search: FormatSearch | None,
-    strings: int = 1,
 ) -> Reading:
-    """The code in a crop [H, W], boxes in its px; ``strings`` as of ``decode``."""
+    """The code in a crop [H, W], boxes in its px."""
     height, width = pixels.shape
     reading = decode(
         outputs.scores,
@@ -64,13 +63,26 @@ def reading_of(
         code,
         search,
         card.topology,
-        strings,
     )
     if outputs.upright is not None:
         reading = replace(reading, upright=float(outputs.upright))
     if outputs.glyph_scores is None or not reading.chars or reading.free is not None:
         return reading
     return replace(reading, glyph_evidence=_glyph_evidence(outputs.glyph_scores, reading.text, card))
+
+
+def compared(readings: Sequence[Reading], scores: Sequence[Floats], card: ModelCard) -> list[Reading]:
+    """Views of a crop, each with what its scores say about the strings of all views, as alternatives.
+
+    The views of models with slots, whose positions are independent, stay as they are.
+    """
+    if card.topology == "slots" or len(readings) == 1:
+        return list(readings)
+    texts = dict.fromkeys(text for reading in readings for text in (reading.free_text, reading.text))
+    return [
+        replace(reading, alternatives=posteriors(view, card.alphabet, texts))
+        for reading, view in zip(readings, scores, strict=True)
+    ]
 
 
 def _glyph_evidence(glyph_scores: Floats, text: str, card: ModelCard) -> float:

@@ -19,7 +19,6 @@ from serialread.imaging.crops import finish, is_low, is_one_line, is_tall, prepa
 from serialread.imaging.frames import Frame
 from serialread.imaging.stacks import stacked_chars, unstacked
 from serialread.inference import FormatSearch
-from serialread.inference.ctc_paths import ALTERNATIVES
 from serialread.inference.session import ModelCard
 from serialread.reader.borders import cut_off_sides
 from serialread.reader.expected_lines import crops_of, expected_lines, longer_crop, may_be_upside_down
@@ -34,7 +33,7 @@ from serialread.reader.orientation import (
     upside_down_text,
     upside_down_twins,
 )
-from serialread.reader.outputs import Outputs, Steps, maps_of, reading_of, text_extent
+from serialread.reader.outputs import Outputs, Steps, compared, maps_of, reading_of, text_extent
 from serialread.reader.ovals import settle_ovals
 from serialread.reader.rows import join_rows, other_texts, overlap, rows_of
 from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
@@ -443,16 +442,18 @@ class Pipeline:
         """Read a doubtful line in further views until two agree (see ``fusion.next_view``)."""
         views, extent = list(line.views), None
         size = line.crop.pixels.shape
-        while wanted := next_view([view.reading for view in views], line.crop.tilt_deg):
-            if extent is None:
-                extent = self._extent(views[0])
-                views[0] = self._seen(views[0].pixels, views[0].outputs, ALTERNATIVES)
+        topology = self.card.topology
+        while wanted := next_view([view.reading for view in views], line.crop.tilt_deg, topology):
+            extent = extent or self._extent(views[0])
             view = wanted.of(extent, size)
             pixels = view.cut(line.crop.pixels)
             (outputs,) = yield [pixels]
-            seen = self._seen(pixels, outputs, ALTERNATIVES)
+            seen = self._seen(pixels, outputs)
             views.append(replace(seen, reading=view.to_crop(seen.reading, size)))
-        return replace(line, views=tuple(views))
+        scores = [view.outputs.scores for view in views]
+        readings = compared([view.reading for view in views], scores, self.card)
+        both = zip(views, readings, strict=True)
+        return replace(line, views=tuple(replace(view, reading=reading) for view, reading in both))
 
     def _extent(self, view: SeenView) -> Extent:
         """Extent of the text, by the free reading: it does not depend on the format."""
@@ -476,8 +477,8 @@ class Pipeline:
                 sides |= set(cut_off_sides(row.crop, boxes, self._extent(view)))
         return tuple(sorted(sides))
 
-    def _seen(self, pixels: Pixels, outputs: Outputs, strings: int = 1) -> SeenView:
-        reading = reading_of(outputs, pixels, self.card, self.station.code, self.search, strings)
+    def _seen(self, pixels: Pixels, outputs: Outputs) -> SeenView:
+        reading = reading_of(outputs, pixels, self.card, self.station.code, self.search)
         return SeenView(pixels, outputs, reading)
 
     def _rows(

@@ -6,7 +6,8 @@ import pytest
 
 from serialread.imaging import Extent
 from serialread.reader.borders import cut_off_sides
-from serialread.records import Box, Crop, Pixels
+from serialread.reader.segmentation import segment
+from serialread.records import Box, CharReading, Pixels
 
 STEP, LEFT, TOP, SIZE = 30, 20, 14, 36
 
@@ -24,12 +25,13 @@ def drawn(text: str, texture: float = 2.0) -> Pixels:
 
 def sides_of(pixels: Pixels, start: int, first: int, last: int) -> tuple[str, ...]:
     """The sides of a crop that begins at column ``start``; its characters ``first`` to ``last`` were read."""
-    height, width = pixels.shape
-    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    height = pixels.shape[0]
     at = [LEFT + STEP * i - start for i in range(first, last + 1)]
     boxes: list[Box] = [(x, 0.0, x + STEP - 4.0, height) for x in at]
     extent = Extent(boxes[0][0], boxes[-1][2], TOP, TOP + SIZE)
-    return cut_off_sides(Crop(pixels, quad, SIZE, 0.5, 0.0), boxes, extent)
+    line = segment(pixels, [CharReading("H", 0.9, ("", 0.0), box) for box in boxes])
+    assert line is not None
+    return cut_off_sides(line, extent)
 
 
 def test_a_whole_code_touches_no_border() -> None:

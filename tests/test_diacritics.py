@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from serialread.reader.diacritics import marked_chars
-from serialread.reader.grading import segment
+from serialread.reader.segmentation import segment
 from serialread.records import CharReading, Pixels
 
 WIDTH = 30
@@ -34,37 +34,39 @@ def chars_of(text: str) -> list[CharReading]:
     ]
 
 
-def marked_in(pixels: Pixels, chars: list[CharReading]) -> tuple[int, ...]:
-    return marked_chars(segment(pixels, [char.box for char in chars if char.box]), chars)
+def found_in(pixels: Pixels, chars: list[CharReading]) -> tuple[int, ...]:
+    line = segment(pixels, chars)
+    assert line is not None
+    return marked_chars(line, chars)
 
 
 @pytest.mark.parametrize("number", [0, 3, 6])
 @pytest.mark.parametrize("place", ["above", "below"])
 def test_a_mark_above_or_below_a_character_is_found(number: int, place: str) -> None:
     text = "AB23CD7"
-    assert marked_in(line_of(text, (number, place)), chars_of(text)) == (number,)
+    assert found_in(line_of(text, (number, place)), chars_of(text)) == (number,)
 
 
 def test_a_plain_code_has_none() -> None:
-    assert marked_in(line_of("AB23CD7"), chars_of("AB23CD7")) == ()
+    assert found_in(line_of("AB23CD7"), chars_of("AB23CD7")) == ()
 
 
 @pytest.mark.parametrize("text", ["AB2JCD7", "AB23Q7F", "AB2gCD7"])
 def test_a_tail_belongs_to_its_character(text: str) -> None:
     at = next(i for i, char in enumerate(text) if char in "JQg")
-    assert marked_in(line_of(text, (at, "below")), chars_of(text)) == ()
+    assert found_in(line_of(text, (at, "below")), chars_of(text)) == ()
 
 
 def test_small_letters_may_rise_above_the_capitals() -> None:
-    assert marked_in(line_of("AB23fD7", (4, "above")), chars_of("AB23fD7")) == ()
+    assert found_in(line_of("AB23fD7", (4, "above")), chars_of("AB23fD7")) == ()
 
 
 def test_on_grainy_surfaces_ink_means_nothing() -> None:
-    assert marked_in(line_of("AB23CD7", (3, "above"), noise=60.0), chars_of("AB23CD7")) == ()
+    assert found_in(line_of("AB23CD7", (3, "above"), noise=60.0), chars_of("AB23CD7")) == ()
 
 
 def test_a_code_of_tails_alone_is_not_measured() -> None:
-    assert marked_in(line_of("JJQJQ"), chars_of("JJQJQ")) == ()
+    assert found_in(line_of("JJQJQ"), chars_of("JJQJQ")) == ()
 
 
 def test_characters_at_the_end_of_the_crop_may_have_no_width() -> None:
@@ -72,4 +74,4 @@ def test_characters_at_the_end_of_the_crop_may_have_no_width() -> None:
     pixels = line_of(text)
     right = float(pixels.shape[1])
     beyond = [CharReading("1", 0.5, ("", 0.0), (right, 24.0, right, 68.0))] * 3
-    assert marked_in(pixels, [*chars_of(text), *beyond]) == ()
+    assert found_in(pixels, [*chars_of(text), *beyond]) == ()

@@ -6,8 +6,8 @@ import pytest
 
 from serialread.config import StationLimits
 from serialread.reader.doubts import doubts_about
-from serialread.reader.grading import segment
 from serialread.reader.pipeline import PictureReading, ReadLine
+from serialread.reader.segmentation import segment
 from serialread.reader.unread import unread_gaps
 from serialread.records import Box, CharReading, Crop, Pixels, Reading, Verdict
 
@@ -39,7 +39,11 @@ def boxes_of(shapes: str, read: str = "E") -> list[Box]:
 
 def gaps_of(shapes: str, noise: float = 2.0, outside: bool = True) -> tuple[int, ...]:
     """The gaps with a mark, if all ``E`` were read and nothing else."""
-    return unread_gaps(segment(line_of(shapes, noise), boxes_of(shapes)), outside=outside)
+    line = segment(
+        line_of(shapes, noise), [CharReading("E", 0.9, ("", 0.0), box) for box in boxes_of(shapes)]
+    )
+    assert line is not None
+    return unread_gaps(line, outside=outside)
 
 
 @pytest.mark.parametrize(

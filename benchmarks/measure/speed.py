@@ -31,6 +31,7 @@ from serialread.inference.session import Engine
 from serialread.reader import Reader
 from serialread.reader.grading import grade_mark
 from serialread.reader.scheduler import BATCH
+from serialread.reader.segmentation import segment
 from serialread.reader.serialization import csv_bytes, csv_row, json_bytes, json_line
 
 _COMMAND = """
@@ -196,7 +197,9 @@ def profile_table(model: Path, crops: Sequence[LabelledCrop]) -> str:
         ],
     )
     read = [(crop, reading) for (crop, *_), reading in zip(each, readings, strict=True) if reading.chars]
-    timed("grade the mark", lambda: [grade_mark(crop, reading) for crop, reading in read])
+    marks = timed("segment", lambda: [segment(crop.pixels, reading.chars) for crop, reading in read])
+    pairs = [(mark, reading.text) for mark, (_, reading) in zip(marks, read, strict=True) if mark]
+    timed("grade the mark", lambda: [grade_mark(mark, text) for mark, text in pairs])
     records = list(Reader(model).read_many(paths))
     lines = timed("JSON line", lambda: [json_line(record) for record in records])
     timed("write", lambda: [json_bytes(line) + csv_bytes(csv_row(line)) for line in lines])

@@ -96,8 +96,9 @@ def _is_long(x: Floats, height: int) -> bool:
 
 def _slope(x: Floats, y: Floats, weight: Floats) -> float:
     """Slope of a line through points, by weighted least squares."""
-    x, y = x - np.average(x, weights=weight), y - np.average(y, weights=weight)
-    return float((weight * x * y).sum() / max(float((weight * x * x).sum()), 1e-6))
+    total = weight.sum()
+    x, y = x - weight @ x / total, y - weight @ y / total
+    return float(weight @ (x * y) / max(float(weight @ (x * x)), 1e-6))
 
 
 def _quantile(mass: Floats, share: float) -> float:

@@ -21,7 +21,7 @@ ALTERNATIVES = 5
 """Number of strings that a search keeps."""
 BEAM = 8
 """Prefixes that a search follows."""
-MIN_PROBABILITY = 3e-3
+MIN_PROBABILITY = 1e-2
 """A search leaves out the classes of a column that are less likely."""
 NEGLIGIBLE = 1e-8
 """Paths below this share of the most likely one's probability are left out of a sum."""
@@ -138,20 +138,24 @@ def _extended(found: Prefixes, blank: float, chars: Likely, least: float) -> Pre
         return [(total * blank, text, total * blank, 0.0) for total, text, _, _ in found]
     ranked = sorted(chars.items(), key=itemgetter(1), reverse=True)
     floor = least * max(blank, ranked[0][1]) * found[0][0]
-    ended = {text: total * blank for total, text, _, _ in found}
     written = {text: last * chars.get(text[-1:], 0.0) for _, text, _, last in found}
     for total, text, gap, _ in found:
+        final = text[-1:]
         for char, probability in ranked:
             if total * probability <= floor:
                 break  # the other characters are less likely
-            entering = (gap if text[-1:] == char else total) * probability
+            entering = (gap if final == char else total) * probability
             if entering > floor:
                 longer = text + char
                 written[longer] = written.get(longer, 0.0) + entering
-    after = [
-        (ended.get(text, 0.0) + last, text, ended.get(text, 0.0), last) for text, last in written.items()
-    ]
-    return sorted([one for one in after if one[0] > floor], reverse=True)
+    after: Prefixes = []
+    for total, text, _, _ in found:
+        ended, last = total * blank, written.pop(text)
+        if ended + last > floor:
+            after.append((ended + last, text, ended, last))
+    after += [(last, text, 0.0, last) for text, last in written.items()]
+    after.sort(reverse=True)
+    return after
 
 
 def align(scores: Floats, classes: Sequence[int]) -> CtcPath:

@@ -6,16 +6,13 @@ say that a code may go on beyond its crop: ink as strong as the code's that touc
 Letters: H rows, W columns.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from serialread.imaging import Extent
-from serialread.reader.grading import MarkSegmentation, cleanness, segment
-from serialread.records import Box, Crop, Pixels
+from serialread.reader.segmentation import MarkSegmentation
 
 MIN_STRENGTH = 0.65
 """Minimum strength of cut-off ink, per strength of the mark."""
@@ -30,25 +27,18 @@ MAX_OVER = 0.15
 """Ink that exceeds the rows of the text by more, in text heights, is a frame or belongs to another line."""
 
 
-def cut_off_sides(crop: Crop, boxes: Sequence[Box], extent: Extent) -> tuple[str, ...]:
+def cut_off_sides(line: MarkSegmentation, extent: Extent) -> tuple[str, ...]:
     """The borders, of ``left`` and ``right``, that cut off a character.
 
     Args:
-        crop: of the line.
-        boxes: of the characters that were read, crop px.
+        line: segmentation of the line's crop.
         extent: of the text that was read, crop px.
     """
-    pixels, width = crop.pixels, crop.pixels.shape[1]
-    margin = pixels.shape[0]
-    line = segment(_widened(pixels, margin), [(x0 + margin, y0, x1 + margin, y1) for x0, y0, x1, y1 in boxes])
-    scale = line.marked.shape[0] / pixels.shape[0]
-    ends = {"left": extent.left * scale, "right": (width - extent.right) * scale}
-    inner = _without(line, round(margin * scale))
-    clean = cleanness(inner)
+    ends = {"left": extent.left * line.scale, "right": line.marked.shape[1] - extent.right * line.scale}
     return tuple(
         side
         for side, free_px in ends.items()
-        if _is_cut_off(inner if side == "left" else _mirrored(inner), free_px, clean)
+        if _is_cut_off(line if side == "left" else _mirrored(line), free_px, line.cleanness)
     )
 
 
@@ -89,31 +79,11 @@ def _has_remnant(line: MarkSegmentation, free: int) -> bool:
     return False
 
 
-def _widened(pixels: Pixels, margin: int) -> Pixels:
-    """The crop [H, W] between ``margin`` columns of background: ink at its ends is not taken for that."""
-    # a second median, along the column: many bars of characters in one row are no background
-    size = max(pixels.shape[0] * 3 // 4, 1)
-    rows = np.median(pixels, axis=1).astype(np.uint8)
-    padded = np.concatenate((rows[:1].repeat(size // 2), rows, rows[-1:].repeat((size - 1) // 2)))
-    medians = np.sort(sliding_window_view(padded, size), axis=1)[:, size // 2]
-    background = np.repeat(medians[:, None], margin, axis=1)
-    return np.hstack([background, pixels, background])
-
-
-def _without(line: MarkSegmentation, margin: int) -> MarkSegmentation:
-    """The segmentation without a margin at both ends; its cuts are left as they are."""
-    inner = slice(margin, line.marked.shape[1] - margin)
-    return _with_columns(line, inner)
-
-
 def _mirrored(line: MarkSegmentation) -> MarkSegmentation:
-    return _with_columns(line, slice(None, None, -1))
-
-
-def _with_columns(line: MarkSegmentation, columns: slice) -> MarkSegmentation:
+    """The segmentation from right to left; its cuts are left as they are."""
     return replace(
         line,
-        difference=line.difference[:, columns],
-        strength=line.strength[:, columns],
-        marked=line.marked[:, columns],
+        difference=line.difference[:, ::-1],
+        strength=line.strength[:, ::-1],
+        marked=line.marked[:, ::-1],
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.reader.grading import MarkSegmentation, cleanness
+from serialread.reader.segmentation import MarkSegmentation
 from serialread.records import CharReading
 
 TALL = frozenset(string.ascii_uppercase + string.digits)
@@ -36,7 +36,7 @@ def marked_chars(line: MarkSegmentation, chars: Sequence[CharReading]) -> tuple[
     """Numbers, from 0, of the characters with ink above or below them.
 
     Args:
-        line: the crop of the code.
+        line: segmentation of the line's crop.
         chars: that were read in it.
     """
     ink = (line.marked > 0) & (line.strength >= MIN_STRENGTH * line.level)
@@ -46,7 +46,7 @@ def marked_chars(line: MarkSegmentation, chars: Sequence[CharReading]) -> tuple[
     known = inked.any(axis=0)
     tops, bottoms = inked.argmax(axis=0), len(inked) - inked[::-1].argmax(axis=0)
     tall = known & np.array([char.char in TALL for char in chars])
-    if tall.sum() < MIN_CHARS or cleanness(line) < MIN_CLEANNESS:
+    if tall.sum() < MIN_CHARS or line.cleanness < MIN_CLEANNESS:
         return ()
     height = float(np.median(bottoms[tall]) - np.median(tops[tall]))
     if height < MIN_HEIGHT_PX:

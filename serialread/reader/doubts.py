@@ -8,11 +8,11 @@ from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.diacritics import marked_chars
-from serialread.reader.grading import segment
 from serialread.reader.pipeline import FieldLine, PictureReading
 from serialread.reader.second_reader import TextComparison
+from serialread.reader.segmentation import MarkSegmentation
 from serialread.reader.unread import unread_gaps
-from serialread.records import BarcodeCheck, Crop, Reading, SecondOpinion, Verdict
+from serialread.records import BarcodeCheck, Reading, SecondOpinion, Verdict
 
 MAX_SHOWN = 50
 """Characters of a barcode, or of another text, that a doubt quotes."""
@@ -58,7 +58,7 @@ def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> t
     doubts = (
         _height_doubt(found.line.crop.text_height_px, limits),
         *_reading_doubts(found.reading, found.cut_off),
-        _ink_doubt([(found.line.crop, found.reading)], outside=False),
+        _ink_doubt([(found.line.segmented(found.reading), found.reading)], outside=False),
         misfit if verdict is Verdict.MISPRINT else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
     )
@@ -74,29 +74,29 @@ def _reading_doubts(reading: Reading, cut_off: Sequence[str]) -> tuple[str, ...]
     )
 
 
-def _rows_of(found: PictureReading) -> list[tuple[Crop, Reading]]:
-    """The crops and the readings of the code's rows."""
-    readings = [found.line if n == found.best else found.lines[n].reading for n in found.rows]
-    crops = [found.lines[n].crop for n in found.rows]
-    return [(crop, reading) for crop, reading in zip(crops, readings, strict=True) if reading]
+def _rows_of(found: PictureReading) -> list[tuple[MarkSegmentation | None, Reading]]:
+    """The segmentations and the readings of the code's rows."""
+    rows = [
+        (found.segmentation, found.line) if n == found.best else (line.segmentation, line.reading)
+        for n, line in ((n, found.lines[n]) for n in found.rows)
+    ]
+    return [(line, reading) for line, reading in rows if reading]
 
 
-def _ink_doubt(rows: Sequence[tuple[Crop, Reading]], *, outside: bool) -> str:
+def _ink_doubt(rows: Sequence[tuple[MarkSegmentation | None, Reading]], *, outside: bool) -> str:
     """Names the first ink in the code's rows that the reading does not account for.
 
     Args:
-        rows: crop and reading of each.
+        rows: segmentation and reading of each.
         outside: whether ink before the first and after the last character of a row counts.
     """
     before = 0
-    for crop, reading in rows:
-        boxes = [char.box for char in reading.chars if char.box]
-        if boxes and len(boxes) == len(reading.chars):
-            line = segment(crop.pixels, boxes)
+    for line, reading in rows:
+        if line is not None:
             if marked := marked_chars(line, reading.chars):
                 return f"character {before + marked[0] + 1} has a mark above or below it"
             if gaps := unread_gaps(line, outside=outside):
-                return f"unread mark {_gap_name(before, gaps[0], len(boxes))}"
+                return f"unread mark {_gap_name(before, gaps[0], len(reading.chars))}"
         before += len(reading.chars)
     return ""
 

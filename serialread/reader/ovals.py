@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from serialread.config import Code
-from serialread.reader.grading import MarkSegmentation, segment
+from serialread.reader.segmentation import MarkSegmentation, segment
 from serialread.records import CharReading, CharStatus, Crop, Pixels, Reading
 
 GUESS = 0.85
@@ -39,13 +39,14 @@ def settle_ovals(reading: Reading, crop: Crop, code: Code) -> Reading:
     a guess.
     """
     places = [i for i, char in enumerate(reading.chars) if char.char in _OTHER]
-    boxes = [char.box for char in reading.chars if char.box]
     undecided = code.zero == "" and not _is_mixed(reading.text)
-    if not places or code.format or undecided or len(boxes) < len(reading.chars):
+    if not places or code.format or undecided:
         return reading
     if code.zero == "plain":
         return _with(reading, {i: replace(reading.chars[i], char="0") for i in places})
-    line = segment(crop.pixels, boxes)
+    line = segment(crop.pixels, reading.chars)
+    if line is None:
+        return reading
     cores = {i: _core(crop.pixels, line, i) for i in places}
     if code.zero:
         return _with(reading, {i: _declared(reading.chars[i], core) for i, core in cores.items()})

@@ -6,6 +6,7 @@ other implementation.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field as dataclass_field, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -36,6 +37,7 @@ from serialread.reader.orientation import (
 from serialread.reader.outputs import Outputs, Steps, compared, maps_of, reading_of, text_extent
 from serialread.reader.ovals import settle_ovals
 from serialread.reader.rows import join_rows, other_texts, overlap, rows_of
+from serialread.reader.segmentation import MarkSegmentation, segment
 from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
 
 MIN_CHARS = 0.5
@@ -64,7 +66,7 @@ class SeenView:
     reading: Reading
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadLine:
     """A proposed text line and its views.
 
@@ -80,6 +82,17 @@ class ReadLine:
     def reading(self) -> Reading | None:
         """Of the crop itself; None if it was not read."""
         return self.views[0].reading if self.views else None
+
+    @cached_property
+    def segmentation(self) -> MarkSegmentation | None:
+        """Of the crop, by the characters of ``reading``; None without characters."""
+        return segment(self.crop.pixels, self.reading.chars) if self.reading else None
+
+    def segmented(self, reading: Reading) -> MarkSegmentation | None:
+        """Segmentation of the crop by the characters of a reading of one of its views, or of all."""
+        own = self.reading
+        same = own is not None and [c.box for c in own.chars] == [c.box for c in reading.chars]
+        return self.segmentation if same else segment(self.crop.pixels, reading.chars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,7 @@ class FieldLine:
     upside_down: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PictureReading:
     """All readings of a picture.
 
@@ -133,6 +146,11 @@ class PictureReading:
     def crop(self) -> Crop:
         """The best line's."""
         return self.lines[self.best].crop
+
+    @cached_property
+    def segmentation(self) -> MarkSegmentation | None:
+        """Of the crop, by the characters of ``line``; None without characters."""
+        return self.lines[self.best].segmented(self.line)
 
 
 def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
@@ -472,9 +490,8 @@ class Pipeline:
         sides: set[str] = set()
         for row in rows:
             view = row.views[0]
-            boxes = [char.box for char in view.reading.chars if char.box]
-            if boxes:
-                sides |= set(cut_off_sides(row.crop, boxes, self._extent(view)))
+            if row.segmentation:
+                sides |= set(cut_off_sides(row.segmentation, self._extent(view)))
         return tuple(sorted(sides))
 
     def _seen(self, pixels: Pixels, outputs: Outputs) -> SeenView:

@@ -384,7 +384,7 @@ class Reader:
             ),
             doubts=doubts,
             second=second,
-            quality=grade_mark(crop, found.line),
+            quality=grade_mark(found.segmentation, found.line.text) if found.segmentation else None,
             lines=found.detected,
             fields=fields,
         )

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from serialread.reader.grading import SPECK, MarkSegmentation, cleanness
+from serialread.reader.grading import SPECK
+from serialread.reader.segmentation import MarkSegmentation
 
 
 class _Limits(NamedTuple):
@@ -54,7 +55,7 @@ def unread_gaps(line: MarkSegmentation, *, outside: bool) -> tuple[int, ...]:
         line: the crop of the code.
         outside: whether to look before the first and after the last character, too.
     """
-    count, clean = len(line.spans), cleanness(line)
+    count, clean = len(line.spans), line.cleanness
     ends = {0: OUTSIDE, count: OUTSIDE}
     if count < MIN_CHARS or clean < BETWEEN.clean:
         return ()

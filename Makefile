@@ -4,7 +4,8 @@
 #                    postgresql ffmpeg aravis-tools)
 # make browser-test  test the audit report and the review page in a real browser engine
 # make docs   build the documentation as a site in site/, offline
-# make docs-reference  write docs/cli.md from the help, docs/settings-*.md from the settings
+# make docs-reference  write docs/cli.md from the help, docs/settings-*.md from the settings,
+#                      tables of docs/line/ from the code
 # make wheel  build the wheel, install it into a fresh environment, read sample_images/
 # make check  what a change has to pass: lint, format, types, tests
 
@@ -36,6 +37,7 @@ browser-test: $(VENV)/.installed-dev
 docs-reference: $(VENV)/.installed
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/settings_reference.py
+	$(BIN)/python docs/line_tables.py
 
 docs: $(VENV)/.installed
 	$(PIP) --editable '.[docs]'

@@ -21,7 +21,9 @@ from serialread.reader.serialization import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("benchmarks/*.md")])
+PAGES = sorted(
+    page for at in (".", "docs", "docs/line", "docs/benchmarks") for page in (ROOT / at).glob("*.md")
+)
 CURRENT = [
     page for page in PAGES if page.name not in ("CHANGELOG.md", "cli.md") and page.parent.name != "benchmarks"
 ]

@@ -20,11 +20,9 @@ def registers() -> list[tuple[str, ...]]:
 
 def topics() -> list[tuple[str, ...]]:
     """The topics of MQTT."""
-    rows = [("topic", "direction", "retained", "message")]
-    for topic in TOPICS:
-        name = f"`{topic.of('serialread', 'STATION')}`"
-        rows.append((name, topic.direction, "yes" if topic.retained else "no", topic.meaning))
-    return rows
+    kept = {True: "yes", False: "no"}
+    rows = [(f"`{one.name}`", one.direction, kept[one.retained], one.meaning) for one in TOPICS]
+    return [("topic", "direction", "retained", "message"), *rows]
 
 
 TABLES = {"modbus.md": ("registers", registers), "mqtt.md": ("topics", topics)}

@@ -35,15 +35,15 @@ def picture(digit: int = 9, kind: str = "PNG", note: int = 0) -> bytes:
     return data.getvalue()
 
 
-def settings(folder: Path, **tables: Any) -> LineConfig:
+def settings(place: Path, /, **tables: Any) -> LineConfig:
     """A line with one station, ``press``, in a folder."""
-    (folder / "press.toml").write_text(STATION)
-    model = folder / "stub.onnx"
+    (place / "press.toml").write_text(STATION)
+    model = place / "stub.onnx"
     if not model.exists():
         write_stub(model)
     checks = tables.pop("checks", {})
     station = {"name": "press", "file": "press.toml", "checks": checks}
-    return rooted(LineConfig.model_validate({"model": "stub.onnx", "stations": [station], **tables}), folder)
+    return rooted(LineConfig.model_validate({"model": "stub.onnx", "stations": [station], **tables}), place)
 
 
 @contextmanager

@@ -2,11 +2,25 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
-from line_cases import picture, read, running, settings
+import pytest
+from line_cases import eventually, picture, read, running, settings
 
-from serialread.line import Result
+from serialread.errors import LineError, RecipeError
+from serialread.line import (
+    LineBusy,
+    LineContext,
+    LineService,
+    Outcome,
+    Result,
+    SinkDown,
+    Trigger,
+    TriggerPicture,
+)
+from serialread.line.journal import MAX_ATTEMPTS, Journal
+from serialread.line.registry import open_sink
 
 
 def test_a_trigger_is_read_and_reaches_every_sink(tmp_path: Path) -> None:
@@ -26,3 +40,135 @@ def test_a_trigger_is_read_and_reaches_every_sink(tmp_path: Path) -> None:
         "SELECT trigger FROM results ORDER BY number"
     )
     assert [row for (row,) in rows] == [one.trigger for one in made]
+
+
+class FlakySink:
+    """A sink that is down while the test says so."""
+
+    def __init__(self) -> None:
+        self.name, self.down, self.got = "flaky", False, list[Result]()
+
+    def deliver(self, results: Sequence[Result]) -> None:
+        if self.down:
+            raise SinkDown("no connection.")
+        self.got += results
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> FlakySink:
+    sink = FlakySink()
+    monkeypatch.setattr("serialread.line.service.open_sink", lambda settings, context: sink)
+    return sink
+
+
+SINK = {"kind": "jsonl", "name": "flaky", "folder": "unused"}
+
+
+def test_a_sink_that_was_down_gets_everything_in_order(tmp_path: Path, flaky: FlakySink) -> None:
+    config = settings(tmp_path, sinks=[SINK], stop_timeout_s=0.5)
+    with running(config) as service:
+        made = [read(service, picture(5))]
+        eventually(lambda: flaky.got == made)
+        flaky.down = True
+        made += [read(service, picture(5 + n)) for n in range(4)]
+        health = eventually(lambda: (found := service.health()).sinks["flaky"].error and found)
+        assert (health.sinks["flaky"].error, health.sinks["flaky"].waiting) == ("no connection.", 4)
+    flaky.down = False
+    with running(config) as service:
+        made.append(read(service, picture(9)))
+        eventually(lambda: flaky.got == made)
+        assert service.health().sinks["flaky"].waiting == 0
+
+
+def test_triggers_that_wait_are_read_after_a_restart(tmp_path: Path) -> None:
+    config = settings(tmp_path, stop_timeout_s=0.01)
+    journal = Journal(config.folder)
+    for number in range(5):
+        assert journal.accept(Trigger("press", (TriggerPicture("a.png", picture(5)),), id=str(number)))
+    assert not journal.accept(Trigger("press", (TriggerPicture("b.png", picture(9)),), id="3"))
+    journal.close()
+    with running(config) as service:
+        eventually(lambda: service.journal.waiting() == 0)
+        found = [(result.trigger, result.number) for _, result in service.journal.results()]
+    assert found == [(str(number), number + 1) for number in range(4, -1, -1)]
+
+
+def test_a_trigger_that_kills_the_process_again_and_again_is_given_up(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    journal = Journal(config.folder)
+    journal.accept(Trigger("press", (TriggerPicture("a.png", picture(5)),), id="deadly"))
+    for _ in range(MAX_ATTEMPTS):  # as if it was killed: the journal is not closed
+        journal._database.execute("UPDATE triggers SET attempts = attempts + 1")
+    journal._database.close()
+    journal._claim.release()
+    with running(config) as service:
+        result = eventually(lambda: service.journal.result_of("deadly"))
+    assert (result.outcome, result.reasons) == (Outcome.FAIL, ("reading it was interrupted 11 times",))
+
+
+def test_a_full_queue_refuses_triggers(tmp_path: Path) -> None:
+    service = LineService(settings(tmp_path, max_queue=2))
+    with pytest.raises(LineBusy) as caught:
+        service.accept(Trigger("press", (TriggerPicture("a.png", picture(5)),)))
+    assert str(caught.value) == "the service does not run. Send the trigger again later."
+    service._accepting = True
+    for _ in range(2):
+        service.accept(Trigger("press", (TriggerPicture("a.png", picture(5)),)))
+    with pytest.raises(LineBusy) as caught:
+        service.accept(Trigger("press", (TriggerPicture("a.png", picture(5)),)))
+    assert str(caught.value) == "2 triggers wait. Send the trigger again later."
+    service.close()
+
+
+def test_pictures_and_results_are_kept_as_long_as_the_line_says(tmp_path: Path) -> None:
+    config = settings(tmp_path, retention={"pictures_mb": 0.0005})
+    with running(config) as service:
+        kept = [read(service, picture(5, note=n), expected="97").trigger for n in range(3)]
+        passed = read(service, picture(5)).trigger
+        journal = service.journal
+        assert journal.picture(passed) is None
+        assert all(journal.picture(trigger) for trigger in kept)
+        size = len(journal.picture(kept[-1]) or b"")
+        journal.prune([], days=30, pictures_bytes=size)
+        assert [bool(journal.picture(trigger)) for trigger in kept] == [False, False, True]
+        journal.prune([], days=0, pictures_bytes=size)
+        assert journal.results() == []
+        assert read(service, picture(5)).number == 5
+
+
+def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    with running(config), pytest.raises(LineError) as caught:
+        LineService(config)
+    assert str(caught.value) == (
+        f"{config.folder}: another service runs there. Stop it, or set another folder."
+    )
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serialread.line.ports.find_spec", lambda name: None)
+    sinks = [{"kind": "postgres", "name": "base", "conninfo": "dbname=line"}]
+    config = settings(tmp_path, sinks=sinks, checks={"codes": "none.txt"})
+    with pytest.raises(RecipeError) as caught:
+        LineService(config)
+    assert str(caught.value) == (
+        f"stations: station press: {tmp_path / 'none.txt'}: cannot be read: No such file or directory. "
+        "Give a text file, one code per line. sink base: sink postgres: psycopg is not installed. "
+        "Install it: pip install 'serialread[postgres]'"
+    )
+
+
+def test_a_torn_line_of_a_killed_service_is_removed_and_nothing_is_written_twice(tmp_path: Path) -> None:
+    for kind in ("jsonl", "csv"):
+        config = settings(tmp_path, sinks=[{"kind": kind, "name": kind, "folder": kind}], folder=f"s-{kind}")
+        with running(config) as service:
+            made = [read(service, picture(5 + n)) for n in range(3)]
+        (path,) = (tmp_path / kind).iterdir()
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-20])  # the last line is torn
+        sink = open_sink(config.sinks[0], LineContext((), service.health, service.reload))
+        sink.deliver(made[1:])
+        assert path.read_bytes() == whole

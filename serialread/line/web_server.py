@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -31,6 +32,15 @@ HEADER_TIMEOUT_S = 10.0
 MAX_HEADER_BYTES = 16 * 1024
 STOP_TIMEOUT_S = 5
 """Requests that are not answered by then are cancelled when the service stops."""
+
+
+class _DefectsOnly(logging.Filter):
+    """Keeps what clients do to their own connections out of the log: anybody could fill it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        error = record.exc_info[1] if record.exc_info else None
+        return record.levelno >= logging.ERROR and not isinstance(error, h11.ProtocolError)
 
 
 class TimedProtocol(H11Protocol):
@@ -98,6 +108,7 @@ class LineServer:
         name = f"[{web.host}]" if ":" in web.host else web.host
         scheme = "https" if web.certificate else "http"
         self.address = f"{scheme}://{name}:{self._socket.getsockname()[1]}/"
+        logging.getLogger("uvicorn.error").addFilter(_DefectsOnly())
         self._server = uvicorn.Server(_settings(self.app, web))
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 

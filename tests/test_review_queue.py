@@ -35,6 +35,7 @@ def test_signs_of_an_error_make_it_likelier() -> None:
     assert plain == pytest.approx(0.1)
     for sign in (
         {"free_text": "A18"},
+        {"second_text": "A18"},
         {"barcode_check": "differs"},
         {"upside_down_text": "L1V"},
         {"other_texts": ["B"]},
@@ -42,6 +43,8 @@ def test_signs_of_an_error_make_it_likelier() -> None:
     ):
         assert plain < error_probability(reading("a.png", confidence=0.9, **sign)) < 1
     assert error_probability(reading("a.png", "", 0.9)) == 1
+    agreeing = reading("a.png", confidence=0.9, second_text="A17")
+    assert error_probability(agreeing) == plain
 
 
 def test_what_gains_most_comes_first_and_batches_that_nobody_saw_before_others(tmp_path: Path) -> None:

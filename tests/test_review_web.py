@@ -331,3 +331,9 @@ def test_importing_the_command_line_imports_no_web_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_page_needs_no_tables_of_the_audit_in_memory() -> None:
+    script = "import sys, serialread.review.web; print({'pandas', 'scipy', 'openvino'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

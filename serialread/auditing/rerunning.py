@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,12 +13,10 @@ import pandas as pd
 
 from serialread import run_log
 from serialread.auditing.wording import counted
-from serialread.config import Station
 from serialread.errors import RecordsError, SerialreadError
-from serialread.imaging import digest
-from serialread.inference.session import EngineKind
 from serialread.reader import Explanation, Picture, Reader, check_sequences
-from serialread.reader.serialization import JSON_LINES, json_bytes, json_line, key_of
+from serialread.reader.run_setups import RunSetup, find_setup, open_reader
+from serialread.reader.serialization import JSON_LINES, RecordJson, json_bytes, json_line, key_of
 from serialread.records import Decision, Pixels
 from serialread.weights import shipped_model
 
@@ -28,42 +25,6 @@ VOLATILE = frozenset({"read_at", "elapsed_ms"})
 
 MAX_DIFFERENCES = 20
 """Differences listed one by one."""
-
-RecordJson = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RunSetup:
-    """What a run read with, and where its pictures are."""
-
-    places: tuple[Path, ...]
-    model: Path
-    station: Station
-    engine: EngineKind
-    barcodes: bool = False
-
-    @classmethod
-    def of(cls, line: RecordJson, log: Path, shipped: Path) -> "RunSetup":
-        """Setup of a run from its line in the log; ``shipped`` is the model if the line names none.
-
-        Raises:
-            RecordsError: a line without pictures or station.
-        """
-        options, about = line["options"], line["about"]
-        if "pictures" not in options or "station" not in about:
-            raise RecordsError(
-                f"{log}: line {line['line']} does not name its pictures or station. Read the pictures again."
-            )
-        places = tuple(log.parent / name for name in options["pictures"])
-        model = log.parent / options["model"] if options["model"] else shipped
-        station, barcodes = Station.model_validate(about["station"]), bool(options.get("barcodes", False))
-        return cls(places, model, station, options["engine"], barcodes)
-
-    def find(self, image: str, sha256: str) -> Path | None:
-        """The picture with this name and digest; None if it is missing or has changed."""
-        found = (place / image if place.is_dir() else place for place in self.places)
-        named = (path for path in found if path.is_file() and path.as_posix().endswith(image))
-        return next((path for path in named if digest(path) == sha256), None)
 
 
 @dataclass(slots=True)
@@ -274,27 +235,6 @@ def read_failures(
     missing = len(wanted) - len(shown)
     incomplete = f"{missing:,} more are missing, have changed, or exceed the size of this page."
     return FailurePictures(tuple(shown), incomplete if missing else "")
-
-
-def find_setup(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, str]:
-    """Setup and model id of the run that wrote some readings; the first log that exists is used.
-
-    Raises:
-        RecordsError: there is no log, or no such run in it.
-    """
-    log = next((log for log in logs if log.is_file()), None)
-    if log is None:
-        raise RecordsError("There is no log of the run that read them.")
-    line = run_log.run_of(log, "read", wrote=readings)
-    return RunSetup.of(line, log, shipped), str(line["about"].get("model_id"))
-
-
-def open_reader(setup: RunSetup, model_id: str) -> Reader:
-    """The reader of a run; a SerialreadError says why it cannot read as it did."""
-    reader = Reader(setup.model, setup.station, engine=setup.engine)
-    if reader.model_id != model_id:
-        raise RecordsError(f"The model that read them, {model_id}, is not available.")
-    return reader
 
 
 def _cases(errors: pd.DataFrame, setup: RunSetup, reader: Reader) -> Iterator[FailureCase]:

@@ -12,8 +12,6 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from serialread import run_log
-from serialread.auditing.matching import located, partners
-from serialread.auditing.wording import counted
 from serialread.errors import RecordsError, writing_errors
 from serialread.imaging import PICTURE_SUFFIXES
 from serialread.label_tables import LABEL_COLUMNS, read_table
@@ -88,6 +86,8 @@ class LabelImport:
 
     def summary(self) -> str:
         """The result in one line."""
+        from serialread.auditing.wording import counted
+
         parts = [f"{counted(self.saved, 'label')} imported", f"{self.same:,} known before"]
         parts += [f"{count:,} left out ({reason})" for reason, count in sorted(self.left_out.items())]
         return f"{self.path}: {', '.join(parts)}"
@@ -118,6 +118,11 @@ def import_labels(queue: ReviewQueue, path: Path, operator: str = "") -> LabelIm
         RecordsError: the file cannot be read, or is none of these.
     """
     import pandas as pd
+
+    from serialread.auditing.matching import (  # with pandas: 130 MB that the page does not need
+        located,
+        partners,
+    )
 
     found, done = list(_labels_of(path)), LabelImport(path)
     known = list(queue.readings())

@@ -9,12 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from serialread.auditing.rerunning import RunSetup, find_setup, open_reader
 from serialread.config import Station, load
 from serialread.errors import ImageError, RecordsError
 from serialread.imaging import load_image
 from serialread.imaging.crops import CROP_HEIGHT_PX
 from serialread.reader import Reader
+from serialread.reader.run_setups import RunSetup, find_setup, open_reader
 from serialread.reader.serialization import TABLE, RecordJson
 from serialread.records import Floats, Pixels
 from serialread.run_log import LOG

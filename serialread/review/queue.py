@@ -21,13 +21,16 @@ from serialread.review.store import Call, CallLabel, ReviewStore, Role, Source, 
 
 _EVIDENCE: tuple[tuple[Callable[[RecordJson], bool], float], ...] = (
     (lambda line: line["free_text"] != line["text"], 0.5),
+    (lambda line: line.get("second_text", "") not in ("", line["text"]), 0.6),
     (lambda line: line["barcode_check"] == BarcodeCheck.DIFFERS, 0.8),
     (lambda line: bool(line["upside_down_text"]), 0.5),
     (lambda line: bool(line["other_texts"]), 0.2),
     (lambda line: bool(line["sequence_findings"]), 0.4),
 )
-"""What makes an error likelier, and the probability of an error if there were no other sign of one: views
-and formats that disagree, barcodes, orientation, further lines, and the sequence of the batch."""
+"""What makes an error likelier, and the probability of an error if there were no other sign of one.
+
+Views or a format that disagree with the code, a second reader, barcodes, orientation, further lines, and the
+sequence of the batch. Views that disagree with each other have lowered the confidence already."""
 
 
 def error_probability(line: RecordJson) -> float:

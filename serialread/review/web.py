@@ -52,7 +52,7 @@ HEADERS = {
 }
 """Security headers of every answer."""
 _COOKIE = "serialread_review"
-_FILES = {"tokens.css": "serialread.auditing", "review.css": __package__, "review.js": __package__}
+_FILES = {"tokens.css": "auditing", "review.css": "review", "review.js": "review"}
 _TYPES = {"css": "text/css", "js": "text/javascript"}
 _AHEAD = 2
 """Tasks in an answer: the one to show, and the one whose pictures are loaded meanwhile."""
@@ -95,7 +95,7 @@ class ReviewPage:
         name = request.path_params["name"]
         if name not in _FILES:
             raise HTTPException(404)
-        data = resources.files(_FILES[name]).joinpath(name).read_bytes()
+        data = resources.files("serialread").joinpath(_FILES[name], name).read_bytes()
         return Response(data, media_type=_TYPES[name.rpartition(".")[2]])
 
     def tasks(self, request: Request) -> Response:

@@ -11,7 +11,6 @@ from pathlib import Path
 from rapidfuzz.distance import Levenshtein
 
 from serialread import run_log
-from serialread.auditing.rerunning import RunSetup
 from serialread.calibration import LABELS, load_labelled
 from serialread.codes import format_of, without_blanks
 from serialread.config import Station, TrainingRecipe
@@ -20,6 +19,7 @@ from serialread.imaging import digest
 from serialread.label_tables import read_labels
 from serialread.reader import Picture, Reader
 from serialread.reader.pipeline import ReadLine
+from serialread.reader.run_setups import RunSetup
 from serialread.reader.serialization import JSON_LINES, RecordJson
 from serialread.records import BarcodeCheck, Sample, Verdict
 from serialread.weights import shipped_model

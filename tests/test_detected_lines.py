@@ -1,6 +1,7 @@
 """Reading whole pictures with a line detector: every line is read, and crops never meet the detector."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -121,6 +122,21 @@ def test_a_line_that_goes_on_beyond_its_cut_out_is_cut_out_longer(
     monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None: (short,))
     (line,) = reader.read(picture()).lines
     assert line.text == "905247"
+
+
+def test_every_doubtful_line_is_read_in_further_views(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, retried = picture(), list[float]()
+    pixels[132:372, 160:220] = cv2.GaussianBlur(pixels[132:372, 160:220], (0, 0), 6)  # hardly legible
+
+    def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> None:
+        retried.append(readings[0].confidence)
+
+    monkeypatch.setattr("serialread.reader.pipeline.next_view", next_view)
+    confidences = [line.confidence for line in reader.read(pixels).lines]
+    assert len(confidences) == 2
+    assert set(confidences) <= set(retried)
 
 
 def test_parts_of_a_line_with_characters_between_them_are_read_as_one(

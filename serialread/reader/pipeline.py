@@ -94,6 +94,10 @@ class ReadLine:
         same = own is not None and [c.box for c in own.chars] == [c.box for c in reading.chars]
         return self.segmentation if same else segment(self.crop.pixels, reading.chars)
 
+    def fused(self, code: Code) -> Reading | None:
+        """Of all views; None if it was not read."""
+        return fuse([view.reading for view in self.views], code) if self.views else None
+
 
 @dataclass(frozen=True, slots=True)
 class FieldLine:
@@ -201,7 +205,7 @@ def polygon_of(crop: Crop) -> tuple[tuple[float, float], ...]:
 
 
 def _line_reading(line: ReadLine) -> LineReading:
-    crop, reading = line.crop, line.views[0].reading
+    crop, reading = line.crop, fuse([view.reading for view in line.views])
     x, y = (crop.quad[1] - crop.quad[0]).tolist()
     return LineReading(
         text=reading.text,
@@ -258,6 +262,11 @@ class Pipeline:
         lines = yield from self._lines(frame)
         free = [self._freed(line) for line in lines]
         kept = _distinct(free[1:])
+        if self.search is None and not self.fields:  # else the code and the fields are read again
+            for number, line in enumerate(free):
+                if any(line is one for one in kept):
+                    lines[number] = free[number] = yield from self._retry(line)
+            kept = _distinct(free[1:])
         fields = yield from self._fields(frame, _in_one_direction(kept, free) or free[:1], free)
         found = yield from self._code(lines)
         across = found.best == 0 and self.station.view.direction != "stacked"
@@ -273,17 +282,17 @@ class Pipeline:
         every, first = tuple(line.crop for line in lines), [line.reading for line in lines]
         best = choose_line(every, first, mostly_upright=self._mostly_upright)
         lines[best] = yield from self._retry(lines[best])
-        line = fuse([view.reading for view in lines[best].views], self.station.code)
+        fused = [line.fused(self.station.code) for line in lines]
         readings = [
             reading and settle_ovals(reading, crop, self.station.code)
-            for crop, reading in zip(every, [*first[:best], line, *first[best + 1 :]], strict=True)
+            for crop, reading in zip(every, fused, strict=True)
         ]
         rows, code = self._rows(every, readings, best)
         return PictureReading(
             lines=tuple(lines),
             best=best,
             rows=rows,
-            line=line,
+            line=fused[best] or Reading((), 0.0),
             reading=code,
             upside_down=upside_down_text(every, first, best),
             cut_off=self._cut_off([lines[n] for n in rows]),

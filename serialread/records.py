@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -166,7 +167,7 @@ class FreeReading:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """The code read in one crop.
 
@@ -195,7 +196,7 @@ class Reading:
     glyph_evidence: float = 0.0
     longer_than: int = 0
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The code."""
         return "".join(c.char for c in self.chars)

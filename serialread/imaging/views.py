@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from serialread.records import Box, Floats, Pixels, Reading, Topology
+from serialread.records import Box, CharReading, Floats, Pixels, Reading, Topology
 
 VERTICAL_QUANTILES = (0.04, 0.96)
 """Top and bottom of the text, as quantiles of the mass of all glyph maps, along the text's slope."""
@@ -129,7 +129,10 @@ class CropView:
     def to_crop(self, reading: Reading, size: tuple[int, int]) -> Reading:
         """A reading of the view, with its boxes in px of the crop of ``size`` (height, width)."""
         boxes = self._boxes_in_crop([c.box for c in reading.chars if c.box], size)
-        chars = tuple(replace(c, box=next(boxes)) if c.box else c for c in reading.chars)
+        chars = tuple(
+            CharReading(c.char, c.confidence, c.runner_up, next(boxes), c.status) if c.box else c
+            for c in reading.chars
+        )
         return replace(reading, chars=chars)
 
     def _boxes_in_crop(self, boxes: Sequence[Box], size: tuple[int, int]) -> Iterator[Box]:

@@ -154,4 +154,4 @@ def _agreed(char: CharReading, seen: Sequence[CharReading], code: Code) -> CharR
     own = masses.pop(char.char)
     rival = max(masses, key=masses.__getitem__)
     status = status_of(own, masses[rival], code)
-    return replace(char, confidence=min(own, 1.0), runner_up=(rival, min(masses[rival], 1.0)), status=status)
+    return CharReading(char.char, min(own, 1.0), (rival, min(masses[rival], 1.0)), char.box, status)

@@ -130,7 +130,7 @@ def test_every_doubtful_line_is_read_in_further_views(
     pixels, retried = picture(), list[float]()
     pixels[132:372, 160:220] = cv2.GaussianBlur(pixels[132:372, 160:220], (0, 0), 6)  # hardly legible
 
-    def next_view(readings: Sequence[Reading], tilt_deg: float = 0.0) -> None:
+    def next_view(readings: Sequence[Reading], *args: object) -> None:
         retried.append(readings[0].confidence)
 
     monkeypatch.setattr("serialread.reader.pipeline.next_view", next_view)

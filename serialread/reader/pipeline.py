@@ -466,7 +466,9 @@ class Pipeline:
         ]
 
     def _retry(self, line: ReadLine) -> Steps[ReadLine]:
-        """Read a doubtful line in further views until two agree (see ``fusion.next_view``)."""
+        """Read a doubtful line in further views until two agree (see ``fusion.next_view``), once."""
+        if len(line.views) > 1:
+            return line
         views, extent = list(line.views), None
         size = line.crop.pixels.shape
         topology = self.card.topology

@@ -131,9 +131,13 @@ const address = (task, kind) => "/pictures/" + task.part + "/" + kind;
 function picture(id, task) {
   const image = $(id);
   image.hidden = !task;
+  image.style.visibility = "hidden"; // until it is loaded: the picture before it is that of another reading
   if (task) image.src = address(task, id); else image.removeAttribute("src");
 }
-for (const id of ["crop", "picture"]) $(id).addEventListener("error", () => missing(id));
+for (const id of ["crop", "picture"]) {
+  $(id).addEventListener("load", () => { $(id).style.visibility = ""; });
+  $(id).addEventListener("error", () => missing(id));
+}
 async function missing(id) {
   if (!$(id).getAttribute("src")) return;
   $(id).hidden = true;

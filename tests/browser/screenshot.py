@@ -29,7 +29,7 @@ def main(results: str, picture: str) -> None:
     for _ in range(4):
         browser.press(Qt.Key.Key_Return)
         browser.until("!busy")
-    browser.until("['crop', 'picture'].every(id => document.getElementById(id).naturalWidth > 0)")
+    browser.until("['crop', 'picture'].every(id => document.getElementById(id).style.visibility === '')")
     QTest.qWait(1000)
     browser.view.grab().save(picture)
     browser.close()

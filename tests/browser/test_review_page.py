@@ -126,6 +126,16 @@ def test_from_open_to_export_by_keyboard(started: Started, visited: Visited, tmp
     assert [url for url in browser.requests.requested if not url.startswith((address, "data:"))] == []
 
 
+def test_the_picture_of_another_reading_is_never_beside_a_text(
+    started: Started, visited: Visited, tmp_path: Path
+) -> None:
+    browser = visited(started(pictured(tmp_path / "pictures", ["a.png", "b.png"]), "--second", "0"))
+    seen = "['crop', 'picture'].map(id => getComputedStyle(document.getElementById(id)).visibility).join()"
+    browser.until(seen, "visible,visible")
+    assert browser.ask(f"tasks.reverse(); show(); {seen}") == "hidden,hidden"
+    browser.until(seen, "visible,visible")
+
+
 def test_views_are_a_key_away(started: Started, visited: Visited, tmp_path: Path) -> None:
     browser = visited(started(pictured(tmp_path / "pictures", ["a.png", "b.png"])))
     browser.until("document.getElementById('crop').naturalWidth > 0")

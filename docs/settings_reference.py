@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from serialread.config import DataRecipe, Station, TrainingRecipe
+from serialread.config import DataRecipe, LineConfig, Station, TrainingRecipe
 from serialread.config.detector_recipe import DetectorRecipe
 
 PAGES: dict[str, tuple[str, type[BaseModel]]] = {
@@ -18,6 +18,7 @@ PAGES: dict[str, tuple[str, type[BaseModel]]] = {
     "settings-data.md": ("Data recipe settings", DataRecipe),
     "settings-training.md": ("Training recipe settings", TrainingRecipe),
     "settings-detector.md": ("Detector recipe settings", DetectorRecipe),
+    "settings-line.md": ("Line settings", LineConfig),
 }
 INTRODUCTION = """\
 One section for every table of the TOML file. A key that the file does not set has its default. An unknown key

@@ -72,18 +72,22 @@ def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 @contextmanager
-def served(config: LineConfig, **headers: str) -> Iterator[tuple[Any, LineService]]:
+def served(config: LineConfig, *, verify: Any = True) -> Iterator[tuple[Any, LineService]]:
     """A client of a real web server on the loopback, and its service."""
     import httpx2
 
     from serialread.line.web_server import LineServer
 
     service = LineService(config)
-    server = LineServer(service, lambda operator: service.reload())
+    try:
+        server = LineServer(service, lambda operator: service.reload())
+    except BaseException:
+        service.close()
+        raise
     service.start()
     server.start()
     try:
-        with httpx2.Client(base_url=server.address, headers=headers, timeout=20) as client:
+        with httpx2.Client(base_url=server.address, verify=verify, timeout=20) as client:
             yield client, service
     finally:
         server.stop()

@@ -1,11 +1,25 @@
 """The REST interface answers with results, and refuses what it must."""
 
+import socket
+import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from line_cases import picture, served, settings
+from test_docs import DOCS, blocks
+
+from serialread.errors import RecipeError
 
 KEYS = {"viewer": ["read"], "camera": ["trigger"], "boss": ["read", "trigger", "admin"]}
 
@@ -138,3 +152,84 @@ def test_metrics_count_what_happened(client: Any) -> None:
     assert 'serialread_results_total{outcome="FAIL",station="press"} 1.0' in lines
     assert 'serialread_queue{station="press"} 0.0' in lines
     assert any(line.startswith('serialread_mark_grade_recent{station="press"}') for line in lines)
+
+
+def test_requests_have_limits(tmp_path: Path) -> None:
+    web = {"port": 0, "max_body_mb": 0.01, "max_pictures": 2, "requests_per_s": 5, "body_timeout_s": 0.3}
+    with served(settings(tmp_path, web=web)) as (client, _):
+        large = client.post("/v1/read", content=b"x" * 20_000)
+        assert (large.status_code, large.json()["error"]) == (413, "larger than 0.01 MB.")
+        many = client.post("/v1/read", files=[("picture", ("a.png", b"x"))] * 3)
+        assert (many.status_code, many.json()["error"]) == (
+            400,
+            "no valid form: Too many files. Maximum number of files is 2.",
+        )
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as slow:
+            slow.sendall(b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
+            assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+        answers = [client.get("/healthz").status_code for _ in range(30)]
+        assert {200, 429} == set(answers)
+
+
+def test_other_hosts_and_other_sites_are_refused(client: Any) -> None:
+    foreign = client.get("/v1/stations", headers={"host": "evil.example"})
+    assert (foreign.status_code, foreign.json()["error"]) == (421, "this address is not served.")
+    forged = client.post("/v1/reload", headers={"origin": "http://evil.example"})
+    assert (forged.status_code, forged.json()["error"]) == (403, "posts from other sites are refused.")
+
+
+def test_tls_files_are_used_and_broken_ones_refused(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    chain = made.add_extension(names, False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    (tmp_path / "chain.pem").write_bytes(chain)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(private)
+    web = {"port": 0, "certificate": "chain.pem", "private_key": "key.pem"}
+    context = ssl.create_default_context(cadata=chain.decode())
+    with served(settings(tmp_path, web=web), verify=context) as (client, _):
+        assert client.base_url.scheme == "https"
+        assert client.get("/healthz").status_code == 200
+    (tmp_path / "key.pem").write_text("no key")
+    with pytest.raises(RecipeError) as caught, served(settings(tmp_path, web=web)):
+        pass
+    assert str(caught.value).startswith(f"web.certificate: {tmp_path / 'chain.pem'} cannot be used: ")
+
+
+@pytest.mark.parametrize(
+    ("web", "message"),
+    [
+        (
+            {"host": "0.0.0.0"},
+            "web.keys: 0.0.0.0 is not the loopback and needs keys. Add a [[web.keys]].",
+        ),
+        (
+            {"keys": [{"name": "a", "key": "env:NO_SUCH_KEY"}]},
+            "env:NO_SUCH_KEY: this environment variable is not set. Set it before the service starts.",
+        ),
+        (
+            {"keys": [{"name": "a", "key": "env:HOME_KEY"}]},
+            "env:HOME_KEY: shorter than 16 characters. Make a longer key.",
+        ),
+    ],
+)
+def test_keys_that_do_not_protect_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setenv("HOME_KEY", "short")
+    with pytest.raises(RecipeError) as caught, served(settings(tmp_path, web={"port": 0, **web})):
+        pass
+    assert str(caught.value) == message
+
+
+def test_the_example_client_reads_a_part(tmp_path: Path) -> None:
+    (code,) = blocks(DOCS / "line" / "rest.md", "python")
+    (tmp_path / "part.png").write_bytes(picture(5))
+    with served(settings(tmp_path, web={"port": 0})) as (client, _):
+        command = [sys.executable, "-c", code, str(client.base_url).rstrip("/"), str(tmp_path / "part.png")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout) == (0, "PASS 57\n"), done.stderr

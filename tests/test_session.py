@@ -59,6 +59,15 @@ def test_a_model_without_glyph_maps_reads_but_does_not_explain(tmp_path: Path, k
     )
 
 
+@pytest.mark.parametrize("crops", [3, 5, 23])
+def test_a_batch_of_any_size_reads_as_its_crops_alone(stub: Path, crops: int) -> None:
+    engine = Engine(stub, "openvino", "exact")
+    batch = np.random.default_rng(0).standard_normal((crops, 1, 32, 96)).astype(np.float32)
+    alone = [engine.run(batch[number : number + 1]) for number in range(crops)]
+    for whole, parts in zip(engine.run(batch), zip(*alone, strict=True), strict=True):
+        np.testing.assert_allclose(whole, np.concatenate(parts), atol=1e-4)
+
+
 def test_both_libraries_give_the_same_outputs(stub: Path) -> None:
     batch = np.random.default_rng(0).standard_normal((3, 1, 32, 96)).astype(np.float32)
     batch[1, :, :, 40:] = 0

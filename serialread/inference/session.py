@@ -6,7 +6,7 @@ Letters: B crops, H W px, T positions, C classes, N columns.
 import json
 import os
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,9 +58,9 @@ class ModelCard:
 _Network = Callable[[Floats], tuple[Floats, ...]]
 """A compiled network of one library."""
 
-BATCHES = (1, 4, 16)
-"""Sizes that a batch is padded to. The library caches kernels for every input shape: 1 GB and five seconds
-for all sizes up to 16, 365 MB and one second for these."""
+BATCHES = (16, 4, 1)
+"""Sizes of the parts that a batch is split into. The library caches kernels for every input shape: 1 GB and
+five seconds for all sizes up to 16, 365 MB and one second for these."""
 
 
 class Engine:
@@ -129,11 +129,17 @@ class Engine:
             Of these, ``outputs``: log-probabilities [B, T, C], of CTC topology [B, N, C]; attention
             [B, T, N]; glyph maps [B, T, h, N]; log-odds [B] that the line is upright.
         """
-        count = len(batch)
-        size = next((size for size in BATCHES if size >= count), count)
-        padded = np.zeros((size, *batch.shape[1:]), np.float32)
-        padded[:count] = batch
-        return tuple(output[:count] for output in self._network(padded))
+        found = [self._network(part) for part in _parts(batch)]
+        return found[0] if len(found) == 1 else tuple(map(np.concatenate, zip(*found, strict=True)))
+
+
+def _parts(batch: Floats) -> Iterator[Floats]:
+    """A batch in parts, each as large as possible."""
+    start = 0
+    for size in BATCHES:
+        while len(batch) - start >= size:
+            yield batch[start : start + size]
+            start += size
 
 
 class _CompilationError(Exception):

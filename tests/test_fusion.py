@@ -186,6 +186,20 @@ def test_a_string_that_one_view_of_columns_excludes_loses_to_one_that_both_find_
     )
 
 
+def test_no_further_view_is_read_once_views_of_columns_prefer_one_string_clearly() -> None:
+    surer = [columns_reading({"81": 0.7, "B1": 0.02}), columns_reading({"B1": 0.4, "81": 0.3})]
+    assert next_view(surer, topology="ctc") is None
+    closer = [columns_reading({"81": 0.7, "B1": 0.3}), columns_reading({"B1": 0.4, "81": 0.3})]
+    assert next_view(closer, topology="ctc") == TIGHT_VIEWS["ctc"][1]
+
+
+def test_a_string_against_the_format_is_not_preferred_clearly_enough_to_stop() -> None:
+    free = FreeReading("81", 1.0, 0.7)
+    fitted = replace(columns_reading({"81": 0.7, "B1": 0.1, "8": 0.01}, free), chars=reading("8").chars)
+    views = [fitted, columns_reading({"B1": 0.4, "81": 0.3, "8": 0.01})]
+    assert next_view(views, topology="ctc") == TIGHT_VIEWS["ctc"][1]
+
+
 def test_a_view_of_columns_in_which_nothing_is_likely_weighs_little() -> None:
     surer = [columns_reading({"81": 0.5, "B1": 0.1}), columns_reading({"B1": 1e-3, "81": 1e-4})]
     assert fuse(surer).text == "81"

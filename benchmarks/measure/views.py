@@ -20,7 +20,7 @@ from serialread.inference.session import Engine, ModelCard
 from serialread.metrics import mpsc
 from serialread.metrics.risk import RiskCoverage
 from serialread.reader import log_odds
-from serialread.reader.fusion import fuse
+from serialread.reader.fusion import fuse, is_settled
 from serialread.reader.outputs import Outputs, compared, maps_of, reading_of, text_extent
 from serialread.reader.scheduler import recognize_alone
 from serialread.records import Floats, Pixels, Reading
@@ -152,11 +152,8 @@ def _choice(
     names: tuple[str, ...],
     below: float,
 ) -> Choice:
-    taken = [_taken(found, number, names, below) for number in range(len(crops))]
-    fused = [
-        fuse(compared([view.reading for view in views], [view.scores for view in views], card))
-        for views in taken
-    ]
+    taken = [_taken(found, card, number, names, below) for number in range(len(crops))]
+    fused = [fuse(readings) for readings in taken]
     right = np.array([mpsc(one.text) == mpsc(crop.truth) for one, crop in zip(fused, crops, strict=True)])
     rendered = np.array([crop.process != "" for crop in crops])
     choosing = np.array([crop.process != "" or crop.is_for_choosing for crop in crops])
@@ -170,7 +167,7 @@ def _choice(
     return Choice(
         names,
         below,
-        float(np.mean([len(views) - 1 for views, kept in zip(taken, choosing, strict=True) if kept])),
+        float(np.mean([len(readings) - 1 for readings, kept in zip(taken, choosing, strict=True) if kept])),
         float(right[rendered].mean()),
         *halves,
         float(right[~rendered & ~marks & ~choosing].mean()),
@@ -178,12 +175,16 @@ def _choice(
     )
 
 
-def _taken(found: dict[str, list[_View]], number: int, names: Sequence[str], below: float) -> list[_View]:
-    """The views of a crop that are fused: more while it is doubtful, until two agree."""
-    taken = [found[""][number]]
-    if taken[0].reading.confidence < below:
+def _taken(
+    found: dict[str, list[_View]], card: ModelCard, number: int, names: Sequence[str], below: float
+) -> list[Reading]:
+    """The readings of a crop that are fused: more while it is doubtful, until they are settled."""
+    views = [found[""][number]]
+    readings = [views[0].reading]
+    if readings[0].confidence < below:
         for name in names:
-            taken.append(found[name][number])
-            if len({view.reading.text for view in taken}) < len(taken):
+            views.append(found[name][number])
+            readings = compared([view.reading for view in views], [view.scores for view in views], card)
+            if is_settled(readings):
                 break
-    return taken
+    return readings

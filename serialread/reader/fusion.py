@@ -18,19 +18,20 @@ SURENESS = 0.3
 """Views of columns weigh by this power of their most likely string's probability."""
 LEAST_SHARE = 1e-3
 """Least probability of a string in such a view, as a share of the most likely one's."""
-_MIN_PROBABILITY = 1e-300
+DECIDED = 1.2
+"""No further view is read once the mean log-probabilities of such strings differ by this (docs/benchmarks/
+reading.md)."""
+_MIN_PROBABILITY = 1e-290
 _ANY = Code()
 
 
 def next_view(
     readings: Sequence[Reading], tilt_deg: float = 0.0, topology: Topology = "slots"
 ) -> TightView | LevelView | None:
-    """The next view to read; None if the first is confident, two views agree, or none is left.
-
-    Views whose free reading does not match the format do not count as agreeing.
+    """The next view to read; None if the first is confident, the views are settled, or none is left.
 
     Args:
-        readings: of the views so far, first of the crop itself.
+        readings: of the views so far, first of the crop itself; compared, if they are of columns.
         tilt_deg: tilt of the crop; if it is not 0, the last view is level.
         topology: of the model.
     """
@@ -39,8 +40,23 @@ def next_view(
         views = (*views, LevelView(tilt_deg))
     if readings[0].confidence >= RETRY_BELOW or len(readings) > len(views):
         return None
+    return None if is_settled(readings) else views[len(readings) - 1]
+
+
+def is_settled(readings: Sequence[Reading]) -> bool:
+    """Whether two views agree, or one string is far more likely than the others in all views of columns.
+
+    Only strings that match the format without its help count; what is likely does not depend on the format.
+    """
     texts = [reading.text for reading in readings if reading.free is None]
-    return None if len(set(texts)) < len(texts) else views[len(readings) - 1]
+    if len(set(texts)) < len(texts):
+        return True
+    views = [dict(reading.alternatives) for reading in readings]
+    if not texts or not all(views):
+        return False
+    support = _support([reading.free_text for reading in readings], views)
+    first, *others = sorted(support, key=support.__getitem__, reverse=True)
+    return first in texts and all(support[first] - support[other] >= DECIDED for other in others)
 
 
 def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
@@ -92,13 +108,22 @@ def _winner(texts: Sequence[str], views: Sequence[Mapping[str, float]]) -> str:
     """
     if not all(text in view for text in texts for view in views):
         return max(texts, key=lambda text: sum(view.get(text, 0.0) for view in views))
-    support = dict.fromkeys(texts, 0.0)
-    for view in views:
-        most = max(view.values())
-        for text in support:
-            likely = max(view[text], LEAST_SHARE * most, _MIN_PROBABILITY)
-            support[text] += most**SURENESS * math.log(likely)
+    support = _support(texts, views)
     return max(support, key=support.__getitem__)
+
+
+def _support(texts: Sequence[str], views: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean log-probability of each string over views that all know it, weighted by their sureness."""
+    highest = [max(*view.values(), _MIN_PROBABILITY) for view in views]
+    weights = [most**SURENESS for most in highest]
+    return {
+        text: sum(
+            weight * math.log(max(view[text], LEAST_SHARE * most))
+            for view, most, weight in zip(views, highest, weights, strict=True)
+        )
+        / sum(weights)
+        for text in texts
+    }
 
 
 def _probability(reading: Reading, text: str) -> float:

@@ -466,7 +466,7 @@ class Pipeline:
         ]
 
     def _retry(self, line: ReadLine) -> Steps[ReadLine]:
-        """Read a doubtful line in further views until two agree (see ``fusion.next_view``), once."""
+        """Read a doubtful line in further views, once, until they are settled (see ``fusion.next_view``)."""
         if len(line.views) > 1:
             return line
         views, extent = list(line.views), None
@@ -478,11 +478,14 @@ class Pipeline:
             pixels = view.cut(line.crop.pixels)
             (outputs,) = yield [pixels]
             seen = self._seen(pixels, outputs)
-            views.append(replace(seen, reading=view.to_crop(seen.reading, size)))
+            views = self._compared([*views, replace(seen, reading=view.to_crop(seen.reading, size))])
+        return replace(line, views=tuple(views))
+
+    def _compared(self, views: Sequence[SeenView]) -> list[SeenView]:
+        """Views of a crop, each with what it says about the strings of all of them."""
         scores = [view.outputs.scores for view in views]
         readings = compared([view.reading for view in views], scores, self.card)
-        both = zip(views, readings, strict=True)
-        return replace(line, views=tuple(replace(view, reading=reading) for view, reading in both))
+        return [replace(view, reading=reading) for view, reading in zip(views, readings, strict=True)]
 
     def _extent(self, view: SeenView) -> Extent:
         """Extent of the text, by the free reading: it does not depend on the format."""

@@ -1,5 +1,7 @@
 """The audit as a value: readings matched with their truths, judged and summed up; written on request."""
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +25,7 @@ from serialread.auditing.report_files import FILES, WORKBOOK, write_audit
 from serialread.auditing.rerunning import MAX_PICTURES, FailurePictures, read_failures
 from serialread.auditing.sampling import SAMPLE
 from serialread.auditing.sections import Assessment, build_tables
+from serialread.auditing.sharded_audit import PLAN, SummedParts, Truths, is_sharded, parts_of
 from serialread.auditing.trends import Trend, compute_trends, freeze_limits, read_limits, trend_findings
 from serialread.auditing.truth_checks import folded_truths, truth_findings
 from serialread.auditing.wording import Finding, by_severity, percent, rate_words, ratio, warning
@@ -30,6 +33,7 @@ from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.label_tables import TextTable, read_labels
 from serialread.metrics.control_charts import ControlLimits
+from serialread.storage import Storage
 
 _NONE = "no reading was accepted without a person"
 
@@ -221,9 +225,17 @@ def audit(
         fold_lookalikes: take characters of the truths that look like printable ASCII ones (Cyrillic and Greek
             letters, dashes, full-width digits) for these.
 
+    Readings in shards (``serialread read --runner``) are audited part by part; their truths are matched by
+    path alone, and ``batches`` and ``fold_lookalikes`` are not supported.
+
     Raises:
         RecordsError: inputs that are missing or damaged.
     """
+    if is_sharded(results):
+        if batches is not None or fold_lookalikes:
+            option = "--batches" if batches is not None else "--fold-lookalikes"
+            raise RecordsError(f"{option}: does not go with readings in shards. Leave it out.")
+        return _audit_of_shards(str(results), truth, by, baseline, sample)
     readings = read_readings(Path(results))
     limits = None if baseline is None else read_limits(Path(baseline))
     done = audit_tables(
@@ -239,6 +251,39 @@ def audit(
         return done
     baseline = Path(baseline)
     return replace(done, inputs=(*done.inputs, AuditInput(baseline, digest(baseline), len(limits))))
+
+
+def _audit_of_shards(
+    results: str, truth: str | Path | None, by: str | None, baseline: str | Path | None, sample: int
+) -> Audit:
+    folder = Storage(results)
+    plan = json.loads(folder.read(PLAN))
+    stated = None if truth is None else read_labels(Path(truth), fields=True)
+    limits = None if baseline is None else read_limits(Path(baseline))
+    truths, summed = Truths(None if stated is None else stated.rows), SummedParts(limits, sample)
+    for rows in parts_of(folder, plan["fields"], by):
+        summed.add(*truths.paired(rows))
+    summed.add_unmatched(truths.unused())
+    tables, trends, quality, findings = summed.result()
+    inputs = [AuditInput(Path(results) / PLAN, hashlib.sha256(folder.read(PLAN)).hexdigest(), summed.images)]
+    if stated is not None:
+        inputs.append(AuditInput(stated.path, stated.sha256, len(stated.rows)))
+        findings += [warning(text) for text in stated.warnings]
+    if baseline is not None and limits is not None:
+        inputs.append(AuditInput(Path(baseline), digest(Path(baseline)), len(limits)))
+    return Audit(
+        inputs=tuple(inputs),
+        judged=truths.given,
+        total={str(name): cell for name, cell in tables["batches"].tail(1).to_dict("records")[0].items()},
+        findings=by_severity(findings),
+        tables=tables,
+        confidence_quality=quality,
+        control_charts=trends,
+        models=tuple(summed.models),
+        stations=tuple(summed.stations),
+        read_at=summed.read_at,
+        options={"by": by, "sample": sample, "fold_lookalikes": False},
+    )
 
 
 def audit_tables(

@@ -75,12 +75,25 @@ def score_table(judged: pd.DataFrame, by: pd.Series, name: str = "batch") -> pd.
         by: the batch of each reading, or another value to group by.
         name: column for the values of ``by``.
     """
+    return scores(score_sums(judged, by), score_quantiles(judged, by), name)
+
+
+def score_sums(judged: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
+    """What is counted, by the values of ``by``, and ``images``; sums of parts are those of the whole."""
     groups = judged.groupby(by, sort=False)
-    sums = groups[list(_SUMS)].sum()
-    images = groups.size()
-    medians = groups[list(MEASURES)].median().round(6)
+    return groups[list(_SUMS)].sum().assign(images=groups.size())
+
+
+def score_quantiles(judged: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
+    """Medians of ``MEASURES`` and ``QUANTILES`` of the confidence of the images with a text, by ``by``."""
+    medians = judged.groupby(by, sort=False)[list(MEASURES)].median().add_suffix("_p50")
     confidence = judged["confidence_value"].where(judged["read"]).groupby(by, sort=False)
-    quantiles = {q: confidence.quantile(q).reindex(sums.index).round(6) for q in QUANTILES.values()}
+    return medians.assign(**{f"confidence_p{p}": confidence.quantile(q) for p, q in QUANTILES.items()})
+
+
+def scores(sums: pd.DataFrame, quantiles: pd.DataFrame, name: str = "batch") -> pd.DataFrame:
+    """The columns of batches.csv from ``score_sums`` and ``score_quantiles`` of the same groups."""
+    images, quantiles = sums["images"], quantiles.reindex(sums.index).round(6)
     grades = sums[[f"mark_{grade}" for grade in POINTS]]
     points = grades.to_numpy() @ np.array(list(POINTS.values()))
     table = {
@@ -102,11 +115,11 @@ def score_table(judged: pd.DataFrame, by: pd.Series, name: str = "batch") -> pd.
         "barcode_checked": sums["barcode_checked"],
         "barcode_differs": sums["barcode_differs"],
         **rate_columns("barcode_difference_rate", sums["barcode_differs"], sums["barcode_checked"]),
-        **{f"confidence_p{p}": quantiles[q] for p, q in QUANTILES.items()},
-        **{f"{m}_p50": medians[m] for m in ("text_height_px", "contrast", "elapsed_ms")},
+        **{name: quantiles[name] for name in (f"confidence_p{p}" for p in QUANTILES)},
+        **{f"{m}_p50": quantiles[f"{m}_p50"] for m in ("text_height_px", "contrast", "elapsed_ms")},
         **grades,
         "mark_grade_mean": _ratios(points, grades.sum(axis=1)),
-        **{f"{part}_p50": medians[part] for part in MARK_PARTS},
+        **{f"{part}_p50": quantiles[f"{part}_p50"] for part in MARK_PARTS},
     }
     return pd.DataFrame({column: np.asarray(cells) for column, cells in table.items()})
 

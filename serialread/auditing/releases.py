@@ -41,25 +41,29 @@ def fates(judged: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table).astype(int)
 
 
-def release_table(
-    judged: pd.DataFrame, sequences: Mapping[str, Sequence[str]], worsened: Mapping[str, Sequence[str]]
-) -> pd.DataFrame:
-    """One line per batch, those to hold first: the columns of releases.csv.
-
-    Args:
-        judged: judged readings.
-        sequences: sequence findings of each batch.
-        worsened: measures that are out of control for the worse, with what to check, of each batch.
-    """
+def release_sums(judged: pd.DataFrame) -> pd.DataFrame:
+    """What the release of each batch depends on, by batch; sums of parts are those of the whole."""
     counts = fates(judged).assign(
         images=1,
         accepted=judged["accepted"].astype(int),
         barcode_differs=judged["barcode_differs"].astype(int),
     )
-    sums = counts.groupby(judged["batch"], sort=False).sum()
+    return counts.groupby(judged["batch"], sort=False).sum()
+
+
+def release_table(
+    sums: pd.DataFrame, sequences: Mapping[str, int], worsened: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """One line per batch, those to hold first: the columns of releases.csv.
+
+    Args:
+        sums: result of ``release_sums``.
+        sequences: number of sequence findings of each batch.
+        worsened: measures that are out of control for the worse, with what to check, of each batch.
+    """
     lines = []
     for batch, line in zip(sums.index, sums.to_dict("records"), strict=True):
-        release, reason = _release(line, len(sequences.get(batch, ())), worsened.get(batch, ()))
+        release, reason = _release(line, sequences.get(batch, 0), worsened.get(batch, ()))
         figures = {name: line[name] for name in ("images", *FATES)}
         lines.append({"batch": batch, "release": release.value, "reason": reason, **figures})
     table = pd.DataFrame(lines, columns=["batch", "release", "reason", "images", *FATES])

@@ -33,7 +33,7 @@ from serialread.auditing.html_page import (
     rate_cell,
 )
 from serialread.auditing.input_tables import POINTS
-from serialread.auditing.releases import Release, fates, release_table
+from serialread.auditing.releases import Release, fates, release_sums, release_table
 from serialread.auditing.sampling import images_to_label
 from serialread.auditing.trends import Trend, worsened
 from serialread.auditing.wording import counted, first_names, plain
@@ -223,7 +223,8 @@ def release_cell(release: str) -> Cell:
 
 
 def _releases(found: Assessment) -> pd.DataFrame:
-    return release_table(found.judged, found.sequences, worsened(found.trends))
+    counts = {batch: len(found_) for batch, found_ in found.sequences.items()}
+    return release_table(release_sums(found.judged), counts, worsened(found.trends))
 
 
 def _waiting(found: Assessment) -> pd.DataFrame:

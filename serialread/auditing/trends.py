@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -138,7 +138,14 @@ def compute_trends(
         order: all batches, oldest first.
         frozen: limits by the names of the measures; None computes them from these batches.
     """
-    trends = (_trend(measure, judged, order, frozen) for measure in MEASURES)
+    return trends_of({measure.name: per_batch(measure, judged) for measure in MEASURES}, order, frozen)
+
+
+def trends_of(
+    tables: Mapping[str, pd.DataFrame], order: Sequence[str], frozen: dict[str, ControlLimits] | None
+) -> tuple[Trend, ...]:
+    """The same, from what ``per_batch`` gives for each measure, by its name."""
+    trends = (_trend(measure, tables[measure.name], order, frozen) for measure in MEASURES)
     return tuple(trend for trend in trends if trend is not None)
 
 
@@ -213,9 +220,9 @@ def read_limits(path: Path) -> dict[str, ControlLimits]:
 
 
 def _trend(
-    measure: Measure, judged: pd.DataFrame, order: Sequence[str], frozen: dict[str, ControlLimits] | None
+    measure: Measure, table: pd.DataFrame, order: Sequence[str], frozen: dict[str, ControlLimits] | None
 ) -> Trend | None:
-    table = _per_batch(measure, judged).reindex(list(order)).dropna()
+    table = table.reindex(list(order)).dropna()
     table = table[table["total"] > 0]
     limits = (frozen or {}).get(measure.name)
     if len(table) < (1 if limits else 2):
@@ -230,7 +237,8 @@ def _trend(
     return Trend(measure, batches, count, total, raw, chart, _signals(chart, raw), limits is not None)
 
 
-def _per_batch(measure: Measure, judged: pd.DataFrame) -> pd.DataFrame:
+def per_batch(measure: Measure, judged: pd.DataFrame) -> pd.DataFrame:
+    """Numerator ``count``, denominator ``total`` and value ``raw`` of a measure in each batch."""
     by = judged["batch"]
     if measure.kind == "share":
         out_of = judged[measure.total] if measure.total else pd.Series(True, index=judged.index)

@@ -13,7 +13,9 @@ log_of_runs = typer.Typer(no_args_is_help=True, help="Verify a log of runs, or r
 
 
 def audit(
-    results: Annotated[Path, typer.Argument(help="Folder that read --out wrote, or its readings.csv.")],
+    results: Annotated[
+        str, typer.Argument(help="Folder (or URL of shards) that read --out wrote, or its readings.csv.")
+    ],
     out: Annotated[Path, options.out("Folder for the tables, audit.json, audit.md and report.html.")],
     truth: Annotated[
         Path | None,
@@ -71,7 +73,7 @@ def audit(
         fold_lookalikes=fold_lookalikes,
     )
     if pictures:
-        logs = (auditing.readings_path(results).with_name(run_log.LOG), log)
+        logs = (auditing.readings_path(Path(results)).with_name(run_log.LOG), log)
         done = done.with_failure_pictures(logs, shipped_model())
     if freeze is not None:
         done.freeze(freeze)

@@ -5,6 +5,7 @@ bins of equal width; risk-coverage curve and AURC as in Geifman & El-Yaniv (Neur
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,16 @@ class Reliability:
     right: Ints
     confidence: Floats
     brier: float
+
+    @classmethod
+    def merged(cls, parts: "Sequence[Reliability]") -> "Reliability":
+        """Of all readings, from those of parts of them."""
+        images = np.sum([part.images for part in parts], axis=0)
+        sums = np.sum([np.nan_to_num(part.confidence) * part.images for part in parts], axis=0)
+        means = np.divide(sums, images, out=np.full(len(images), math.nan), where=images > 0)
+        squares = sum(part.brier * int(part.images.sum()) for part in parts if part.images.any())
+        brier = float(squares / images.sum()) if images.any() else math.nan
+        return cls(images, np.sum([part.right for part in parts], axis=0), means, brier)
 
     @classmethod
     def of(cls, confidence: Floats, right: Bools, bins: int = 10) -> "Reliability":
@@ -92,17 +103,27 @@ class RiskCoverage:
     def of(cls, confidence: Floats, right: Bools) -> "RiskCoverage":
         """Order N readings by confidence; nan is never kept."""
         known = ~np.isnan(confidence)
-        order = np.argsort(-confidence[known], kind="stable")
-        falling, wrong = confidence[known][order], np.cumsum(~right[known][order])
-        last = (
-            np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
-            if len(falling)
-            else np.zeros(0, np.int64)
-        )
-        kept, lost = last + 1, wrong[last]
+        ones = np.ones(int(known.sum()), np.int64)
+        return cls._counted(confidence[known], ones, (~right[known]).astype(np.int64), len(confidence))
+
+    @classmethod
+    def merged(cls, parts: "Sequence[RiskCoverage]") -> "RiskCoverage":
+        """Of all readings, from those of parts of them."""
+        confidence = np.concatenate([part.threshold for part in parts])
+        images = np.concatenate([np.diff(part.kept, prepend=0) for part in parts])
+        wrong = np.concatenate([np.diff(part.wrong, prepend=0) for part in parts])
+        return cls._counted(confidence, images, wrong, sum(part.total for part in parts))
+
+    @classmethod
+    def _counted(cls, confidence: Floats, images: Ints, wrong: Ints, total: int) -> "RiskCoverage":
+        """From numbers of images and of wrong ones among them, by confidence, in any order."""
+        order = np.argsort(-confidence, kind="stable")
+        falling, count, lost = confidence[order], np.cumsum(images[order]), np.cumsum(wrong[order])
+        last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)[: len(falling)])
+        kept, lost = count[last], lost[last]
         weights = np.diff(kept, prepend=0)  # ties share one risk
         aurc = float((lost / kept * weights).sum() / kept[-1]) if len(kept) else math.nan
-        return cls(falling[last], kept, lost.astype(np.int64), len(confidence), aurc)
+        return cls(falling[last], kept, lost.astype(np.int64), total, aurc)
 
     @property
     def coverage(self) -> Floats:

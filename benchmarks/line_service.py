@@ -282,26 +282,24 @@ def kill(folder: Path, model: Path | None, times: int = 50, seed: int = 0) -> Ki
     """Kill the process at random moments while triggers arrive; then let it finish."""
     rng, crops = random.Random(seed), sample_crops()
     line, accepted, dropped = RunningLine(folder, model), list[str](), 0
+    client = httpx2.Client(base_url=line.address, timeout=5)
     for _ in range(times):
         line.start()
         end = None
         while end is None or time.monotonic() < end:
             trigger = uuid4().hex
             try:
-                answer = httpx2.post(
-                    f"{line.address}/v1/read",
-                    content=rng.choice(crops),
-                    params={"id": trigger, "wait": "0"},
-                    timeout=5,
-                )
+                params = {"id": trigger, "wait": "0"}
+                answer = client.post("/v1/read", content=rng.choice(crops), params=params)
                 accepted += [trigger] if answer.status_code in (200, 202) else []
                 end = end or time.monotonic() + rng.uniform(0, 1.5)
             except httpx2.TransportError:
-                time.sleep(0.05)
+                time.sleep(0.1)
             if rng.random() < 0.1:
                 (folder / "in" / f"{dropped}.jpg").write_bytes(rng.choice(crops))
                 dropped += 1
         line.stop(signal.SIGKILL)
+    client.close()
     line.start()
     line.wait_ready()
     _until(lambda: not any(path.is_file() for path in (folder / "in").rglob("*")), 120)

@@ -45,7 +45,7 @@ class LineStation(Section):
     name: Name
     """Name by which triggers, results and sinks know it."""
     file: Path | None = None
-    """The station's TOML file (``serialread station``); unset: pictures from anywhere."""
+    """The station's TOML file, see docs/stations.md; unset: pictures from anywhere."""
     format: str = ""
     """Format of its codes; replaces that of the file."""
     checks: LineChecks = LineChecks()

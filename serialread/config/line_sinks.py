@@ -145,6 +145,7 @@ class TelegramSinkConfig(SinkSection):
     host: str
     """Address of the receiver."""
     port: int = Field(ge=1, le=65535)
+    """Port of the receiver."""
     template: str = "{number};{station};{outcome};{text};{confidence}"
     """A line; its places: trigger (the id), station, number, outcome, text, expected, confidence, reasons,
     time."""

@@ -26,7 +26,7 @@ test: $(VENV)/.installed-dev
 
 # The line's interfaces with mosquitto, PostgreSQL, ffmpeg and the fake camera of Aravis, as far as they are installed
 test-plant: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m plant -rs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m plant -rs $$(grep -l pytest.mark.plant tests/*.py)
 
 # The audit report and the review page in Chromium (Qt WebEngine, 290 MB) and by axe-core: light, then dark
 browser-test: $(VENV)/.installed-dev

@@ -1,16 +1,19 @@
 """Programs of a plant that tests start: on the loopback, for a bounded time, ended with the test."""
 
+import base64
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import psycopg
 import pytest
@@ -52,14 +55,17 @@ class Program:
 
 
 class Mosquitto:
-    """An MQTT broker whose persistent sessions survive a kill."""
+    """An MQTT broker whose persistent sessions survive a kill.
 
-    def __init__(self, folder: Path) -> None:
+    ``more`` is what else its settings say, such as certificates.
+    """
+
+    def __init__(self, folder: Path, more: str = "allow_anonymous true") -> None:
         self.port = free_port()
         self._command = [program("mosquitto"), "-c", str(folder / "mosquitto.conf")]
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\nuser {pwd.getpwuid(os.getuid()).pw_name}\n"
-            f"allow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+            f"{more}\npersistence true\npersistence_location {folder}/\n"
             "autosave_interval 1\nautosave_on_changes true\n"
             "max_inflight_messages 0\nmax_queued_messages 0\n"
         )
@@ -75,9 +81,9 @@ class Mosquitto:
 
 
 @contextmanager
-def mosquitto(folder: Path) -> Iterator[Mosquitto]:
+def mosquitto(folder: Path, *more: str) -> Iterator[Mosquitto]:
     """A broker."""
-    broker = Mosquitto(folder)
+    broker = Mosquitto(folder, *more)
     try:
         yield broker
     finally:
@@ -150,3 +156,76 @@ def running(*command: str) -> Iterator[Program]:
         yield one
     finally:
         one.end(signal.SIGTERM)
+
+
+class RtspCamera:
+    """A network camera: an RTSP server that hands on, over the client's connection, the packets of ffmpeg.
+
+    ``login`` is the user and password that it wants, as ``user:password``; "" for none.
+    """
+
+    def __init__(self, folder: Path, picture: str, login: str = "") -> None:
+        self._description = folder / "stream.sdp"
+        self._login = login
+        self._packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._packets.bind(("127.0.0.1", 0))
+        target = f"rtp://127.0.0.1:{self._packets.getsockname()[1]}"
+        self._ffmpeg = Program(
+            *(program("ffmpeg"), "-loglevel", "error", "-re", "-f", "lavfi", "-i", picture),
+            *(
+                "-c:v",
+                "mpeg4",
+                "-q:v",
+                "2",
+                "-g",
+                "1",
+                "-f",
+                "rtp",
+                "-sdp_file",
+                str(self._description),
+                target,
+            ),
+        )
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}/live"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Switch it off."""
+        self._ffmpeg.end(signal.SIGTERM)
+        self._listener.close()
+        self._packets.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, connection.makefile("rb") as requests, suppress(OSError):
+                    while self._answer(connection, requests):
+                        pass
+
+    def _answer(self, connection: socket.socket, requests: IO[bytes]) -> bool:
+        """Answer one request; PLAY sends packets until the client hangs up."""
+        first, headers = requests.readline().decode().split(), {}
+        while (line := requests.readline().decode().strip()) != "":
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        if not first:
+            return False
+        more, body = "", b""
+        status = "200 OK"
+        wanted = "Basic " + base64.b64encode(self._login.encode()).decode()
+        if self._login and headers.get("authorization") != wanted:
+            status, more = "401 Unauthorized", 'WWW-Authenticate: Basic realm="camera"\r\n'
+        elif first[0] == "DESCRIBE":
+            text = self._description.read_text().replace("SDP:\n", "") + "a=control:track\r\n"
+            body, more = text.encode(), f"Content-Type: application/sdp\r\nContent-Length: {len(text)}\r\n"
+        elif first[0] == "SETUP":
+            more = "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+        connection.sendall(
+            f"RTSP/1.0 {status}\r\nCSeq: {headers.get('cseq', 0)}\r\n{more}\r\n".encode() + body
+        )
+        while first[0] == "PLAY":
+            packet = self._packets.recv(65_536)
+            connection.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
+        return True

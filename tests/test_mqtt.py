@@ -2,19 +2,21 @@
 
 import json
 import random
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from interface_cases import StubLine, free_port, result
+from interface_cases import StubLine, certificate, free_port, result
 from line_cases import eventually, picture, running, settings
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from plant_servers import Mosquitto, mosquitto
+from plant_servers import Mosquitto, mosquitto, program
 
 from serialread.config.line_sinks import MqttSinkConfig
 from serialread.line import BadTrigger, LineBusy, SinkDown, Trigger, TriggerPicture
@@ -180,3 +182,39 @@ def received(listener: Listener) -> list[tuple[int, str]]:
     """Number and trigger of each result, repeats dropped."""
     bodies = [json.loads(body) for topic, body in listener.messages if topic.endswith("/result")]
     return list(dict.fromkeys((one["number"], one["trigger"]) for one in bodies))
+
+
+@pytest.mark.plant
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a refused socket
+def test_a_broker_with_tls_and_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER", "right")
+    monkeypatch.setenv("WRONG", "wrong")
+    chain, key = certificate(tmp_path, "broker")
+    subprocess.run([program("mosquitto_passwd"), "-b", "-c", tmp_path / "users", "line", "right"], check=True)
+    more = f"certfile {chain}\nkeyfile {key}\nallow_anonymous false\npassword_file {tmp_path / 'users'}"
+    with mosquitto(tmp_path, more) as broker:
+        values = {"kind": "mqtt", "name": "b", "port": broker.port, "tls": True, "ca": chain, "user": "line"}
+
+        def deliver(**other: Any) -> None:
+            sink = MqttBroker(MqttSinkConfig.model_validate(values | other), StubLine().context)
+            with closing(sink):
+                sink.deliver([result()])
+
+        eventually(lambda: not_refused(lambda: deliver(password="env:BROKER")))
+        with pytest.raises(
+            SinkDown, match=r"refuses the connection: Not authorized. Check user and password.$"
+        ):
+            deliver(password="env:WRONG")
+        with pytest.raises(SinkDown, match=r"certificate verify failed"):
+            deliver(password="env:BROKER", ca=None)
+
+
+def not_refused(deliver: Callable[[], None]) -> bool:
+    """Whether a delivery works; False while the broker starts."""
+    try:
+        deliver()
+    except SinkDown as error:
+        if "Connection refused" in str(error):
+            return False
+        raise
+    return True

@@ -4,13 +4,18 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asyncua import Client, ua
-from interface_cases import StubLine, free_port, result
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from interface_cases import StubLine, certificate, free_port, result
+from line_cases import eventually
+from pydantic import ValidationError
 
 from serialread.config.line_sinks import OpcUaSinkConfig
+from serialread.errors import LineError
 from serialread.line import BadTrigger, CameraDown, Outcome, SinkDown
 from serialread.line.autoid import AUTOID_URI, DI_URI, OperationStatus, operation_status
 from serialread.line.opcua_server import NAMESPACE, OpcUaServer
@@ -25,16 +30,24 @@ def line() -> StubLine:
 
 @pytest.fixture(scope="module")
 def server(line: StubLine) -> Iterator[OpcUaServer]:
-    settings = OpcUaSinkConfig(
-        kind="opcua", name="ua", endpoint=f"opc.tcp://127.0.0.1:{free_port()}/serialread/"
-    )
+    endpoint = f"opc.tcp://127.0.0.1:{free_port()}/serialread/"
+    yield from running(OpcUaSinkConfig(kind="opcua", name="ua", endpoint=endpoint), line)
+
+
+def running(settings: OpcUaSinkConfig, line: StubLine) -> Iterator[OpcUaServer]:
     server, stop = OpcUaServer(settings, line.context), threading.Event()
     thread = threading.Thread(target=server.run, args=(line.accept, stop))
     thread.start()
+    eventually(lambda: server._thread, DEADLINE_S)
     yield server
     stop.set()
     thread.join()
     server.close()
+
+
+def client_of(settings: OpcUaSinkConfig) -> Client:
+    """A client that waits for long."""
+    return Client(settings.endpoint, timeout=DEADLINE_S, watchdog_intervall=DEADLINE_S)
 
 
 class Session:
@@ -65,7 +78,7 @@ def session(server: OpcUaServer, line: StubLine, talk: Any) -> None:
     line.refuses, line.answers = None, None
 
     async def run() -> None:
-        client = Client(server._settings.endpoint, timeout=DEADLINE_S)
+        client = client_of(server._settings)
         for _ in range(DEADLINE_S):
             try:
                 await client.connect()
@@ -135,7 +148,9 @@ def test_a_scan_that_the_line_refuses_says_so(
 
 def test_a_scan_ends_after_its_duration_and_is_not_called_twice(server: OpcUaServer, line: StubLine) -> None:
     async def talk(one: Session) -> None:
-        async with Client(server._settings.endpoint, timeout=DEADLINE_S) as client:
+        async with Client(
+            server._settings.endpoint, timeout=DEADLINE_S, watchdog_intervall=DEADLINE_S
+        ) as client:
             other = Session()
             await other.open(client)
             first = asyncio.create_task(other.scan(Duration=2000.0))
@@ -201,3 +216,61 @@ def test_the_status_of_a_scan_follows_from_its_result(made: Any, status: str) ->
 def test_results_wait_while_the_server_does_not_run(line: StubLine) -> None:
     with pytest.raises(SinkDown, match=r"^the OPC UA server does not run$"):
         OpcUaServer(OpcUaSinkConfig(kind="opcua", name="ua"), line.context).deliver([result()])
+
+
+def test_with_a_certificate_only_encrypted_sessions_with_the_password_are_accepted(
+    line: StubLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UA", "right")
+    made, key = certificate(tmp_path, "server", NAMESPACE)
+    chain = made.rename(tmp_path / "server.crt")
+    own_chain, own_key = certificate(tmp_path, "client", "urn:freeopcua:client")
+    settings = OpcUaSinkConfig(
+        kind="opcua",
+        name="ua",
+        endpoint=f"opc.tcp://127.0.0.1:{free_port()}/serialread/",
+        certificate=chain,
+        private_key=key,
+        user="line",
+        password="env:UA",
+    )
+
+    async def connect(password: str, *, encrypted: bool) -> str:
+        client = client_of(settings)
+        client.set_user("line")
+        client.set_password(password)
+        if encrypted:
+            await client.set_security(SecurityPolicyBasic256Sha256, str(own_chain), str(own_key))
+        async with client:
+            return str(await client.nodes.objects.read_browse_name())
+
+    for _ in running(settings, line):
+        assert "Objects" in asyncio.run(connect("right", encrypted=True))
+        for password, encrypted in (("wrong", True), ("right", False)):
+            with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+                asyncio.run(connect(password, encrypted=encrypted))
+
+
+def test_a_file_that_is_no_certificate_is_an_error(line: StubLine, tmp_path: Path) -> None:
+    path = tmp_path / "a.pem"
+    settings = OpcUaSinkConfig(kind="opcua", name="ua", certificate=path, private_key=path)
+    message = f"{path}: cannot be read: No such file or directory. Give a PEM or DER file."
+    for written in (b"", b"no key"):
+        with pytest.raises(LineError) as caught:
+            OpcUaServer(settings, line.context).run(line.accept, threading.Event())
+        assert str(caught.value) == message
+        path.write_bytes(written)
+        message = f"{path}: is not valid. Give a certificate and a key, PEM or DER."
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"certificate": "a"}, "certificate and private_key must be given together"),
+        ({"user": "a"}, "user and password must be given together"),
+        ({"user": "a", "password": "env:A"}, "a password needs a certificate, or it is sent in plain text"),
+    ],
+)
+def test_settings_that_are_not_safe_are_refused(values: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        OpcUaSinkConfig.model_validate({"kind": "opcua", "name": "ua", **values})

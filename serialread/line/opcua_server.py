@@ -5,8 +5,9 @@ import hmac
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from asyncua import Node, Server, ua
@@ -28,7 +29,7 @@ from serialread.line.loop_thread import LoopThread
 from serialread.line.ports import Accept, BadTrigger, LineContext, SinkDown
 
 NAMESPACE = "urn:serialread:line"
-"""Namespace of the stations; their node ids are their names."""
+"""Namespace of the stations, whose node ids are their names; also the URI of the server."""
 SCAN_S = 10.0
 """Longest duration of a Scan that gives none in its settings. Meanwhile asyncua answers nothing else on its
 connection."""
@@ -113,6 +114,9 @@ class OpcUaServer:
             thread = LoopThread(self.name)
             try:
                 self._server = thread.call(self._open(accept))
+            except LineError:
+                thread.close()
+                raise
             except OSError as error:
                 thread.close()
                 place, reason = self._settings.endpoint, error.strerror or error
@@ -135,8 +139,9 @@ class OpcUaServer:
 
     async def _open(self, accept: Accept) -> Server:
         server = Server(user_manager=_Users(self._settings.user, self._password) if self._password else None)
-        await server.init()
         await self._secure(server)
+        await server.init()
+        await server.set_application_uri(NAMESPACE)
         self._types = await add_autoid_types(server)
         namespace = await server.register_namespace(NAMESPACE)
         for station in self._stations:
@@ -149,8 +154,8 @@ class OpcUaServer:
         server.set_server_name("serialread")
         policies = [ua.SecurityPolicyType.NoSecurity]
         if self._settings.certificate and self._settings.private_key:
-            await server.load_certificate(self._settings.certificate)
-            await server.load_private_key(self._settings.private_key)
+            await _load(self._settings.certificate, server.load_certificate)
+            await _load(self._settings.private_key, server.load_private_key)
             policies = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
         server.set_security_policy(policies)
         server.set_identity_tokens(
@@ -214,6 +219,21 @@ class OpcUaServer:
         for result in results:
             if device := self._devices.get(result.station):
                 await device.announce(result, scan_results(result, self._types.structures))
+
+
+async def _load(path: Path, load: Callable[..., Awaitable[None]]) -> None:
+    """Load a certificate or a key; what it holds says its format, not its name.
+
+    Raises:
+        LineError: it cannot be read, or is neither PEM nor DER.
+    """
+    try:
+        data = path.read_bytes()
+        await load(data, format="pem" if b"-----BEGIN" in data else "der")
+    except OSError as error:
+        raise LineError(f"{path}: cannot be read: {error.strerror}. Give a PEM or DER file.") from None
+    except ValueError:
+        raise LineError(f"{path}: is not valid. Give a certificate and a key, PEM or DER.") from None
 
 
 def _scan_output(results: list[Any], status: OperationStatus) -> list[ua.Variant]:

@@ -191,6 +191,18 @@ def test_networks_of_both_topologies_are_taught_and_chosen_by_the_held_out_label
             assert torch.equal(found.checkpoint.weights[name], before)
 
 
+def test_the_weights_of_the_second_generation_can_be_taught(tmp_path: Path) -> None:
+    start = RECIPES.parent / "weights" / "siga-aligned.safetensors"
+    learned, held = [sample(n, 4, masks=False) for n in range(8)], [sample(90, 4, masks=False)]
+    trial, before = Trial(1e-4, 0.4, 64), checkpoint.load(start)
+    steps = list(run_trial(trial, start, learned, samples(12), held, tmp_path / "run"))
+    found = Chooser(before, held, held).candidate(trial, tmp_path / "run")
+
+    assert [step.step for step in steps] == [1]
+    assert found.checkpoint.recipe.network == before.recipe.network
+    assert found.forgotten <= 0
+
+
 def test_glyph_maps_learn_from_crops_with_masks_alone() -> None:
     recipe = load(RECIPES / "siga-tiny.toml", TrainingRecipe)
     model = untrained().network().train()

@@ -55,7 +55,7 @@ class StubLine:
     @property
     def context(self) -> LineContext:
         """What its sinks get."""
-        return LineContext(("press",), self.health, lambda: None)
+        return LineContext(("press",), self.health, lambda: None, lambda trigger, frame: None)
 
     def health(self) -> LineHealth:
         """Every trigger has its result."""

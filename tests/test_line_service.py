@@ -169,6 +169,8 @@ def test_a_torn_line_of_a_killed_service_is_removed_and_nothing_is_written_twice
         (path,) = (tmp_path / kind).iterdir()
         whole = path.read_bytes()
         path.write_bytes(whole[:-20])  # the last line is torn
-        sink = open_sink(config.sinks[0], LineContext((), service.health, service.reload))
+        sink = open_sink(
+            config.sinks[0], LineContext((), service.health, service.reload, service.journal.picture)
+        )
         sink.deliver(made[1:])
         assert path.read_bytes() == whole

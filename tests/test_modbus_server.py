@@ -1,8 +1,11 @@
 """A PLC, played by the client of pymodbus, triggers readings and takes results."""
 
+import random
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from interface_cases import StubLine, free_port, result
@@ -181,3 +184,18 @@ def test_a_server_of_several_stations_is_refused(line: StubLine) -> None:
     object.__setattr__(context, "stations", ("press", "oven"))
     with pytest.raises(RecipeError, match=r"^a Modbus server serves one station. Set stations to one name"):
         ModbusServer(ModbusSinkConfig(kind="modbus", name="plc"), context)
+
+
+def test_hostile_bytes_do_not_disturb_the_plc(plc: Plc, server: ModbusServer) -> None:
+    rng = random.Random(1)
+    address = ("127.0.0.1", server._settings.port)
+    open_ones = [socket.create_connection(address) for _ in range(20)]
+    for number in range(60):
+        with socket.create_connection(address) as one, suppress(OSError):
+            head = rng.randbytes(4) + rng.randrange(300).to_bytes(2, "big") if number % 2 else b""
+            one.sendall(head + rng.randbytes(rng.randrange(400)))
+            one.settimeout(0.02)
+            one.recv(1000)
+    assert plc.status()[0] & Status.READY
+    for one in open_ones:
+        one.close()

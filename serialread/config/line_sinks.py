@@ -126,6 +126,20 @@ class MqttSinkConfig(SinkSection):
     """The broker publishes the last will when it has heard nothing for one and a half times as long."""
 
 
+class PicturesSinkConfig(SinkSection):
+    """A folder of pictures of parts that did not pass, for people, ``serialread review`` and ``teach``."""
+
+    kind: Literal["pictures"]
+    folder: Path
+    """The folder, with one for each station and day."""
+    outcomes: tuple[Literal["PASS", "FAIL", "REVIEW"], ...] = ("FAIL", "REVIEW")
+    """Results whose pictures are written; the journal must keep them: ``retention.pictures``."""
+    days: float = Field(default=30, gt=0)
+    """Older pictures are deleted."""
+    size_mb: float = Field(default=1000, gt=0)
+    """Size of the folder; the oldest pictures are deleted first."""
+
+
 class PostgresSinkConfig(SinkSection):
     """A table ``results`` in a PostgreSQL database."""
 
@@ -187,6 +201,7 @@ SinkConfig = Annotated[
     JsonLinesSinkConfig
     | CsvSinkConfig
     | SqliteSinkConfig
+    | PicturesSinkConfig
     | PostgresSinkConfig
     | MqttSinkConfig
     | ModbusSinkConfig

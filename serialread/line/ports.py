@@ -134,11 +134,14 @@ class LineContext:
         health: asks for the state of the service; cheap enough for once a second.
         reload: reads stations and model again; raises SerialreadError and keeps the old ones if they are not
             valid.
+        picture: a kept picture by the id of its trigger and the number of its frame, from 0; None if there
+            is none.
     """
 
     stations: tuple[str, ...]
     health: Callable[[], LineHealth]
     reload: Callable[[], None]
+    picture: Callable[[str, int], bytes | None]
 
 
 def require_extra(what: str, extra: str, *modules: str) -> None:

@@ -8,6 +8,7 @@ from serialread.config.line_sinks import (
     ModbusSinkConfig,
     MqttSinkConfig,
     OpcUaSinkConfig,
+    PicturesSinkConfig,
     PostgresSinkConfig,
     SinkConfig,
     SqliteSinkConfig,
@@ -78,6 +79,10 @@ def open_sink(settings: SinkConfig, context: LineContext) -> Sink:
             from serialread.line.file_sinks import SqliteTable
 
             return SqliteTable(settings)
+        case PicturesSinkConfig():
+            from serialread.line.picture_folder import PictureFolder
+
+            return PictureFolder(settings, context)
         case PostgresSinkConfig():
             require_extra("sink postgres", "postgres", "psycopg")
             from serialread.line.postgres import PostgresTable

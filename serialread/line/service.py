@@ -78,7 +78,7 @@ class LineService:
 
     def _open(self) -> None:
         config, problems = self.config, list[str]()
-        context = LineContext(tuple(self._wakes), self.health, self.reload)
+        context = LineContext(tuple(self._wakes), self.health, self.reload, self.journal.picture)
 
         def checked(place: str, make: Callable[[], T]) -> tuple[T, ...]:
             try:

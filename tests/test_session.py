@@ -184,3 +184,18 @@ def test_a_signal_is_handled_after_engines_ended_in_any_order(tmp_path: Path) ->
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
+def test_reading_imports_neither_the_model_converter_nor_the_telemetry_of_openvino() -> None:
+    code = """if True:
+        import sys
+        from serialread.inference.session import Engine
+        from serialread.weights import shipped_model
+        Engine(shipped_model())
+        unused = ("openvino.tools.ovc", "openvino_telemetry")
+        loaded = [name for name in sys.modules if name.startswith(unused)]
+        from openvino.tools.ovc import convert_model
+        print(loaded, callable(convert_model))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True\n"

@@ -171,9 +171,9 @@ def measure(path: Path, model_id: str, crops: Iterable[Floats]) -> Ranges:
     Raises:
         CheckpointError: the model has no wide convolution.
     """
+    core = openvino_core()
     import openvino
 
-    core = openvino_core()
     model = core.read_model(path.read_bytes(), b"")
     convolutions = wide_convolutions(model)
     if not convolutions:

@@ -232,9 +232,9 @@ def _openvino(
     outputs: tuple[Output, ...] | None,
     ranges: Ranges | None,
 ) -> tuple[str, tuple[Output, ...], _Network]:
+    core = openvino_core()
     import openvino
 
-    core = openvino_core()
     try:
         model = core.read_model(data, b"")
     except RuntimeError:

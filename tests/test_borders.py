@@ -73,3 +73,16 @@ def test_a_margin_of_three_px_is_enough() -> None:
     pixels = drawn("HBH2345")
     first = int(np.flatnonzero((pixels < 110).any(axis=0))[0])
     assert sides_of(pixels[:, first - 3 :], first - 3, 0, 6) == ()
+
+
+@pytest.mark.parametrize("share", [0.7, 0.9])
+def test_a_remnant_as_near_as_glyph_maps_are_exact_touches_the_border(share: float) -> None:
+    start = LEFT + round(share * (STEP - 4))
+    pixels = drawn("BBH2345")[:, start:]
+    height, width = pixels.shape
+    boxes: list[Box] = [
+        (LEFT + STEP * i - start, 0.0, LEFT + STEP * i - start + 26.0, height) for i in range(1, 7)
+    ]
+    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    extent = Extent(0.11 * SIZE, boxes[-1][2], TOP, TOP + SIZE)  # the map of the next character is too wide
+    assert cut_off_sides(Crop(pixels, quad, SIZE, 0.5, 0.0), boxes, extent) == ("left",)

@@ -16,11 +16,14 @@ from serialread.reader.segmentation import MarkSegmentation
 
 MIN_STRENGTH = 0.65
 """Minimum strength of cut-off ink, per strength of the mark."""
-MIN_HEIGHT = 0.1
+MIN_HEIGHT = 0.08
 """Minimum height of cut-off ink in the rows of the text, in text heights."""
 MIN_CLEANNESS, MIN_CLEANNESS_TIGHT = 0.65, 0.7
 """On backgrounds with a lower ``cleanness``, ink at the border means nothing: it is part of the texture. The
 second is for ink of a character that was read, see ``TIGHT``."""
+NEAR = 0.2
+"""Distance of the first character that was read from the border, in text heights, below which any strong ink
+at the border counts: glyph maps are not exact enough to tell it from that character."""
 TIGHT = 0.1
 """A character that was read and is nearer to the border, in text heights, may itself be cut off."""
 MAX_OVER = 0.15
@@ -52,7 +55,9 @@ def _is_cut_off(line: MarkSegmentation, free_px: float, clean: float) -> bool:
     """
     if clean < MIN_CLEANNESS:
         return False
-    if clean >= MIN_CLEANNESS_TIGHT and free_px < TIGHT * line.height:
+    if free_px < NEAR * line.height:
+        if free_px < TIGHT * line.height and clean < MIN_CLEANNESS_TIGHT:
+            return False
         border = cv2.blur(np.ascontiguousarray(line.difference[:, :1]), (1, 3))[line.top : line.bottom]
         return bool((border >= MIN_STRENGTH * line.level).mean() >= MIN_HEIGHT)
     free = max(int(free_px - 0.05 * line.height), 0)

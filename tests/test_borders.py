@@ -23,12 +23,12 @@ def drawn(text: str, texture: float = 2.0) -> Pixels:
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
-def sides_of(pixels: Pixels, start: int, first: int, last: int) -> tuple[str, ...]:
+def sides_of(pixels: Pixels, start: int, first: int, last: int, left: float | None = None) -> tuple[str, ...]:
     """The sides of a crop that begins at column ``start``; its characters ``first`` to ``last`` were read."""
     height = pixels.shape[0]
     at = [LEFT + STEP * i - start for i in range(first, last + 1)]
     boxes: list[Box] = [(x, 0.0, x + STEP - 4.0, height) for x in at]
-    extent = Extent(boxes[0][0], boxes[-1][2], TOP, TOP + SIZE)
+    extent = Extent(boxes[0][0] if left is None else left, boxes[-1][2], TOP, TOP + SIZE)
     line = segment(pixels, [CharReading("H", 0.9, ("", 0.0), box) for box in boxes])
     assert line is not None
     return cut_off_sides(line, extent)
@@ -78,11 +78,5 @@ def test_a_margin_of_three_px_is_enough() -> None:
 @pytest.mark.parametrize("share", [0.7, 0.9])
 def test_a_remnant_as_near_as_glyph_maps_are_exact_touches_the_border(share: float) -> None:
     start = LEFT + round(share * (STEP - 4))
-    pixels = drawn("BBH2345")[:, start:]
-    height, width = pixels.shape
-    boxes: list[Box] = [
-        (LEFT + STEP * i - start, 0.0, LEFT + STEP * i - start + 26.0, height) for i in range(1, 7)
-    ]
-    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    extent = Extent(0.11 * SIZE, boxes[-1][2], TOP, TOP + SIZE)  # the map of the next character is too wide
-    assert cut_off_sides(Crop(pixels, quad, SIZE, 0.5, 0.0), boxes, extent) == ("left",)
+    free = 0.11 * SIZE  # the map of the next character is too wide
+    assert sides_of(drawn("BBH2345")[:, start:], start, 1, 6, free) == ("left",)

@@ -8,7 +8,8 @@ import pytest
 
 from serialread.config import StationLimits
 from serialread.reader.doubts import doubts_about
-from serialread.reader.pipeline import PictureReading, ReadLine
+from serialread.reader.outputs import Outputs
+from serialread.reader.pipeline import PictureReading, ReadLine, SeenView
 from serialread.records import CharReading, Crop, FreeReading, Reading, Verdict
 
 LIMITS = StationLimits(text_height_px=(10, 60))
@@ -47,6 +48,22 @@ def test_an_unexpected_text_height_is_doubted(height_px: float, shown: str) -> N
 @pytest.mark.parametrize(("text", "place"), [("AB\ufffd", 3), ("\ufffd\ufffd", 1)])
 def test_a_glyph_outside_the_alphabet_is_doubted_and_its_place_is_named(text: str, place: int) -> None:
     assert doubts_of(found_of(text)) == (f"character {place} is outside the alphabet",)
+
+
+@pytest.mark.parametrize(("fused", "seen"), [("AB7", "AB\ufffd"), ("A87", "A\ufffd")])
+def test_a_glyph_that_one_view_reads_as_outside_the_alphabet_is_doubted(fused: str, seen: str) -> None:
+    found = found_of(fused)
+    (line,) = found.lines
+    outputs = Outputs(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    views = [SeenView(line.crop.pixels, outputs, reading_of(text)) for text in (seen, fused, fused)]
+    found = replace(found, lines=(replace(line, views=tuple(views)),))
+    assert doubts_of(found) == (f"character {len(seen)} may be outside the alphabet",)
+
+
+def test_a_code_of_symmetric_characters_may_be_mirrored() -> None:
+    found = replace(found_of("88JLVUUYA"), mirrored="AYUUVJL88")
+    assert doubts_of(found) == ("reads AYUUVJL88 mirrored",)
+    assert doubts_of(found, Verdict.OBEYS) == ()
 
 
 def test_a_code_longer_than_the_model_reads_is_doubted() -> None:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from serialread import Reader, Station, StationView
+from serialread.codes import mirror_image
 from serialread.imaging import as_image, normalize
 from serialread.imaging.crops import prepare
 
@@ -48,3 +50,23 @@ def test_a_mirrored_line_in_a_photograph_is_not_taken_for_an_upside_down_one() -
         np.ascontiguousarray(canvas[:, ::-1])
     )
     assert (mirrored.text, mirrored.confidence) == (plain.text, plain.confidence)
+
+
+@pytest.mark.parametrize(
+    ("text", "image"), [("88JLVUUYA", "AYUUVJL88"), ("AHA", "AHA"), ("08", "80"), ("A7H", ""), ("", "")]
+)
+def test_a_code_of_symmetric_characters_has_a_mirror_image(text: str, image: str) -> None:
+    assert mirror_image(text) == image
+
+
+def test_a_mirrored_mark_of_symmetric_characters_is_doubted_unless_the_station_says_so() -> None:
+    pixels = np.full((72, 400), 200, np.uint8)
+    cv2.putText(pixels, "AUTX8HAVY", (20, 54), cv2.FONT_HERSHEY_SIMPLEX, 1.7, 40, 4, cv2.LINE_AA)
+    mirrored = np.ascontiguousarray(pixels[:, ::-1])
+    record, declared = (
+        Reader().read(mirrored),
+        Reader(station=Station(view=StationView(mirror=True))).read(mirrored),
+    )
+    assert (record.text, declared.text) == ("YVAH8XTUA", "AUTX8HAVY")
+    assert "reads AUTX8HAVY mirrored" in record.doubts
+    assert not any("mirrored" in doubt for doubt in declared.doubts)

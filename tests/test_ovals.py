@@ -47,7 +47,7 @@ def settled(shapes: str, text: str, code: Code | None = None) -> tuple[str, list
 @pytest.mark.parametrize("read", ["0", "O"])
 def test_an_empty_oval_among_letters_and_digits_is_a_guess(read: str) -> None:
     text, confidences = settled("A7O3", f"A7{read}3")
-    assert (text, confidences) == (f"A7{read}3", [0.99, 0.99, GUESS, 0.99])
+    assert (text, confidences) == (f"A7{read}3", [0.99, 0.99, 0.99 * GUESS, 0.99])
 
 
 @pytest.mark.parametrize(("shapes", "text"), [("47O3", "4703"), ("ABOX", "ABOX"), ("A7K3", "A7K3")])
@@ -55,15 +55,23 @@ def test_codes_of_digits_or_letters_alone_are_left_as_they_are(shapes: str, text
     assert settled(shapes, text) == (text, [0.99] * 4)
 
 
-@pytest.mark.parametrize("mark", [SLASHED, DOTTED])
-def test_a_mark_inside_decides_for_a_zero(mark: str) -> None:
-    assert settled(f"A7{mark}3", "A703") == ("A703", [0.99] * 4)
-    assert settled(f"A7{mark}O", "A70O") == ("A70O", [0.99] * 4)
+def test_a_dot_inside_decides_for_a_zero() -> None:
+    assert settled("A7.3", "A703") == ("A703", [0.99] * 4)
+    assert settled("A7.O", "A70O") == ("A70O", [0.99] * 4)
+
+
+@pytest.mark.parametrize("read", ["0", "O"])
+def test_a_slash_may_be_that_of_a_letter(read: str) -> None:
+    weak = 0.99 * GUESS
+    assert settled("A7/3", f"A7{read}3") == (f"A7{read}3", [0.99, 0.99, weak, 0.99])
+    assert settled("AB/X", f"AB{read}X") == (f"AB{read}X", [0.99, 0.99, weak, 0.99])
+    assert settled("47/3", "4703") == ("4703", [0.99] * 4)  # there are no letters
 
 
 @pytest.mark.parametrize("mark", [SLASHED, DOTTED])
 def test_an_empty_zero_beside_marked_ones_contradicts_them(mark: str) -> None:
-    assert settled(f"A7{mark}O", "A700") == ("A700", [0.99, 0.99, 0.99, CONTRADICTION])
+    assert settled(f"A7{mark}O", "A700")[1][3] == 0.99 * CONTRADICTION
+    assert settled(f"47{mark}O", "4700") == ("4700", [0.99, 0.99, 0.99, 0.99 * CONTRADICTION])
 
 
 @pytest.mark.parametrize(("style", "mark"), [("slashed", SLASHED), ("dotted", DOTTED)])
@@ -84,11 +92,16 @@ def test_a_format_decides_by_itself() -> None:
 
 
 def test_a_guess_lowers_the_odds_of_several_views_too() -> None:
-    reading = replace(reading_of("A7O3"), joint_odds=9.0)
-    assert settle_ovals(reading, crop_of("A7O3"), Code()).joint_odds == pytest.approx(
-        np.log(GUESS / (1 - GUESS))
-    )
+    def odds(probability: float) -> float:
+        return float(np.log(probability / (1 - probability)))
+
+    reading = replace(reading_of("A7O3"), joint_odds=odds(0.97))
+    assert settle_ovals(reading, crop_of("A7O3"), Code()).joint_odds == pytest.approx(odds(0.97 * GUESS))
     columns = replace(reading_of("A7O3"), posterior=0.98)
-    assert settle_ovals(columns, crop_of("A7O3"), Code()).posterior == GUESS
-    doubtful = replace(reading_of("A7O3"), joint_odds=-1.0)
-    assert settle_ovals(doubtful, crop_of("A7O3"), Code()).joint_odds == -1.0
+    assert settle_ovals(columns, crop_of("A7O3"), Code()).posterior == 0.98 * GUESS
+
+
+def test_the_surer_guess_stays_the_surer_one() -> None:
+    sure, less = (settle_ovals(reading_of("A7O3", p), crop_of("A7O3"), Code()).chars[2] for p in (0.99, 0.7))
+    assert (sure.confidence, less.confidence) == (0.99 * GUESS, 0.7 * GUESS)
+    assert sure.runner_up == less.runner_up == ("0", 1 - GUESS)

@@ -6,6 +6,7 @@ from serialread.codes.alphabet import (
     PRINTABLE,
     REJECT,
     Alphabet,
+    mirror_image,
     reads_upside_down,
     without_blanks,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "SequenceChecker",
     "fold_lookalikes",
     "format_of",
+    "mirror_image",
     "reads_upside_down",
     "unreadable",
     "without_blanks",

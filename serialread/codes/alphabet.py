@@ -22,6 +22,14 @@ def without_blanks(text: str) -> str:
 
 
 _ROTATABLE = frozenset("0125689HIMNOSWXZbdlnopqsuxz")
+_MIRRORED = {**{char: char for char in "08AHIMOTUVWXYilovwx-.:=+*"}, "J": "L", "L": "J", "b": "d", "d": "b"}
+
+
+def mirror_image(text: str) -> str:
+    """The code that a code reads if its mark is mirrored; "" if one of its characters reads as none then."""
+    if not all(char in _MIRRORED for char in text):
+        return ""
+    return "".join(_MIRRORED[char] for char in reversed(text))
 
 
 def reads_upside_down(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from serialread.config import Calibration, Code, StationLimits
 from serialread.records import Decision, FieldReading, Reading, SecondOpinion, Verdict
@@ -110,6 +111,29 @@ def log_odds(reading: Reading) -> float:
     if reading.posterior is not None:
         return logit(reading.posterior) + GLYPH_WEIGHT * max(reading.glyph_evidence, MIN_GLYPH_EVIDENCE)
     return logit(min((reading.end_confidence, *(c.confidence for c in reading.chars))))
+
+
+def weakened(reading: Reading, kept: Mapping[int, float]) -> Reading:
+    """A reading of which some characters keep only a share of their confidence, and the code the smallest.
+
+    Readings keep their order: the surer one stays the surer one.
+
+    Args:
+        reading: the reading.
+        kept: the shares, 0..1, by the number of the character.
+    """
+    if not kept:
+        return reading
+    least, odds = min(kept.values()), reading.joint_odds
+    chars = tuple(
+        replace(char, confidence=char.confidence * kept.get(i, 1.0)) for i, char in enumerate(reading.chars)
+    )
+    return replace(
+        reading,
+        chars=chars,
+        joint_odds=None if odds is None else logit(least * calibrated(odds, 1.0, 0.0)),
+        posterior=None if reading.posterior is None else least * reading.posterior,
+    )
 
 
 def logit(probability: float) -> float:

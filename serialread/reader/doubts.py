@@ -8,7 +8,7 @@ from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.diacritics import marked_chars
-from serialread.reader.pipeline import FieldLine, PictureReading
+from serialread.reader.pipeline import FieldLine, PictureReading, ReadLine
 from serialread.reader.second_reader import TextComparison
 from serialread.reader.segmentation import MarkSegmentation
 from serialread.reader.unread import unread_gaps
@@ -41,12 +41,14 @@ def doubts_about(
         damage,
         _height_doubt(found.crop.text_height_px, limits),
         *_reading_doubts(reading, found.cut_off),
+        _view_doubt(_read_rows(found)),
         "characters stand below one another: see view.direction" if found.is_stacked else "",
         "one character alone" if found.best and len(reading.chars) == 1 and verdict is Verdict.NONE else "",
         _ink_doubt(_rows_of(found), outside=verdict is Verdict.NONE),
         f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
+        f"reads {found.mirrored} mirrored" if found.mirrored and verdict is Verdict.NONE else "",
         barcode_doubt(reading.text, barcodes),
     )
     return tuple(filter(None, doubts))
@@ -58,6 +60,7 @@ def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> t
     doubts = (
         _height_doubt(found.line.crop.text_height_px, limits),
         *_reading_doubts(found.reading, found.cut_off),
+        _view_doubt([(found.line, found.reading)]),
         _ink_doubt([(found.line.segmented(found.reading), found.reading)], outside=False),
         misfit if verdict is Verdict.MISPRINT else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
@@ -81,6 +84,23 @@ def _rows_of(found: PictureReading) -> list[tuple[MarkSegmentation | None, Readi
         for n, line in ((n, found.lines[n]) for n in found.rows)
     ]
     return [(line, reading) for line, reading in rows if reading]
+
+
+def _read_rows(found: PictureReading) -> list[tuple[ReadLine, Reading]]:
+    """The lines and the readings of the code's rows."""
+    rows = [(found.lines[n], found.line if n == found.best else found.lines[n].reading) for n in found.rows]
+    return [(line, reading) for line, reading in rows if reading]
+
+
+def _view_doubt(rows: Sequence[tuple[ReadLine, Reading]]) -> str:
+    """Names the first glyph that only a view reads as outside the alphabet: tight ones cut diacritics off."""
+    before = 0
+    for line, reading in rows:
+        places = [view.reading.text.find(REJECT) for view in line.views if REJECT not in reading.text]
+        if any(at >= 0 for at in places):
+            return f"character {before + max(places) + 1} may be outside the alphabet"
+        before += len(reading.chars)
+    return ""
 
 
 def _ink_doubt(rows: Sequence[tuple[MarkSegmentation | None, Reading]], *, outside: bool) -> str:

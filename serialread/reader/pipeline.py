@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from serialread.codes import reads_upside_down
+from serialread.codes import mirror_image, reads_upside_down
 from serialread.config import Code, Station
 from serialread.detection import LineFinder, TextLine, spanning
 from serialread.detection.cutting import ROOM
@@ -21,6 +21,7 @@ from serialread.imaging.frames import Frame
 from serialread.imaging.stacks import stacked_chars, unstacked
 from serialread.inference import FormatSearch
 from serialread.inference.session import ModelCard
+from serialread.reader.ambiguity import settle_shapes
 from serialread.reader.borders import cut_off_sides
 from serialread.reader.expected_lines import crops_of, expected_lines, longer_crop, may_be_upside_down
 from serialread.reader.field_places import ReadText, place_of
@@ -35,7 +36,6 @@ from serialread.reader.orientation import (
     upside_down_twins,
 )
 from serialread.reader.outputs import Outputs, Steps, compared, maps_of, reading_of, text_extent
-from serialread.reader.ovals import settle_ovals
 from serialread.reader.rows import join_rows, other_texts, overlap, rows_of
 from serialread.reader.segmentation import MarkSegmentation, segment
 from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
@@ -53,6 +53,8 @@ JOINED_GAIN = 0.5
 """``clear_chars`` that two detected lines must gain if they are read as one."""
 MIN_TEXT_SHARE = 0.3
 """Height of the text per height of its picture below which the picture may hold other lines."""
+MIN_MIRRORED = 5
+"""Characters from which a code of mirror-symmetric ones alone is suspicious: few codes are such by chance."""
 
 T = TypeVar("T")
 
@@ -127,6 +129,7 @@ class PictureReading:
         line: the best line's reading, its views fused.
         reading: the code: the readings of all its rows joined.
         upside_down: another code that the best line reads upside down with similar confidence; "" if none.
+        mirrored: another code that its mark reads if mirrored, where the station does not say so; "" if none.
         cut_off: the borders that cut off a row of the code: ``left``, ``right``.
         others: texts of other lines that are read clearly, the clearest first.
         is_stacked: whether the picture is a column of characters, and the code was read across it.
@@ -140,6 +143,7 @@ class PictureReading:
     line: Reading
     reading: Reading
     upside_down: str
+    mirrored: str = ""
     cut_off: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     is_stacked: bool = False
@@ -190,6 +194,12 @@ def _upside_down(line: ReadLine, every: Sequence[ReadLine]) -> str:
     """Another code that a line reads upside down; "" if none."""
     number = next(n for n, one in enumerate(every) if one.crop is line.crop)
     return upside_down_text([one.crop for one in every], [one.reading for one in every], number)
+
+
+def _mirrored(text: str) -> str:
+    """Another code of some length that a mirrored mark reads; "" if none."""
+    other = mirror_image(text) if len(text) >= MIN_MIRRORED else ""
+    return "" if other == text else other
 
 
 def _direction(crop: Crop) -> Floats:
@@ -284,7 +294,7 @@ class Pipeline:
         lines[best] = yield from self._retry(lines[best])
         fused = [line.fused(self.station.code) for line in lines]
         readings = [
-            reading and settle_ovals(reading, crop, self.station.code)
+            reading and settle_shapes(reading, crop, self.station.code)
             for crop, reading in zip(every, fused, strict=True)
         ]
         rows, code = self._rows(every, readings, best)
@@ -295,6 +305,7 @@ class Pipeline:
             line=fused[best] or Reading((), 0.0),
             reading=code,
             upside_down=upside_down_text(every, first, best),
+            mirrored="" if self.station.view.mirror else _mirrored(code.text),
             cut_off=self._cut_off([lines[n] for n in rows]),
             others=other_texts(every, readings, rows),
         )
@@ -338,7 +349,7 @@ class Pipeline:
         every = yield from self._retry(first)
         reading = fuse([view.reading for view in every.views], self.station.code)
         cut_off = () if line is None else self._cut_off([every])  # the label borders on a part
-        return FieldLine(every, settle_ovals(reading, crop, self.station.code), cut_off)
+        return FieldLine(every, settle_shapes(reading, crop, self.station.code), cut_off)
 
     def _freed(self, line: ReadLine) -> ReadLine:
         """A line as it reads regardless of the format."""

@@ -95,7 +95,7 @@ class Curriculum:
         workers: processes that render.
     """
 
-    trials: tuple[Trial, ...] = (Trial(1e-4, 0.4, 4_480), Trial(2e-4, 0.4, 4_480))
+    trials: tuple[Trial, ...] = (Trial(1e-4, 0.4, 4_480), Trial(4e-4, 0.4, 4_480))
     replay: int = 2_400
     unseen: int = 300
     golden: int = 1_000

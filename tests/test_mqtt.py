@@ -22,6 +22,7 @@ from serialread.config.line_sinks import MqttSinkConfig
 from serialread.line import BadTrigger, LineBusy, SinkDown, Trigger, TriggerPicture
 from serialread.line.mqtt import TOPICS, MqttBroker, trigger_of
 
+STATIONS = ("press", "oven")
 COUNT, DOWN = 150, 15
 """Number of triggers, and during how many of them the broker is down."""
 
@@ -165,23 +166,27 @@ def test_a_broker_that_is_killed_loses_nothing_and_mixes_up_nothing(
 ) -> None:
     kills = sorted(random.Random(5).sample(range(20, 130), 2))
     sinks = [{"kind": "mqtt", "name": "broker", "port": broker.port}]
-    with running(settings(tmp_path, sinks=sinks)) as service:
+    stations = [{"name": name, "file": "press.toml"} for name in STATIONS]
+    with running(settings(tmp_path, sinks=sinks, stations=stations)) as service:
         eventually(lambda: listener.last("status") == "online")
         for number in range(COUNT):
-            service.accept(Trigger("press", (TriggerPicture("a.png", picture()),), id=f"t{number}"))
+            station = STATIONS[number % 2]
+            service.accept(Trigger(station, (TriggerPicture("a.png", picture()),), id=f"t{number}"))
             if number in kills:
                 broker.kill()
             if number - DOWN in kills:
                 broker.start()
         eventually(lambda: not service.health().sinks["broker"].waiting, 60)
         results = eventually(lambda: len(found := received(listener)) == COUNT and found, 30)
-    assert results == [(number, f"t{number - 1}") for number in range(1, COUNT + 1)]
+    for at, station in enumerate(STATIONS):
+        expected = [(station, number, f"t{2 * number - 2 + at}") for number in range(1, COUNT // 2 + 1)]
+        assert [one for one in results if one[0] == station] == expected
 
 
-def received(listener: Listener) -> list[tuple[int, str]]:
-    """Number and trigger of each result, repeats dropped."""
+def received(listener: Listener) -> list[tuple[str, int, str]]:
+    """Station, number and trigger of each result, repeats dropped."""
     bodies = [json.loads(body) for topic, body in listener.messages if topic.endswith("/result")]
-    return list(dict.fromkeys((one["number"], one["trigger"]) for one in bodies))
+    return list(dict.fromkeys((one["station"], one["number"], one["trigger"]) for one in bodies))
 
 
 @pytest.mark.plant

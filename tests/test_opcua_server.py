@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import random
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +277,22 @@ def test_a_file_that_is_no_certificate_is_an_error(line: StubLine, tmp_path: Pat
 def test_settings_that_are_not_safe_are_refused(values: dict[str, str], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         OpcUaSinkConfig.model_validate({"kind": "opcua", "name": "ua", **values})
+
+
+def test_hostile_bytes_do_not_disturb_other_clients(server: OpcUaServer, line: StubLine) -> None:
+    rng = random.Random(2)
+    port = int(server._settings.endpoint.split(":")[2].split("/")[0])
+    for number in range(40):
+        with socket.create_connection(("127.0.0.1", port)) as one, suppress(OSError):
+            kind = rng.choice([b"HELF", b"OPNF", b"MSGF", b"CLOF", b"XXXX"])
+            body = rng.randbytes(rng.randrange(200))
+            size = rng.choice([len(body) + 8, 0, 2**32 - 1, 9])
+            one.sendall(kind + size.to_bytes(4, "little") + body if number % 4 else body)
+            one.settimeout(0.02)
+            one.recv(1000)
+
+    async def talk(one: Session) -> None:
+        line.answers = "AB12"
+        assert (await one.scan())[1] == OperationStatus.SUCCESS
+
+    session(server, line, talk)

@@ -16,7 +16,7 @@ from serialread.datasets import SampleStore, StoreReport, export, generate, merg
 from serialread.datasets.manifests import MANIFEST, read_manifest
 from serialread.datasets.sample_store import PARTS
 from serialread.errors import RecordsError, StoreError
-from serialread.scale import Processes, generate_shards
+from serialread.scale import Processes, RayActors, generate_shards
 from serialread.synth import make_sample
 
 RECIPE = DataRecipe.model_validate(
@@ -69,8 +69,14 @@ def test_a_manifest_names_the_range_and_the_digest_of_every_shard(ten: Path) -> 
     assert DataRecipe.model_validate(manifest.recipes[manifest.shards[0].recipe_id]) == RECIPE
 
 
-def test_any_number_of_processes_writes_the_same_bytes(ten: Path, tmp_path: Path) -> None:
-    two = made(tmp_path / "two", runner=Processes(2))
+@pytest.mark.parametrize("runner", [Processes(2), RayActors(1)], ids=["processes", "ray"])
+@pytest.mark.filterwarnings("ignore")
+def test_whoever_renders_writes_the_same_bytes(
+    ten: Path, tmp_path: Path, runner: Processes | RayActors
+) -> None:
+    if isinstance(runner, RayActors):
+        pytest.importorskip("ray")
+    two = made(tmp_path / "two", runner=runner)
 
     names = [MANIFEST, *(f"0000{shard}/{name}" for shard in range(3) for name in ("data.mdb", "shard.json"))]
     assert {name: (two / name).read_bytes() for name in names} == {

@@ -161,14 +161,14 @@ class Reader:
         second_name = name_of(second_reader) if second_reader else ""
         self.station = place.with_second_reader(second_name, second_reader_below)
         self._second_readers = {} if isinstance(second_reader, str | None) else {second_name: second_reader}
-        self._workers = workers or os.cpu_count() or 1
+        self._threads, self._workers = workers, workers or os.cpu_count() or 1
         self._streams = min(self._workers, STREAMS)
         if barcodes:
             require_barcodes()
         self.barcodes = can_read_barcodes() if barcodes is None else barcodes
         self._model = Path(model) if model else shipped_model()
         self._engine = Engine(
-            self._model, engine or "openvino", threads=workers, streams=self._streams, outputs=None
+            self._model, engine or "openvino", threads=self._threads, streams=self._streams, outputs=None
         )
         self.engine = self._engine.kind
         self._finders: dict[Path, LineFinder] = {}
@@ -230,7 +230,7 @@ class Reader:
         """The line detector of a file, opened at its first use: crops of one line never need it."""
         with self._opening:
             if detector not in self._finders:
-                self._finders[detector] = LineFinder(detector, streams=self._streams)
+                self._finders[detector] = LineFinder(detector, self._threads, self._streams)
             return self._finders[detector]
 
     def read(self, source: ImageSource, name: str = "") -> Record:

@@ -218,6 +218,7 @@ def test_killed_workers_leave_every_result_once(
 ) -> None:
     if isinstance(runner, RayActors):
         pytest.importorskip("ray")
+        monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 by default: slow where tests share cores
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # actors import this module
     (tmp_path / "notes").mkdir()
     source = DyingSource((pictures,), tmp_path / "notes", ("lot-0/6.png", "lot-1/9.png"))

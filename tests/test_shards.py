@@ -72,10 +72,11 @@ def test_a_manifest_names_the_range_and_the_digest_of_every_shard(ten: Path) -> 
 @pytest.mark.parametrize("runner", [Processes(2), RayActors(1)], ids=["processes", "ray"])
 @pytest.mark.filterwarnings("ignore")
 def test_whoever_renders_writes_the_same_bytes(
-    ten: Path, tmp_path: Path, runner: Processes | RayActors
+    ten: Path, tmp_path: Path, runner: Processes | RayActors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if isinstance(runner, RayActors):
         pytest.importorskip("ray")
+        monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 by default: slow where tests share cores
     two = made(tmp_path / "two", runner=runner)
 
     names = [MANIFEST, *(f"0000{shard}/{name}" for shard in range(3) for name in ("data.mdb", "shard.json"))]

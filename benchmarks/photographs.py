@@ -1,6 +1,6 @@
 """Codes found in whole photographs, and the time that it takes, beside a general reader in the same run.
 
-    python -m benchmarks.photographs FOLDER... [--limit N] [--general PYTHON] [--out table.md]
+    python -m benchmarks.photographs FOLDER... [--model FILE] [--limit N] [--general PYTHON] [--out table.md]
 
 A folder holds ``images/`` and ``truth.jsonl``, one JSON object a photograph: ``file``, and ``must_contain``
 (the texts of its codes) or ``text`` (their texts, separated by blanks). A code counts as found if a line, or
@@ -93,9 +93,9 @@ class Clock:
         return run
 
 
-def read_ours(every: Sequence[Photograph]) -> list[Found]:
-    """Read photographs as ``Reader.read`` does."""
-    reader, found = Reader(barcodes=False, workers=1), list[Found]()
+def read_ours(every: Sequence[Photograph], model: Path | None) -> list[Found]:
+    """Read photographs as ``Reader.read`` does; by the shipped model if none is given."""
+    reader, found = Reader(model, barcodes=False, workers=1), list[Found]()
     finder, recognize = reader._finder(shipped_detector()), reader._recognize
     find = finder.find
     reader.read(every[0].path)  # kernels are compiled at first use
@@ -172,6 +172,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--model", type=Path)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--general", type=Path, metavar="PYTHON")
     parser.add_argument("--out", type=Path)
@@ -179,7 +180,7 @@ def main() -> None:
     table = [HEADER]
     for folder in given.folders:
         every = photographs(folder, given.limit)
-        table.append(row("serialread", folder, every, read_ours(every)))
+        table.append(row("serialread", folder, every, read_ours(every, given.model)))
         if given.general:
             table.append(row(GENERAL, folder, every, read_general(given.general, every)))
     print("\n".join(table))

@@ -11,11 +11,12 @@ from serialread.codes import Alphabet, format_of
 from serialread.config import Code, CropGeometry
 from serialread.imaging.views import MIN_TEXT_PX, PITCH, TIGHT_VIEWS, Extent, LevelView, TightView, extent_of
 from serialread.inference import FormatSearch, decode
+from serialread.inference.ctc_format_search import CtcFormatSearch
 from serialread.inference.session import ModelCard
 from serialread.reader.decisions import judge, log_odds
 from serialread.reader.fusion import fuse, next_view
 from serialread.reader.outputs import compared
-from serialread.records import CharReading, FreeReading, Reading, Verdict
+from serialread.records import CharReading, Floats, FreeReading, Reading, Verdict
 
 SLOT_VIEWS = TIGHT_VIEWS["slots"]
 EVERY_VIEW = [*SLOT_VIEWS, *TIGHT_VIEWS["ctc"]]
@@ -152,6 +153,28 @@ def test_a_matching_code_that_wins_without_the_format_wins_with_it(
 ) -> None:
     text = read_views(views, None).text
     assert not DIGITS.matches(text) or read_views(views, DIGITS).text == text
+
+
+def read_column_views(views: list[list[list[float]]], search: FormatSearch | None) -> Reading:
+    """As ``read_views``, of a model with CTC columns."""
+    card = ModelCard("m", ALPHABET, CropGeometry(), "r", 1, topology="ctc")
+    tables, readings = list[Floats](), list[Reading]()
+    for scores in views:
+        tables.append(np.log(np.array(scores) / np.sum(scores, axis=1, keepdims=True)))
+        readings.append(decode(tables[-1], ALPHABET, search=search, topology="ctc"))
+        readings = compared(readings, tables, card)
+        if next_view(readings, topology="ctc") is None:
+            break
+    return fuse(readings)
+
+
+@given(st.lists(SCORES, min_size=3, max_size=3))
+def test_a_matching_code_that_wins_over_columns_without_the_format_wins_with_it(
+    views: list[list[list[float]]],
+) -> None:
+    text = read_column_views(views, None).text
+    search = CtcFormatSearch(format_of(r"[01]+"), ALPHABET)
+    assert not search.matches(text) or read_column_views(views, search).text == text
 
 
 def columns_reading(posteriors: dict[str, float], free: FreeReading | None = None) -> Reading:

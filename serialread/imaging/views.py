@@ -189,6 +189,6 @@ class LevelView:
 
 TIGHT_VIEWS: dict[Topology, tuple[TightView, ...]] = {
     "slots": (TightView(share=0.82, margin=0.35), TightView(share=0.92)),
-    "ctc": (TightView(share=0.82, margin=0.35, stretch=1.15), TightView(share=0.62)),
+    "ctc": (TightView(share=0.82, margin=0.35, stretch=1.15), TightView(share=0.62, margin=0.35)),
 }
 """Further views of a doubtful crop, in order, by the model's topology; see docs/benchmarks/reading.md."""

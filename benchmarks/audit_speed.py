@@ -15,9 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import islice
 from multiprocessing import Process
 from pathlib import Path
+from typing import Any
 
 from serialread import auditing
 from serialread.auditing.input_tables import MEASURES, READING_COLUMNS
@@ -70,23 +70,29 @@ def write(folder: Path, rows: int) -> None:
 
 
 def write_shards(folder: Path, rows: int) -> None:
-    """Write the readings as ``serialread read --runner`` does."""
+    """Write the readings as ``serialread read --runner`` does; codes repeat from shard to shard."""
+    import numpy as np
     import pyarrow as pa
     from pyarrow import parquet
 
     names = (*READING_COLUMNS, *MEASURES, "truth")
     schema = pa.schema([(name, pa.float64() if name in NUMBERS else pa.string()) for name in names])
     (folder / PLAN).write_text(json.dumps({"fields": []}))
-    lines = readings(rows, random.Random(0))
-    for number in range(-(-rows // SHARD)):
-        part = [{**line, "truth": truth} for line, truth in islice(lines, SHARD)]
-        columns = {
-            name: [float(row[name]) if row.get(name) else None for row in part]
-            if name in NUMBERS
-            else [row.get(name, "") for row in part]
-            for name in names
-        }
-        parquet.write_table(pa.table(columns, schema), folder / f"readings-{number:06d}.parquet")
+    lines = [{**line, "truth": truth} for line, truth in readings(SHARD, random.Random(0))]
+    columns: dict[str, Any] = {
+        name: [float(row[name]) if row.get(name) else None for row in lines]
+        if name in NUMBERS
+        else [row.get(name, "") for row in lines]
+        for name in names
+    }
+    given, rng = np.array([row["confidence"] != "" for row in lines]), np.random.default_rng(0)
+    for number in range(rows // SHARD):
+        places = range(number * SHARD, (number + 1) * SHARD)
+        columns["image"] = [f"batch-{i // 1000:06d}/{i:09d}.png" for i in places]
+        columns["batch"] = [f"batch-{i // 1000:06d}" for i in places]
+        columns["confidence"] = np.where(given, rng.random(SHARD).round(6), np.nan)
+        table = pa.table(columns, schema)
+        parquet.write_table(table, folder / f"readings-{number:06d}.parquet")
         (folder / f"readings-{number:06d}.json").write_text("{}")
 
 

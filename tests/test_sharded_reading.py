@@ -229,6 +229,20 @@ def test_killed_workers_leave_every_result_once(
     assert table(out) == undisturbed
 
 
+def test_a_cluster_that_cannot_be_reached_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def init(*_: object, **__: object) -> None:
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(RecordsError) as refused:
+        list(RayActors(1, "10.0.0.1:6379").run(int, []))
+    assert str(refused.value) == (
+        "ray: no cluster at 10.0.0.1:6379: no answer. Check the address; on a busy machine try again."
+    )
+
+
 # Object stores
 
 

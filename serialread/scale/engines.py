@@ -112,7 +112,13 @@ class RayActors(Generic[S, R]):
 
         ours = not ray.is_initialized()
         if ours:
-            self._connect(ray)
+            try:
+                self._connect(ray)
+            except Exception as error:  # Ray raises Exception itself where a node does not start in time
+                raise RecordsError(
+                    f"ray: no cluster at {self.address or 'this machine'}: {error}. Check the address; on a "
+                    "busy machine try again."
+                ) from error
         try:
             yield from self._results(ray, setup, shards)
         except (ray.exceptions.RayTaskError, ray.exceptions.RayActorError) as error:

@@ -87,7 +87,7 @@ def served(config: LineConfig, *, verify: Any = True) -> Iterator[tuple[Any, Lin
     service.start()
     server.start()
     try:
-        with httpx2.Client(base_url=server.address, verify=verify, timeout=20) as client:
+        with httpx2.Client(base_url=server.address, verify=verify, timeout=120) as client:
             yield client, service
     finally:
         server.stop()

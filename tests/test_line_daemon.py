@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 from benchmarks.line_service import RunningLine, hostile, kill
 from serialread import cli, run_log
+from serialread.review import ReviewPictures, ReviewQueue, ReviewStore
+from serialread.review.queue import Filters
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,17 @@ def test_watch_prints_what_appears(tmp_path: Path, model: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         assert process.returncode == 0
-    assert len(list((tmp_path / "out" / "results").iterdir())) == 2
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("days", "done", "failed", "journal", "readings.csv", "readings.jsonl")
+    }
+    store = ReviewStore(tmp_path / "out")
+    queue = ReviewQueue(store, tmp_path / "out", 0, 0)
+    (task,) = queue.next("Ann", 5, Filters(), ())
+    shown = queue.reading(task.part)
+    assert shown is not None
+    assert shown["text"] == "57"
+    assert ReviewPictures(tmp_path / "out", [tmp_path / "out" / "done"], None).picture(shown)
+    store.close()
 
 
 def test_a_wrong_file_is_one_error_with_all_problems(tmp_path: Path) -> None:

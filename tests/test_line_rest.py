@@ -79,6 +79,9 @@ def test_a_broken_picture_fails_with_its_reason(client: Any) -> None:
     assert (result["outcome"], result["text"]) == ("FAIL", "")
     assert result["reasons"] == ["not a picture of a known format. Give a JPEG, PNG, TIFF, BMP or WebP."]
     assert client.get(f"/v1/pictures/{result['trigger']}/0").content == b"not a picture"
+    for number in ("1", "-1", "x", "9" * 20, "\u0663"):
+        answer = client.get(f"/v1/pictures/{result['trigger']}/{number}")
+        assert (answer.status_code, answer.json()["error"]) == (404, "this picture is not kept.")
 
 
 @pytest.mark.parametrize(

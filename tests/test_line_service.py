@@ -174,3 +174,16 @@ def test_a_torn_line_of_a_killed_service_is_removed_and_nothing_is_written_twice
         )
         sink.deliver(made[1:])
         assert path.read_bytes() == whole
+
+
+def test_triggers_of_a_station_that_is_gone_are_not_forgotten(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    journal = Journal(config.folder)
+    journal.accept(Trigger("mill", (TriggerPicture("a.png", picture(5)),)))
+    journal.close()
+    with pytest.raises(RecipeError) as caught:
+        LineService(config)
+    assert str(caught.value) == (
+        f"{config.folder}: triggers wait for station mill, which the line does not have. "
+        "Add the station, or set another folder."
+    )

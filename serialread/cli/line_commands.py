@@ -45,8 +45,9 @@ def watch(
 ) -> None:
     """Read every picture that appears in a folder.
 
-    Prints a line for each with name, text, confidence and outcome, separated by tabs. Results are also in
-    OUT/results, one file a day; the pictures move to OUT/done and OUT/failed.
+    Prints a line for each with name, text, confidence and outcome, separated by tabs. The readings are also
+    in OUT, as read writes them; the outcomes in OUT/days, one file a day; the pictures move to OUT/done and
+    OUT/failed. To review them: serialread review OUT --pictures OUT/done.
     """
     folder.mkdir(parents=True, exist_ok=True)
     source = {"kind": "folder", "station": "watch", "path": folder.resolve()}
@@ -54,7 +55,8 @@ def watch(
         "stations": [_station("watch", station, code_format)],
         "sources": [source | {"done": out.resolve() / "done", "failed": out.resolve() / "failed"}],
         "sinks": [
-            {"kind": kind, "name": kind, "folder": out.resolve() / "results"} for kind in ("jsonl", "csv")
+            {"kind": "readings", "name": "readings", "folder": out.resolve()},
+            {"kind": "csv", "name": "csv", "folder": out.resolve() / "days"},
         ],
     }
     _run(_config(out, model, tables), printed=True, quiet=quiet)

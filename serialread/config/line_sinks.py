@@ -47,6 +47,14 @@ class CsvSinkConfig(SinkSection):
     """Folder of the files; it is made if it is missing."""
 
 
+class ReadingsSinkConfig(SinkSection):
+    """A results folder as ``serialread read`` writes it, for review and audit; each day is a batch."""
+
+    kind: Literal["readings"]
+    folder: Path
+    """Folder of readings.jsonl and readings.csv; it is made if it is missing."""
+
+
 class SqliteSinkConfig(SinkSection):
     """A table ``results`` in an SQLite database, for other programs to read."""
 
@@ -200,6 +208,7 @@ class WebhookSinkConfig(SinkSection):
 SinkConfig = Annotated[
     JsonLinesSinkConfig
     | CsvSinkConfig
+    | ReadingsSinkConfig
     | SqliteSinkConfig
     | PicturesSinkConfig
     | PostgresSinkConfig

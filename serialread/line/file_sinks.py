@@ -8,18 +8,23 @@ from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
-from serialread.config.line_sinks import CsvSinkConfig, JsonLinesSinkConfig, SqliteSinkConfig
+from serialread.config.line_sinks import (
+    CsvSinkConfig,
+    JsonLinesSinkConfig,
+    ReadingsSinkConfig,
+    SqliteSinkConfig,
+)
 from serialread.line.delivery import BATCH
 from serialread.line.events import Result
 from serialread.line.ports import SinkDown
-from serialread.reader.serialization import csv_bytes, json_bytes
+from serialread.reader.serialization import csv_bytes, json_bytes, result_files
 
 COLUMNS = (
     *("trigger", "station", "number", "outcome", "text", "expected", "distance", "confidence", "decision"),
     *("reasons", "source", "accepted_at", "finished_at", "latency_s", "image", "model_id"),
 )
 """Columns of CSV files and of the SQLite table."""
-_TAIL_BYTES = 64 * 1024
+_LINE_BYTES = 64 * 1024
 """Bytes of a line at most that are searched for results that come again."""
 
 
@@ -30,63 +35,86 @@ def row_of(result: Result) -> tuple[str | int | float | None, ...]:
     return tuple(values[name] for name in COLUMNS)
 
 
+class _AppendedFiles:
+    """Files to which lines are appended; those that come again are not written again."""
+
+    def __init__(self) -> None:
+        self._last: dict[Path, set[bytes]] = {}
+
+    def append(self, path: Path, header: bytes, lines: Sequence[bytes]) -> None:
+        """Append lines, and wait until the disk has them.
+
+        Raises:
+            SinkDown: they cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            known = self._last.pop(path, None)  # read again if this fails
+            known = _last_lines(path) if known is None else known
+            with path.open("ab") as file:
+                file.write(
+                    (b"" if file.tell() else header) + b"".join(one for one in lines if one not in known)
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            self._last[path] = set(lines)
+        except OSError as error:
+            raise SinkDown(f"{error.filename or path}: {error.strerror or error}.") from None
+
+
+def _last_lines(path: Path) -> set[bytes]:
+    """The lines that may come again; a line that a kill cut off is removed."""
+    try:
+        with path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - BATCH * _LINE_BYTES))
+            data = file.read()
+            file.truncate(size - len(data) + data.rfind(b"\n") + 1)
+    except FileNotFoundError:
+        return set()
+    return set(data.splitlines(keepends=True)[-BATCH - 1 :])
+
+
 class DailyFiles:
-    """A file per day of the result (local time); a result that comes again is not written again."""
+    """A file per day of the result (local time)."""
 
     def __init__(self, settings: JsonLinesSinkConfig | CsvSinkConfig) -> None:
         self.name, self._folder, self._kind = settings.name, settings.folder, settings.kind
-        self._written: dict[Path, set[str]] = {}
+        self._files = _AppendedFiles()
 
     def deliver(self, results: Sequence[Result]) -> None:
-        """Append lines, and wait until the disk has them."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for day, some in groupby(results, lambda result: result.finished_at.astimezone().date()):
-                self._append(self._folder / f"{day.isoformat()}.{self._kind}", list(some))
-        except OSError as error:
-            raise SinkDown(f"{error.filename or self._folder}: {error.strerror or error}.") from None
+        """Append a line for each."""
+        header = csv_bytes(COLUMNS) if self._kind == "csv" else b""
+        for day, some in groupby(results, _day):
+            self._files.append(self._folder / f"{day}.{self._kind}", header, list(map(self._line, some)))
 
     def close(self) -> None:
         """Nothing stays open."""
-
-    def _append(self, path: Path, results: Sequence[Result]) -> None:
-        if path not in self._written:
-            self._written = {path: self._last_triggers(path)}
-        known = self._written.pop(path)  # read again if this fails
-        new = [result for result in results if result.trigger not in known]
-        with path.open("ab") as file:
-            head = b"" if file.tell() or self._kind == "jsonl" else csv_bytes(COLUMNS)
-            file.write(head + b"".join(map(self._line, new)))
-            file.flush()
-            os.fsync(file.fileno())
-        self._written[path] = {result.trigger for result in results}
 
     def _line(self, result: Result) -> bytes:
         if self._kind == "jsonl":
             return json_bytes(result.to_json())
         return csv_bytes("" if cell is None else str(cell) for cell in row_of(result))
 
-    def _last_triggers(self, path: Path) -> set[str]:
-        """Triggers of the lines that may come again; a line that a kill cut off is removed."""
-        try:
-            with path.open("rb+") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - BATCH * _TAIL_BYTES))
-                data = file.read()
-                if rest := len(data) - (data.rfind(b"\n") + 1):
-                    file.truncate(size - rest)
-        except FileNotFoundError:
-            return set()
-        lines = data[: data.rfind(b"\n") + 1].splitlines()[-BATCH:]
-        return set(filter(None, map(self._trigger_of, lines)))
 
-    def _trigger_of(self, line: bytes) -> str:
-        if self._kind == "csv":
-            return line.partition(b",")[0].decode("utf-8", "replace")
-        try:
-            return str(json.loads(line)["trigger"])
-        except (ValueError, KeyError, TypeError):
-            return ""
+class ReadingsFolder:
+    """A results folder as ``serialread read`` writes it, each day a batch, for review and audit."""
+
+    def __init__(self, settings: ReadingsSinkConfig) -> None:
+        self.name, self._folder, self._files = settings.name, settings.folder, _AppendedFiles()
+
+    def deliver(self, results: Sequence[Result]) -> None:
+        """Append the readings."""
+        lines = [one.record | {"batch": _day(one)} for one in results]
+        for file in result_files():
+            self._files.append(self._folder / file.name, file.header, list(map(file.encode, lines)))
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def _day(result: Result) -> str:
+    return result.finished_at.astimezone().date().isoformat()
 
 
 class SqliteTable:

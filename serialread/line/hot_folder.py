@@ -23,7 +23,7 @@ from serialread.errors import ImageError, LineError, RecipeError
 from serialread.imaging import as_image
 from serialread.imaging.loading import PICTURE_SUFFIXES
 from serialread.line.events import Result, Trigger, TriggerPicture
-from serialread.line.ports import Accept, BadTrigger
+from serialread.line.ports import Accept, BadTrigger, LineBusy
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,11 @@ class HotFolder:
         if self._claimed not in path.parents:
             claim = self._claimed / uuid4().hex[:12] / path.relative_to(self._path)
             claim.parent.mkdir(parents=True)
-            path.replace(claim)
+            try:
+                path.replace(claim)
+            except FileNotFoundError:  # renamed or removed meanwhile
+                self._remove_empty(claim)
+                return
             path, self._watched[claim] = claim, self._watched.pop(path)
         if watched.signature[1] > LARGEST_BYTES:
             self._move(path, self._failed, f"more than {LARGEST_BYTES >> 20} MB")
@@ -118,6 +122,8 @@ class HotFolder:
             return
         try:
             self._reading[path] = watched.signature, accept(self._trigger(path, watched.signature, data))
+        except LineBusy:
+            return  # it stays claimed, and is tried again
         except BadTrigger as error:
             self._move(path, self._failed, str(error))
 
@@ -155,6 +161,10 @@ class HotFolder:
             target.with_name(f"{target.name}.txt").write_text(
                 reason + "\n", encoding="utf-8", errors="replace"
             )
+        self._remove_empty(path)
+
+    def _remove_empty(self, path: Path) -> None:
+        """Remove the folders that were made for a claimed picture."""
         for parent in path.parents:
             if parent == self._claimed:
                 break

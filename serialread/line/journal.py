@@ -39,6 +39,7 @@ CREATE TABLE results (
     station TEXT NOT NULL, number INTEGER NOT NULL, outcome TEXT NOT NULL, text TEXT NOT NULL,
     finished_at TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (station, number));
 CREATE INDEX results_at ON results (station, finished_at, outcome);
+CREATE INDEX results_text ON results (text);
 CREATE TABLE stations (name TEXT PRIMARY KEY, results INTEGER NOT NULL, last_result_at TEXT NOT NULL);
 CREATE TABLE sinks (name TEXT PRIMARY KEY, delivered INTEGER NOT NULL);
 """
@@ -129,6 +130,13 @@ class Journal:
             where, values = (" AND station = ?", (station,)) if station is not None else ("", ())
             row = database.execute(f"SELECT COUNT(*) FROM triggers WHERE waiting{where}", values).fetchone()
             return int(row[0])
+
+    def waiting_stations(self) -> dict[str, int]:
+        """Number of triggers without a result of each station that has any."""
+        with self._locked() as database:
+            return dict(
+                database.execute("SELECT station, COUNT(*) FROM triggers WHERE waiting GROUP BY station")
+            )
 
     def next_waiting(self, station: str) -> tuple[Trigger, int] | None:
         """The station's oldest trigger without a result, and how often its reading was interrupted."""
@@ -235,14 +243,19 @@ class Journal:
 
     def backlog(self, sink: str, stations: Sequence[str]) -> int:
         """Number of results that a sink has not received."""
-        marks = f" AND station IN ({', '.join('?' * len(stations))})" if stations else ""
         with self._locked() as database:
-            row = database.execute(
-                "SELECT COUNT(*) FROM results"
-                f" WHERE seq > (SELECT delivered FROM sinks WHERE name = ?){marks}",
-                (sink, *stations),
-            ).fetchone()
-            return int(row[0])
+            if not stations:  # places have no gaps behind what is delivered
+                query = (
+                    "SELECT COALESCE(MAX(seq), 0) - (SELECT delivered FROM sinks WHERE name = ?) FROM results"
+                )
+            else:
+                marks = ", ".join("?" * len(stations))
+                query = (
+                    "SELECT COUNT(*) FROM results INDEXED BY results_at WHERE"
+                    f" seq > (SELECT delivered FROM sinks WHERE name = ?) AND station IN ({marks})"
+                )
+            row = database.execute(query, (sink, *stations)).fetchone()
+            return max(int(row[0] or 0), 0)
 
     def codes_since(self, station: str, at: datetime) -> list[tuple[str, str]]:
         """Code and trigger of a station's results since a time, in order."""

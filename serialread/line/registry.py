@@ -10,6 +10,7 @@ from serialread.config.line_sinks import (
     OpcUaSinkConfig,
     PicturesSinkConfig,
     PostgresSinkConfig,
+    ReadingsSinkConfig,
     SinkConfig,
     SqliteSinkConfig,
     TelegramSinkConfig,
@@ -75,6 +76,10 @@ def open_sink(settings: SinkConfig, context: LineContext) -> Sink:
             from serialread.line.file_sinks import DailyFiles
 
             return DailyFiles(settings)
+        case ReadingsSinkConfig():
+            from serialread.line.file_sinks import ReadingsFolder
+
+            return ReadingsFolder(settings)
         case SqliteSinkConfig():
             from serialread.line.file_sinks import SqliteTable
 

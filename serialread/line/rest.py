@@ -61,7 +61,7 @@ class RestInterface:
             Route("/v1/read", self.read, methods=["POST"]),
             Route("/v1/readings", self.readings),
             Route("/v1/readings/{trigger}", self.reading),
-            Route("/v1/pictures/{trigger}/{number:int}", self.picture),
+            Route("/v1/pictures/{trigger}/{number}", self.picture),
             Route("/v1/stations", self.stations),
             Route("/v1/reload", self.reload, methods=["POST"]),
             Route("/healthz", self.alive),
@@ -106,7 +106,9 @@ class RestInterface:
 
     def picture(self, request: Request) -> Response:
         """A kept picture of a trigger, as it was sent."""
-        data = self._service.journal.picture(request.path_params["trigger"], request.path_params["number"])
+        trigger, number = request.path_params["trigger"], request.path_params["number"]
+        known = number.isascii() and number.isdigit() and len(number) <= len(str(self._web.max_pictures))
+        data = self._service.journal.picture(trigger, int(number)) if known else None
         if data is None:
             raise HTTPException(404, "this picture is not kept")
         return Response(data, media_type=_media_type(data))

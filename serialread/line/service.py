@@ -87,6 +87,11 @@ class LineService:
                 problems.append(f"{place}: {error}")
                 return ()
 
+        for name in sorted(self.journal.waiting_stations().keys() - self._wakes.keys()):
+            problems.append(
+                f"{config.folder}: triggers wait for station {name}, which the line does not have. "
+                "Add the station, or set another folder."
+            )
         readers = checked("stations", partial(StationReaders, config, self.journal))
         ends: list[tuple[str, Source | Sink, tuple[str, ...]]] = []
         for number, source in enumerate(config.sources):
@@ -226,7 +231,8 @@ class LineService:
                 self._problems.pop(station, None)
             except LineError as error:
                 self._problem(station, f"station {station}: {error}")
-                self._stop.wait(1)
+                if self._stop.wait(1):
+                    return
 
     def _finish(self, draft: Result, record: Record) -> None:
         kept = {"none": (), "not_passed": (Outcome.FAIL, Outcome.REVIEW), "all": tuple(Outcome)}

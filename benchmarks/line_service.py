@@ -302,7 +302,7 @@ def kill(folder: Path, model: Path | None, times: int = 50, seed: int = 0) -> Ki
     client.close()
     line.start()
     line.wait_ready()
-    _until(lambda: not any(path.is_file() for path in (folder / "in").rglob("*")), 120)
+    _until(lambda: not any(names for _, _, names in os.walk(folder / "in")), 120)
     line.drain(900)
     total = line.get("/v1/stations")["stations"][0]["results"]
     line.stop()

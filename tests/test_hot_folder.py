@@ -1,6 +1,7 @@
 """The hot folder reads each picture once: written slowly, renamed, overwritten, there before the start."""
 
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -21,7 +22,8 @@ def line(folder: Path, **more: object) -> LineConfig:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    found = [Path(at) / name for at, _, names in os.walk(folder) for name in names]  # folders may vanish
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def images(service: LineService) -> list[str]:

@@ -188,7 +188,7 @@ def test_a_trainable_file_holds_the_recipe_and_16_bit_weights(tmp_path: Path) ->
     after = checkpoint.load(save_trainable(tmp_path, tmp_path / "small.safetensors"))
 
     assert (after.recipe, after.steps) == (before.recipe, 42)
-    assert (tmp_path / "small.safetensors").stat().st_size < 0.6 * (tmp_path / "best.pt").stat().st_size
+    assert (tmp_path / "small.safetensors").stat().st_size < 0.7 * (tmp_path / "best.pt").stat().st_size
     for name, weight in before.weights.items():
         torch.testing.assert_close(after.weights[name], weight, atol=1e-6, rtol=1e-3)
 
@@ -228,7 +228,7 @@ def test_the_trainable_weights_give_the_scores_of_the_shipped_model() -> None:
     """They are the weights of the model file, whose id follows from them."""
     saved = checkpoint.load(SHIPPED)
     engine = Engine(shipped_model(), precision="exact", threads=1, outputs=("scores",))
-    recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
+    recipe = load(RECIPES / "siga-aligned-upright.toml", TrainingRecipe)
     marks = load(RECIPES.parent / "data" / "marks.toml", DataRecipe)
     found = [make_sample(marks, 77, index) for index in range(4)]
     array = np.zeros((4, 1, 48, 576), np.float32)
@@ -236,7 +236,7 @@ def test_the_trainable_weights_give_the_scores_of_the_shipped_model() -> None:
         crops_of_one = to_array(one.pixels, recipe.geometry)
         crop[:, :, : crops_of_one.shape[-1]] = crops_of_one
     with torch.inference_mode():
-        ours = saved.network()(torch.from_numpy(array))[0].numpy()
+        ours = saved.deployed()(torch.from_numpy(array))[0].numpy()
 
     assert SHIPPED.stat().st_size <= 8_000_000
     assert saved.recipe == recipe
@@ -244,7 +244,7 @@ def test_the_trainable_weights_give_the_scores_of_the_shipped_model() -> None:
     np.testing.assert_allclose(ours, engine.run(array)[0], atol=2e-3)
 
 
-def test_the_shipped_network_has_3_735_645_parameters() -> None:
+def test_the_network_of_the_first_generation_has_3_735_645_parameters() -> None:
     recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
     with torch.device("meta"):
         model = build(recipe.network, recipe.geometry, Alphabet())

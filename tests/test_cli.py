@@ -44,6 +44,9 @@ RECIPE = '[[processes]]\nkind = "ink"\n'
 COMMANDS = (
     "read",
     "review",
+    "line",
+    "watch",
+    "serve",
     "log verify",
     "log rerun",
     "audit",
@@ -58,6 +61,8 @@ COMMANDS = (
     "station normalize",
     "generate-synth",
     "data check",
+    "data merge",
+    "data export",
     "data import",
     "data preview",
     "train",
@@ -70,7 +75,7 @@ COMMANDS = (
     "detector train",
     "detector export",
 )
-PANELS = ("Read", "Audit", "Stations", "Data", "Models")
+PANELS = ("Read", "Line", "Audit", "Stations", "Data", "Models")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

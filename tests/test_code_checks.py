@@ -13,7 +13,7 @@ from stub_model import write_stub
 from test_reading import record_of
 
 from serialread.auditing import Severity
-from serialread.auditing.batch_scores import sequence_findings
+from serialread.auditing.batch_scores import sequence_failures, sequence_findings
 from serialread.codes import SequenceChecker
 from serialread.errors import RecipeError
 from serialread.reader import Reader, begin, check_sequences, write_records
@@ -89,7 +89,8 @@ def test_a_resumed_run_checks_against_earlier_codes(tmp_path: Path) -> None:
 def test_an_audit_names_the_batches_with_sequence_findings() -> None:
     codes = [*TEN[:5], *TEN[6:], TEN[2]]
     rows = [("a", f"a/{n}.png", code) for n, code in enumerate(codes)] + [("b", "b/1.png", "X1")]
-    (finding,) = sequence_findings(pd.DataFrame(rows, columns=["batch", "image", "text"]))
+    judged = pd.DataFrame(rows, columns=["batch", "image", "text"])
+    (finding,) = sequence_findings(sequence_failures(judged))
     assert finding.severity is Severity.WARNING
     assert finding.text == (
         "Batch a: 3 sequence findings: a/5.png 1 missing after SN-104; "
@@ -123,7 +124,7 @@ def test_barcodes_in_the_picture_are_in_the_record(tmp_path: Path, kind: str) ->
     pytest.importorskip("onnx")
     zxing = pytest.importorskip("zxingcpp")
     drawn = zxing.create_barcode("SN-4021", getattr(zxing.BarcodeFormat, kind)).to_image(scale=4)
-    code = np.pad(np.array(drawn, np.uint8), 20, constant_values=255)
+    code = np.pad(np.array(drawn, np.uint8), 60, constant_values=255)
     cv2.imwrite(str(tmp_path / "1.png"), code)
     cv2.imwrite(str(tmp_path / "2.png"), np.full((40, 160), 200, np.uint8))
     model = write_stub(tmp_path / "stub.onnx")

@@ -24,7 +24,7 @@ def line(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a production line: triggers in, readings checked, results out.
+    """Run a line: triggers in, results out.
 
     Runs until it is interrupted (SIGTERM, Ctrl-C). SIGHUP reads stations and model again. Log lines are JSON
     on standard error. See docs/line/service.md.

@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -78,11 +79,11 @@ class HotFolder:
                     f"{error.filename or self._path}: {error.strerror}. Check the folder and its permissions."
                 ) from None
             stop.wait(self._settings.poll_s)
+        with suppress(OSError):  # the next start moves them
+            self._put_read_away()
 
     def _poll(self, accept: Accept) -> None:
-        for path in [path for path, (_, future) in self._reading.items() if future.done()]:
-            read, future = self._reading.pop(path)
-            self._put_away(path, read, future.result())
+        self._put_read_away()
         now, seen = monotonic(), set[Path]()
         for path in (*_pictures(self._path, self._excluded), *_pictures(self._claimed, ())):
             seen.add(path)
@@ -96,6 +97,12 @@ class HotFolder:
                 self._take(path, watched, now, accept)
         for path in self._watched.keys() - seen:
             del self._watched[path]
+
+    def _put_read_away(self) -> None:
+        """Move the pictures whose results are durable; after a stop the next start moves the others."""
+        for path in [path for path, (_, future) in self._reading.items() if future.done()]:
+            read, future = self._reading.pop(path)
+            self._put_away(path, read, future.result())
 
     @property
     def _excluded(self) -> tuple[Path, ...]:

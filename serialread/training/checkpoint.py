@@ -83,12 +83,18 @@ class Checkpoint:
 
 def fused(model: M) -> M:
     """Fuse every batch norm into the convolution before it."""
-    for module in list(model.modules()):
-        if isinstance(module, nn.Sequential) and len(module) > 1:
-            convolution, norm = module[0], module[1]
-            if type(convolution) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d):
-                module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    for _, module in list(_normalized(model)):
+        module[0], module[1] = fuse_conv_bn_eval(module[0], module[1]), nn.Identity()
     return model
+
+
+def _normalized(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The sequences that begin with a convolution and its batch norm, by name."""
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Sequential) or len(module) < 2:
+            continue
+        if type(module[0]) is nn.Conv2d and isinstance(module[1], nn.BatchNorm2d):
+            yield name, module
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -128,8 +134,9 @@ def save(checkpoint: Checkpoint, path: Path, state: Mapping[str, Any] | None = N
 def save_trainable(run: Path, out: Path) -> Path:
     """Write the best network of a run as a .safetensors file that other runs can start from.
 
-    Matrices and kernels are stored in 16 bits, biases, norms and running statistics in 32. The metadata holds
-    the recipe, which includes the alphabet, and the steps taken.
+    Matrices and kernels are stored in 16 bits; biases, norms, running statistics and the kernels into which
+    norms are fused in 32, so that a model file made from it has the same id. The metadata holds the recipe,
+    which includes the alphabet, and the steps taken.
 
     Args:
         run: a run's folder or a checkpoint.
@@ -142,8 +149,9 @@ def save_trainable(run: Path, out: Path) -> Path:
         CheckpointError: no checkpoint, or the file cannot be written.
     """
     checkpoint = load(run)
+    exact = {f"{name}.0.weight" for name, _ in _normalized(checkpoint.network())}
     weights = {
-        name: weight.half().contiguous() if weight.is_floating_point() and weight.ndim > 1 else weight
+        name: (weight.half() if _is_matrix(weight) and name not in exact else weight).contiguous()
         for name, weight in checkpoint.weights.items()
     }
     about = {
@@ -152,6 +160,10 @@ def save_trainable(run: Path, out: Path) -> Path:
     with _atomic(out) as partial:
         partial.write_bytes(safetensors.torch.save(weights, about))
     return out
+
+
+def _is_matrix(weight: Tensor) -> bool:
+    return weight.is_floating_point() and weight.ndim > 1
 
 
 @contextmanager

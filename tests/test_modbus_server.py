@@ -104,8 +104,9 @@ def test_a_plc_triggers_with_an_expected_code_takes_the_result_and_acknowledges(
 
 
 def test_a_trigger_while_busy_is_an_error_and_is_not_queued(plc: Plc, line: StubLine) -> None:
+    before = len(line.futures) + 1
     plc.command(Command.TRIGGER)
-    before = eventually(lambda: line.futures and len(line.futures))
+    eventually(lambda: len(line.futures) == before)
     plc.command(0)
     plc.command(Command.TRIGGER)
     assert plc.status()[:3:2] == [Status.BUSY | Status.ERROR, 1]

@@ -1,9 +1,10 @@
-"""Measure a running line: load, bursts, kills at random moments, hostile requests.
+"""Measure a running line: load, bursts, kills at random moments, hostile requests, a hot folder.
 
     python -m benchmarks.line_service load OUT [--per-s 20] [--seconds 600] [--model FILE]
     python -m benchmarks.line_service burst OUT [--count 500] [--model FILE]
     python -m benchmarks.line_service kill OUT [--times 50] [--model FILE]
     python -m benchmarks.line_service hostile OUT [--count 5000] [--model FILE]
+    python -m benchmarks.line_service folder OUT [--count 1000] [--model FILE]
 
 Each starts `serialread line` on the loopback with a fresh folder, with crops of sample_images. Prints a JSON
 object; exit code 1 if a trigger was lost, repeated or out of order, or a hostile request did harm.
@@ -11,6 +12,7 @@ object; exit code 1 if a trigger was lost, repeated or out of order, or a hostil
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -21,7 +23,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -307,7 +310,7 @@ def kill(folder: Path, model: Path | None, times: int = 50, seed: int = 0) -> Ki
     total = line.get("/v1/stations")["stations"][0]["results"]
     line.stop()
     found = faults(line, accepted)
-    done = len([path for path in (folder / "done").rglob("*") if path.is_file()])
+    done = len(_files(folder / "done"))
     found += [f"{dropped - done} pictures of the folder lost"] if done != dropped else []
     found += ["more results than triggers"] if total > len(accepted) + dropped + times else []
     return Kills(times, len(accepted), dropped, total, found)
@@ -359,6 +362,70 @@ def hostile(folder: Path, model: Path | None, count: int = 5000, seed: int = 0) 
     found += ["tracebacks in the log"] if "traceback" in (folder / "log.jsonl").read_text() else []
     memory, files = zip(before, after, strict=True)
     return Hostile(count, dict(sorted(statuses.items())), memory, files, found)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """``versions`` counts the pictures, and what some of them held before they were overwritten."""
+
+    pictures: int
+    versions: int
+    results: int
+    faults: list[str]
+
+
+def dropped(folder: Path, model: Path | None, count: int = 1000) -> Dropped:
+    """Drop pictures into the hot folder: written slowly, renamed, overwritten, by eight writers at once.
+
+    Each version has bytes of its own. The last version of each picture must have one result; one that was
+    overwritten may have been read before, once; no other bytes may have been read.
+    """
+    crops, place = sample_crops(), folder / "in"
+    with running_line(folder, model) as line, ThreadPoolExecutor(8) as writers:
+        versions = list(writers.map(lambda number: _drop(place, number, crops), range(count)))
+        _until(lambda: not any(names for _, _, names in os.walk(place)), 900)
+        line.drain()
+    found, written = faults(line, []), Counter(one["record"]["sha256"] for one in line.written())
+    last, before = {one[-1] for one in versions}, {one for made in versions for one in made[:-1]}
+    found += [f"{len(last - written.keys())} lost"] if last - written.keys() else []
+    found += ["a version was read twice"] if max(written.values(), default=1) > 1 else []
+    found += ["half a picture was read"] if written.keys() - last - before else []
+    found += ["not every picture is done"] if len(_files(folder / "done")) != written.total() else []
+    return Dropped(count, len(last | before), written.total(), found)
+
+
+def _drop(place: Path, number: int, crops: Sequence[bytes]) -> list[str]:
+    """Write one picture in one of six ways; the hashes of its versions."""
+    rng = random.Random(number)
+    name = place / str(number % 10) / f"{number}.jpg"
+    name.parent.mkdir(exist_ok=True)
+    versions = [_noted(rng.choice(crops), f"{number} {version}") for version in range(2)]
+    way = rng.choice(("at once", "slowly", "as a part", "renamed", "overwritten", "replaced"))
+    if way in ("overwritten", "replaced"):
+        name.write_bytes(versions[0])
+        time.sleep(rng.uniform(0, 0.5))
+    else:
+        del versions[0]
+    hidden = {"as a part": ".part", "replaced": ".part", "renamed": ".first.jpg"}.get(way, name.suffix)
+    with name.with_suffix(hidden).open("wb") as file:
+        pieces = 1 if way == "at once" else 3
+        for piece in range(pieces):
+            size = len(versions[-1]) // pieces + 1
+            file.write(versions[-1][piece * size : (piece + 1) * size])
+            file.flush()
+            time.sleep(rng.choice((0.001, 0.05, 0.3)) if pieces > 1 else 0)
+    with suppress(FileNotFoundError):  # what has a picture's name may be taken already
+        name.with_suffix(hidden).rename(name)
+    return [hashlib.sha256(version).hexdigest() for version in versions]
+
+
+def _noted(jpeg: bytes, note: str) -> bytes:
+    """The same picture with other bytes: with a comment."""
+    return jpeg[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2) + note.encode() + jpeg[2:]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _attack(rng: random.Random, crops: Sequence[bytes]) -> bytes:
@@ -480,7 +547,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("load", "burst", "kill", "hostile"))
+    parser.add_argument("what", choices=("load", "burst", "kill", "hostile", "folder"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--per-s", type=float, default=20)
@@ -488,7 +555,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--times", type=int, default=50)
     given = parser.parse_args()
-    measured: Load | Burst | Kills | Hostile
+    measured: Load | Burst | Kills | Hostile | Dropped
     match given.what:
         case "load":
             measured = load(given.out, given.model, given.per_s, given.seconds)
@@ -496,6 +563,8 @@ def main() -> None:
             measured = burst(given.out, given.model, given.count or 500)
         case "kill":
             measured = kill(given.out, given.model, given.times)
+        case "folder":
+            measured = dropped(given.out, given.model, given.count or 1000)
         case _:
             measured = hostile(given.out, given.model, given.count or 5000)
     print(json.dumps(asdict(measured), default=float))

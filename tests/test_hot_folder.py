@@ -1,10 +1,7 @@
 """The hot folder reads each picture once: written slowly, renamed, overwritten, there before the start."""
 
-import json
 import os
-import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,6 +51,15 @@ def test_a_picture_under_a_known_name_is_another_picture(tmp_path: Path) -> None
     assert "same.png" in files(tmp_path / "done")
 
 
+def test_a_picture_that_is_moved_back_is_read_again(tmp_path: Path) -> None:
+    with running(line(tmp_path)) as service:
+        (tmp_path / "in" / "a.png").write_bytes(picture(5))
+        for number in (1, 2):
+            eventually(lambda: files(tmp_path / "done") == ["a.png"])
+            assert images(service) == ["a.png"] * number
+            (tmp_path / "done" / "a.png").rename(tmp_path / "in" / "a.png")
+
+
 def test_a_picture_that_was_claimed_before_a_crash_is_read_once(tmp_path: Path) -> None:
     config = line(tmp_path)
     claimed = tmp_path / "in" / ".serialread" / "0123" / "a.png"
@@ -83,40 +89,3 @@ def test_a_folder_of_results_around_the_hot_folder_is_refused(tmp_path: Path) ->
     assert str(caught.value) == (
         f"source 1 (folder): done: {tmp_path} contains the hot folder. Name another folder."
     )
-
-
-@pytest.mark.parametrize("count", [60])
-def test_every_picture_of_a_slow_writer_is_read_once(tmp_path: Path, count: int) -> None:
-    """The writer writes in pieces, under a temporary or the final name, and overwrites some pictures."""
-    folder = tmp_path / "in"
-
-    def write() -> None:
-        for number in range(count):
-            data, name = picture(5, note=number), folder / f"{number:04}.png"
-            half = len(data) // 2
-            temporary = name.with_suffix(".part") if number % 3 == 0 else name
-            with temporary.open("wb") as file:
-                file.write(data[:half])
-                file.flush()
-                time.sleep(0.3 if number % 20 == 0 else 0.002)
-                file.write(data[half:])
-            if number % 3 == 0:
-                temporary.rename(name)
-            if number % 7 == 1:
-                name.write_bytes(picture(9, note=number))
-
-    writer = threading.Thread(target=write)
-    with running(line(tmp_path)) as service:
-        writer.start()
-        writer.join()
-        eventually(lambda: not [name for name in files(folder) if name.endswith(".png")], 120)
-        texts = {result.record["image"]: result.text for _, result in service.journal.results(limit=10_000)}
-        names = Counter(images(service))
-    assert set(names) == {f"{number:04}.png" for number in range(count)}
-    assert {name for name, times in names.items() if times > 2} == set()
-    assert files(tmp_path / "failed") == []
-    overwritten = {f"{number:04}.png" for number in range(count) if number % 7 == 1}
-    assert {name for name, times in names.items() if times > 1} <= overwritten
-    assert {name for name, text in texts.items() if text != "57"} <= overwritten
-    (lines,) = (tmp_path / "out").iterdir()
-    assert len([json.loads(line) for line in lines.read_text().splitlines()]) == sum(names.values())

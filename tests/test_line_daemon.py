@@ -1,4 +1,4 @@
-"""The process of a line: signals, systemd, the audit log, kills, hostile requests."""
+"""The process of a line: signals, systemd, the audit log, kills, hostile requests, a slow writer."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from line_cases import STATION, eventually, picture
 from stub_model import write_stub
 from typer.testing import CliRunner
 
-from benchmarks.line_service import RunningLine, hostile, kill
+from benchmarks.line_service import RunningLine, dropped, hostile, kill
 from serialread import cli, run_log
 from serialread.review import ReviewPictures, ReviewQueue, ReviewStore
 from serialread.review.queue import Filters
@@ -77,6 +77,15 @@ def test_a_killed_line_loses_and_repeats_nothing(tmp_path: Path, model: Path) ->
     measured = kill(tmp_path, model, times=2)
     assert measured.faults == []
     assert measured.results >= measured.by_rest + measured.by_folder > 0
+
+
+def test_each_picture_of_slow_writers_that_rename_and_overwrite_is_read_once(
+    tmp_path: Path, model: Path
+) -> None:
+    measured = dropped(tmp_path, model, count=30)
+    assert measured.faults == []
+    assert measured.versions > measured.pictures, "some were overwritten"
+    assert measured.pictures <= measured.results <= measured.versions
 
 
 def test_hostile_requests_do_no_harm(tmp_path: Path, model: Path) -> None:

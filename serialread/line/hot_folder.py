@@ -135,9 +135,9 @@ class HotFolder:
             self._move(path, self._failed, str(error))
 
     def _trigger(self, path: Path, signature: _Signature, data: bytes) -> Trigger:
-        name = path.relative_to(self._claimed).parts[1:]
+        claim, *name = path.relative_to(self._claimed).parts
         image = "/".join(name)
-        about = f"{self._path}\0{image}\0{signature[1:]}\0{hashlib.sha256(data).hexdigest()}"
+        about = f"{claim}\0{image}\0{signature[1:]}\0{hashlib.sha256(data).hexdigest()}"
         trigger = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         picture = TriggerPicture(image, data)
         return Trigger(self._settings.station, (picture,), source=f"folder {self._path.name}", id=trigger)

@@ -12,7 +12,7 @@ import numpy as np
 
 from serialread.config import Code
 from serialread.reader.decisions import weakened
-from serialread.reader.ovals import GUESS, settle_ovals
+from serialread.reader.ovals import GUESS, kinds_beside, settle_ovals
 from serialread.reader.segmentation import MarkSegmentation, segment
 from serialread.records import Crop, Floats, Reading
 
@@ -39,7 +39,7 @@ def settle_shapes(reading: Reading, crop: Crop, code: Code) -> Reading:
     if code.format or not boxes or len(boxes) < len(reading.chars):
         return settled
     text = reading.text
-    bars = [i for i, char in enumerate(text) if char in _BARS] if _is_mixed(text) else []
+    bars = [i for i, char in enumerate(text) if char in _BARS] if all(kinds_beside(text, _BARS)) else []
     may_have_blank = _may_have_blank(np.array(boxes, np.float32)[:, (0, 2)].mean(axis=1))
     guesses = _small_letters(text)
     line = segment(crop.pixels, reading.chars) if bars or may_have_blank else None
@@ -47,12 +47,6 @@ def settle_shapes(reading: Reading, crop: Crop, code: Code) -> Reading:
         guesses += [i for i in bars if _is_bar(line, i)]
         guesses += _char_after_blank(line, text) if may_have_blank else []
     return weakened(settled, dict.fromkeys(guesses, GUESS))
-
-
-def _is_mixed(text: str) -> bool:
-    """Whether there are letters and digits beside the bars."""
-    others = [char for char in text if char not in _BARS]
-    return any(char.isalpha() for char in others) and any(char.isdigit() for char in others)
 
 
 def _small_letters(text: str) -> list[int]:

@@ -5,6 +5,7 @@ is a guess, and its confidence does not show it. Nor does a slash tell a zero fr
 """
 
 import math
+from collections.abc import Container
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ def settle_ovals(reading: Reading, crop: Crop, code: Code) -> Reading:
     a guess, and so is a slashed one among letters.
     """
     places = [i for i, char in enumerate(reading.chars) if char.char in _OTHER]
-    letters, digits = _kinds_beside(reading.text)
+    letters, digits = kinds_beside(reading.text, _OTHER)
     undecided = code.zero == "" and not letters and len(places) < 2
     if not places or code.format or undecided:
         return reading
@@ -93,9 +94,9 @@ def _as(reading: Reading, chars: dict[int, str]) -> Reading:
     )
 
 
-def _kinds_beside(text: str) -> tuple[bool, bool]:
-    """Whether there are letters, and digits, beside the ovals."""
-    others = [char for char in text if char not in _OTHER]
+def kinds_beside(text: str, alike: Container[str]) -> tuple[bool, bool]:
+    """Whether a text has letters, and digits, beside the characters of ambiguous shape."""
+    others = [char for char in text if char not in alike]
     return any(char.isalpha() for char in others), any(char.isdigit() for char in others)
 
 

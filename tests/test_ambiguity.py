@@ -7,12 +7,13 @@ import pytest
 from serialread.config import Code
 from serialread.reader.ambiguity import settle_shapes
 from serialread.reader.ovals import GUESS
-from serialread.records import CharReading, Crop, Reading
+from serialread.reader.segmentation import Segmentations
+from serialread.records import CharReading, Reading
 
 STEP, LEFT, BOTTOM = 34, 16, 52
 
 
-def crop_of(shapes: str) -> Crop:
+def crop_of(shapes: str) -> Segmentations:
     """Characters 34 px apart, 40 px high; ``|`` is a plain bar, ``1`` has a flag, a blank is a gap."""
     pixels = np.full((64, 2 * LEFT + STEP * len(shapes)), 190, np.uint8)
     for i, shape in enumerate(shapes):
@@ -23,8 +24,7 @@ def crop_of(shapes: str) -> Crop:
             cv2.polylines(pixels, [np.array([[x + 2, 22], [x + 14, 14], [x + 14, BOTTOM - 3]])], False, 40, 5)
         elif shape != " ":
             cv2.putText(pixels, shape, (x, BOTTOM), cv2.FONT_HERSHEY_SIMPLEX, 1.7, 40, 4)
-    quad = np.array([[0, 0], [pixels.shape[1], 0], [pixels.shape[1], 64], [0, 64]], np.float32)
-    return Crop(pixels, quad, 40.0, 0.5, 0.0)
+    return Segmentations(pixels)
 
 
 def settled(shapes: str, text: str, code: Code | None = None) -> list[float]:

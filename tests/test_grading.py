@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serialread.config import DataRecipe
-from serialread.reader import Reader, pipeline
+from serialread.reader import Reader, segmentation
 from serialread.reader.grading import LIMITS, grade_mark
 from serialread.reader.segmentation import segment
 from serialread.records import GRADES, CharReading, MarkQuality, Pixels, Reading, Sample
@@ -236,11 +236,11 @@ def test_unusual_crops_and_boxes_are_graded_without_warnings(size: tuple[int, in
         assert found.grade in GRADES
 
 
-def test_a_line_is_segmented_once_for_its_borders_its_diacritics_and_its_grade(
+def test_a_line_is_segmented_once_for_all_that_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = []
-    monkeypatch.setattr(pipeline, "segment", lambda *args: calls.append(args) or segment(*args))
+    monkeypatch.setattr(segmentation, "segment", lambda *args: calls.append(args) or segment(*args))
     record = Reader().read(SAMPLE)
     assert record.quality is not None
     assert len(calls) == 1

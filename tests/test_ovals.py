@@ -8,13 +8,14 @@ import pytest
 
 from serialread.config import Code
 from serialread.reader.ovals import CONTRADICTION, GUESS, settle_ovals
-from serialread.records import CharReading, Crop, Reading
+from serialread.reader.segmentation import Segmentations
+from serialread.records import CharReading, Reading
 
 STEP, LEFT, TOP, BOTTOM = 42, 16, 12, 52
 EMPTY, SLASHED, DOTTED = "O", "/", "."
 
 
-def crop_of(shapes: str) -> Crop:
+def crop_of(shapes: str) -> Segmentations:
     """A line of ovals that are empty, slashed or dotted, and of other characters."""
     pixels = np.full((64, 2 * LEFT + STEP * len(shapes)), 190, np.uint8)
     for i, shape in enumerate(shapes):
@@ -28,8 +29,7 @@ def crop_of(shapes: str) -> Crop:
             cv2.line(pixels, (x + 5, BOTTOM - 6), (x + 21, TOP + 6), 40, 4)
         if shape == DOTTED:
             cv2.circle(pixels, centre, 4, 40, -1)
-    quad = np.array([[0, 0], [pixels.shape[1], 0], [pixels.shape[1], 64], [0, 64]], np.float32)
-    return Crop(pixels, quad, 40.0, 0.5, 0.0)
+    return Segmentations(pixels)
 
 
 def reading_of(text: str, confidence: float = 0.99) -> Reading:

@@ -13,8 +13,8 @@ import numpy as np
 from serialread.config import Code
 from serialread.reader.decisions import weakened
 from serialread.reader.ovals import GUESS, kinds_beside, settle_ovals
-from serialread.reader.segmentation import MarkSegmentation, segment
-from serialread.records import Crop, Floats, Reading
+from serialread.reader.segmentation import MarkSegmentation, Segmentations
+from serialread.records import Floats, Reading
 
 MAX_BAR, MIN_BAR_HEIGHT = 0.27, 0.75
 """Maximum width and minimum height of a plain bar, in text heights."""
@@ -29,7 +29,7 @@ _SAME_SHAPE = frozenset("ckopsuvwxz")
 """Small letters that have the shape of their capital."""
 
 
-def settle_shapes(reading: Reading, crop: Crop, code: Code) -> Reading:
+def settle_shapes(reading: Reading, crop: Segmentations, code: Code) -> Reading:
     """A reading of a crop whose ovals are read as the station says, less certain where shapes decide nothing.
 
     A format decides by itself. An ambiguous character and its code keep ``GUESS`` of their confidence.
@@ -42,7 +42,7 @@ def settle_shapes(reading: Reading, crop: Crop, code: Code) -> Reading:
     bars = [i for i, char in enumerate(text) if char in _BARS] if all(kinds_beside(text, _BARS)) else []
     may_have_blank = _may_have_blank(np.array(boxes, np.float32)[:, (0, 2)].mean(axis=1))
     guesses = _small_letters(text)
-    line = segment(crop.pixels, reading.chars) if bars or may_have_blank else None
+    line = crop.of(reading) if bars or may_have_blank else None
     if line is not None:
         guesses += [i for i in bars if _is_bar(line, i)]
         guesses += _char_after_blank(line, text) if may_have_blank else []

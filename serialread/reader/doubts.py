@@ -61,7 +61,7 @@ def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> t
         _height_doubt(found.line.crop.text_height_px, limits),
         *_reading_doubts(found.reading, found.cut_off),
         _view_doubt([(found.line, found.reading)]),
-        _ink_doubt([(found.line.segmented(found.reading), found.reading)], outside=False),
+        _ink_doubt([(found.line.segmentations.of(found.reading), found.reading)], outside=False),
         misfit if verdict is Verdict.MISPRINT else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
     )

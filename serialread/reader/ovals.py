@@ -14,8 +14,8 @@ import numpy as np
 
 from serialread.config import Code
 from serialread.reader.decisions import weakened
-from serialread.reader.segmentation import MarkSegmentation, segment
-from serialread.records import CharStatus, Crop, Pixels, Reading
+from serialread.reader.segmentation import MarkSegmentation, Segmentations
+from serialread.records import CharStatus, Pixels, Reading
 
 GUESS = 0.85
 """Share of its confidence that an oval keeps if its shape does not decide."""
@@ -46,7 +46,7 @@ class _Middle(NamedTuple):
     dotted: bool = False
 
 
-def settle_ovals(reading: Reading, crop: Crop, code: Code) -> Reading:
+def settle_ovals(reading: Reading, crop: Segmentations, code: Code) -> Reading:
     """A reading of a crop whose ovals are read as the station's zeros say, or with less confidence.
 
     A format decides by itself. ``code.zero`` says how zeros look: plain ones make every oval a 0; of slashed
@@ -60,7 +60,7 @@ def settle_ovals(reading: Reading, crop: Crop, code: Code) -> Reading:
         return reading
     if code.zero == "plain":
         return _as(reading, dict.fromkeys(places, "0"))
-    line = segment(crop.pixels, reading.chars)
+    line = crop.of(reading)
     if line is None:
         return reading
     middles = {i: _middle(crop.pixels, line, i) for i in places}

@@ -37,7 +37,7 @@ from serialread.reader.orientation import (
 )
 from serialread.reader.outputs import Outputs, Steps, compared, maps_of, reading_of, text_extent
 from serialread.reader.rows import join_rows, other_texts, overlap, rows_of
-from serialread.reader.segmentation import MarkSegmentation, segment
+from serialread.reader.segmentation import MarkSegmentation, Segmentations
 from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
 
 MIN_CHARS = 0.5
@@ -86,15 +86,14 @@ class ReadLine:
         return self.views[0].reading if self.views else None
 
     @cached_property
+    def segmentations(self) -> Segmentations:
+        """Of the crop, by the characters of any reading of its views."""
+        return Segmentations(self.crop.pixels)
+
+    @property
     def segmentation(self) -> MarkSegmentation | None:
         """Of the crop, by the characters of ``reading``; None without characters."""
-        return segment(self.crop.pixels, self.reading.chars) if self.reading else None
-
-    def segmented(self, reading: Reading) -> MarkSegmentation | None:
-        """Segmentation of the crop by the characters of a reading of one of its views, or of all."""
-        own = self.reading
-        same = own is not None and [c.box for c in own.chars] == [c.box for c in reading.chars]
-        return self.segmentation if same else segment(self.crop.pixels, reading.chars)
+        return self.segmentations.of(self.reading) if self.reading else None
 
     def fused(self, code: Code) -> Reading | None:
         """Of all views; None if it was not read."""
@@ -155,10 +154,10 @@ class PictureReading:
         """The best line's."""
         return self.lines[self.best].crop
 
-    @cached_property
+    @property
     def segmentation(self) -> MarkSegmentation | None:
         """Of the crop, by the characters of ``line``; None without characters."""
-        return self.lines[self.best].segmented(self.line)
+        return self.lines[self.best].segmentations.of(self.line)
 
 
 def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
@@ -294,8 +293,8 @@ class Pipeline:
         lines[best] = yield from self._retry(lines[best])
         fused = [line.fused(self.station.code) for line in lines]
         readings = [
-            reading and settle_shapes(reading, crop, self.station.code)
-            for crop, reading in zip(every, fused, strict=True)
+            reading and settle_shapes(reading, line.segmentations, self.station.code)
+            for line, reading in zip(lines, fused, strict=True)
         ]
         rows, code = self._rows(every, readings, best)
         return PictureReading(
@@ -349,7 +348,7 @@ class Pipeline:
         every = yield from self._retry(first)
         reading = fuse([view.reading for view in every.views], self.station.code)
         cut_off = () if line is None else self._cut_off([every])  # the label borders on a part
-        return FieldLine(every, settle_shapes(reading, crop, self.station.code), cut_off)
+        return FieldLine(every, settle_shapes(reading, every.segmentations, self.station.code), cut_off)
 
     def _freed(self, line: ReadLine) -> ReadLine:
         """A line as it reads regardless of the format."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from serialread.records import CharReading, Floats, Pixels
+from serialread.records import Box, CharReading, Floats, Pixels, Reading
 
 ROWS = 48
 """Higher crops are downscaled to this height: strokes are then 2 to 8 px wide, and it takes 0.15 ms."""
@@ -69,6 +69,26 @@ class MarkSegmentation:
     def per_character(self, field: Pixels) -> NDArray[np.int64]:
         """Sums of a field [H, W] over the text's rows and each character's columns, [K]."""
         return np.add.reduceat(self.column_sums(field), self.cuts, dtype=np.int64)[:-1]
+
+
+class Segmentations:
+    """The segmentations of one crop, each made once: readings of its views mostly share their boxes.
+
+    Attributes:
+        pixels: the crop [H, W].
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        """Segment nothing yet."""
+        self.pixels = pixels
+        self._by_boxes: dict[tuple[Box | None, ...], MarkSegmentation | None] = {}
+
+    def of(self, reading: Reading) -> MarkSegmentation | None:
+        """By the characters of a reading; None without characters, or without their boxes."""
+        boxes = tuple(char.box for char in reading.chars)
+        if boxes not in self._by_boxes:
+            self._by_boxes[boxes] = segment(self.pixels, reading.chars)
+        return self._by_boxes[boxes]
 
 
 def segment(pixels: Pixels, chars: Sequence[CharReading]) -> MarkSegmentation | None:

@@ -311,15 +311,80 @@ def scale(centre: Points, reach: float, rng: Rng) -> tuple[Layer, ...]:
 
 
 def slots(centre: Points, reach: float, rng: Rng) -> tuple[Layer, ...]:
-    """A row or grid of openings, pins or teeth: as regular as text, but all alike."""
-    count, rows = 3 + below(12, rng), 1 + below(3, rng) * (rng.random() < 0.4)
+    """A row, grid or circle of openings, pins, teeth or arrows: as regular as text, but all alike."""
+    count, rows = 3 + below(12, rng), 1 + below(5, rng) * (rng.random() < 0.5)
     pitch = 2 * reach / count
     wide, high = pitch * within((0.15, 0.4), rng), pitch * within((0.2, 1.4), rng)
-    shape = _rectangle(wide, high) if rng.random() < 0.6 else _CIRCLE[::2] * wide
+    match below(6, rng):
+        case 0 | 1:
+            shape, closed = _rectangle(wide, high), True
+        case 2:
+            shape, closed, high = _CIRCLE[::2] * wide, True, max(wide, 0.3 * pitch)
+        case 3:
+            shape, closed = np.array([[-wide, high], [wide, 0.0], [-wide, -high]]), rng.random() < 0.5
+        case 4:
+            shape, closed, high = _CIRCLE[:36:6] * wide, True, max(wide, 0.3 * pitch)
+        case _:
+            shape, closed = (
+                np.array([[-wide, high], [-0.6 * wide, -high], [0.6 * wide, -high], [wide, high]]),
+                True,
+            )
+    width = 0.0 if closed and rng.random() < 0.7 else max(pitch * within((0.05, 0.2), rng), 1.0)
+    x, y = np.meshgrid(
+        (np.arange(count) + 0.5) * pitch - reach, (np.arange(rows) - (rows - 1) / 2) * 2.6 * high
+    )
+    places = np.stack([x.ravel(), y.ravel()], axis=1)
+    if rng.random() < 0.25:  # around a circle, as teeth, or holes of a flange
+        angles = places[:, :1] * (np.pi / reach)
+        rays = np.concatenate([np.sin(angles), -np.cos(angles)], axis=1)
+        own = within((0.45, 0.9), rng) * reach + places[:, 1:]
+        shapes = tuple(
+            centre + away * ray + shape @ np.array([[-ray[1], ray[0]], [-ray[0], -ray[1]]])
+            for ray, away in zip(rays, own, strict=True)
+        )
+    else:
+        shapes = tuple(centre + place + shape for place in places)
+    if rng.random() < 0.3:
+        return (Layer(shapes, within((-0.5, 0.5), rng), width, closed, added=True),)
     tone = within((0, 0.3), rng) if rng.random() < 0.7 else within((0.5, 1.0), rng)
-    places = [((i + 0.5) * pitch - reach, j * 2.6 * high) for i in range(count) for j in range(rows)]
-    shapes = tuple(centre + np.array(place) + shape for place in places)
-    return (Layer(shapes, tone), Layer(shapes, within((-0.3, 0.3), rng), 1.0, added=True))
+    rim = Layer(shapes, within((-0.3, 0.3), rng), 1.0, closed, added=True)
+    return (Layer(shapes, tone, width, closed), rim)
+
+
+def cable(centre: Points, reach: float, rng: Rng) -> tuple[Layer, ...]:
+    """A cable or hose in a bend, smooth or with rings."""
+    along = np.linspace(-1, 1, 40)
+    bow = within((-0.5, 0.5), rng) * np.cos(within((1.5, 5.0), rng) * along + within((0, 6), rng))
+    line = centre + reach * np.stack([along, bow], axis=1)
+    width, level = reach * within((0.06, 0.25), rng), within((0.05, 0.9), rng)
+    layers = [Layer((line,), level, width, closed=False)]
+    layers.append(Layer((line - 0.2 * width,), within((0.05, 0.3), rng), 0.3 * width, False, 2.0, added=True))
+    if rng.random() < 0.6:
+        dense = np.linspace(0, 39, 20 + below(60, rng))
+        middles = np.stack([np.interp(dense, np.arange(40), part) for part in line.T], axis=1)
+        steps = np.gradient(middles, axis=0)
+        aside = np.stack([-steps[:, 1], steps[:, 0]], axis=1)
+        aside *= 0.48 * width / np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-6)
+        lean = (
+            within((-0.5, 0.5), rng)
+            * width
+            * steps
+            / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-6)
+        )
+        rings = tuple(np.stack([m - a - s, m + a + s]) for m, a, s in zip(middles, aside, lean, strict=True))
+        layers.append(Layer(rings, within((-0.4, 0.3), rng), within((1, 4), rng), closed=False, added=True))
+    return tuple(layers)
+
+
+def specks(centre: Points, reach: float, rng: Rng) -> tuple[Layer, ...]:
+    """Chips, spatter and dents: short strokes and spots in any direction, some close together."""
+    count, size = 4 + below(30, rng), reach * within((0.04, 0.2), rng)
+    strokes = []
+    for place in centre + reach * np.array([0.6, within((0.1, 0.6), rng)]) * rng.standard_normal((count, 2)):
+        bend = rng.normal(0, 1, (3, 2)) * size * within((0.3, 1.0), rng)
+        strokes.append(place + np.cumsum(bend, axis=0) - bend[0])
+    width = max(size * within((0.1, 0.6), rng), 1.0)
+    return (Layer(tuple(strokes), within((-0.45, 0.45), rng), width, closed=False, added=True),)
 
 
 def logo(centre: Points, reach: float, rng: Rng) -> tuple[Layer, ...]:
@@ -386,7 +451,9 @@ DISTRACTORS: tuple[tuple[float, Callable[[Points, float, Rng], tuple[Layer, ...]
     (1.2, bars),
     (1.2, matrix_code),
     (1.2, scale),
-    (1.5, slots),
+    (2.5, slots),
+    (0.7, cable),
+    (0.7, specks),
     (0.7, weld),
     (1.2, ribs),
 )

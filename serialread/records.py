@@ -184,6 +184,7 @@ class Reading:
         glyph_evidence: log-probability, by its glyph alone, of the character that its glyph supports least; 0
             if the model has no such output.
         longer_than: number of characters that the model reads at most, if the line may have more; else 0.
+        view_texts: what each view of the crop reads, or each frame, first the crop itself; () for one view.
     """
 
     chars: tuple[CharReading, ...]
@@ -195,6 +196,7 @@ class Reading:
     alternatives: tuple[tuple[str, float], ...] = ()
     glyph_evidence: float = 0.0
     longer_than: int = 0
+    view_texts: tuple[str, ...] = ()
 
     @cached_property
     def text(self) -> str:

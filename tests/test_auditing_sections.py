@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from sklearn.calibration import calibration_curve
 
 from serialread.auditing import Audit, audit, audit_tables, read_batches, report_files, sections
 from serialread.auditing.characters import character_tables
-from serialread.auditing.releases import FATES, fates, releases_in_words
+from serialread.auditing.releases import FATES, MisreadLimit, fates, releases_in_words
 from serialread.auditing.sampling import images_to_label
 from serialread.auditing.sections import ReportSection
 from serialread.auditing.trends import read_limits
@@ -421,40 +422,127 @@ def test_a_section_is_added_to_every_format_in_one_place(
 # --- releases -------------------------------------------------------------------------------------
 
 
-def test_a_batch_ships_when_every_code_is_known_and_nothing_speaks_against_it() -> None:
+GUARANTEED = MisreadLimit(0.01, 0.95, is_guaranteed=True)
+
+
+Batch = tuple[list[dict[str, str]], list[tuple[str, str]]]
+"""Readings and truths."""
+
+
+def batch_of(name: str, *, right: int = 0, wrong: int = 0, trusted: int = 0, waiting: str = "") -> Batch:
+    """Accepted readings with a truth and without; of those that wait r is right, w wrong, o without a truth."""
+    cases = [*("RIGHT",) * right, *("WRONG",) * wrong, *("TRUSTED",) * trusted, *waiting]
+    codes = [f"{i:03d}".translate(str.maketrans("0123456789", "PQRSTUVWXY")) for i in range(len(cases))]
+    lines = [
+        line(f"{name}/{code}.png", code, decision="REVIEW" if case in "rwo" else "ACCEPT")
+        for code, case in zip(codes, cases, strict=True)
+    ]
+    truths = {"RIGHT": "", "r": "", "WRONG": "Z", "w": "Z"}
+    known = zip(codes, cases, strict=True)
+    return lines, [(f"{name}/{code}.png", f"{code}{truths[case]}") for code, case in known if case in truths]
+
+
+@pytest.mark.parametrize(
+    ("batches", "allowed", "release", "basis", "reason"),
+    [
+        ([{"right": 2}], None, "SHIP", "truth known", "truth known: 2 codes in the truth table."),
+        (
+            *([{"right": 1, "waiting": "rw"}], None, "SHIP", "truth known"),
+            "truth known: 3 codes in the truth table; 1 reading differs from it.",
+        ),
+        (
+            *([{"right": 5, "wrong": 1}], None, "HOLD", "truth known"),
+            "1 accepted reading is wrong: correct its record.",
+        ),
+        (
+            *([{"wrong": 2, "trusted": 1}], GUARANTEED, "HOLD", "only calibrated"),
+            "2 accepted readings are wrong: correct their records; the truth table finds 2 of 2 accepted "
+            "readings wrong: the station's guarantee of 1 % does not hold.",
+        ),
+        ([{"waiting": "oo"}], GUARANTEED, "CHECK", "nothing", "2 readings wait for a person."),
+        (
+            *([{"trusted": 3}], None, "CHECK", "nothing"),
+            "nothing says how many of 3 accepted readings are wrong: no truth, no calibration.",
+        ),
+        (
+            *([{"trusted": 3}], GUARANTEED, "SHIP", "only calibrated"),
+            "only calibrated: 3 accepted readings without a truth, at most 1 % wrong by the station.",
+        ),
+        (
+            *([{"right": 5, "trusted": 3}], GUARANTEED, "SHIP", "only calibrated"),
+            "only calibrated: 3 accepted readings without a truth, at most 1 % wrong by the station.",
+        ),
+        (
+            *([{"right": 299, "trusted": 30}], None, "SHIP", "sample audited"),
+            "sample audited: 299 accepted readings checked by the truth table, none wrong: at most "
+            "0.997 % of the others may be.",
+        ),
+        (
+            *([{"right": 20, "trusted": 30}], None, "CHECK", "sample audited"),
+            "20 accepted readings checked by the truth table, none wrong: at most 13.9 % of the others "
+            "may be, 1 % is allowed (check 279 more).",
+        ),
+        (
+            *([{"trusted": 9}, {"right": 299}], None, "SHIP", "sample audited"),
+            "sample audited: 299 accepted readings of all batches checked by the truth table, none wrong: at "
+            "most 0.997 % of the others may be.",
+        ),
+        (
+            *([{"trusted": 9}, {"right": 40, "wrong": 4}], GUARANTEED, "CHECK", "only calibrated"),
+            "the truth table finds 4 of 44 accepted readings wrong: the station's guarantee of 1 % does not "
+            "hold.",
+        ),
+        (
+            *([{"trusted": 9}, {"right": 40, "wrong": 1}], GUARANTEED, "SHIP", "only calibrated"),
+            "only calibrated: 9 accepted readings without a truth, at most 1 % wrong by the station.",
+        ),
+    ],
+)
+def test_a_batch_ships_only_with_a_proof(
+    batches: list[dict[str, Any]], allowed: MisreadLimit | None, release: str, basis: str, reason: str
+) -> None:
+    """The first batch; the others tell how often accepted readings of the run are wrong."""
+    cases = [batch_of(f"b{i}", **case) for i, case in enumerate(batches)]
+    labels = truths(*[label for _, labels in cases for label in labels])
+    lines = readings(*[each for lines, _ in cases for each in lines])
+    done = audit_tables(lines, labels, allowed=allowed or MisreadLimit())
+    found = done.releases.set_index("batch").loc["b0"]
+    assert (found["release"], found["basis"], found["reason"]) == (release, basis, reason)
+
+
+def test_releases_are_listed_the_worst_first_with_what_speaks_against_them() -> None:
     lines = [
         line("ship/a.png", "A1"),
         line("ship/b.png", "B2", decision="REVIEW"),
-        line("ship/c.png", "XX", decision="REVIEW"),
         line("hold/a.png", "A1"),
-        line("hold/b.png", "B2"),
-        line("check/a.png", "A1"),
         line("check/b.png", "B2", decision="REVIEW", confidence="0.4"),
         line("check/c.png", "", decision="REJECT", confidence=""),
         line("barcode/a.png", "A1", barcode_check="differs"),
     ]
-    truth = [("ship/b.png", "B2"), ("ship/c.png", "C3"), ("hold/a.png", "A1"), ("hold/b.png", "B3")]
-    done = audit_tables(readings(*lines), truths(*truth))
-    rows = done.releases.drop(columns="images").to_numpy().tolist()
-    assert rows == [
-        ["hold", "HOLD", "1 accepted reading is wrong: correct its record.", 1, 0, 0, 0, 1],
-        ["check", "CHECK", "2 readings wait for a person.", 0, 1, 0, 2, 0],
-        ["barcode", "CHECK", "1 barcode unlike the reading.", 0, 1, 0, 0, 0],
-        [
-            *("ship", "SHIP", "all codes known: 1 accepted, 2 in the truth table; 1 wrong reading caught."),
-            *(1, 1, 1, 0, 0),
-        ],
+    truth = truths(("ship/b.png", "B2"), ("hold/a.png", "B1"))
+    done = audit_tables(readings(*lines), truth, allowed=MisreadLimit(0.5, is_guaranteed=True))
+    shown = done.releases.drop(columns=["images", "basis"]).to_numpy().tolist()
+    assert [row[:3] for row in shown[:3]] == [
+        ["hold", "HOLD", "1 accepted reading is wrong: correct its record."],
+        ["check", "CHECK", "2 readings wait for a person."],
+        ["barcode", "CHECK", "1 barcode unlike the reading."],
     ]
+    assert shown[3][1:2] + shown[3][3:] == ["SHIP", 1, 1, 0, 0, 0]
     assert done.waiting["image"].tolist() == ["check/c.png", "check/b.png"]
     assert releases_in_words(done.releases) == "Not all: hold 1 of 4 batches, and check 2 more first."
 
 
 @pytest.mark.parametrize(
-    ("decision", "answer"),
-    [("ACCEPT", "Yes: the batch can ship."), ("REVIEW", "Not yet: check 1 of 1 batch first.")],
+    ("decision", "truth", "answer"),
+    [
+        ("ACCEPT", "A1", "Yes: the batch can ship (1 truth known)."),
+        ("ACCEPT", "", "Not yet: check 1 of 1 batch first."),
+        ("REVIEW", "", "Not yet: check 1 of 1 batch first."),
+    ],
 )
-def test_the_report_begins_with_its_answer(tmp_path: Path, decision: str, answer: str) -> None:
-    audit_tables(readings(line("a.png", "A1", decision=decision))).write(tmp_path)
+def test_the_report_begins_with_its_answer(tmp_path: Path, decision: str, truth: str, answer: str) -> None:
+    labels = truths(("a.png", truth)) if truth else None
+    audit_tables(readings(line("a.png", "A1", decision=decision)), labels).write(tmp_path)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert f"Can these batches ship? <strong>{answer}</strong>" in page
     assert f"- can these batches ship? {answer}" in (tmp_path / "audit.md").read_text("utf-8")
@@ -467,7 +555,7 @@ def test_a_measure_out_of_control_and_a_broken_sequence_hold_a_batch_back_for_a_
         for i in range(4)
     ]
     lines.append(line("b03/9.png", "030000", contrast="0.5"))
-    done = audit_tables(readings(*lines))
+    done = audit_tables(readings(*lines), allowed=GUARANTEED)
     reasons = dict(zip(done.releases["batch"], done.releases["reason"], strict=True))
     assert reasons["b11"] == "mean contrast below its limit (check the light and the depth of the mark)."
     assert reasons["b03"] == "2 sequence findings."

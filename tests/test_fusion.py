@@ -71,6 +71,11 @@ def test_views_that_agree_have_their_mean_confidence() -> None:
     assert fused.end_confidence == pytest.approx(0.8)
 
 
+def test_what_each_view_read_is_kept() -> None:
+    assert fuse([reading("AI", 0.5), reading("A1", 0.9)]).view_texts == ("AI", "A1")
+    assert fuse([reading("A1", 0.9)]).view_texts == ()
+
+
 def test_a_view_that_differs_in_one_character_gives_its_runner_up() -> None:
     fused = fuse([reading("A1", 0.9), reading("AI", 0.8)])
     assert fused.text == "A1"

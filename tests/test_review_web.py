@@ -87,6 +87,13 @@ def test_a_task_shows_the_reading_its_characters_and_why_it_is_not_accepted(
         assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
 
 
+def test_a_task_says_what_views_that_disagree_read(served: Served, tmp_path: Path) -> None:
+    views = ["B0000", "80000", "B0000", ""]
+    client, _ = served(pictured(tmp_path / "pictures", ["a/1.png"], view_texts=views))
+    (task,) = tasks(client)
+    assert task["why"] == ["not calibrated", "2 of 4 views read this; others: nothing, 80000"]
+
+
 def test_a_call_is_stored_before_it_is_answered_and_answered_with_the_next(served: Served) -> None:
     client, queue = served([reading(f"{i}.png") for i in range(3)], second_share=0)
     first, second = tasks(client)

@@ -19,8 +19,9 @@ from serialread.auditing.batch_scores import (
     sequence_findings,
 )
 from serialread.auditing.characters import character_tables
-from serialread.auditing.input_tables import POINTS, group, read_batches, read_readings
+from serialread.auditing.input_tables import POINTS, group, read_batches, read_readings, readings_path
 from serialread.auditing.matching import pair, without_truth
+from serialread.auditing.releases import NOT_GUARANTEED, MisreadLimit
 from serialread.auditing.report_files import FILES, WORKBOOK, write_audit
 from serialread.auditing.rerunning import MAX_PICTURES, FailurePictures, read_failures
 from serialread.auditing.sampling import SAMPLE
@@ -33,7 +34,9 @@ from serialread.errors import RecordsError
 from serialread.imaging import digest
 from serialread.label_tables import TextTable, read_labels
 from serialread.metrics.control_charts import ControlLimits
+from serialread.reader.run_setups import find_setup
 from serialread.storage import Storage
+from serialread.weights import shipped_model
 
 _NONE = "no reading was accepted without a person"
 
@@ -211,6 +214,7 @@ def audit(
     baseline: str | Path | None = None,
     sample: int = SAMPLE,
     fold_lookalikes: bool = False,
+    log: str | Path | None = None,
 ) -> Audit:
     """Compare readings with the truth and sum them up by batch; writes nothing.
 
@@ -224,6 +228,8 @@ def audit(
         sample: number of images without a truth to draw for labelling.
         fold_lookalikes: take characters of the truths that look like printable ASCII ones (Cyrillic and Greek
             letters, dashes, full-width digits) for these.
+        log: run log that holds the run, and with it the misread guarantee of its station; by default the one
+            beside the readings.
 
     Readings in shards (``serialread read --runner``) are audited part by part; their truths are matched by
     path alone, and ``batches`` and ``fold_lookalikes`` are not supported.
@@ -246,11 +252,22 @@ def audit(
         limits=limits,
         sample=sample,
         fold_lookalikes=fold_lookalikes,
+        allowed=_allowed(readings_path(Path(results)), log),
     )
     if baseline is None or limits is None:
         return done
     baseline = Path(baseline)
     return replace(done, inputs=(*done.inputs, AuditInput(baseline, digest(baseline), len(limits))))
+
+
+def _allowed(readings: Path, log: str | Path | None) -> MisreadLimit:
+    """The misread guarantee of the station that read; the default of none if nothing is known of it."""
+    logs = [readings.with_name(run_log.LOG), *([Path(log)] if log else [])]
+    try:
+        made = find_setup(readings, logs, shipped_model())[0].station.calibration
+    except RecordsError:
+        made = None
+    return MisreadLimit(made.misread, made.certainty, is_guaranteed=True) if made else NOT_GUARANTEED
 
 
 def _audit_of_shards(
@@ -260,7 +277,10 @@ def _audit_of_shards(
     plan = json.loads(folder.read(PLAN))
     stated = None if truth is None else read_labels(Path(truth), fields=True)
     limits = None if baseline is None else read_limits(Path(baseline))
-    truths, summed = Truths(None if stated is None else stated.rows), SummedParts(limits, sample)
+    made = plan.get("guarantee")
+    allowed = MisreadLimit(**made, is_guaranteed=True) if made else NOT_GUARANTEED
+    truths = Truths(None if stated is None else stated.rows)
+    summed = SummedParts(limits, sample, allowed)
     for rows in parts_of(folder, plan["fields"], by):
         summed.add(*truths.paired(rows))
     summed.add_unmatched(truths.unused())
@@ -295,6 +315,7 @@ def audit_tables(
     limits: dict[str, ControlLimits] | None = None,
     sample: int = SAMPLE,
     fold_lookalikes: bool = False,
+    allowed: MisreadLimit = NOT_GUARANTEED,
 ) -> Audit:
     """The same as ``audit``, from tables that were read before.
 
@@ -312,8 +333,9 @@ def audit_tables(
     trends = compute_trends(judged, grouping.order, limits)
     quality = ConfidenceQuality.of(judged)
     characters, sequences = character_tables(judged), sequence_failures(judged)
+    about, unmatched = grouping.about, pairing.unmatched
     tables = build_tables(
-        Assessment(judged, grouping.about, pairing.unmatched, characters, quality, trends, sequences, sample)
+        Assessment(judged, about, unmatched, characters, quality, trends, sequences, sample, allowed)
     )
     sources = [source for source in (readings, truth, batches) if source is not None]
     findings = [

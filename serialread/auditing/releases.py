@@ -1,12 +1,15 @@
 """Whether a batch can ship as its readings stand: the rules, and the reasons in words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import pandas as pd
 
 from serialread.auditing.wording import counted, first_names
+from serialread.metrics import clopper_pearson
+from serialread.metrics.sampling_plans import pictures_needed
 
 FATES = ("confirmed", "trusted", "corrected", "open", "misread")
 """What is known of each picture; every one has exactly one of them."""
@@ -20,7 +23,42 @@ class Release(StrEnum):
     CHECK = "CHECK"
     """Readings wait for a person, or a check speaks against some of them."""
     SHIP = "SHIP"
-    """Every code was accepted or is in the truth table, and nothing speaks against them."""
+    """Every code is known: by the truth table, or accepted with as few errors as promised."""
+
+
+class Basis(StrEnum):
+    """What says that the accepted readings of a batch are right, the strongest first."""
+
+    TRUTH = "truth known"
+    """All of them are in the truth table."""
+    SAMPLE = "sample audited"
+    """Those of them that are in the truth table bound the share of wrong ones among the others."""
+    CALIBRATION = "only calibrated"
+    """The misread guarantee of the station, on pictures like those that it was calibrated with."""
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class MisreadLimit:
+    """The share of accepted readings that may be wrong.
+
+    Attributes:
+        misread: the share, 0..1.
+        certainty: with which a claim about it must hold, 0..1.
+        is_guaranteed: whether a station guarantees it.
+    """
+
+    misread: float = 0.01
+    certainty: float = 0.95
+    is_guaranteed: bool = False
+
+    def bounds(self, wrong: int, checked: int) -> tuple[float, float]:
+        """Exact lower and upper bound of the misread rate, each with the certainty."""
+        return clopper_pearson(wrong, checked, 2 * self.certainty - 1)
+
+
+NOT_GUARANTEED = MisreadLimit()
+"""Of stations without a guarantee."""
 
 
 def fates(judged: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +90,10 @@ def release_sums(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def release_table(
-    sums: pd.DataFrame, sequences: Mapping[str, int], worsened: Mapping[str, Sequence[str]]
+    sums: pd.DataFrame,
+    sequences: Mapping[str, int],
+    worsened: Mapping[str, Sequence[str]],
+    allowed: MisreadLimit,
 ) -> pd.DataFrame:
     """One line per batch, those to hold first: the columns of releases.csv.
 
@@ -60,13 +101,21 @@ def release_table(
         sums: result of ``release_sums``.
         sequences: number of sequence findings of each batch.
         worsened: measures that are out of control for the worse, with what to check, of each batch.
+        allowed: the share of accepted readings that may be wrong.
     """
-    lines = []
+    lines, whole = [], sums.sum()
+    checked, wrong = int(whole["accepted"] - whole["trusted"]), int(whole["misread"])
     for batch, line in zip(sums.index, sums.to_dict("records"), strict=True):
-        release, reason = _release(line, sequences.get(batch, 0), worsened.get(batch, ()))
+        basis, proof, is_proven = _proof(line, checked, wrong, allowed)
+        reasons = [*_objections(line, sequences.get(batch, 0)), *worsened.get(batch, ())]
+        if not is_proven:
+            reasons.append(proof)
+        release = Release.HOLD if line["misread"] else Release.CHECK if reasons else Release.SHIP
+        reason = "; ".join(reasons) if reasons else f"{basis}: {proof}"
         figures = {name: line[name] for name in ("images", *FATES)}
-        lines.append({"batch": batch, "release": release.value, "reason": reason, **figures})
-    table = pd.DataFrame(lines, columns=["batch", "release", "reason", "images", *FATES])
+        answer = {"release": release.value, "basis": basis.value, "reason": f"{reason}."}
+        lines.append({"batch": batch, **answer, **figures})
+    table = pd.DataFrame(lines, columns=["batch", "release", "basis", "reason", "images", *FATES])
     ranks = {release.value: rank for rank, release in enumerate(Release)}
     order = pd.DataFrame(
         {"rank": table["release"].map(ranks), "misread": -table["misread"], "open": -table["open"]}
@@ -75,31 +124,68 @@ def release_table(
     return listed.reset_index(drop=True)
 
 
-def _release(line: dict[Any, Any], sequence: int, worsened: Sequence[str]) -> tuple[Release, str]:
-    """The release of a batch, and its reasons in a sentence or two."""
-    reasons = list[str]()
+def _objections(line: Mapping[Any, int], sequence: int) -> list[str]:
+    """What speaks against single readings of a batch, in words."""
+    found = list[str]()
     if line["misread"]:
         wrong = ("is wrong: correct its record", "are wrong: correct their records")[line["misread"] > 1]
-        reasons.append(f"{counted(line['misread'], 'accepted reading')} {wrong}")
+        found.append(f"{counted(line['misread'], 'accepted reading')} {wrong}")
     if line["open"]:
         wait = "waits" if line["open"] == 1 else "wait"
-        reasons.append(f"{counted(line['open'], 'reading')} {wait} for a person")
+        found.append(f"{counted(line['open'], 'reading')} {wait} for a person")
     if line["barcode_differs"]:
-        reasons.append(f"{counted(line['barcode_differs'], 'barcode')} unlike the reading")
+        found.append(f"{counted(line['barcode_differs'], 'barcode')} unlike the reading")
     if sequence:
-        reasons.append(f"{counted(sequence, 'sequence finding')}")
-    reasons += worsened
-    if reasons:
-        return Release.HOLD if line["misread"] else Release.CHECK, _sentence(reasons)
-    known = line["confirmed"] + line["corrected"]
-    parts = [(line["trusted"], "accepted"), (known, "in the truth table")]
-    kinds = [f"{count:,} {what}" for count, what in parts if count]
-    caught = f"; {counted(line['corrected'], 'wrong reading')} caught" if line["corrected"] else ""
-    return Release.SHIP, f"all codes known: {', '.join(kinds)}{caught}."
+        found.append(counted(sequence, "sequence finding"))
+    return found
 
 
-def _sentence(reasons: Sequence[str]) -> str:
-    return "; ".join(reasons) + "."
+def _proof(
+    line: Mapping[Any, int], checked: int, wrong: int, allowed: MisreadLimit
+) -> tuple[Basis, str, bool]:
+    """What says that the accepted readings of a batch are right, in words, and whether it is enough.
+
+    Args:
+        line: the sums of the batch.
+        checked: accepted readings of all batches that have a truth.
+        wrong: of these, the wrong ones.
+        allowed: the share of accepted readings that may be wrong.
+    """
+    trusted, share = line["trusted"], _percent(allowed.misread)
+    if not trusted:
+        return _truth(line)
+    samples = [(line["accepted"] - trusted, line["misread"], ""), (checked, wrong, " of all batches")]
+    count, errors, where = min(samples, key=lambda one: allowed.bounds(one[1], one[0])[1])
+    most = allowed.bounds(errors, count)[1]
+    audited = (
+        f"{counted(count, 'accepted reading')}{where} checked by the truth table, {errors or 'none'} wrong: "
+        f"at most {_percent(most)} of the others may be"
+    )
+    if most <= allowed.misread:
+        return Basis.SAMPLE, audited, True
+    if allowed.is_guaranteed and allowed.bounds(wrong, checked)[0] > allowed.misread:
+        found = f"the truth table finds {wrong:,} of {counted(checked, 'accepted reading')} wrong"
+        return Basis.CALIBRATION, f"{found}: the station's guarantee of {share} does not hold", False
+    if allowed.is_guaranteed:
+        unknown = f"{counted(trusted, 'accepted reading')} without a truth"
+        return Basis.CALIBRATION, f"{unknown}, at most {share} wrong by the station", True
+    if count:
+        more = pictures_needed(1 - allowed.misread, errors, allowed.certainty) - count
+        return Basis.SAMPLE, f"{audited}, {share} is allowed (check {more:,} more)", False
+    unproven = f"nothing says how many of {counted(trusted, 'accepted reading')} are wrong"
+    return Basis.NOTHING, f"{unproven}: no truth, no calibration", False
+
+
+def _truth(line: Mapping[Any, int]) -> tuple[Basis, str, bool]:
+    """The proof of a batch of which no reading is trusted."""
+    known, caught = line["confirmed"] + line["corrected"] + line["misread"], line["corrected"]
+    differ = f"; {counted(caught, 'reading')} {'differs' if caught == 1 else 'differ'} from it"
+    words = f"{counted(known, 'code')} in the truth table{differ if caught else ''}"
+    return (Basis.TRUTH if known else Basis.NOTHING), words, True
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def releases_in_words(releases: pd.DataFrame) -> str:
@@ -112,7 +198,9 @@ def releases_in_words(releases: pd.DataFrame) -> str:
         return f"Not all: hold {hold:,} of {batches}{more}."
     if check:
         return f"Not yet: check {check:,} of {batches} first."
-    return f"Yes: {'the batch' if total == 1 else f'all {batches}'} can ship."
+    bases = releases["basis"].value_counts()
+    named = ", ".join(f"{bases[basis]:,} {basis}" for basis in Basis if basis in bases)
+    return f"Yes: {'the batch' if total == 1 else f'all {batches}'} can ship ({named})."
 
 
 def held(releases: pd.DataFrame) -> str:

@@ -77,8 +77,8 @@ def _page(audit: "Audit") -> str:
 
 _RULES = {
     Release.HOLD: "An accepted reading is wrong.",
-    Release.CHECK: "Readings wait for a person, or a check speaks against some.",
-    Release.SHIP: "Every code is accepted or in the truth table.",
+    Release.CHECK: "Readings wait for a person, lack a proof, or a check speaks against some.",
+    Release.SHIP: "Every code is known, by the truth, an audited sample or the calibration.",
 }
 
 

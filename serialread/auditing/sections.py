@@ -33,7 +33,14 @@ from serialread.auditing.html_page import (
     rate_cell,
 )
 from serialread.auditing.input_tables import POINTS
-from serialread.auditing.releases import Release, fates, release_sums, release_table
+from serialread.auditing.releases import (
+    NOT_GUARANTEED,
+    MisreadLimit,
+    Release,
+    fates,
+    release_sums,
+    release_table,
+)
 from serialread.auditing.sampling import images_to_label
 from serialread.auditing.trends import Trend, worsened
 from serialread.auditing.wording import counted, first_names, plain
@@ -64,6 +71,7 @@ class Assessment:
         trends: measures over the batches.
         sequences: what the sequence checks found in each batch.
         sample: number of images to draw for labelling.
+        allowed: the share of accepted readings that may be wrong.
     """
 
     judged: pd.DataFrame
@@ -74,6 +82,7 @@ class Assessment:
     trends: tuple[Trend, ...]
     sequences: Mapping[str, Sequence[str]]
     sample: int
+    allowed: MisreadLimit = NOT_GUARANTEED
 
 
 def json_lines(table: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -224,7 +233,7 @@ def release_cell(release: str) -> Cell:
 
 def _releases(found: Assessment) -> pd.DataFrame:
     counts = {batch: len(found_) for batch, found_ in found.sequences.items()}
-    return release_table(release_sums(found.judged), counts, worsened(found.trends))
+    return release_table(release_sums(found.judged), counts, worsened(found.trends), found.allowed)
 
 
 def _waiting(found: Assessment) -> pd.DataFrame:
@@ -424,7 +433,7 @@ SECTIONS = (
         "",
         _releases,
         page=lambda _: (),
-        markdown=lambda _: ("batch", "release", "reason"),
+        markdown=lambda _: ("batch", "release", "basis", "reason"),
     ),
     ReportSection(
         "batches",

@@ -29,7 +29,7 @@ from serialread.auditing.characters import CharacterTables, character_tables
 from serialread.auditing.field_scores import FIGURES, READ_AS, field_table
 from serialread.auditing.input_tables import BARCODE_CHECK, MEASURES, POINTS, READING_COLUMNS, VERDICT
 from serialread.auditing.matching import located, pair, without_truth
-from serialread.auditing.releases import release_sums, release_table
+from serialread.auditing.releases import NOT_GUARANTEED, MisreadLimit, release_sums, release_table
 from serialread.auditing.sections import SECTIONS, Assessment
 from serialread.auditing.trends import (
     MEASURES as CHARTED,
@@ -71,10 +71,12 @@ class SummedParts:
     Attributes:
         limits: frozen control limits, or None.
         sample: images to draw for labelling.
+        allowed: the share of accepted readings that may be wrong.
     """
 
     limits: dict[str, ControlLimits] | None
     sample: int
+    allowed: MisreadLimit = NOT_GUARANTEED
     images: int = 0
     sums: list[pd.DataFrame] = field(default_factory=list)
     quantiles: list[pd.DataFrame] = field(default_factory=list)
@@ -185,7 +187,7 @@ class SummedParts:
             **self._finished(),
             "batches": batches,
             "groups": groups,
-            "releases": release_table(releases, self.sequences, worsened(trends)),
+            "releases": release_table(releases, self.sequences, worsened(trends), self.allowed),
             "confidence": self.quality.reliability.table(),
             "coverage": self.quality.curve.table(),
         }

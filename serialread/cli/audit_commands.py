@@ -71,6 +71,7 @@ def audit(
         baseline=baseline,
         sample=sample,
         fold_lookalikes=fold_lookalikes,
+        log=log,
     )
     if pictures:
         logs = (auditing.readings_path(Path(results)).with_name(run_log.LOG), log)

@@ -1,4 +1,4 @@
-"""Who may send which request to a line: host names, API keys with roles, rates, and security headers.
+"""Who may send which request to a line: host names, API keys with roles, and rates.
 
 A key comes as ``Authorization: Bearer KEY`` or, from a browser, as the password of basic authentication.
 """
@@ -8,19 +8,17 @@ import binascii
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serialread.config import WebConfig, secret
 from serialread.errors import RecipeError
-from serialread.review.web import HEADERS, host_name, is_loopback
+from serialread.review.web import host_name, is_loopback
 
 Role = Literal["read", "trigger", "admin"]
 
@@ -115,35 +113,20 @@ class RateLimit:
 
 
 class LineGuard:
-    """Lets requests through that may be answered, and adds security headers to every answer."""
+    """Lets requests through that may be answered, and notes who sent them."""
 
-    def __init__(self, app: ASGIApp, web: WebConfig) -> None:
-        """Guard an application.
+    def __init__(self, web: WebConfig) -> None:
+        """Make the guard of an interface.
 
         Raises:
             RecipeError: the keys cannot be used.
         """
-        self._app, self._keys, self._rate = app, KeyRing(web), RateLimit(web.requests_per_s)
+        self._keys, self._rate = KeyRing(web), RateLimit(web.requests_per_s)
         local = {"localhost", "127.0.0.1", "[::1]"} if is_loopback(web.host) else set()
         self._hosts = {web.host, *web.names, *local} if local or web.names else set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                headers.setdefault("cache-control", "no-store")
-            await send(message)
-
-        refused = self._refusal(Request(scope))
-        answer: ASGIApp | Callable[..., Awaitable[None]] = refused or self._app
-        return await answer(scope, receive, with_headers)
-
-    def _refusal(self, request: Request) -> Response | None:
+    def refusal(self, request: Request) -> Response | None:
+        """The answer to a request that may not pass; None to one that may."""
         host, client = request.headers.get("host", ""), request.client
         if self._hosts and host_name(host) not in self._hosts:
             return _error("this address is not served", 421)

@@ -23,7 +23,7 @@ from serialread.line.live_page import LivePage
 from serialread.line.rest import RestInterface, refused
 from serialread.line.service import LineService
 from serialread.line.web_guard import LineGuard
-from serialread.review.web import is_loopback
+from serialread.review.web import is_loopback, secured
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def line_app(
         *RestInterface(service, web, reload).routes(),
         *LivePage(service, metrics, web.review).routes(),
     ]
-    return LineGuard(Starlette(routes=routes, exception_handlers=handlers), web)
+    return secured(Starlette(routes=routes, exception_handlers=handlers), LineGuard(web).refusal)
 
 
 def _bound(web: WebConfig) -> socket.socket:

@@ -96,6 +96,7 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
         free=_free(readings, winner),
         posterior=None if best.posterior is None else min(posterior, 1.0),
         alternatives=(),
+        view_texts=tuple(r.text for r in readings),
     )
 
 

@@ -78,6 +78,7 @@ def json_line(record: Record) -> RecordJson:
         "confidence": _rounded(record.confidence, 6),
         "network_confidence": round(reading.confidence, 6) if reading else None,
         "end_confidence": round(reading.end_confidence, 6) if reading else None,
+        "view_texts": list(reading.view_texts) if reading else [],
         "decision": record.decision.value,
         "reason": record.reason,
         "other_texts": list(record.other_texts),

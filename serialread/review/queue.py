@@ -30,7 +30,8 @@ _EVIDENCE: tuple[tuple[Callable[[RecordJson], bool], float], ...] = (
 """What makes an error likelier, and the probability of an error if there were no other sign of one.
 
 Views or a format that disagree with the code, a second reader, barcodes, orientation, further lines, and the
-sequence of the batch. Views that disagree with each other have lowered the confidence already."""
+sequence of the batch. Views that disagree with each other have lowered the confidence already: at the same
+confidence, their readings are not wrong more often (docs/review.md)."""
 
 
 def error_probability(line: RecordJson) -> float:

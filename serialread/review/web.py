@@ -11,7 +11,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from importlib import resources
@@ -210,7 +210,7 @@ class ReviewPage:
             "chars": _chars(line),
             "confidence": line["confidence"],
             "decision": line["decision"],
-            "why": [_escaped(words) for words in (line["reason"], *line["sequence_findings"]) if words],
+            "why": [_escaped(words) for words in _why(line) if words],
             "calls": [asdict(call) for call in calls.values()] if task.role == "final" else [],
         }
 
@@ -245,6 +245,15 @@ def _checked(posted: dict[str, Any]) -> Call:
         return Call.of(label, text, reviewer, source if source in ("gain", "random") else "filter")
     except RecordsError as error:
         raise HTTPException(400, str(error)) from None
+
+
+def _why(line: RecordJson) -> tuple[str, ...]:
+    """Why a reading may be wrong, in words; "" where there is nothing to say."""
+    views: list[str] = line.get("view_texts", [])  # missing from older results
+    agreeing, others = views.count(line["text"]), sorted(set(views) - {line["text"]})
+    words = f"{agreeing} of {len(views)} views read this; others: "
+    words += ", ".join(text or "nothing" for text in others)
+    return line["reason"], words if others else "", *line["sequence_findings"]
 
 
 def _chars(line: RecordJson) -> list[dict[str, Any]]:
@@ -284,25 +293,10 @@ async def _posted(request: Request) -> dict[str, Any]:
     return posted
 
 
-class Guard:
-    """Lets only the page's own requests through, and adds the security headers to every answer."""
+def secured(app: ASGIApp, refusal: Callable[[Request], Response | None]) -> ASGIApp:
+    """An application that answers only what is not refused, with the security headers on every answer."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str) -> None:
-        """Guard an application.
-
-        Args:
-            app: the application.
-            hosts: names by which it may be addressed; empty: any.
-            token: what every request must prove to know; "": nothing.
-        """
-        self._app, self._hosts, self._token = app, hosts, token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        request = Request(scope)
-
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -310,11 +304,29 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        refused = self._refusal(request)
-        answer: ASGIApp | Callable[..., Awaitable[None]] = refused or self._app
-        return await answer(scope, receive, with_headers)
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+        elif refused := refusal(Request(scope)):
+            await refused(scope, receive, with_headers)
+        else:
+            await app(scope, receive, with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:
+    return answered
+
+
+class Guard:
+    """Lets only the page's own requests through.
+
+    Args:
+        hosts: names by which the page may be addressed; empty: any.
+        token: what every request must prove to know; "": nothing.
+    """
+
+    def __init__(self, hosts: frozenset[str], token: str) -> None:
+        self._hosts, self._token = hosts, token
+
+    def refusal(self, request: Request) -> Response | None:
+        """The answer to a request that may not pass; None to one that may."""
         host = request.headers.get("host", "")
         if self._hosts and host_name(host) not in self._hosts:
             return JSONResponse({"error": "This address is not served."}, 421)
@@ -364,7 +376,7 @@ def review_app(
     """
     handlers: Any = {HTTPException: _refused, SerialreadError: _refused}
     app = Starlette(routes=ReviewPage(queue, pictures, title).routes(), exception_handlers=handlers)
-    return Guard(app, frozenset(hosts), token)
+    return secured(app, Guard(frozenset(hosts), token).refusal)
 
 
 def is_loopback(host: str) -> bool:

@@ -111,10 +111,13 @@ class ShardedRun:
         self.model_id = reader.model_id
         items = source.items()
         self.total = len(items)
+        made = reader.station.calibration
+        guarantee = None if made is None else {"misread": made.misread, "certainty": made.certainty}
         self._plan = {
             "serialread": __version__,
             "model_id": reader.model_id,
             "station_id": reader.station.station_id,
+            "guarantee": guarantee,
             "fields": [field.name for field in reader.station.fields],
             "shard_size": shard_size,
             "pictures": self.total,

@@ -41,13 +41,14 @@ def part(known: LabelledPictures, numbers: list[int]) -> LabelledPictures:
     return LabelledPictures(known.folder, tuple(pictures), tuple(truths), 0)
 
 
-def divided(known: LabelledPictures) -> tuple[LabelledPictures, LabelledPictures]:
+def divided(known: LabelledPictures, most: int | None = None) -> tuple[LabelledPictures, LabelledPictures]:
     """The pool and the test pictures of a set, by text, in an order that has nothing to do with the codes."""
     counts, size, pool = Counter(known.truths), min(POOL, len(known.truths) - LEAST_TEST), list[int]()
     for text in sorted(counts, key=lambda t: hashlib.sha256(f"pool {t}".encode()).digest()):
         if len(pool) + counts[text] <= size:
             pool += [n for n, truth in enumerate(known.truths) if truth == text]
-    return part(known, pool), part(known, [n for n in range(len(known.truths)) if n not in set(pool)])
+    test = [n for n in range(len(known.truths)) if n not in set(pool)]
+    return part(known, pool), part(known, test[:: -(-len(test) // (most or len(test)))])
 
 
 def right(model: Path, known: LabelledPictures) -> int:
@@ -73,9 +74,9 @@ def cpu_s() -> float:
 
 
 def lesson_row(
-    name: str, count: int, known: LabelledPictures, start: Path, out: Path, plan: Curriculum
+    name: str, count: int, known: LabelledPictures, start: Path, out: Path, plan: Curriculum, most: int | None
 ) -> str:
-    pool, test = divided(known)
+    pool, test = divided(known, most)
     chosen, place = part(pool, list(range(count))), out / f"{name}-{count}"
     folder = labelled_folder(chosen, out / f"{name}-{count}-labelled")
     shutil.rmtree(place, ignore_errors=True)
@@ -116,7 +117,8 @@ def main() -> None:
     )
     parser.add_argument("--sets", nargs="*")
     parser.add_argument("--labels", type=int, nargs="*", default=(20, 40, 80))
-    parser.add_argument("--trials", type=int, default=2)
+    parser.add_argument("--test", type=int, help="pictures that measure, evenly drawn, at most")
+    parser.add_argument("--trials", type=int, default=len(Curriculum().trials))
     parser.add_argument("--crops", type=int, help="of a trial")
     parser.add_argument("--replay", type=int, default=Curriculum().replay)
     parser.add_argument("--unseen", type=int, default=Curriculum().unseen)
@@ -131,7 +133,7 @@ def main() -> None:
         known = load_labelled(args.folder / name)
         for count in args.labels:
             try:
-                rows.append(lesson_row(name, count, known, args.start, args.out, plan))
+                rows.append(lesson_row(name, count, known, args.start, args.out, plan, args.test))
             except (StoreError, IndexError) as error:
                 rows.append(f"| {name} | {count} | not taught: {error} |")
             print(rows[-1], flush=True)

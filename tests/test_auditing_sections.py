@@ -430,7 +430,7 @@ Batch = tuple[list[dict[str, str]], list[tuple[str, str]]]
 
 
 def batch_of(name: str, *, right: int = 0, wrong: int = 0, trusted: int = 0, waiting: str = "") -> Batch:
-    """Accepted readings with a truth and without; of those that wait r is right, w wrong, o without a truth."""
+    """Accepted readings with and without a truth; of those that wait r is right, w wrong, o unknown."""
     cases = [*("RIGHT",) * right, *("WRONG",) * wrong, *("TRUSTED",) * trusted, *waiting]
     codes = [f"{i:03d}".translate(str.maketrans("0123456789", "PQRSTUVWXY")) for i in range(len(cases))]
     lines = [

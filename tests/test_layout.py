@@ -1,5 +1,6 @@
 """Where characters stand, and what is drawn around them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from serialread.config import DataRecipe, load
 from serialread.config.data_recipe import Layout
 from serialread.errors import RecipeError
 from serialread.synth import distractors, fonts, make_sample
-from serialread.synth.alphabets import dot_faces, stroke_faces
+from serialread.synth.alphabets import dot_faces, segment_faces, stroke_faces
 from serialread.synth.layout import Setting, TypesetLine, set_line
 from serialread.synth.strokes import Tool, draw
 
@@ -223,6 +224,62 @@ def test_a_suffix_is_smaller_ends_higher_and_is_underlined(seed: int) -> None:
     for shape in line.shapes:
         assert len(shape.points) == 2
         assert shape.points[:, 1].min() > lows[-1] - 1
+
+
+def test_a_display_s_last_digits_are_smaller_on_its_baseline_and_keep_their_label() -> None:
+    face, lowered = segment_faces()[0], 0
+    for seed in range(20):
+        layout = ALONE.model_copy(update={"suffix_share": 1.0})
+        rng = np.random.default_rng(seed)
+        line = set_line("00888.8", face, DOTS, layout, Setting(straight=True), 64, 2000, rng)
+        heights = line.boxes[:, 3] - line.boxes[:, 1]
+        assert line.runs[0].chars == "00888.8"
+        assert heights[-1] < 0.9 * heights[0]
+        assert heights[:5] == pytest.approx(heights[0], rel=0.02)
+        assert not line.shapes
+        lowered += bool(abs(line.boxes[-1, 3] - line.boxes[-3, 3]) < 0.1 * heights[0])
+    assert 10 < lowered < 20
+
+
+def test_a_unit_behind_the_code_is_smaller_and_has_no_box() -> None:
+    shown = 0
+    for seed in range(20):
+        line = set_out(seed, "888888", unit_share=1.0)
+        assert len(line.boxes) == 6
+        for unit in line.runs[1:]:
+            x = fonts.placed(unit.faces, unit.chars, unit.matrices)[:, :, 0]
+            assert x.min() > line.boxes[-1, 2] - 0.1 * line.cap_px
+            assert fonts.scales(unit.matrices).max() < 0.7 * line.cap_px
+            shown += bool(x.min() < line.size[1])
+    assert shown > 10
+
+
+@given(seed=seeds)
+@settings(max_examples=40, deadline=None)
+def test_an_emblem_touches_no_character_and_has_no_box_and_no_mask(seed: int) -> None:
+    line = set_out(seed, "888 888", logo_share=1.0, gap=(0.6, 1.0))
+    assert line.shapes
+    assert len(line.boxes) == len(line.runs[0].chars) == 6
+    assume(line.parameters["tilt_deg"] == 0)  # boxes of tilted characters meet what is beside them
+    for shape in line.shapes:
+        left, right = shape.points[:, 0].min(), shape.points[:, 0].max()
+        assert ((line.boxes[:, 2] < left + 1) | (line.boxes[:, 0] > right - 1)).all()
+    mark = draw(line, Tool(width=0.12), np.random.default_rng(seed))
+    alone = draw(replace(line, shapes=()), Tool(width=0.12), np.random.default_rng(seed))
+    assert (mark.owners == alone.owners).all()
+
+
+def test_low_points_are_closer_to_their_neighbours_and_stay_near_the_baseline() -> None:
+    for seed in range(10):
+        far, close = (
+            set_out(seed, "17.07", low_point_share=share, spacing=(0.1, 0.1)) for share in (0.0, 1.0)
+        )
+        if far.parameters["tilt_deg"] or close.parameters["tilt_deg"]:  # one in ten is tilted
+            continue
+        steps = [(line.boxes[3, 0] - line.boxes[1, 2]) / line.cap_px for line in (far, close)]
+        assert steps[1] < steps[0] - 0.01
+        drops = [(line.boxes[2, 3] - line.boxes[1, 3]) / line.cap_px for line in (far, close)]
+        assert 0 < drops[1] - drops[0] < 0.2
 
 
 @given(seed=seeds)

@@ -76,7 +76,7 @@ def test_a_recipe_without_a_mix_keeps_its_texts_typefaces_and_places() -> None:
         sample = make_sample(MARKS, 11, index)
         assert sample.origin is not None
         drawn.append((sample.text, sample.origin.typeface, np.round(sample.origin.boxes).tolist()))
-    assert hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16] == "9a0616055d49e289"
+    assert hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16] == "ef2bef1a92db62b4"
 
 
 @pytest.mark.parametrize("kind", CAMPAIGN.mix, ids=lambda kind: kind.name)
@@ -98,12 +98,12 @@ def test_every_kind_of_the_campaign_has_masks_and_boxes_for_its_label(kind: Kind
     assert drawn >= 0.96 * wanted
 
 
-def test_more_than_half_of_the_campaign_is_marks_and_three_tenths_are_print() -> None:
+def test_half_of_the_campaign_is_marks_and_a_third_is_print_and_displays() -> None:
     shares = {kind.name: kind.share for kind in CAMPAIGN.mix}
     assert sum(shares.values()) == pytest.approx(1)
-    assert shares["marks"] == pytest.approx(0.55)
+    assert shares["marks"] + shares["engraved"] == pytest.approx(0.5)
     print_kinds = ("labels", "plates", "serif", "dates", "displays", "prices")
-    assert sum(shares[kind] for kind in print_kinds) == pytest.approx(0.3)
+    assert sum(shares[kind] for kind in print_kinds) == pytest.approx(0.36)
 
 
 def test_glyphs_that_are_no_characters_have_a_reject_label_and_a_mask() -> None:

@@ -1,4 +1,5 @@
 import string
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, strategies as st
 from serialread.codes import MAX_LENGTH, PRINTABLE, without_blanks
 from serialread.config import DataRecipe, load
 from serialread.config.data_recipe import Texts
-from serialread.synth.code_texts import from_pattern, random_text
+from serialread.synth.code_texts import from_pattern, label_of, random_text
 
 PATTERNS = Texts(patterns=("####-##-####", "@@@ ######", "{kg|lbs} ##", ">PA#.#-GF##<"))
 
@@ -106,3 +107,19 @@ def test_letters_that_resemble_digits_can_be_left_out(share: float, seen: bool) 
     drawn = "".join(random_text(settings, 25, rng) for _ in range(400))
     assert any(c in drawn for c in "IOQ") is seen
     assert {"A", "Z", "0", "1", "b"} <= set(drawn)
+
+
+def test_codes_of_runs_keep_letters_and_digits_together() -> None:
+    settings = Texts(digits=0, mixed=0, templates=0, arbitrary=0, runs=1, unambiguous_share=0)
+    rng = np.random.default_rng(3)
+    texts = [label_of(random_text(settings, 25, rng)) for _ in range(600)]
+    assert max(map(len, texts)) <= 25
+    vehicles = [
+        t for t in texts if len(t) == 17 and t.isalnum() and not set(t) & set("IOQ") and t[-4:].isdigit()
+    ]
+    assert 30 < len(vehicles) < 120
+    others = [text for text in texts if text not in vehicles]
+    changes = [sum(a.isdigit() != b.isdigit() for a, b in pairwise(t)) for t in others if t.isalnum()]
+    assert max(changes) <= 3
+    assert any("O" in text for text in others)
+    assert any("0" in text for text in others)

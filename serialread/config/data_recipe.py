@@ -1,6 +1,6 @@
 """The data recipe: texts, typefaces, layout, processes, surfaces and camera of rendered samples.
 
-Lengths are in cap heights ("ch", the height of a capital letter) unless a name carries another unit, so
+Lengths are in cap heights ("ch", the height of a capital letter) unless a name has another unit, so
 that a recipe means the same at every resolution.
 """
 
@@ -34,6 +34,9 @@ class Texts(Section):
     """Weight of part-number patterns."""
     arbitrary: float = Field(default=0.16, ge=0)
     """Weight of random letters and digits, one case style per string."""
+    runs: float = Field(default=0.0, ge=0)
+    """Weight of codes of one to four groups, each of letters or of digits alone, and of codes as vehicles
+    have them: where O and 0 look alike, the neighbours say which it is."""
     long_share: Share = 1 / 3
     """Share of lengths drawn evenly over 1..``max_length``: else training rarely covers late positions."""
     gap_share: Share = 0.12
@@ -99,6 +102,9 @@ class Layout(Section):
     narrow_slash_share: Share = 0.35
     """Share of codes with slashes in which these are only 0.28 to 0.55 ch wide: a reader trained without
     steep slashes reads them as 1 or 7."""
+    low_point_share: Share = 0.0
+    """Share of codes with points in which these stand close to their neighbours and up to 0.15 ch low, as
+    engraved by hand: a reader trained without them takes 7. for Z or 2."""
     stretch: Span = (0.58, 1.30)
     """Factor on the characters' natural width."""
     jitter: Span = (0.0, 0.06)
@@ -151,9 +157,13 @@ class Layout(Section):
     boxed_share: Share = 0.0
     """Share of codes with a box around a part, the last character (a check digit) or every one."""
     suffix_share: Share = 0.0
-    """Share of codes whose last one to three characters are smaller, raised and underlined."""
+    """Share of codes whose last one to three characters are smaller, raised and underlined. On displays these
+    are the digits behind the point, or the last one or two, mostly on the baseline and never underlined."""
+    unit_share: Share = 0.0
+    """Share with a small unit behind the code, raised or lowered and without a label, as on meters."""
     logo_share: Share = 0.10
-    """Share with a logo or another shape next to the code."""
+    """Share with a logo: an irregular shape beside the code, or an emblem (arms, seal, sticker, flag, country
+    band) beside it or in a gap of it. It has neither label nor mask."""
     edge_share: Share = 0.10
     """Share in which the part ends inside the crop."""
     hole_share: Share = 0.06
@@ -234,6 +244,8 @@ class Surfaces(Section):
     """Share with stains or rust."""
     glare_share: Share = 0.15
     """Share with a bright reflection."""
+    reflection_share: Share = 0.0
+    """Share in which a reflection on the glass in front veils a part of the code."""
     curved_share: Share = 0.35
     """Share of metal whose slope changes along the code, so that the brightness does too."""
     legibility: Span = (1.5, 7.0)

@@ -16,6 +16,8 @@ _ALIKE = ("0ODQ", "1Il7", "2Z", "5S", "8B3", "6Gb", "UV", "4A", "nh", "ceo", "rn
 """Groups of characters that are confused on marks."""
 _UNAMBIGUOUS = "".join(c for c in string.ascii_lowercase if c not in "iloq")
 """Letters that resemble no digit in either case."""
+_VEHICLE = "".join(c for c in string.digits + string.ascii_uppercase if c not in "IOQ")
+_VEHICLE_LENGTH = 17  # ISO 3779
 
 
 def random_text(texts: Texts, max_length: int, rng: Rng) -> str:
@@ -37,10 +39,12 @@ def label_of(text: str) -> str:
 
 
 def _random_code(texts: Texts, max_length: int, rng: Rng) -> str:
-    kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary), rng)
+    kind = weighted((texts.digits, texts.mixed, texts.templates, texts.arbitrary, texts.runs), rng)
     letters = _UNAMBIGUOUS if rng.random() < texts.unambiguous_share else string.ascii_lowercase
     if kind == 2:
         return _fit(from_pattern(one_of(texts.patterns, rng), rng, letters), max_length)
+    if kind == 4:
+        return _fit(_of_runs(letters, texts, max_length, rng), max_length).rstrip(_SEPARATORS)
     length = _length(texts, max_length, rng)
     match kind:
         case 0:
@@ -56,6 +60,22 @@ def _random_code(texts: Texts, max_length: int, rng: Rng) -> str:
     if length > 3 and rng.random() < texts.gap_share:
         text = _with_gaps(text, rng)
     return text
+
+
+def _of_runs(letters: str, texts: Texts, max_length: int, rng: Rng) -> str:
+    """Groups of letters or of digits alone, mostly in turn; one code in ten is a vehicle's number."""
+    if max_length >= _VEHICLE_LENGTH and rng.random() < 0.1:
+        serial = 4 + below(5, rng)
+        head = "".join(one_of(_VEHICLE, rng) for _ in range(_VEHICLE_LENGTH - serial))
+        return head + _drawn(string.digits, serial, texts, rng)
+    capitals, between = rng.random() < 0.9, one_of(("", "", "", " ", " ", "-", "-", ".", "/"), rng)
+    lettered, groups = rng.random() < 0.5, []
+    for _ in range(1 + weighted((0.15, 0.4, 0.3, 0.15), rng)):
+        length = 1 + weighted((3, 5, 5, 4, 2, 2), rng)
+        groups.append(_drawn(letters if lettered else string.digits, length, texts, rng))
+        lettered ^= rng.random() < 0.75
+    text = between.join(groups)
+    return text.upper() if capitals else text
 
 
 def from_pattern(pattern: str, rng: Rng, letters: str = string.ascii_lowercase) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serialread.records import Floats, Pixels
+from serialread.synth.alphabets import stroke_faces
 from serialread.synth.fields import blurred
 from serialread.synth.fonts import Face, advance
 from serialread.synth.photography import Shaded, within_range
@@ -21,6 +22,10 @@ Box = tuple[float, float, float, float]
 OTHER_CHARS = "0123456789ABCDEFGHKLMNPRSTXZ"
 WORD_CHARS = "aaabcdeeeeefghiiiklmnnnoooprrrsssttttuuvwz"
 """Small letters of other lines, about as often as in words."""
+UNITS = ("kWh", "kWh", "kW", "kW", "Wh", "MWh", "m3", "V", "A", "kg", "h", "bar", "Hz", "W", "C", "km")
+"""As meters show them."""
+_ARMS = np.array([[-1, -1], [1, -1], [1, 0.2], [0.6, 0.7], [0, 1], [-0.6, 0.7], [-1, 0.2]])
+_SQUARE = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
 _HALF = np.linspace(-np.pi / 2, np.pi / 2, 12)  # of a circle
 
 
@@ -36,7 +41,12 @@ class DistractorShape:
 
 def other_chars(face: Face, count: int, rng: Rng, chars: str = OTHER_CHARS) -> str:
     """Characters of another line, without those that the typeface lacks."""
-    return "".join(c for c in (one_of(chars, rng) for _ in range(count)) if _drawable(face, c))
+    return drawable(face, "".join(one_of(chars, rng) for _ in range(count)))
+
+
+def drawable(face: Face, chars: str) -> str:
+    """The characters that the typeface has."""
+    return "".join(c for c in chars if _drawable(face, c))
 
 
 def _drawable(face: Face, char: str) -> bool:
@@ -63,6 +73,121 @@ def logo(bounds: Box, rng: Rng) -> list[DistractorShape]:
         inner = centre + (points - centre) * within((0.3, 0.6), rng) + rng.normal(0, 0.05, 2)
         shapes.append(DistractorShape(inner, False, within((0.04, 0.1), rng)))
     return shapes
+
+
+def emblems(corners: Points, rng: Rng) -> list[DistractorShape]:
+    """Arms, seals, stickers, flags in a gap of the text or beside it, or a country band at its left.
+
+    They have several tones and are filled, so that none is a character; they overlap none.
+
+    Args:
+        corners: of the characters on a straight baseline [n, 4, 2].
+        rng: source of every draw.
+    """
+    left, right = corners[:, :, 0].min(1), corners[:, :, 0].max(1)
+    low = min(float(corners[:, :, 1].max()), 0.1)
+    gaps = np.flatnonzero(left[1:] - right[:-1] > 0.3)
+    between, chance = len(gaps) > 0 and rng.random() < 0.7, rng.random()
+    shapes = []
+    if chance < 0.3:
+        shapes = _band(float(left[0]) - within((0.08, 0.4), rng), rng)
+    if between:
+        gap = one_of(gaps.tolist(), rng)
+        x0, x1 = float(right[gap]), float(left[gap + 1])
+        half = min((x1 - x0) * within((0.3, 0.48), rng), within((0.2, 0.55), rng))
+        middle = within((x0 + half, x1 - half), rng)
+    elif chance > 0.3:
+        half, away = within((0.15, 0.5), rng), within((0.06, 0.5), rng)
+        middle = left[0] - away - half if rng.random() < 0.75 else right[-1] + away + half
+    else:
+        return shapes
+    high = min(half * within((0.8, 1.6), rng), 0.6)
+    if rng.random() < 0.3:  # two, one above the other
+        high, half = min(high, 0.24), min(half, 0.3)
+        places = [(middle, -0.74 + within((-0.04, 0.04), rng)), (middle, -0.24 + within((-0.04, 0.04), rng))]
+    else:
+        places = [(middle, low - high - rng.random() * max(0.0, 1 + low - 2 * high))]
+    return [*shapes, *(shape for place in places for shape in _emblem(np.array(place), half, high, rng))]
+
+
+def _emblem(centre: Points, half: float, high: float, rng: Rng) -> list[DistractorShape]:
+    """Filled outlines of other tones one upon the other; ``half`` its width and ``high`` its height."""
+    size, turn = np.array([half, high]), within((0, 6.3), rng)
+    outline = one_of((_ARMS, _SQUARE, _star(8, 1.0, 0.4), _star(16, 1.0, 0.0), _blot(rng)), rng)
+    tone = within((0.15, 1.0), rng)
+    shapes = [_area(centre + size * outline, tone)]
+    if rng.random() < 0.4:  # a border
+        shapes.append(_area(centre + size * outline * within((0.7, 0.85), rng), _other_tone(tone, rng)))
+        tone = shapes[-1].strength
+    match below(4, rng):
+        case 0:  # bands of a flag
+            count, upright = 2 + below(3, rng), rng.random() < 0.4
+            for i in range(count):
+                at = np.array([-0.7, -0.7 + 1.4 * i / count]), np.array([0.7, -0.7 + 1.4 * (i + 0.8) / count])
+                band = np.array([at[0], [at[1][0], at[0][1]], at[1], [at[0][0], at[1][1]]])
+                shapes.append(_area(centre + size * (band[:, ::-1] if upright else band), rng.random()))
+        case 1:
+            star = _star(10, within((0.5, 0.8), rng), turn, inner=within((0.3, 0.6), rng))
+            shapes.append(_area(centre + size * star, _other_tone(tone, rng)))
+        case 2:  # a cross on a field of its own
+            other = _other_tone(tone, rng)
+            shapes += [_area(centre + size * _SQUARE * arm, other) for arm in ((0.65, 0.16), (0.16, 0.65))]
+        case _:
+            for _ in range(3 + below(4, rng)):
+                spot = within((0.15, 0.45), rng) * _blot(rng) + rng.uniform(-0.5, 0.5, 2)
+                shapes.append(_area(centre + size * spot, rng.random()))
+    return shapes
+
+
+def _band(right: float, rng: Rng) -> list[DistractorShape]:
+    """A country's band that ends at ``right``: one or two small letters below a ring of stars or arms."""
+    wide, tone = within((0.35, 0.75), rng), within((0.0, 1.0), rng)
+    top, low = -1 - within((0.05, 0.25), rng), within((0.05, 0.25), rng)
+    middle, ink = right - wide / 2, 0.0 if tone > 0.4 else 1.0
+    shapes = [_area(np.array([[right - wide, top], [right, top], [right, low], [right - wide, low]]), tone)]
+    high = within((0.2, 0.35), rng)
+    above = np.array([middle, -0.68])
+    if rng.random() < 0.5:
+        for angle in np.arange(0, 2 * np.pi, np.pi / 4).tolist():
+            star = 0.3 * wide * np.array([np.cos(angle), np.sin(angle)])
+            shapes.append(_area(above + star + 0.05 * _SQUARE, ink))
+    elif rng.random() < 0.7:
+        shapes += _emblem(above, 0.35 * wide, min(0.45 * wide, 0.3), rng)
+    face, letters = (
+        one_of(stroke_faces(), rng),
+        [one_of(OTHER_CHARS[10:], rng) for _ in range(1 + below(2, rng))],
+    )
+    across = sum(face.advances[c] for c in letters)
+    x, high = middle - 0.5 * across * high, min(high, 0.85 * wide / across)
+    for char in letters:
+        for line in face.glyphs[char]:
+            points = np.array(line) * high + (x, low - 0.1)
+            pairs = np.stack([points[:-1], points[1:]], axis=1)
+            shapes += [DistractorShape(pair, False, 0.14 * high, ink) for pair in pairs]
+        x += face.advances[char] * high
+    return shapes
+
+
+def _area(points: Points, strength: float) -> DistractorShape:
+    return DistractorShape(points, True, 0.0, strength)
+
+
+def _other_tone(tone: float, rng: Rng) -> float:
+    """A tone that differs visibly from ``tone``."""
+    return (tone + within((0.25, 0.75), rng)) % 1.0
+
+
+def _star(corners: int, radius: float, turn: float, inner: float = 1.0) -> Points:
+    """A regular polygon; every second corner is at ``inner`` of the radius."""
+    angles = turn + np.arange(corners) * 2 * np.pi / corners
+    radii = radius * np.where(np.arange(corners) % 2, inner, 1.0)
+    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+
+
+def _blot(rng: Rng) -> Points:
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 5 + below(5, rng)))
+    around = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return around * rng.uniform(0.5, 1.0, (len(angles), 1))
 
 
 def frame(bounds: Box, corners: Points, rng: Rng) -> list[DistractorShape]:
@@ -132,15 +257,15 @@ def strokes(bounds: Box, rng: Rng) -> list[DistractorShape]:
     ]
 
 
-def barcode(bounds: Box, sign: int, away: float, rng: Rng) -> list[Points]:
-    """Corners [4, 2] of a barcode's bars above (-1) or below (1) the text, ``away`` from it."""
+def barcode(bounds: Box, sign: int, away: float, rng: Rng) -> list[DistractorShape]:
+    """A barcode's bars above (-1) or below (1) the text, ``away`` from it."""
     x0, y0, x1, y1 = bounds
     near = y0 - away if sign < 0 else y1 + away
     far, module, x = near + 2 * sign, within((0.025, 0.06), rng), x0 + within((-1.5, 1.0), rng)
-    bars: list[Points] = []
+    bars: list[DistractorShape] = []
     while x < x1 + 1.5 and len(bars) < 120:
         wide = module * (1 + below(3, rng))
-        bars.append(np.array([[x, near], [x + wide, near], [x + wide, far], [x, far]]))
+        bars.append(_area(np.array([[x, near], [x + wide, near], [x + wide, far], [x, far]]), 1.0))
         x += wide + module * (1 + below(3, rng))
     return bars
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from serialread.codes import without_blanks
 from serialread.config.data_recipe import Layout
 from serialread.synth import fonts
+from serialread.synth.alphabets import Segments
 from serialread.synth.distractors import DistractorShape
 from serialread.synth.fonts import Face
 from serialread.synth.rng import Rng, below, within
@@ -91,6 +92,12 @@ def named_part(text: str, rng: Rng) -> Part | None:
     return found[below(len(found), rng)] if found else None
 
 
+def _decimals(text: str) -> int:
+    """Number of characters behind the point, if it is one of the last four places."""
+    _, point, behind = without_blanks(text)[-4:].rpartition(".")
+    return len(behind) if point else 0
+
+
 def plain(text: str, face: Face) -> Emphasis:
     """Nothing set apart."""
     count = len(without_blanks(text))
@@ -102,6 +109,10 @@ def emphasis(text: str, face: Face, named: Face | None, layout: Layout, rng: Rng
     parts, count = parts_of(text), len(without_blanks(text))
     faces, sizes = [face] * count, np.ones(count)
     if layout.suffix_share and count > 3 and rng.random() < layout.suffix_share:
+        if isinstance(face, Segments):
+            last = _decimals(text) or 1 + below(2, rng)
+            sizes[-last:] = within((0.5, 0.85), rng)
+            return Emphasis(tuple(faces), sizes, last if rng.random() < 0.2 else 0)
         raised = 1 + below(3, rng)
         sizes[-raised:] = within((0.55, 0.8), rng)
         return Emphasis(tuple(faces), sizes, raised, underlined=rng.random() < 0.75)

@@ -12,7 +12,7 @@ from serialread.synth.alphabets import Dots, Segments
 from serialread.synth.distractors import Box, DistractorShape
 from serialread.synth.emphasis import Emphasis, emphasis
 from serialread.synth.fonts import Face, Points, advance
-from serialread.synth.rng import Rng, below, within
+from serialread.synth.rng import Rng, below, one_of, within
 
 Matrices = NDArray[np.float64]
 
@@ -89,12 +89,12 @@ class Pose:
         """The matrices [n, 3, 3] of characters on a straight baseline, in this pose."""
         return self.seen @ turn(self.tilt) @ _bent(matrices, self)
 
-    def shape(self, points: Points) -> DistractorShape:
-        """A filled shape of corners [k, 2]."""
-        m = np.tile(np.eye(3), (len(points), 1, 1))
-        m[:, :2, 2] = points
+    def shape(self, shape: DistractorShape) -> DistractorShape:
+        """A shape beside a straight baseline, in this pose."""
+        m = np.tile(np.eye(3), (len(shape.points), 1, 1))
+        m[:, :2, 2] = shape.points
         moved = self.of(m)[:, :, 2]
-        return DistractorShape(moved[:, :2] / moved[:, 2:], True, 0.0)
+        return replace(shape, points=moved[:, :2] / moved[:, 2:])
 
 
 def set_line(
@@ -150,6 +150,11 @@ def along_a_line(text: str, look: Emphasis, layout: Layout, setting: Setting, rn
     m = _in_a_row(_pens(text, look.faces, wide, layout, rng) + look.shifts, wide, layout, setting, rng)
     m[:, :2, 1] *= look.sizes[:, None]
     m[:, 1, 2] += look.drops
+    if layout.low_point_share and "." in text and rng.random() < layout.low_point_share:
+        points = np.array(list(without_blanks(text))) == "."
+        close = within((0.1, 0.5), rng) * advance(look.faces[int(points.argmax())], ".") * m[0, 0, 0]
+        m[:, 0, 2] -= close * (2 * points.cumsum() - points)
+        m[points, 1, 2] += within((0.02, 0.15), rng)
     return m
 
 
@@ -321,7 +326,7 @@ def _with_distractors(
     ``code`` is given before its pose; ``corners`` and the results are after it.
     """
     bounds = x0, y0, x1, y1 = _bounds(corners)
-    wide = distractors.logo(bounds, rng) if rng.random() < layout.logo_share else []
+    wide = _logo(code, bounds, pose, rng) if rng.random() < layout.logo_share else []
     if rng.random() < layout.tool_mark_share:
         wide = [*wide, *distractors.strokes(bounds, rng)]
     shapes = [*wide, *(distractors.frame(bounds, corners, rng) if rng.random() < layout.frame_share else ())]
@@ -333,7 +338,7 @@ def _with_distractors(
         top, bottom = (shown, bottom) if bars < 0 else (top, shown)
         flat = fonts.placed(code.faces, code.chars, code.matrices).reshape(-1, 2)
         box = (*flat.min(0).tolist(), *flat.max(0).tolist())
-        shapes += [pose.shape(points) for points in distractors.barcode(box, bars, away, rng)]
+        shapes += [pose.shape(bar) for bar in distractors.barcode(box, bars, away, rng)]
     runs = [
         _row(code, other, sign, shown, pose, layout, rng)
         for sign, shown in ((-1, top), (1, bottom))
@@ -344,7 +349,18 @@ def _with_distractors(
     if rng.random() < layout.partial_neighbour_share and not wide:
         run, crop = _cut_off(code, other, crop, pose, rng)
         runs.append(run)
+    elif layout.unit_share and not wide and rng.random() < layout.unit_share:
+        run, crop = _unit(code, other, crop, pose, rng)
+        runs.append(run)
     return shapes, crop, [run for run in runs if run.chars]
+
+
+def _logo(code: GlyphRun, bounds: Box, pose: Pose, rng: Rng) -> list[DistractorShape]:
+    """An irregular shape, or emblems in the pose of the code, which is given before it."""
+    if rng.random() < 0.3:
+        return distractors.logo(bounds, rng)
+    flat = fonts.placed(code.faces, code.chars, code.matrices)
+    return [pose.shape(shape) for shape in distractors.emblems(flat, rng)]
 
 
 def _margins(layout: Layout, rng: Rng) -> list[float]:
@@ -400,6 +416,19 @@ def _cut_off(code: GlyphRun, other: Face, crop: Box, pose: Pose, rng: Rng) -> tu
     part = within((0.15, 0.6), rng)
     edge = float(seen.min() + part * np.ptp(seen)) if right else float(seen.max() - part * np.ptp(seen))
     return run, (crop[0], crop[1], edge, crop[3]) if right else (edge, crop[1], crop[2], crop[3])
+
+
+def _unit(code: GlyphRun, other: Face, crop: Box, pose: Pose, rng: Rng) -> tuple[GlyphRun, Box]:
+    """A small unit behind the code, at the cap line or on the baseline, and a crop that shows most of it."""
+    chars = distractors.drawable(other, one_of(distractors.UNITS, rng))
+    if not chars:
+        return GlyphRun((), "", code.matrices[:0]), crop
+    size, x = within((0.22, 0.6), rng), fonts.placed(code.faces, code.chars, code.matrices)[:, :, 0].max()
+    y = size - 1 if rng.random() < 0.5 else 0.0
+    run = _other_text(code, other, chars, size, float(x) + within((0.1, 0.5), rng), y, pose)
+    seen = fonts.placed(run.faces, chars, run.matrices)[:, :, 0]
+    edge = float(seen.min() + within((0.4, 1.5), rng) * np.ptp(seen))
+    return run, (crop[0], crop[1], max(crop[2], edge), crop[3])
 
 
 def _other_text(

@@ -115,6 +115,16 @@ def glare(size: tuple[int, ...], rng: Rng) -> Floats:
     return np.asarray(across[None] * down[:, None], np.float32)
 
 
+def reflected(shaded: Shaded, rng: Rng) -> Shaded:
+    """A reflection on the glass in front; it veils a part of surface and mark alike."""
+    patch = glare((shaded.pixels.shape[0] // 4, shaded.pixels.shape[1] // 4), rng)
+    veil = enlarged(patch / max(float(patch.max()), 1e-6), shaded.pixels.shape)
+    veil = veil * np.float32(within((0.3, 0.92), rng))
+    light = np.float32(within((0.7, 1.0), rng))
+    pixels = shaded.pixels + veil * (light - shaded.pixels)
+    return replace(shaded, pixels=pixels, signal=shaded.signal * (1 - veil))
+
+
 def within_range(shaded: Shaded) -> Shaded:
     """Limit over- and underexposed px to two in a hundred each."""
     sparse = shaded.pixels[1::3, ::3].ravel()

@@ -19,7 +19,7 @@ from serialread.records import Origin, Pixels, Sample
 from serialread.synth import distractors
 from serialread.synth.code_texts import label_of, random_text
 from serialread.synth.layout import TypesetLine, set_line
-from serialread.synth.photography import Parameters, Shaded, photograph, visibility
+from serialread.synth.photography import Parameters, Shaded, photograph, reflected, visibility
 from serialread.synth.processes import spec_of
 from serialread.synth.rng import Rng, weighted, within
 from serialread.synth.scenes import make_scene
@@ -151,11 +151,13 @@ def _picture(
 def _photographed(
     shaded: Shaded, mark: Mark, line: TypesetLine, recipe: DataRecipe, rng: Rng
 ) -> tuple[Shaded, Pixels, dict[str, float]]:
-    """The lit mark with edges and holes of the part; its picture; and the drawn parameters."""
+    """The lit mark with edges, holes and reflections; its picture; and the drawn parameters."""
     if rng.random() < recipe.layout.edge_share:
         shaded = distractors.ended(shaded, mark.owners, rng)
     if rng.random() < recipe.layout.hole_share:
         shaded = distractors.drilled(shaded, mark.owners, rng)
+    if recipe.surfaces.reflection_share and rng.random() < recipe.surfaces.reflection_share:
+        shaded = reflected(shaded, rng)
     pixels, taken = photograph(shaded.pixels, shaded.strength, line.cap_px, recipe.camera, recipe.height, rng)
     return shaded, pixels, taken
 

@@ -175,6 +175,12 @@ def running_line(folder: Path, model: Path | None) -> Iterator[RunningLine]:
             line.stop()
 
 
+def warm_up(line: RunningLine, crops: Sequence[bytes]) -> None:
+    """Read some crops, so that the model has all the memory that it needs."""
+    for crop in crops[:20]:
+        httpx2.post(f"{line.address}/v1/read", content=crop, timeout=60)
+
+
 def faults(line: RunningLine, accepted: Sequence[str]) -> list[str]:
     """What is wrong with the results of a stopped line: lost, repeated, out of order, half written."""
     written = line.written()
@@ -209,13 +215,13 @@ def load(folder: Path, model: Path | None, per_s: float = 20, seconds: float = 6
     """Send triggers at a steady rate, each waiting for its result."""
     crops = sample_crops()
     with running_line(folder, model) as line:
-        for crop in crops[:20]:
-            httpx2.post(f"{line.address}/v1/read", content=crop, timeout=60)
+        warm_up(line, crops)
         sent, latencies, memory, cpu = asyncio.run(_steady(line, crops, per_s, seconds))
         line.drain()
     answered = len(latencies)
     p50, p99 = np.quantile(latencies, (0.5, 0.99))
     found = faults(line, sent)
+    found += [f"{len(sent) - answered} not answered"] if answered != len(sent) else []
     return Load(len(sent), answered, p50, p99, max(latencies), memory, cpu / max(answered, 1), found)
 
 
@@ -344,6 +350,7 @@ def hostile(folder: Path, model: Path | None, count: int = 5000, seed: int = 0) 
     statuses: Counter[int] = Counter()
     slow: list[socket.socket] = []
     with running_line(folder, model) as line:
+        warm_up(line, crops)
         for _ in range(min(200, count // 5)):
             statuses[_sent(line.port, _attack(rng, crops))] += 1
         before = line.memory_mb(), line.open_files()

@@ -4,12 +4,15 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,6 +23,9 @@ from line_cases import picture, served, settings
 from test_docs import DOCS, blocks
 
 from serialread.errors import RecipeError
+from serialread.line import Result, Trigger
+from serialread.line.station_readers import StationReaders
+from serialread.records import Record
 
 KEYS = {"viewer": ["read"], "camera": ["trigger"], "boss": ["read", "trigger", "admin"]}
 
@@ -60,6 +66,29 @@ def test_several_pictures_of_a_part_are_fused(client: Any) -> None:
 
     assert fused(5, 5) == ("PASS", "57", [])
     assert fused(5, 9, 5) == ("REVIEW", "57", ["another frame reads 97"])
+
+
+def test_a_request_that_waits_while_the_service_stops_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serialread.line.web_server.STOP_TIMEOUT_S", 1)
+    begun, answered, read = threading.Event(), threading.Event(), StationReaders.read
+
+    def slow(readers: StationReaders, trigger: Trigger, interruptions: int) -> tuple[Result, Record]:
+        begun.set()
+        answered.wait(20)
+        return read(readers, trigger, interruptions)
+
+    monkeypatch.setattr(StationReaders, "read", slow)
+    config = settings(tmp_path, web={"port": 0})
+    with ThreadPoolExecutor() as pool, served(config) as (client, _):
+        address = f"{client.base_url}v1/read?id=part 1"
+        answer = pool.submit(httpx2.post, address, content=picture(5), timeout=60)
+        answer.add_done_callback(lambda _: answered.set())
+        assert begun.wait(20)
+    assert (answer.result().status_code, answer.result().json()) == (202, {"trigger": "part 1"})
+    with served(config) as (client, _):
+        assert client.get("/v1/readings/part 1").json()["text"] == "57"
 
 
 def test_readings_are_listed_page_by_page(client: Any) -> None:

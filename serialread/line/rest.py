@@ -5,7 +5,7 @@ A trigger is answered when it is durable and read; no path or address in a reque
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 from uuid import uuid4
 
@@ -83,7 +83,10 @@ class RestInterface:
             future = await run_in_threadpool(self._service.accept, trigger)
         seconds = self._web.result_timeout_s
         waiting = asyncio.wrap_future(future)
-        await asyncio.wait((waiting,), timeout=seconds if asked.wait is None else min(asked.wait, seconds))
+        with suppress(asyncio.CancelledError):  # the service stops; the result comes after the next start
+            await asyncio.wait(
+                (waiting,), timeout=seconds if asked.wait is None else min(asked.wait, seconds)
+            )
         if waiting.done():
             return JSONResponse(waiting.result().to_json())
         return JSONResponse({"trigger": trigger.id}, 202)

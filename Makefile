@@ -2,7 +2,7 @@
 # make test   set up with everything, run the tests
 # make test-plant    test the line's interfaces with a broker, a database, cameras (Debian: apt install mosquitto
 #                    postgresql ffmpeg aravis-tools)
-# make browser-test  test the audit report and the review page in a real browser engine
+# make browser-test  test the audit report, the review page and the live page in a real browser engine
 # make docs   build the documentation as a site in site/, offline
 # make docs-reference  write docs/cli.md from the help, docs/settings-*.md from the settings,
 #                      tables of docs/line/ from the code
@@ -28,7 +28,7 @@ test: $(VENV)/.installed-dev
 test-plant: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m plant -rs $$(grep -l pytest.mark.plant tests/*.py)
 
-# The audit report and the review page in Chromium (Qt WebEngine, 290 MB) and by axe-core: light, then dark
+# The audit report, the review page and the live page in Chromium (Qt WebEngine, 290 MB) and by axe-core: light, then dark
 browser-test: $(VENV)/.installed-dev
 	$(PIP) --editable '.[browser]'
 	$(BIN)/python -m pytest tests/browser

@@ -34,7 +34,7 @@ import httpx2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_S = 120.0
+READY_S = 300.0
 """Time in which the service must be ready, on a busy machine."""
 LINE = """
 folder = "spool"

@@ -55,7 +55,9 @@ class StubLine:
     @property
     def context(self) -> LineContext:
         """What its sinks get."""
-        return LineContext(("press",), self.health, lambda: None, lambda trigger, frame: None)
+        return LineContext(
+            ("press",), self.health, lambda: None, lambda trigger, frame: None, lambda sink: ()
+        )
 
     def health(self) -> LineHealth:
         """Every trigger has its result."""

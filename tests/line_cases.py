@@ -2,11 +2,12 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 from stub_model import MODEL_ID, write_stub
@@ -33,6 +34,16 @@ def picture(digit: int = 9, kind: str = "PNG", note: int = 0) -> bytes:
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, kind)
     return data.getvalue()
+
+
+def video(path: Path, frames: Iterable[bytes]) -> Path:
+    """A video of pictures of one size, for a camera."""
+    decoded = [cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_COLOR) for frame in frames]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, decoded[0].shape[1::-1])  # type: ignore[attr-defined]
+    for frame in decoded:
+        writer.write(frame)
+    writer.release()
+    return path
 
 
 def settings(place: Path, /, **tables: Any) -> LineConfig:

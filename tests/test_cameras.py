@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -47,6 +47,40 @@ def test_a_video_file_gives_its_frames_one_after_the_other(tmp_path: Path) -> No
         with pytest.raises(CameraDown) as caught:
             camera.grab()
     assert str(caught.value) == f"camera {path}: has no picture. Check its address and its cable."
+
+
+class UsbDevice:
+    """What OpenCV gives for a USB camera: frame i has the grey i; the fifth read finds the plug loose."""
+
+    opened: ClassVar[list[str | int]] = []
+
+    def __init__(self, address: str | int, backend: int) -> None:
+        assert backend == cv2.CAP_ANY
+        self.opened.append(address)
+        self._read = 0
+
+    def read(self) -> tuple[bool, Any]:
+        time.sleep(0.01)
+        self._read += 1
+        return self._read != 5, np.full((48, 64, 3), self._read, np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("address", "opened"), [("0", 0), ("/dev/video2", "/dev/video2")])
+def test_a_usb_camera_is_a_number_or_a_device_and_is_opened_again_after_it_was_lost(
+    monkeypatch: pytest.MonkeyPatch, address: str, opened: str | int
+) -> None:
+    monkeypatch.setattr("serialread.line.cameras.REOPEN_S", 0.05)
+    monkeypatch.setattr("cv2.VideoCapture", UsbDevice)
+    UsbDevice.opened.clear()
+    settings = VideoCameraConfig(kind="video", station="press", address=address, frames=2)
+    with closing(VideoCamera(settings)) as camera:
+        first, second = levels(camera.grab()), levels(camera.grab())
+    assert len(first) == len(second) == 2, "frames on both sides of the loss"
+    assert set(UsbDevice.opened) == {opened}
+    assert len(UsbDevice.opened) > 1
 
 
 def test_user_and_password_stand_in_the_address_and_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,21 @@ def test_acknowledge_and_trigger_in_one_word_start_the_next_reading() -> None:
     assert (handshake.pending, handshake.shown) == ("b", "")
 
 
+def test_after_a_restart_it_is_busy_until_what_the_plc_had_triggered_is_shown() -> None:
+    handshake = Handshake(["a", "b"])
+    assert handshake.status == Status.BUSY
+    assert not handshake.command(TRIGGER, "c")
+    assert at(handshake, ERROR) == HandshakeError.TRIGGER_WHILE_BUSY
+    for trigger in ("a", "of the folder", "b"):
+        assert handshake.can_show(trigger)
+        handshake.show(result(trigger=trigger))
+        assert handshake.status & Status.DONE
+        handshake.command(ACKNOWLEDGE, "-")
+        handshake.command(0, "-")
+        assert handshake.status == (Status.READY if trigger == "b" else Status.BUSY)
+    assert handshake.command(TRIGGER, "c")
+
+
 @pytest.mark.parametrize(
     ("no_picture", "error"), [(True, HandshakeError.NO_PICTURE), (False, HandshakeError.NOT_ACCEPTED)]
 )

@@ -11,11 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 from interface_cases import free_port
-from line_cases import eventually, picture, read, running, settings
+from line_cases import eventually, picture, read, running, settings, video
 from plant_servers import mosquitto, postgres
 from test_docs import DOCS, blocks
 
@@ -59,12 +57,7 @@ class Guide:
         """A line with the page's sinks; its camera is a video of crops."""
         tables = {"sinks": self.tables["sinks"]}
         if "cameras" in self.tables:
-            path = folder / "crops.avi"
-            crop = cv2.imdecode(np.frombuffer(picture(), np.uint8), cv2.IMREAD_COLOR)
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, crop.shape[1::-1])  # type: ignore[attr-defined]
-            for _ in range(5):
-                writer.write(crop)
-            writer.release()
+            path = video(folder / "crops.avi", [picture()] * 5)
             tables["cameras"] = [{"kind": "video", "station": "press", "address": str(path)}]
         with running(settings(folder, **tables)) as service:
             yield service

@@ -3,12 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from line_cases import eventually, picture, read, running, settings
+from line_cases import STATION, eventually, picture, read, running, settings
 
-from serialread.errors import LineError, RecipeError
+from serialread.errors import LineError, RecipeError, SerialreadError
 from serialread.line import (
     LineBusy,
     LineContext,
@@ -40,6 +42,24 @@ def test_a_trigger_is_read_and_reaches_every_sink(tmp_path: Path) -> None:
         "SELECT trigger FROM results ORDER BY number"
     )
     assert [row for (row,) in rows] == [one.trigger for one in made]
+
+
+def test_a_reload_under_load_loses_no_trigger(tmp_path: Path) -> None:
+    config = settings(tmp_path, sinks=[{"kind": "jsonl", "name": "lines", "folder": "lines"}])
+    station, digits = tmp_path / "press.toml", [4 + number % 6 for number in range(60)]
+    with running(config) as service, ThreadPoolExecutor(4) as senders:
+        made = senders.map(lambda n: read(service, picture(digits[n], note=n)), range(len(digits)))
+        for reload in range(6):
+            broken = reload % 2 == 0
+            station.write_text("view = 3" if broken else STATION)
+            with pytest.raises(SerialreadError) if broken else nullcontext():
+                service.reload()
+        results = list(made)
+    assert [(one.text, one.outcome) for one in results] == [(f"{digit}7", Outcome.PASS) for digit in digits]
+    assert sorted(one.number for one in results) == [*range(1, len(digits) + 1)]
+    (lines,) = (tmp_path / "lines").iterdir()
+    delivered = [json.loads(line)["number"] for line in lines.read_text().splitlines()]
+    assert delivered == [*range(1, len(digits) + 1)]
 
 
 class FlakySink:
@@ -81,6 +101,19 @@ def test_a_sink_that_was_down_gets_everything_in_order(tmp_path: Path, flaky: Fl
         made.append(read(service, picture(9)))
         eventually(lambda: flaky.got == made)
         assert service.health().sinks["flaky"].waiting == 0
+
+
+def test_frames_are_not_accepted_together_if_none_of_them_is_alone(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    frames = tuple(TriggerPicture(f"{n}.png", picture(5, note=n)) for n in range(3))
+    station = tmp_path / "press.toml"
+    alone = {0.97: Outcome.PASS, 0.98: Outcome.REVIEW}  # one frame has the confidence 0.977
+    for accept_at, outcome in alone.items():
+        station.write_text(STATION.replace("accept_at = 0.5", f"accept_at = {accept_at}"))
+        with running(config) as service:
+            made = [service.accept(Trigger("press", frames[:count])).result(30) for count in (1, 3)]
+        assert [one.outcome for one in made] == [outcome] * 2
+        assert made[0].record["confidence"] == pytest.approx(made[1].record["confidence"])
 
 
 def test_triggers_that_wait_are_read_after_a_restart(tmp_path: Path) -> None:
@@ -169,9 +202,9 @@ def test_a_torn_line_of_a_killed_service_is_removed_and_nothing_is_written_twice
         (path,) = (tmp_path / kind).iterdir()
         whole = path.read_bytes()
         path.write_bytes(whole[:-20])  # the last line is torn
-        sink = open_sink(
-            config.sinks[0], LineContext((), service.health, service.reload, service.journal.picture)
-        )
+        journal = service.journal
+        context = LineContext((), service.health, service.reload, journal.picture, journal.owed)
+        sink = open_sink(config.sinks[0], context)
         sink.deliver(made[1:])
         assert path.read_bytes() == whole
 

@@ -30,9 +30,9 @@ from serialread.line.modbus_server import ModbusServer
 class Plc:
     """The PLC's side of the handshake."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, start_s: float = 20) -> None:
         self.client = ModbusTcpClient("127.0.0.1", port=port, timeout=20)
-        eventually(self.client.connect)
+        eventually(self.client.connect, start_s)
 
     def command(self, word: int) -> None:
         """Write the command word."""
@@ -81,6 +81,7 @@ def running(settings: ModbusSinkConfig, line: StubLine) -> Iterator[ModbusServer
     server, stop = ModbusServer(settings, line.context), threading.Event()
     thread = threading.Thread(target=server.run, args=(line.accept, stop))
     thread.start()
+    eventually(lambda: server._thread)
     yield server
     stop.set()
     thread.join()

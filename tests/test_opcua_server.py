@@ -5,8 +5,8 @@ import json
 import random
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,25 +76,32 @@ class Session:
         return results, status
 
 
+@asynccontextmanager
+async def connected(settings: OpcUaSinkConfig) -> AsyncIterator[Session]:
+    """A session, as soon as the server answers."""
+    client = client_of(settings)
+    for _ in range(DEADLINE_S):
+        try:
+            await client.connect()
+            break
+        except OSError:
+            await asyncio.sleep(1)
+    try:
+        one = Session()
+        await one.open(client)
+        async with asyncio.timeout(DEADLINE_S):
+            yield one
+    finally:
+        await client.disconnect()
+
+
 def session(server: OpcUaServer, line: StubLine, talk: Any) -> None:
     """Connect, and run what a test does."""
     line.refuses, line.answers = None, None
 
     async def run() -> None:
-        client = client_of(server._settings)
-        for _ in range(DEADLINE_S):
-            try:
-                await client.connect()
-                break
-            except OSError:
-                await asyncio.sleep(1)
-        try:
-            one = Session()
-            await one.open(client)
-            async with asyncio.timeout(DEADLINE_S):
-                await talk(one)
-        finally:
-            await client.disconnect()
+        async with connected(server._settings) as one:
+            await talk(one)
 
     asyncio.run(run())
 

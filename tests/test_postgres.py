@@ -77,7 +77,9 @@ def test_a_migration_that_fails_changes_nothing(server: Postgres) -> None:
 
 
 @pytest.mark.plant
-def test_a_killed_server_loses_nothing_and_gets_nothing_twice(server: Postgres, tmp_path: Path) -> None:
+def test_a_killed_server_loses_nothing_and_gets_everything_once_and_in_order(
+    server: Postgres, tmp_path: Path
+) -> None:
     sinks = [{"kind": "postgres", "name": "db", "conninfo": server.conninfo, "schema_name": "killed"}]
     with running(settings(tmp_path, sinks=sinks)) as service:
         for number in range(80):
@@ -88,5 +90,6 @@ def test_a_killed_server_loses_nothing_and_gets_nothing_twice(server: Postgres, 
                 server.start()
         eventually(lambda: service.health().stations["press"].results == 80, 60)
         eventually(lambda: not service.health().sinks["db"].waiting, 60)
-    found = rows(server, "SELECT number, trigger FROM killed.results ORDER BY number")
+    in_order_of_commits = "SELECT number, trigger FROM killed.results ORDER BY xmin::text::bigint, number"
+    found = rows(server, in_order_of_commits)
     assert found == [(number, f"t{number - 1}") for number in range(1, 81)]

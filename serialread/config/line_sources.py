@@ -52,8 +52,8 @@ class VideoCameraConfig(Section):
     station: str
     """Station whose triggers it serves."""
     address: str
-    """``rtsp://...``, a number such as ``0`` for a USB camera, or a file, which gives one frame after the
-    other."""
+    """``rtsp://...``, a number such as ``0`` or a device such as ``/dev/video0`` for a USB camera, or a file,
+    which gives one frame after the other."""
     user: str = ""
     """User of the stream; empty: none."""
     password: EnvName | None = None

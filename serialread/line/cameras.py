@@ -47,7 +47,8 @@ class VideoCamera:
         """
         self._settings = settings
         self._address = _address(settings)
-        self._live = settings.address.isdigit() or "://" in settings.address
+        self._usb = settings.address.isdigit() or settings.address.startswith("/dev/")
+        self._live = self._usb or "://" in settings.address
         self._capture: cv2.VideoCapture | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -101,11 +102,11 @@ class VideoCamera:
         """The next frame; opens the camera if need be."""
         if self._capture is None:
             options = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
-            self._capture = (
-                cv2.VideoCapture(int(self._address))
-                if self._address.isdigit()
-                else cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, options)
-            )
+            if self._usb:
+                number = self._address.isdigit()
+                self._capture = cv2.VideoCapture(int(self._address) if number else self._address, cv2.CAP_ANY)
+            else:
+                self._capture = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, options)
         found, frame = self._capture.read()
         if not found:
             self._release()

@@ -1,6 +1,6 @@
 """The handshake with a PLC: which registers it has, and what each change of the command word does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
@@ -132,11 +132,13 @@ class Handshake:
     Attributes:
         pending: id of the trigger that is being read; "" unless busy.
         shown: id of the trigger whose result is in the registers and not acknowledged; "" unless done.
+        owed: ids of triggers before a restart whose results the PLC has not seen; busy until they are shown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owed: Iterable[str] = ()) -> None:
         self.pending = ""
         self.shown = ""
+        self.owed = set(owed)
         self._command = Command(0)
         self._error = HandshakeError.NONE
         self._heartbeat = 0
@@ -158,10 +160,10 @@ class Handshake:
             self.acknowledge()
         if Command.TRIGGER not in rising:
             return False
-        if self.pending:
-            self._error = HandshakeError.TRIGGER_WHILE_BUSY
-        elif self.shown:
+        if self.shown:
             self._error = HandshakeError.NOT_ACKNOWLEDGED
+        elif self.pending or self.owed:
+            self._error = HandshakeError.TRIGGER_WHILE_BUSY
         else:
             self.pending = trigger_id
             self._error = HandshakeError.NONE
@@ -180,7 +182,7 @@ class Handshake:
 
     def can_show(self, trigger_id: str) -> bool:
         """Whether the result of a trigger may enter the registers now."""
-        return not self.shown and self.pending in ("", trigger_id)
+        return not self.shown and (bool(self.owed) or self.pending in ("", trigger_id))
 
     def show(self, result: Result) -> None:
         """Put a result into the registers: done, until it is acknowledged."""
@@ -195,6 +197,7 @@ class Handshake:
         ]
         self.pending = ""
         self.shown = result.trigger
+        self.owed.discard(result.trigger)
 
     def beat(self) -> None:
         """Count the heartbeat up."""
@@ -203,7 +206,7 @@ class Handshake:
     @property
     def status(self) -> Status:
         """The status word."""
-        state = Status.BUSY if self.pending else Status.DONE if self.shown else Status.READY
+        state = Status.DONE if self.shown else Status.BUSY if self.pending or self.owed else Status.READY
         return state | Status.ERROR if self._error else state
 
     def registers(self) -> list[int]:

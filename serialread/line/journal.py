@@ -241,6 +241,17 @@ class Journal:
         with self._transaction() as database:
             database.execute("UPDATE sinks SET delivered = ? WHERE name = ?", (place, sink))
 
+    def owed(self, sink: str) -> list[str]:
+        """Ids of the triggers that a sink itself sent and whose results it has not received."""
+        with self._locked() as database:
+            rows = database.execute(
+                "SELECT id FROM triggers LEFT JOIN results ON results.trigger = triggers.seq"
+                " WHERE source = ?1 AND (waiting"
+                " OR results.seq > (SELECT delivered FROM sinks WHERE name = ?1))",
+                (sink,),
+            ).fetchall()
+        return [id_ for (id_,) in rows]
+
     def backlog(self, sink: str, stations: Sequence[str]) -> int:
         """Number of results that a sink has not received."""
         with self._locked() as database:

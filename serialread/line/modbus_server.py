@@ -54,7 +54,7 @@ class ModbusServer:
                 "a Modbus server serves one station. Set stations to one name, and add a sink per station."
             )
         self.name = settings.name
-        self._settings, self._station = settings, stations[0]
+        self._settings, self._station, self._owed = settings, stations[0], context.owed
         self._handshake = Handshake()
         self._acknowledged: deque[str] = deque(maxlen=REMEMBERED)
         self._thread: LoopThread | None = None
@@ -64,6 +64,7 @@ class ModbusServer:
     def run(self, accept: Accept, stop: threading.Event) -> None:
         """Open the port, if it is not open yet; it stays open until ``close``."""
         if self._thread is None:
+            self._handshake = Handshake(self._owed(self.name))
             thread = LoopThread(self.name)
             try:
                 self._server = thread.call(self._open(accept))

@@ -78,7 +78,9 @@ class LineService:
 
     def _open(self) -> None:
         config, problems = self.config, list[str]()
-        context = LineContext(tuple(self._wakes), self.health, self.reload, self.journal.picture)
+        context = LineContext(
+            tuple(self._wakes), self.health, self.reload, self.journal.picture, self.journal.owed
+        )
 
         def checked(place: str, make: Callable[[], T]) -> tuple[T, ...]:
             try:

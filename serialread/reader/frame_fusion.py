@@ -15,8 +15,9 @@ def fuse_frames(records: Sequence[Record], station: Station) -> Record:
     """The record of the frame that supports the code best, with the reading of all frames.
 
     Frames vote as the views of a crop do, with the sum of their log-odds (see ``fusion.fuse``). A frame that
-    alone would be accepted with another code leaves the fused code for REVIEW. Stations with fields get the
-    record of their best frame.
+    alone would be accepted with another code leaves the fused code for REVIEW. Frames of one part share what
+    hides a character, so more of them are no more confident than the best one alone: stations are calibrated
+    on single pictures. Stations with fields get the record of their best frame.
 
     Args:
         records: of the frames; those in which nothing was read do not count beside others.
@@ -34,7 +35,7 @@ def fuse_frames(records: Sequence[Record], station: Station) -> Record:
 def _decided(best: Record, code: Reading, records: Sequence[Record], station: Station) -> Record:
     others = {r.text for r in records if r.decision is Decision.ACCEPT} - {code.text}
     doubts = (*best.doubts, *(f"another frame reads {text}" for text in sorted(others)))
-    confidence = trust(code, station.calibration, best.second)
+    confidence = min(trust(code, station.calibration, best.second), best.confidence or 0.0)
     decision, reason = decide(code, confidence, doubts, station.limits)
     return replace(
         best,

@@ -12,12 +12,14 @@ from audit_cases import judged, line, readings, truths, write_readings
 from hypothesis import given, settings, strategies as st
 from sklearn.calibration import calibration_curve
 
+from serialread import run_log
 from serialread.auditing import Audit, audit, audit_tables, read_batches, report_files, sections
 from serialread.auditing.characters import character_tables
 from serialread.auditing.releases import FATES, MisreadLimit, fates, releases_in_words
 from serialread.auditing.sampling import images_to_label
 from serialread.auditing.sections import ReportSection
 from serialread.auditing.trends import read_limits
+from serialread.config import Calibration, Station, StationLimits
 from serialread.errors import RecordsError
 from serialread.label_tables import TextTable
 
@@ -445,10 +447,10 @@ def batch_of(name: str, *, right: int = 0, wrong: int = 0, trusted: int = 0, wai
 @pytest.mark.parametrize(
     ("batches", "allowed", "release", "basis", "reason"),
     [
-        ([{"right": 2}], None, "SHIP", "truth known", "truth known: 2 codes in the truth table."),
+        ([{"right": 2}], None, "SHIP", "truth known", "2 codes in the truth table."),
         (
             *([{"right": 1, "waiting": "rw"}], None, "SHIP", "truth known"),
-            "truth known: 3 codes in the truth table; 1 reading differs from it.",
+            "3 codes in the truth table; 1 reading differs from it.",
         ),
         (
             *([{"right": 5, "wrong": 1}], None, "HOLD", "truth known"),
@@ -466,15 +468,15 @@ def batch_of(name: str, *, right: int = 0, wrong: int = 0, trusted: int = 0, wai
         ),
         (
             *([{"trusted": 3}], GUARANTEED, "SHIP", "only calibrated"),
-            "only calibrated: 3 accepted readings without a truth, at most 1 % wrong by the station.",
+            "3 accepted readings without a truth, at most 1 % wrong by the station.",
         ),
         (
             *([{"right": 5, "trusted": 3}], GUARANTEED, "SHIP", "only calibrated"),
-            "only calibrated: 3 accepted readings without a truth, at most 1 % wrong by the station.",
+            "3 accepted readings without a truth, at most 1 % wrong by the station.",
         ),
         (
             *([{"right": 299, "trusted": 30}], None, "SHIP", "sample audited"),
-            "sample audited: 299 accepted readings checked by the truth table, none wrong: at most "
+            "299 accepted readings checked by the truth table, none wrong: at most "
             "0.997 % of the others may be.",
         ),
         (
@@ -484,7 +486,7 @@ def batch_of(name: str, *, right: int = 0, wrong: int = 0, trusted: int = 0, wai
         ),
         (
             *([{"trusted": 9}, {"right": 299}], None, "SHIP", "sample audited"),
-            "sample audited: 299 accepted readings of all batches checked by the truth table, none wrong: at "
+            "299 accepted readings of all batches checked by the truth table, none wrong: at "
             "most 0.997 % of the others may be.",
         ),
         (
@@ -494,7 +496,7 @@ def batch_of(name: str, *, right: int = 0, wrong: int = 0, trusted: int = 0, wai
         ),
         (
             *([{"trusted": 9}, {"right": 40, "wrong": 1}], GUARANTEED, "SHIP", "only calibrated"),
-            "only calibrated: 9 accepted readings without a truth, at most 1 % wrong by the station.",
+            "9 accepted readings without a truth, at most 1 % wrong by the station.",
         ),
     ],
 )
@@ -508,6 +510,24 @@ def test_a_batch_ships_only_with_a_proof(
     done = audit_tables(lines, labels, allowed=allowed or MisreadLimit())
     found = done.releases.set_index("batch").loc["b0"]
     assert (found["release"], found["basis"], found["reason"]) == (release, basis, reason)
+
+
+def test_the_guarantee_is_that_of_the_station_in_the_run_log(tmp_path: Path) -> None:
+    table = write_readings(tmp_path / "readings.csv", line("b/a.png", "A1"))
+    assert audit(tmp_path).releases["basis"].tolist() == ["nothing"]
+    made = Calibration(
+        slope=1, offset=0, misread=0.02, certainty=0.9, protocol="strict", pictures=200, accepted=150, wrong=0
+    )
+    station = Station(model_id="m", limits=StationLimits(accept_at=0.8), calibration=made)
+    options = {"pictures": ["."], "model": "", "engine": "auto"}
+    about = {"station": station.model_dump(mode="json"), "model_id": "m"}
+    run_log.append(tmp_path / run_log.LOG, run_log.LoggedRun("read", options, about, (), (table,)))
+    assert audit(tmp_path).releases["reason"].tolist() == [
+        "1 accepted reading without a truth, at most 2 % wrong by the station."
+    ]
+    elsewhere = (tmp_path / run_log.LOG).rename(tmp_path / "plant.log")
+    assert audit(tmp_path).releases["release"].tolist() == ["CHECK"]
+    assert audit(tmp_path, log=elsewhere).releases["release"].tolist() == ["SHIP"]
 
 
 def test_releases_are_listed_the_worst_first_with_what_speaks_against_them() -> None:

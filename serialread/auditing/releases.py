@@ -111,7 +111,7 @@ def release_table(
         if not is_proven:
             reasons.append(proof)
         release = Release.HOLD if line["misread"] else Release.CHECK if reasons else Release.SHIP
-        reason = "; ".join(reasons) if reasons else f"{basis}: {proof}"
+        reason = "; ".join(reasons) or proof
         figures = {name: line[name] for name in ("images", *FATES)}
         answer = {"release": release.value, "basis": basis.value, "reason": f"{reason}."}
         lines.append({"batch": batch, **answer, **figures})

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from serialread.config import Code
+from serialread.reader.class_runs import settle_classes
 from serialread.reader.decisions import weakened
 from serialread.reader.ovals import GUESS, kinds_beside, settle_ovals
 from serialread.reader.segmentation import MarkSegmentation, Segmentations
@@ -30,10 +31,12 @@ _SAME_SHAPE = frozenset("ckopsuvwxz")
 
 
 def settle_shapes(reading: Reading, crop: Segmentations, code: Code) -> Reading:
-    """A reading of a crop whose ovals are read as the station says, less certain where shapes decide nothing.
+    """A reading whose ambiguous characters are settled, less certain where shapes decide nothing.
 
-    A format decides by itself. An ambiguous character and its code keep ``GUESS`` of their confidence.
+    The station's zeros decide, else the code's runs of letters and digits. A format decides by itself. An
+    ambiguous character and its code keep ``GUESS`` of their confidence.
     """
+    reading = settle_classes(reading, crop, code)
     settled = settle_ovals(reading, crop, code)
     boxes = [char.box for char in reading.chars if char.box]
     if code.format or not boxes or len(boxes) < len(reading.chars):

@@ -76,6 +76,13 @@ def settle_ovals(reading: Reading, crop: Segmentations, code: Code) -> Reading:
     return _guessed(reading, {i: share for i, share in kept.items() if share < 1})
 
 
+def has_marked_oval(reading: Reading, crop: Segmentations) -> bool:
+    """Whether some oval of a reading has a mark inside: then the picture tells 0 and O apart."""
+    line = crop.of(reading)
+    places = [i for i, char in enumerate(reading.chars) if char.char in _OTHER]
+    return line is not None and any(_middle(crop.pixels, line, i).ink >= FILLED for i in places)
+
+
 def _guessed(reading: Reading, kept: dict[int, float]) -> Reading:
     """The reading with ovals that keep only a share of their confidence; the other oval is the runner-up."""
     weak = weakened(reading, kept)

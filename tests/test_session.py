@@ -9,8 +9,9 @@ import pytest
 from stub_model import ABOUT, GEOMETRY, MODEL_ID, write_stub
 
 from serialread import weights
+from serialread.config import CropGeometry
 from serialread.errors import CheckpointError
-from serialread.inference.session import Engine, EngineKind
+from serialread.inference.session import Engine, EngineKind, _parts
 
 pytest.importorskip("onnx")
 KINDS: tuple[EngineKind, ...] = ("openvino", "onnxruntime")
@@ -199,3 +200,19 @@ def test_reading_imports_neither_the_model_converter_nor_the_telemetry_of_openvi
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[] True\n"
+
+
+def test_of_many_width_buckets_those_are_used_that_differ_much() -> None:
+    widths = (96, 144, 192, 240, 288, 384, 480, 576, 672, 768)
+    assert CropGeometry(widths=widths).sparse(4 / 3).widths == (96, 144, 192, 288, 384, 576, 768)
+
+
+@pytest.mark.parametrize(
+    ("crops", "sizes"), [(1, [1]), (3, [4]), (11, [4, 4, 4]), (12, [16]), (21, [16, 4, 1])]
+)
+def test_a_part_of_a_batch_that_is_nearly_full_is_padded(crops: int, sizes: list[int]) -> None:
+    parts = list(_parts(np.ones((crops, 1, 8, 8), np.float32)))
+    assert [len(part) for part, _ in parts] == sizes
+    assert (
+        sum(count for _, count in parts) == sum(float(part[:, 0, 0, 0].sum()) for part, _ in parts) == crops
+    )

@@ -25,6 +25,14 @@ class CropGeometry(Section):
             raise ValueError("widths must increase, and each must be a multiple of 8 of at least 16")
         return widths
 
+    def sparse(self, step: float) -> "CropGeometry":
+        """The same with fewer buckets: each at least ``step`` times as wide as the one before."""
+        kept: list[int] = []
+        for width in reversed(self.widths):
+            if not kept or kept[-1] >= step * width:
+                kept.append(width)
+        return self.model_copy(update={"widths": tuple(reversed(kept))})
+
     def bucket(self, width: int) -> int:
         """The narrowest bucket that holds ``width`` px; the widest one if none does, or if crops stretch."""
         if self.fit == "stretch":

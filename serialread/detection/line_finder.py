@@ -77,7 +77,7 @@ class LineFinder:
             heights: lowest and highest expected capital, px of the picture, which choose the size at which it
                 is searched.
         """
-        scales = list(_scales(pixels.shape, heights))
+        scales = dict.fromkeys(_scales(pixels.shape, heights))  # small pictures have one
         return tuple(merged([(scale, lines_of(self.maps(pixels, scale))) for scale in scales], pixels.shape))
 
     def maps(self, pixels: Pixels, scale: float) -> Maps:

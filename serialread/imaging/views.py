@@ -8,6 +8,7 @@ Letters: L characters, h x n cells of the glyph maps without padding, H W px.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 import cv2
 import numpy as np
@@ -81,7 +82,7 @@ def extent_of(glyphs: Floats, size: tuple[int, int]) -> Extent | None:
     left, right = (
         _quantile(across[i], share) * px_x for i, share in zip((0, -1), END_QUANTILES, strict=True)
     )
-    slope = _slope(x, y, np.minimum(mass, np.median(mass))) if _is_long(x, size[0]) else 0.0
+    slope = _slope(x, y, np.minimum(mass, median(mass.tolist()))) if _is_long(x, size[0]) else 0.0
     parts = (np.arange(_PARTS * down.shape[1]) + 0.5) / _PARTS * px_y
     level = (parts[None] - slope * (x - (left + right) / 2)[:, None]).ravel()
     order = level.argsort()

@@ -4,7 +4,7 @@ Letters: N columns, C classes (0 is the blank), T characters with attention, L c
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +82,10 @@ def decode_columns(
     )
 
 
-def posteriors(scores: Floats, alphabet: Alphabet, texts: Iterable[str]) -> tuple[tuple[str, float], ...]:
+def posteriors(scores: Floats, alphabet: Alphabet, texts: Collection[str]) -> tuple[tuple[str, float], ...]:
     """Strings with their probabilities over the columns [N, C], each the sum over its paths."""
+    if not texts:
+        return ()
     probabilities, negligible = np.exp(scores), _negligible(scores)
     return tuple(
         (text, min(likelihood(probabilities, alphabet.encode(text), negligible), 1.0)) for text in texts

@@ -69,14 +69,17 @@ def likelihood(probabilities: Floats, classes: Sequence[int], negligible: float 
     written, blank = [0.0] * (length + 1), [1.0] + [0.0] * length
     first = last = 0
     for row in probabilities.take([0, *classes], axis=1).tolist():
-        last = min(last + 1, length)
+        if last < length:
+            last += 1
         gap = row[0]
-        for k in range(last, first, -1):
-            before = blank[k - 1] if repeats[k - 1] else blank[k - 1] + written[k - 1]
-            blank[k] = gap * (blank[k] + written[k])
-            written[k] = row[k] * (written[k] + before)
-        blank[first] = gap * (blank[first] + written[first])
-        written[first] = 0.0 if not first else row[first] * written[first]
+        ended, inked = blank[first], written[first]
+        blank[first] = gap * (ended + inked)
+        written[first] = 0.0 if not first else row[first] * inked
+        for k in range(first + 1, last + 1):
+            before = ended if repeats[k - 1] else ended + inked
+            ended, inked = blank[k], written[k]
+            blank[k] = gap * (ended + inked)
+            written[k] = row[k] * (inked + before)
         while first < last and blank[first] + written[first] <= negligible:
             blank[first] = written[first] = 0.0
             first += 1

@@ -59,8 +59,13 @@ _Network = Callable[[Floats], tuple[Floats, ...]]
 """A compiled network of one library."""
 
 BATCHES = (16, 4, 1)
-"""Sizes of the parts that a batch is split into. The library caches kernels for every input shape: 1 GB and
-five seconds for all sizes up to 16, 365 MB and one second for these."""
+"""Sizes of the parts that a batch is split into: the library keeps kernels for every shape of its input, 8 MB
+and 20 ms of a processor each, and takes 6 ms to go from one shape to another."""
+NEARLY_FULL = 0.75
+"""Share of a part's crops from which it is padded, not split into smaller ones."""
+WIDTH_STEP = 4 / 3
+"""Of a model's width buckets, those are used that are wider than the one before by this factor: fewer shapes,
+and batches that fill (docs/benchmarks/reading.md)."""
 
 
 class Engine:
@@ -129,17 +134,17 @@ class Engine:
             Of these, ``outputs``: log-probabilities [B, T, C], of CTC topology [B, N, C]; attention
             [B, T, N]; glyph maps [B, T, h, N]; log-odds [B] that the line is upright.
         """
-        found = [self._network(part) for part in _parts(batch)]
-        return found[0] if len(found) == 1 else tuple(map(np.concatenate, zip(*found, strict=True)))
+        found = [[output[:count] for output in self._network(part)] for part, count in _parts(batch)]
+        return tuple(found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True)))
 
 
-def _parts(batch: Floats) -> Iterator[Floats]:
-    """A batch in parts, each as large as possible."""
-    start = 0
+def _parts(batch: Floats) -> Iterator[tuple[Floats, int]]:
+    """A batch in parts, each as large as possible, with the number of its crops; the others are padding."""
     for size in BATCHES:
-        while len(batch) - start >= size:
-            yield batch[start : start + size]
-            start += size
+        while len(batch) >= NEARLY_FULL * size:
+            count = min(size, len(batch))
+            part, batch = batch[:count], batch[count:]
+            yield np.pad(part, ((0, size - count), (0, 0), (0, 0), (0, 0))) if count < size else part, count
 
 
 class _CompilationError(Exception):
@@ -198,7 +203,7 @@ def _card(path: Path, about: str) -> ModelCard:
             alphabet=Alphabet(content["alphabet"]),
             geometry=CropGeometry(
                 height=content["height"], widths=tuple(content["widths"]), fit=content.get("fit", "pad")
-            ),
+            ).sparse(WIDTH_STEP),
             recipe_id=str(content["recipe_id"]),
             steps=int(content["steps"]),
             topology=_topology(content.get("topology", "slots")),

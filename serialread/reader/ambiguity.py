@@ -7,6 +7,8 @@
   the network does not know.
 """
 
+from statistics import median
+
 import cv2
 import numpy as np
 
@@ -61,7 +63,7 @@ def _small_letters(text: str) -> list[int]:
 
 def _may_have_blank(centres: Floats) -> bool:
     steps = np.diff(centres)
-    return len(centres) >= MIN_CHARS and bool(steps.max() > (1 + MIN_BOX_EXCESS) * np.median(steps))
+    return len(centres) >= MIN_CHARS and bool(steps.max() > (1 + MIN_BOX_EXCESS) * median(steps.tolist()))
 
 
 def _is_bar(line: MarkSegmentation, number: int) -> bool:
@@ -82,8 +84,8 @@ def _char_after_blank(line: MarkSegmentation, text: str) -> list[int]:
     if not (after > first).all():
         return []  # a character without a mark
     left, right = filled[first], filled[after - 1] + 1
-    gaps, pitch = left[1:] - right[:-1], float(np.median(np.diff((left + right) / 2)))
-    excess = (gaps - np.median(gaps)) / pitch
+    gaps, pitch = left[1:] - right[:-1], median(np.diff((left + right) / 2).tolist())
+    excess = (gaps - median(gaps.tolist())) / pitch
     second, widest = np.argsort(excess)[-2:].tolist()
     is_blank = excess[widest] > MIN_EXCESS and excess[widest] - excess[second] > MIN_LEAD
     return [widest + 1] if is_blank and text[widest : widest + 2].isalnum() else []

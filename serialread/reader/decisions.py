@@ -126,7 +126,8 @@ def weakened(reading: Reading, kept: Mapping[int, float]) -> Reading:
         return reading
     least, odds = min(kept.values()), reading.joint_odds
     chars = tuple(
-        replace(char, confidence=char.confidence * kept.get(i, 1.0)) for i, char in enumerate(reading.chars)
+        replace(char, confidence=char.confidence * kept[i]) if i in kept else char
+        for i, char in enumerate(reading.chars)
     )
     return replace(
         reading,

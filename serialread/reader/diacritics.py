@@ -6,6 +6,7 @@ height: ink of one of them that exceeds it belongs to a character outside the al
 
 import string
 from collections.abc import Sequence
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def marked_chars(line: MarkSegmentation, chars: Sequence[CharReading]) -> tuple[
     tall = known & np.array([char.char in TALL for char in chars])
     if tall.sum() < MIN_CHARS or line.cleanness < MIN_CLEANNESS:
         return ()
-    height = float(np.median(bottoms[tall]) - np.median(tops[tall]))
+    height = float(median(bottoms[tall].tolist()) - median(tops[tall].tolist()))
     if height < MIN_HEIGHT_PX:
         return ()
     low = np.array([char.char not in LEVEL for char in chars])
@@ -68,10 +69,10 @@ def _beyond(
     """Characters that end beyond the others, unless they are many, very far, or at the border of the crop."""
     if not chars.any():
         return []
-    usual = np.median(ends[chars])
+    usual = median(ends[chars].tolist())
     beyond = ends - usual
     found = np.flatnonzero(chars & (beyond > limits[0]))
-    uneven = np.median(np.abs(ends[chars] - usual)) > MAX_SPREAD
+    uneven = median(np.abs(ends[chars] - usual).tolist()) > MAX_SPREAD
     if uneven or len(found) > MAX_MARKED or not inside[found].all() or (beyond[found] > limits[1]).any():
         return []
     return [int(number) for number in found]

@@ -79,10 +79,20 @@ def compared(readings: Sequence[Reading], scores: Sequence[Floats], card: ModelC
     if card.topology == "slots" or len(readings) == 1:
         return list(readings)
     texts = dict.fromkeys(text for reading in readings for text in (reading.free_text, reading.text))
-    return [
-        replace(reading, alternatives=posteriors(view, card.alphabet, texts))
-        for reading, view in zip(readings, scores, strict=True)
-    ]
+    found = []
+    for reading, view in zip(readings, scores, strict=True):
+        known = dict(reading.alternatives) or _posterior(reading)
+        more = posteriors(view, card.alphabet, [text for text in texts if text not in known])
+        every = known | dict(more)
+        found.append(replace(reading, alternatives=tuple((text, every[text]) for text in texts)))
+    return found
+
+
+def _posterior(reading: Reading) -> dict[str, float]:
+    """The most likely string of a view with its probability."""
+    if reading.free is not None:
+        return {reading.free.text: reading.free.confidence}
+    return {} if reading.posterior is None else {reading.text: reading.posterior}
 
 
 def _glyph_evidence(glyph_scores: Floats, text: str, card: ModelCard) -> float:

@@ -196,6 +196,7 @@ class Reader:
                 f"station {self.station.name}: calibrated with model {self.station.model_id}, "
                 f"got {self.model_id}. Calibrate it again, or give that model and engine."
             )
+        self._station_id = self.station.station_id
         card = self._engine.card
         check_field_names(self.station.fields)
         search = search_of(self.station.code, card.alphabet, card.topology)
@@ -430,7 +431,7 @@ class Reader:
             contrast=None,
             tilt_deg=None,
             model_id=self.model_id,
-            station_id=self.station.station_id,
+            station_id=self._station_id,
             read_at=datetime.now(UTC),
             elapsed_ms=0.0,
         )

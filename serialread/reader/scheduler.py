@@ -88,6 +88,7 @@ class Scheduler(Generic[T]):
         self._order: deque[Job[T]] = deque()
         self._started: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
         self._lanes: dict[int, list[_Place[T]]] = {}
+        self._last: list[_Place[T]] = []
         self._steps_running = self._batches_running = 0
 
     def run(self, jobs: Iterable[Job[T]]) -> Iterator[tuple[T, float]]:
@@ -142,14 +143,13 @@ class Scheduler(Generic[T]):
             self._lanes.setdefault(_bucket(crop, self._engine), []).append((job, number))
 
     def _start_batches(self) -> None:
-        """Start full batches, oldest first; a partial one only if nothing else is pending."""
+        """Start full batches, those of the last one's width first; a partial one only if nothing runs.
+
+        A partial one has the oldest picture: the later ones wait for it.
+        """
         while self._batches_running < MAX_QUEUED and (full := self._lanes_with(BATCH)):
-            self._start(min(full, key=_oldest))
-        while (
-            not self._steps_running
-            and self._batches_running < self._streams
-            and (some := self._lanes_with(1))
-        ):
+            self._start(min(full, key=lambda lane: (lane is not self._last, _oldest(lane))))
+        if not self._steps_running and not self._batches_running and (some := self._lanes_with(1)):
             self._start(min(some, key=_oldest))
 
     def _lanes_with(self, minimum: int) -> list[list[_Place[T]]]:
@@ -158,6 +158,7 @@ class Scheduler(Generic[T]):
 
     def _start(self, lane: list[_Place[T]]) -> None:
         """Start a batch of a lane with the crops of its oldest pictures."""
+        self._last = lane
         lane.sort(key=_number)
         places, lane[:] = lane[:BATCH], lane[BATCH:]
         self._batches_running += 1

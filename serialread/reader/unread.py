@@ -4,6 +4,7 @@ A network reads a glyph outside its alphabet as another one, or as a gap; then i
 """
 
 from collections import defaultdict
+from statistics import median
 from typing import NamedTuple
 
 import cv2
@@ -81,7 +82,7 @@ def _loose_parts(line: MarkSegmentation) -> dict[int, list[_Part]]:
     """The components of the mark that belong to no character, by their gaps."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(line.marked, connectivity=8, ltype=cv2.CV_32S)
     centres, over = line.spans.mean(axis=1), MAX_OVER * line.height
-    reach = MAX_DISTANCE * float(np.median(np.diff(centres)))
+    reach = MAX_DISTANCE * median(np.diff(centres).tolist())
     found: dict[int, list[_Part]] = defaultdict(list)
     for label, (left, top, width, height, area) in enumerate(stats.tolist()):
         right, bottom, middle = left + width, top + height, left + width / 2

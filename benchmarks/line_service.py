@@ -393,7 +393,7 @@ def dropped(folder: Path, model: Path | None, count: int = 1000) -> Dropped:
     crops, place = sample_crops(), folder / "in"
     with running_line(folder, model) as line, ThreadPoolExecutor(8) as writers:
         versions = list(writers.map(lambda number: _drop(place, number, crops), range(count)))
-        _until(lambda: not any(names for _, _, names in os.walk(place)), 900)
+        _until(lambda: not any(names for _, _, names in os.walk(place)), 3600)
         line.drain()
     found, written = faults(line, []), Counter(one["record"]["sha256"] for one in line.written())
     last, before = {one[-1] for one in versions}, {one for made in versions for one in made[:-1]}

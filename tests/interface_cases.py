@@ -56,7 +56,7 @@ class StubLine:
     def context(self) -> LineContext:
         """What its sinks get."""
         return LineContext(
-            ("press",), self.health, lambda: None, lambda trigger, frame: None, lambda sink: ()
+            ("press",), self.health, lambda: None, lambda trigger, frame: None, lambda sink, station: ()
         )
 
     def health(self) -> LineHealth:

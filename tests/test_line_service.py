@@ -116,6 +116,20 @@ def test_frames_are_not_accepted_together_if_none_of_them_is_alone(tmp_path: Pat
         assert made[0].record["confidence"] == pytest.approx(made[1].record["confidence"])
 
 
+def test_a_sink_is_owed_the_results_of_its_own_triggers_until_it_has_them(
+    tmp_path: Path, flaky: FlakySink
+) -> None:
+    with running(settings(tmp_path, sinks=[SINK])) as service:
+        flaky.down = True
+        made = [read(service, picture(5 + n), source="flaky", id=f"own {n}") for n in range(2)]
+        read(service, picture(5), source="folder in")
+        assert service.journal.owed("flaky", "press") == [one.trigger for one in made]
+        assert service.journal.owed("flaky", "mill") == service.journal.owed("other", "press") == []
+        flaky.down = False
+        eventually(lambda: not service.journal.owed("flaky", "press"))
+        assert flaky.got[:2] == made
+
+
 def test_triggers_that_wait_are_read_after_a_restart(tmp_path: Path) -> None:
     config = settings(tmp_path, stop_timeout_s=0.01)
     journal = Journal(config.folder)

@@ -241,14 +241,14 @@ class Journal:
         with self._transaction() as database:
             database.execute("UPDATE sinks SET delivered = ? WHERE name = ?", (place, sink))
 
-    def owed(self, sink: str) -> list[str]:
-        """Ids of the triggers that a sink itself sent and whose results it has not received."""
+    def owed(self, sink: str, station: str) -> list[str]:
+        """Ids of a station's triggers that a sink itself sent and whose results it has not received."""
         with self._locked() as database:
             rows = database.execute(
                 "SELECT id FROM triggers LEFT JOIN results ON results.trigger = triggers.seq"
-                " WHERE source = ?1 AND (waiting"
+                " WHERE source = ?1 AND triggers.station = ?2 AND (waiting"
                 " OR results.seq > (SELECT delivered FROM sinks WHERE name = ?1))",
-                (sink,),
+                (sink, station),
             ).fetchall()
         return [id_ for (id_,) in rows]
 

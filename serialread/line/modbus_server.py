@@ -64,7 +64,7 @@ class ModbusServer:
     def run(self, accept: Accept, stop: threading.Event) -> None:
         """Open the port, if it is not open yet; it stays open until ``close``."""
         if self._thread is None:
-            self._handshake = Handshake(self._owed(self.name))
+            self._handshake = Handshake(self._owed(self.name, self._station))
             thread = LoopThread(self.name)
             try:
                 self._server = thread.call(self._open(accept))

@@ -136,15 +136,15 @@ class LineContext:
             valid.
         picture: a kept picture by the id of its trigger and the number of its frame, from 0; None if there
             is none.
-        owed: ids of the triggers that a sink, by its name, sent itself and whose results were not delivered
-            to it; after a restart it waits for them.
+        owed: ids of the triggers that a sink, by its name, sent itself to a station, and whose results it has
+            not received; after a restart it waits for them.
     """
 
     stations: tuple[str, ...]
     health: Callable[[], LineHealth]
     reload: Callable[[], None]
     picture: Callable[[str, int], bytes | None]
-    owed: Callable[[str], Sequence[str]]
+    owed: Callable[[str, str], Sequence[str]]
 
 
 def require_extra(what: str, extra: str, *modules: str) -> None:

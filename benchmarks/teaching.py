@@ -6,7 +6,8 @@ FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filenam
 by text: a pool of at most 80 pictures to label, and the others, which measure. A lesson sees the first labels
 of the pool and nothing else; a refused model leaves the errors as they are. Weights made from these pictures
 stay in --out: delete them. --from teaches other weights than the shipped ones. All lessons share their
-rendered crops, as these follow from the recipe. --trials, --crops, --replay and --golden shorten lessons.
+rendered crops, as these follow from the recipe. --trials, --crops, --replay and --golden shorten lessons,
+--test the measuring.
 """
 
 import argparse

@@ -565,6 +565,7 @@ def test_the_report_begins_with_its_answer(tmp_path: Path, decision: str, truth:
     audit_tables(readings(line("a.png", "A1", decision=decision)), labels).write(tmp_path)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert f"Can these batches ship? <strong>{answer}</strong>" in page
+    assert (">truth known</td>" in page) is bool(truth)
     assert f"- can these batches ship? {answer}" in (tmp_path / "audit.md").read_text("utf-8")
 
 

@@ -196,18 +196,18 @@ def _groups_page(audit: "Audit") -> Iterable[PageSection]:
 def _score_rows(
     table: pd.DataFrame, key: str, name: str, releases: pd.DataFrame | None = None, *, only_last: bool = False
 ) -> PageTable:
-    """Scores on the page, without columns that are empty; with the release of each batch if it is given."""
+    """Scores on the page, without columns that are empty; with release and basis of each batch if given."""
     shown = [c for c in _COLUMNS if not table[c].isna().all()]
     columns = [("batch" if key == "batch" else "", False), *((plain(column), True) for column in shown)]
-    release = {} if releases is None else dict(zip(releases["batch"], releases["release"], strict=True))
+    released = {} if releases is None else releases.set_index("batch")[["release", "basis"]].T.to_dict("list")
     if releases is not None:
-        columns.insert(1, ("release", False))
+        columns[1:1] = [("release", False), ("basis", False)]
     lines = table.tail(1) if only_last else table.head(MAX_BATCHES)
     rows = []
     for line in lines.to_dict("records"):
         row = [any_cell(line[key] or "(no batch)")]
         if releases is not None:
-            row.append(Cell([]) if only_last else release_cell(release[line[key]]))
+            row += [Cell([])] * 2 if only_last else _release_cells(*released[line[key]])
         row += [rate_cell(line, c) if c in _RATES else _figure_cell(line[c]) for c in shown]
         rows.append(row)
     return PageTable(name, columns, rows, max(0, len(table) - MAX_BATCHES))
@@ -223,9 +223,10 @@ def _figure_cell(value: float) -> Cell:
 _RATES = ("no_read_rate", "accuracy", "misread_rate", "cer")
 
 
-def release_cell(release: str) -> Cell:
-    """A release as a badge; sorted by its severity."""
-    return Cell([(release.capitalize(), False)], float(list(Release).index(Release(release))), badge=release)
+def _release_cells(release: str, basis: str) -> list[Cell]:
+    """A release as a badge, sorted by its severity, and its basis."""
+    order = float(list(Release).index(Release(release)))
+    return [Cell([(release.capitalize(), False)], order, badge=release), any_cell(basis)]
 
 
 # --- releases -------------------------------------------------------------------------------------

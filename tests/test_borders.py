@@ -80,3 +80,21 @@ def test_a_remnant_as_near_as_glyph_maps_are_exact_touches_the_border(share: flo
     start = LEFT + round(share * (STEP - 4))
     free = 0.11 * SIZE  # the map of the next character is too wide
     assert sides_of(drawn("BBH2345")[:, start:], start, 1, 6, free) == ("left",)
+
+
+@pytest.mark.parametrize(("share", "side"), [(0.2, "upper"), (0.3, "upper"), (0.1, "lower"), (0.3, "lower")])
+def test_a_border_that_cuts_through_the_text_touches_all_characters(share: float, side: str) -> None:
+    pixels = drawn("ABH2345")
+    inked, cut = np.flatnonzero((pixels < 110).any(axis=1)), round(share * SIZE)
+    rows = slice(inked[0] + cut, None) if side == "upper" else slice(0, inked[-1] - cut)
+    assert sides_of(pixels[rows], 0, 0, 6) == (side,)
+
+
+def test_a_border_that_a_few_characters_reach_does_not_cut_through_the_text() -> None:
+    pixels = drawn("ABH2345")
+    pixels[:TOP, LEFT + 4 : LEFT + 8] = 50  # a scratch above A
+    assert sides_of(pixels, 0, 0, 6) == ()
+
+
+def test_one_or_two_characters_say_nothing_of_the_upper_border() -> None:
+    assert sides_of(drawn("AB")[TOP + 10 :], 0, 0, 1) == ()

@@ -1,7 +1,8 @@
 """Borders: find ink at a border of a line's crop that looks like part of a character, cut off there.
 
 Networks learn to ignore cut-off characters, since neighbouring codes are often cut off. So the picture must
-say that a code may go on beyond its crop: ink as strong as the code's that touches the border.
+say that a code may go on beyond its crop: ink as strong as the code's that touches the border. A line whose
+feet or heads are cut off reads as other characters: E as F, 7 as /, Q as 0.
 
 Letters: H rows, W columns.
 """
@@ -13,6 +14,7 @@ import numpy as np
 
 from serialread.imaging import Extent
 from serialread.reader.segmentation import MarkSegmentation
+from serialread.records import Pixels
 
 MIN_STRENGTH = 0.65
 """Minimum strength of cut-off ink, per strength of the mark."""
@@ -28,21 +30,35 @@ TIGHT = 0.1
 """A character that was read and is nearer to the border, in text heights, may itself be cut off."""
 MAX_OVER = 0.15
 """Ink that exceeds the rows of the text by more, in text heights, is a frame or belongs to another line."""
+MIN_REACHING, MIN_CHARS = 0.85, 3
+"""Share of at least so many characters whose ink must reach the upper or lower border: then it cuts through
+the text, or is so near that a foot or head may be missing."""
 
 
 def cut_off_sides(line: MarkSegmentation, extent: Extent) -> tuple[str, ...]:
-    """The borders, of ``left`` and ``right``, that cut off a character.
+    """The borders, of ``left``, ``right``, ``upper`` and ``lower``, that cut off a character.
 
     Args:
         line: segmentation of the line's crop.
         extent: of the text that was read, crop px.
     """
     ends = {"left": extent.left * line.scale, "right": line.marked.shape[1] - extent.right * line.scale}
-    return tuple(
+    cut_off = [
         side
         for side, free_px in ends.items()
         if _is_cut_off(line if side == "left" else _mirrored(line), free_px, line.cleanness)
-    )
+    ]
+    if line.cleanness >= MIN_CLEANNESS_TIGHT and len(line.spans) >= MIN_CHARS:
+        rows = {"upper": line.difference[:1], "lower": line.difference[-1:]}
+        cut_off += [side for side, row in rows.items() if _is_reached(line, row)]
+    return tuple(cut_off)
+
+
+def _is_reached(line: MarkSegmentation, row: Pixels) -> bool:
+    """Whether the ink of nearly all characters reaches the border whose row [1, W] this is."""
+    strong = cv2.blur(np.ascontiguousarray(row), (3, 1))[0] >= MIN_STRENGTH * line.level
+    reaching = np.logical_or.reduceat(strong, line.cuts)[:-1]
+    return bool(reaching.mean() >= MIN_REACHING)
 
 
 def _is_cut_off(line: MarkSegmentation, free_px: float, clean: float) -> bool:

@@ -12,6 +12,7 @@ from serialread.reader.pipeline import FieldLine, PictureReading, ReadLine
 from serialread.reader.second_reader import TextComparison
 from serialread.reader.segmentation import MarkSegmentation
 from serialread.reader.unread import unread_gaps
+from serialread.reader.wide_glyphs import wide_chars
 from serialread.records import BarcodeCheck, Reading, SecondOpinion, Verdict
 
 MAX_SHOWN = 50
@@ -115,6 +116,8 @@ def _ink_doubt(rows: Sequence[tuple[MarkSegmentation | None, Reading]], *, outsi
         if line is not None:
             if marked := marked_chars(line, reading.chars):
                 return f"character {before + marked[0] + 1} has a mark above or below it"
+            if wide := wide_chars(line, reading.chars):
+                return f"character {before + wide[0] + 1} is too wide for {reading.text[wide[0]]}"
             if gaps := unread_gaps(line, outside=outside):
                 return f"unread mark {_gap_name(before, gaps[0], len(reading.chars))}"
         before += len(reading.chars)

@@ -107,7 +107,7 @@ class FieldLine:
     Attributes:
         line: it, or the part of a line behind the field's label.
         reading: its views fused.
-        cut_off: the borders that cut off its text: ``left``, ``right``.
+        cut_off: the borders that cut off its text, see ``cut_off_sides``.
         upside_down: another text that it reads upside down, if no other line shows which way is up; else "".
     """
 
@@ -129,7 +129,7 @@ class PictureReading:
         reading: the code: the readings of all its rows joined.
         upside_down: another code that the best line reads upside down with similar confidence; "" if none.
         mirrored: another code that its mark reads if mirrored, where the station does not say so; "" if none.
-        cut_off: the borders that cut off a row of the code: ``left``, ``right``.
+        cut_off: the borders that cut off a row of the code, see ``cut_off_sides``.
         others: texts of other lines that are read clearly, the clearest first.
         is_stacked: whether the picture is a column of characters, and the code was read across it.
         detected: the detected lines that were read, each in its better orientation, from top to bottom.
@@ -423,7 +423,7 @@ class Pipeline:
             for number, (left, right) in rooms.items():
                 line = lines[number]
                 sides = {*self._cut_off([line]), *self._without_room(line.views[0])}
-                if sides:
+                if sides & {"left", "right"}:
                     rooms[number] = (
                         left + MORE_ROOM * ("left" in sides),
                         right + MORE_ROOM * ("right" in sides),

@@ -249,12 +249,14 @@ def guarantee_tables(
     """The guarantee alone, and with a second reader that is asked about all or about doubtful readings."""
     _, _, protocol = wanted
     second = SecondReading(use=second_reader, compare=protocol)
-    records = list(Reader(model, Station(code=code, second_reader=second)).read_many(known.pictures))
+    alone = Station(code=code, view=StationView(retry_below=1.0))  # as a calibration reads
+    confirmed = alone.model_copy(update={"second_reader": second})
+    records = list(Reader(model, confirmed).read_many(known.pictures))
     curve_table(records, known, protocol)
     print("\nalone")
-    guarantee_table(list(map(without_second, records)), known, Station(code=code), *wanted)
+    guarantee_table(list(map(without_second, records)), known, alone, *wanted)
     for limit in below if second_reader else ():
-        station = Station(code=code, second_reader=second.model_copy(update={"below": limit}))
+        station = confirmed.with_second_reader("", limit)
         print(f"\n{station.second_reader}")
         asked = records if limit == 1 else [confirmed_below(record, limit) for record in records]
         agreed = [(r, t) for r, t in zip(asked, known.truths, strict=True) if r.reading and not r.doubts]

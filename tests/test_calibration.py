@@ -507,7 +507,12 @@ def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Pa
     done = invoke(*arguments, "--misread", "0.05")
     assert done.exit_code == 0, done.output
     assert "70 of 70 labelled pictures (100 %), 0 of them wrong" in done.output
+    assert load(out, Station).view.retry_below == 1.0
     again = ("read", folder / "images", "--out", tmp_path / "second", "--model", model, "--station", out)
     assert invoke(*again, "--strict").exit_code == 0
+    (tmp_path / "quick.toml").write_text("[view]\nretry_below = 0.8\n")
+    quick = ("--station", tmp_path / "quick.toml", "--out", tmp_path / "quick-station.toml")
+    assert invoke(*arguments[:-2], "--misread", "0.05", *quick).exit_code == 0
+    assert load(tmp_path / "quick-station.toml", Station).view.retry_below == 0.8
     other = invoke("read", folder / "images", "--out", tmp_path / "third", "--station", out)
     assert isinstance(other.exception, CalibrationError)

@@ -387,3 +387,10 @@ def test_glyph_maps_give_the_extent_of_the_text(left: int, high: int, top: int, 
 def test_empty_glyph_maps_have_no_extent() -> None:
     assert extent_of(np.zeros((0, 8, 40), np.float32), (32, 160)) is None
     assert extent_of(np.zeros((2, 8, 40), np.float32), (32, 160)) is None
+
+
+def test_a_station_may_read_sure_crops_in_a_second_view_too() -> None:
+    sure = reading("A1", 1.0)
+    assert next_view([sure]) is None
+    assert next_view([sure], 0.0, "slots", 1.0) == SLOT_VIEWS[0]
+    assert next_view([sure, sure], 0.0, "slots", 1.0) is None

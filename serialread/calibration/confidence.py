@@ -63,6 +63,9 @@ def calibrate_confidence(
 ) -> CalibratedStation:
     """Read labelled pictures, and calibrate the confidence of the readings.
 
+    Every crop is read in at least two views, also at the calibrated station, unless the station sets
+    ``view.retry_below``.
+
     Args:
         labelled: a folder with ``labels.csv`` and the pictures.
         misread: the share of accepted readings that may be wrong, 0..1.
@@ -82,6 +85,8 @@ def calibrate_confidence(
     """
     known = load_labelled(Path(labelled))
     place = load_station(station).uncalibrated()
+    if "retry_below" not in place.view.model_fields_set:
+        place = place.with_view(retry_below=1.0)
     place = place.with_second_reader(name_of(second_reader), second_reader_below)
     compare = {"second_reader": place.second_reader.model_copy(update={"compare": protocol})}
     reader = Reader(model, place.model_copy(update=compare), second_reader=second_reader or None)

@@ -172,7 +172,7 @@ class Station(Section):
         code = self.code.model_copy(update={"format": field.format, "field": ""})
         return self.model_copy(update={"code": code, "fields": ()})
 
-    def with_view(self, **changes: Section) -> "Station":
+    def with_view(self, **changes: Section | float) -> "Station":
         """The same station with changed fields of its view."""
         return self.model_copy(update={"view": self.view.model_copy(update=changes)})
 

@@ -129,6 +129,10 @@ class StationView(Section):
     """Largest number of detected lines that are read: the surest and longest. Unset: 40."""
     deskew: bool = True
     """Also read a doubtful crop in a levelled view, where a tilt of up to 15 degrees is measured reliably."""
+    retry_below: Fraction = 0.8
+    """Network confidence below which a crop is also read in another view; 1: every crop. Of sure readings a
+    second view tells right from wrong, for about half as much time again: a calibration asks for it unless
+    its station says otherwise (docs/confidence.md)."""
     vertical_text: Literal["both", "counter_clockwise", "clockwise", "never"] = "both"
     """How to rotate a vertical text line: "both" reads it in both directions and keeps the reading of higher
     confidence; a station whose codes all run in one direction is faster if it says so."""

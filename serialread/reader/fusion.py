@@ -5,14 +5,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from serialread.config import Code
+from serialread.config import Code, StationView
 from serialread.imaging import TIGHT_VIEWS, LevelView, TightView
 from serialread.inference import status_of
 from serialread.reader.decisions import log_odds, logit
 from serialread.records import CharReading, FreeReading, Reading, Topology
-
-RETRY_BELOW = 0.8
-"""Confidence below which a crop is read in another view (docs/benchmarks/reading.md)."""
 
 SURENESS = 0.3
 """Views of columns weigh by this power of their most likely string's probability."""
@@ -23,10 +20,14 @@ DECIDED = 1.2
 reading.md)."""
 _MIN_PROBABILITY = 1e-290
 _ANY = Code()
+RETRY_BELOW = StationView().retry_below
 
 
 def next_view(
-    readings: Sequence[Reading], tilt_deg: float = 0.0, topology: Topology = "slots"
+    readings: Sequence[Reading],
+    tilt_deg: float = 0.0,
+    topology: Topology = "slots",
+    below: float = RETRY_BELOW,
 ) -> TightView | LevelView | None:
     """The next view to read; None if the first is confident, the views are settled, or none is left.
 
@@ -34,11 +35,13 @@ def next_view(
         readings: of the views so far, first of the crop itself; compared, if they are of columns.
         tilt_deg: tilt of the crop; if it is not 0, the last view is level.
         topology: of the model.
+        below: confidence, 0..1, from which the first view is confident; 1: it never is.
     """
     views: Sequence[TightView | LevelView] = TIGHT_VIEWS[topology]
     if tilt_deg:
         views = (*views, LevelView(tilt_deg))
-    if readings[0].confidence >= RETRY_BELOW or len(readings) > len(views):
+    confident = below < 1 and readings[0].confidence >= below
+    if confident or len(readings) > len(views):
         return None
     return None if is_settled(readings) else views[len(readings) - 1]
 

@@ -481,8 +481,8 @@ class Pipeline:
             return line
         views, extent = list(line.views), None
         size = line.crop.pixels.shape
-        topology = self.card.topology
-        while wanted := next_view([view.reading for view in views], line.crop.tilt_deg, topology):
+        how = line.crop.tilt_deg, self.card.topology, self.station.view.retry_below
+        while wanted := next_view([view.reading for view in views], *how):
             extent = extent or self._extent(views[0])
             view = wanted.of(extent, size)
             pixels = view.cut(line.crop.pixels)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -60,6 +61,14 @@ def test_a_reload_under_load_loses_no_trigger(tmp_path: Path) -> None:
     (lines,) = (tmp_path / "lines").iterdir()
     delivered = [json.loads(line)["number"] for line in lines.read_text().splitlines()]
     assert delivered == [*range(1, len(digits) + 1)]
+
+
+def test_a_reload_leaves_no_model_in_memory(tmp_path: Path) -> None:
+    service = LineService(settings(tmp_path))
+    old = weakref.ref(service._readers._readers["press"])
+    service.reload()
+    assert old() is None
+    service.close()
 
 
 class FlakySink:

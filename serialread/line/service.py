@@ -1,5 +1,6 @@
 """The service: sources bring triggers, stations read and check them, sinks get the results."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -184,6 +185,7 @@ class LineService:
             SerialreadError: one of them cannot be used; the old ones stay.
         """
         self._readers = StationReaders(self.config, self.journal)
+        gc.collect()  # readers refer to themselves: the old model would stay for a while
         log.info("stations and model %s are read again", self.model_id)
 
     def health(self) -> LineHealth:

@@ -231,7 +231,7 @@ class Reader:
         """The line detector of a file, opened at its first use: crops of one line never need it."""
         with self._opening:
             if detector not in self._finders:
-                self._finders[detector] = LineFinder(detector, self._threads, self._streams)
+                self._finders[detector] = LineFinder(detector, self._threads)
             return self._finders[detector]
 
     def read(self, source: ImageSource, name: str = "") -> Record:

@@ -46,7 +46,7 @@ MIN_AREA, MAX_PIECES = 0.1, 150
 """Area of the smallest piece, in squared heights, and the largest number of pieces that are joined."""
 MIN_LENGTH = 0.3
 """Length of the shortest line, in heights: one narrow character."""
-LENGTHS, LEAST_SCORES = (1.0, 2.5), (0.88, 0.8)
+LENGTHS, LEAST_SCORES = (1.0, 2.5), (0.9, 0.82)
 """Least scores of lines of these lengths, in heights, with those in between on a line: textures give short
 ones."""
 

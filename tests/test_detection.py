@@ -28,7 +28,7 @@ def maps_of(*lines: tuple[NDArray[np.float64], float]) -> Maps:
                     x = x0 + step * (x1 - x0) - aside * (y1 - y0) / length
                     y = y0 + step * (y1 - y0) + aside * (x1 - x0) / length
                     cell = int(y // CELL_PX), int(x // CELL_PX)
-                    core[cell], height[cell] = 0.9, np.log2(high / REFERENCE_PX)
+                    core[cell], height[cell] = 0.95, np.log2(high / REFERENCE_PX)
                     direction[:, cell[0], cell[1]] = (x1 - x0) / length, (y1 - y0) / length
     return Maps(core, direction, height)
 

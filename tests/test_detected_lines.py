@@ -194,7 +194,7 @@ def test_the_shipped_detector_is_opened_by_the_first_picture_that_needs_it(
     opened: list[Path] = []
     monkeypatch.setattr(
         "serialread.reader.reader.LineFinder",
-        lambda path, threads, streams: opened.append(path) or Finder(path, threads, streams),
+        lambda path, threads: opened.append(path) or Finder(path, threads),
     )
     reader = Reader(barcodes=False)
     reader.read(SAMPLE)

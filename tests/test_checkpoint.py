@@ -193,6 +193,36 @@ def test_a_trainable_file_holds_the_recipe_and_16_bit_weights(tmp_path: Path) ->
         torch.testing.assert_close(after.weights[name], weight, atol=1e-6, rtol=1e-3)
 
 
+def test_the_mean_of_networks_has_the_mean_of_their_weights_and_all_their_steps(tmp_path: Path) -> None:
+    one = trained()
+    moved = {
+        name: weight + 0.5 if weight.is_floating_point() else weight for name, weight in one.weights.items()
+    }
+    for name, weights in (("a", one.weights), ("b", moved), ("c", one.weights)):
+        checkpoint.save(Checkpoint(one.recipe, weights, 42), tmp_path / name / "best.pt")
+    mean = checkpoint.save_mean([tmp_path / name for name in "abc"], tmp_path / "mean.pt")
+
+    assert (checkpoint.load(tmp_path / "mean.pt").model_id, mean.recipe) == (mean.model_id, one.recipe)
+    assert mean.steps == 3 * 42
+    for name, weight in one.weights.items():
+        nearer = weight + 0.5 / 3 if weight.is_floating_point() else weight
+        torch.testing.assert_close(mean.weights[name], nearer)
+
+
+def test_the_mean_of_different_networks_is_refused(tmp_path: Path) -> None:
+    one = trained()
+    fewer = {name: weight for name, weight in one.weights.items() if not name.startswith("ctc")}
+    for name, weights in (("a", one.weights), ("b", fewer)):
+        checkpoint.save(Checkpoint(one.recipe, weights, 42), tmp_path / f"{name}.pt")
+    with pytest.raises(CheckpointError) as refused:
+        checkpoint.save_mean([tmp_path / "a.pt", tmp_path / "b.pt"], tmp_path / "mean.pt")
+    assert str(refused.value) == (
+        f"{tmp_path / 'b.pt'}: another network than {tmp_path / 'a.pt'}. Average runs of one network and "
+        "alphabet."
+    )
+    assert not (tmp_path / "mean.pt").exists()
+
+
 def test_a_run_starts_from_a_trainable_file_or_a_run_and_not_from_a_model_file(
     model_file: Path, tmp_path: Path
 ) -> None:

@@ -225,6 +225,24 @@ def export(
 
 
 @app.command()
+def average(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of training runs, or their checkpoints.")],
+    out: Annotated[Path, options.out("Checkpoint to write (.pt).")] = Path("mean.pt"),
+    quiet: Quiet = False,
+) -> None:
+    """Average the weights of several trained networks.
+
+    Branches of one campaign may be averaged: their mean often reads more than each of them. Measure it.
+    Averaging needs torch.
+    """
+    options.require_torch()
+    from serialread.training import checkpoint
+
+    mean = checkpoint.save_mean(runs, out)
+    terminal.summary(f"{out}: {mean.model_id}, the mean of {len(runs)}", quiet=quiet)
+
+
+@app.command()
 def quantize(
     model: Annotated[Path, typer.Argument(help="Model file (.onnx).")],
     stores: Labelled,

@@ -6,7 +6,7 @@ trainable network in half the size, to publish and to start other runs from.
 
 import hashlib
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +160,43 @@ def save_trainable(run: Path, out: Path) -> Path:
     with _atomic(out) as partial:
         partial.write_bytes(safetensors.torch.save(weights, about))
     return out
+
+
+def save_mean(runs: Sequence[Path], out: Path) -> Checkpoint:
+    """Write the mean of several networks' weights as a checkpoint.
+
+    Networks that went on from common weights may be averaged: their mean often reads more than each of them
+    (Wortsman et al., Model soups, ICML 2022). Whole numbers, and the recipe, are those of the first.
+
+    Args:
+        runs: folders of runs, or checkpoints.
+        out: the file to write, a .pt.
+
+    Returns:
+        What was written; its steps are those of all runs together.
+
+    Raises:
+        CheckpointError: no checkpoint, networks of different shapes, or the file cannot be written.
+    """
+    checkpoints = [load(run) for run in runs]
+    first, *others = checkpoints
+    shapes = {name: weight.shape for name, weight in first.weights.items()}
+    for run, other in zip(runs[1:], others, strict=True):
+        if shapes != {name: weight.shape for name, weight in other.weights.items()} or (
+            other.recipe.alphabet != first.recipe.alphabet
+        ):
+            raise CheckpointError(
+                f"{run}: another network than {runs[0]}. Average runs of one network and alphabet."
+            )
+    weights = {
+        name: torch.stack([one.weights[name].float() for one in checkpoints]).mean(0).to(weight.dtype)
+        if weight.is_floating_point()
+        else weight
+        for name, weight in first.weights.items()
+    }
+    mean = Checkpoint(first.recipe, weights, sum(one.steps for one in checkpoints))
+    save(mean, out)
+    return mean
 
 
 def _is_matrix(weight: Tensor) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from serialread.codes import Alphabet, format_of
 from serialread.config import Code, CropGeometry
@@ -173,6 +173,13 @@ def read_column_views(views: list[list[list[float]]], search: FormatSearch | Non
     return fuse(readings)
 
 
+@example(
+    [
+        [[0.5, 0.75, 0.5, 0.5], [0.5, 1.0, 0.25, 1.0], [0.625, 0.53125, 0.71875, 0.5]],
+        [[0.5, 0.8125, 1.0, 0.25], [1.0, 0.5, 1.0, 0.5], [0.5, 0.75, 0.5, 0.5]],
+        [[0.25, 0.25, 0.25, 0.5], [0.5, 1.0, 1.0, 1.0], [1.0, 0.25, 0.25, 1.0]],
+    ]
+)
 @given(st.lists(SCORES, min_size=3, max_size=3))
 def test_a_matching_code_that_wins_over_columns_without_the_format_wins_with_it(
     views: list[list[list[float]]],

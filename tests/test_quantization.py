@@ -92,7 +92,10 @@ def test_an_invalid_ranges_file_is_refused(model: Path, text: str) -> None:
         Engine(model)
 
 
-def test_quantize_measures_compares_and_saves_the_ranges(model: Path, store: Path) -> None:
+def test_quantize_measures_compares_and_saves_the_ranges(
+    model: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantization_gate, "MAX_NET_LOSS", 0.05)  # of so few crops, one may be lost
     result = CliRunner().invoke(app, ["model", "quantize", str(model), str(store), "--crops", "10"])
     assert result.exit_code == 0
     assert "of 40 crops" in result.stdout

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from serialread.config import Code, StationView
@@ -54,10 +54,11 @@ def is_settled(readings: Sequence[Reading]) -> bool:
     texts = [reading.text for reading in readings if reading.free is None]
     if len(set(texts)) < len(texts):
         return True
-    views = [dict(reading.alternatives) for reading in readings]
+    free = [reading.free_text for reading in readings]
+    views = [_among(dict(reading.alternatives), free) for reading in readings]
     if not texts or not all(views):
         return False
-    support = _support([reading.free_text for reading in readings], views)
+    support = _support(free, views)
     first, *others = sorted(support, key=support.__getitem__, reverse=True)
     return first in texts and all(support[first] - support[other] >= DECIDED for other in others)
 
@@ -82,8 +83,11 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     if len(readings) == 1:
         return readings[0]
     voters = _voters(readings)
+    counting = {r.free_text for r in readings} | {r.text for r in voters}
     views = [
-        dict(r.alternatives) or {r.text: r.confidence} for r in readings if r.alternatives or r in voters
+        _among(dict(r.alternatives), counting) or {r.text: r.confidence}
+        for r in readings
+        if r.alternatives or r in voters
     ]
     winner = _winner([r.text for r in voters], views)
     best = max((r for r in voters if r.text == winner), key=lambda r: r.confidence)
@@ -101,6 +105,11 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
         alternatives=(),
         view_texts=tuple(r.text for r in readings),
     )
+
+
+def _among(view: Mapping[str, float], texts: Collection[str]) -> dict[str, float]:
+    """What a view knows of these strings: one that a format made must not change how sure the view is."""
+    return {text: probability for text, probability in view.items() if text in texts}
 
 
 def _winner(texts: Sequence[str], views: Sequence[Mapping[str, float]]) -> str:

@@ -69,6 +69,7 @@ COMMANDS = (
     "teach",
     "model info",
     "model export",
+    "model average",
     "model quantize",
     "model evaluate",
     "model explain",

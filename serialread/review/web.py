@@ -10,6 +10,7 @@ import ipaddress
 import json
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -64,6 +65,7 @@ class ReviewPage:
     def __init__(self, queue: ReviewQueue, pictures: ReviewPictures, title: str) -> None:
         self._queue, self._pictures, self._title = queue, pictures, title
         self._shown: dict[str, tuple[str, float]] = {}  # part: session that sees it, and until when
+        self._choosing = threading.RLock()  # else two sessions could choose the same reading
         self._format = pictures.station.code.format
 
     def routes(self) -> list[Route]:
@@ -155,7 +157,8 @@ class ReviewPage:
             raise HTTPException(404, "This reading is not in the results any more.")
         store, settle = self._queue.store, bool(posted.get("settle"))
         role = store.save(posted["part"], line["image"], call, posted["request"], settle=settle)
-        self._shown.pop(posted["part"], None)
+        with self._choosing:
+            self._shown.pop(posted["part"], None)
         return {"role": role, **self._next(posted)}
 
     def _undo(self, posted: dict[str, Any]) -> dict[str, Any]:
@@ -171,20 +174,20 @@ class ReviewPage:
         reviewer, session = str(asked.get("reviewer", "")).strip(), str(asked.get("session", ""))
         names = ("batch", "decision", "reason", "text")
         filters = Filters(**{name: str(asked.get(f"only_{name}", "")) for name in names})
-        others = {
-            part
-            for part, (who, until) in [*self._shown.items()]
-            if who != session and until > time.monotonic()
-        }
         skipped = set(filter(None, str(asked.get("skip", "")).split(",")))
-        found = self._queue.next(reviewer, _AHEAD, filters, others | skipped)
-        tasks = [shown for task in found if (shown := self._shown_task(task, reviewer))]
-        self._lease(tasks, session)
+        with self._choosing:
+            now = time.monotonic()
+            others = {part for part, (who, until) in self._shown.items() if who != session and until > now}
+            found = self._queue.next(reviewer, _AHEAD, filters, others | skipped)
+            tasks = [shown for task in found if (shown := self._shown_task(task, reviewer))]
+            self._lease(tasks, session)
         return {"tasks": tasks, "progress": asdict(self._queue.progress())}
 
     def _lease(self, tasks: Iterable[dict[str, Any]], session: str) -> None:
-        self._shown = {part: lease for part, lease in [*self._shown.items()] if lease[0] != session}
-        self._shown |= {task["part"]: (session, time.monotonic() + LEASE_S) for task in tasks}
+        until = time.monotonic() + LEASE_S
+        with self._choosing:
+            kept = {part: lease for part, lease in self._shown.items() if lease[0] != session}
+            self._shown = kept | {task["part"]: (session, until) for task in tasks}
 
     def _shown_task(self, task: Task, reviewer: str) -> dict[str, Any] | None:
         """What the page shows of a task; of a second review neither the reading nor the first call."""

@@ -230,7 +230,7 @@ def average(
     out: Annotated[Path, options.out("Checkpoint to write (.pt).")] = Path("mean.pt"),
     quiet: Quiet = False,
 ) -> None:
-    """Average the weights of several trained networks.
+    """Average the weights of trained networks.
 
     Branches of one campaign may be averaged: their mean often reads more than each of them. Measure it.
     Averaging needs torch.

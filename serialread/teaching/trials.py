@@ -5,13 +5,10 @@ then moved back towards its start where it has forgotten too much (Wortsman et a
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from serialread import metrics
 from serialread.codes import Alphabet
@@ -21,7 +18,7 @@ from serialread.evaluation import EvaluatedCrop, evaluate_crops
 from serialread.models import build
 from serialread.records import Sample
 from serialread.training import Progress, TorchSession, card_of, train
-from serialread.training.checkpoint import Checkpoint, load as load_checkpoint
+from serialread.training.checkpoint import Checkpoint, load as load_checkpoint, mixed
 
 VALIDATIONS = 4
 """Times that a trial is measured on the held-out labels, for the progress."""
@@ -215,8 +212,5 @@ def between(start: Checkpoint, end: Checkpoint, share: float) -> Checkpoint:
     """The network at a share of the way from one to another."""
     if share == 1:
         return end
-    weights: Mapping[str, Tensor] = {
-        name: torch.lerp(start.weights[name].float(), weight, share) if weight.is_floating_point() else weight
-        for name, weight in end.weights.items()
-    }
+    weights = mixed((end, start), (share, 1 - share))
     return Checkpoint(end.recipe, weights, end.steps)

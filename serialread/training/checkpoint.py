@@ -188,15 +188,23 @@ def save_mean(runs: Sequence[Path], out: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{run}: another network than {runs[0]}. Average runs of one network and alphabet."
             )
-    weights = {
-        name: torch.stack([one.weights[name].float() for one in checkpoints]).mean(0).to(weight.dtype)
-        if weight.is_floating_point()
-        else weight
-        for name, weight in first.weights.items()
-    }
+    weights = mixed(checkpoints, [1 / len(checkpoints)] * len(checkpoints))
     mean = Checkpoint(first.recipe, weights, sum(one.steps for one in checkpoints))
     save(mean, out)
     return mean
+
+
+def mixed(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> dict[str, Tensor]:
+    """The weights of networks of one shape, mixed in these shares; whole numbers are those of the first."""
+    return {
+        name: sum(
+            (share * one.weights[name].float() for one, share in zip(checkpoints, shares, strict=True)),
+            start=torch.zeros(()),
+        )
+        if weight.is_floating_point()
+        else weight
+        for name, weight in checkpoints[0].weights.items()
+    }
 
 
 def _is_matrix(weight: Tensor) -> bool:

@@ -468,7 +468,7 @@ def test_a_tight_crop_stays_whole() -> None:
 
 
 def test_a_crop_is_kept_at_twice_the_networks_height() -> None:
-    assert normalize(image_of(written(width=960, height=240, size=136)), AS_IT_IS).pixels.shape == (64, 256)
+    assert normalize(image_of(written(width=960, height=240, size=136)), AS_IT_IS).pixels.shape == (128, 512)
 
 
 @pytest.mark.parametrize(

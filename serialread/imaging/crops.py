@@ -16,8 +16,11 @@ from serialread.imaging.fixture import fix, teach
 from serialread.imaging.frames import Frame, undistort, unwrap
 from serialread.records import Crop, Floats, LoadedImage, Pixels
 
-CROP_HEIGHT_PX = 64
-"""Maximum height of a crop: well above the network's, so that scaling loses no detail."""
+CROP_HEIGHT_PX = 128
+"""Maximum height of a crop: its further views show the text alone, still higher than the network's 48 px, so
+that scaling loses no detail (docs/benchmarks/photographs.md)."""
+BANDS_PX = 64
+"""Height at which rows are told apart."""
 MIN_BAND = 0.12
 """Minimum height of a row of text per height of its crop."""
 MIN_PICTURE_PX, LOW_PX = 64, 192
@@ -104,7 +107,7 @@ def is_one_line(frame: Frame) -> bool:
     if not is_low(frame):
         return False
     horizontal = frame if width >= height else frame.turned(90)
-    pixels = horizontal.shrunk(CROP_HEIGHT_PX).pixels
+    pixels = horizontal.shrunk(BANDS_PX).pixels
     halves = np.array_split(pixels, 2, axis=1)  # a short row does not show in the whole
     return not any(map(_has_two_rows, (pixels, *halves)))
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from pyarrow import parquet
 
+from benchmarks.measure.speed import memory_mb
 from serialread.datasets import SampleStore
 from serialread.imaging.loading import ImageSource
 from serialread.reader import Reader
@@ -79,13 +80,10 @@ def family() -> dict[int, str]:
 
 def workers_mb() -> float:
     """Memory of the processes that read, in MB: shared pages divided among them; without workers, ours."""
-    readers = [one for one, line in family().items() if line.startswith("ray::") or "spawn_main" in line]
-    total = 0
-    for one in readers or [os.getpid()]:
-        with suppress(OSError):
-            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
-            total += int(rollup.partition("\nPss:")[2].split()[0])
-    return total / 1e3
+    readers = [
+        one for one, line in family().items() if line.startswith("ray::_Actor") or "spawn_main" in line
+    ]
+    return sum(memory_mb(one, below=False) for one in readers or [os.getpid()])
 
 
 def alone(source: FirstSamples, options: ReaderOptions) -> None:

@@ -178,7 +178,7 @@ def test_the_command_reads_in_shards(
     ("options", "message"),
     [
         (["--runner", "ray"], "--runner requires --out: shards are written, not printed"),
-        (["-o", "out", "--workers", "2"], "--workers requires --runner"),
+        (["-o", "out", "--shard-size", "2"], "--shard-size requires --runner"),
         (["-o", "out", "--runner", "ray", "--excel"], "--excel does not go with --runner"),
     ],
 )
@@ -241,6 +241,19 @@ def test_a_cluster_that_cannot_be_reached_is_an_error(monkeypatch: pytest.Monkey
     assert str(refused.value) == (
         "ray: no cluster at 10.0.0.1:6379: no answer. Check the address; on a busy machine try again."
     )
+
+
+def test_a_cluster_on_a_busy_machine_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray, starts = pytest.importorskip("ray"), list[str]()
+
+    def init(*_: object, **__: object) -> None:
+        starts.append("start")
+        raise Exception("The current node timed out")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(RecordsError, match="ray: no cluster at this machine: The current node timed out"):
+        list(RayActors(1).run(int, []))
+    assert len(starts) == 3
 
 
 # Object stores

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -46,7 +48,7 @@ atexit.register(peak)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process: seconds by the wall clock, seconds of all its threads, largest memory."""
+    """One process with all that it starts: seconds by the wall clock, of all threads, largest memory."""
 
     seconds: float
     processor: float
@@ -126,12 +128,33 @@ def _general(python: Path, paths: Sequence[Path]) -> Run:
 def _process(command: Sequence[str], given: str) -> Run:
     os.sched_setaffinity(0, CORES)  # inherited by the process
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            subprocess.run, command, input=given, capture_output=True, text=True, check=False
+        )
+        together = 0.0
+        while not running.done():
+            wait([running], timeout=0.5)
+            together = max(together, memory_mb(os.getpid()) - memory_mb(os.getpid(), below=False))
+        done = running.result()
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if "PEAK " not in done.stderr or done.returncode not in (0, 1):  # 1: some pictures were rejected
         raise SystemExit(done.stderr)
     busy = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return Run(seconds, busy, float(done.stderr.rpartition("PEAK ")[2].split()[0]))
+    alone = float(done.stderr.rpartition("PEAK ")[2].split()[0])
+    return Run(seconds, busy, max(alone, together))
+
+
+def memory_mb(process: int, *, below: bool = True) -> float:
+    """Memory of a process and all that it has started: pages that several share are divided among them."""
+    used = 0.0
+    with suppress(OSError):  # it has ended
+        folder = Path(f"/proc/{process}")
+        used = int((folder / "smaps_rollup").read_text().partition("\nPss:")[2].split()[0]) / 1024
+        if below:
+            tasks = [(task / "children").read_text().split() for task in (folder / "task").iterdir()]
+            used += sum(memory_mb(int(child)) for children in tasks for child in children)
+    return used
 
 
 def speed_table(found: dict[str, Speed]) -> str:

@@ -84,7 +84,12 @@ def read(
     ] = None,
     address: Address = "",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers of --runner, one core each; by default one per core.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that read, one core each; by default one per core with --runner and from 1,000 "
+            "pictures on.",
+        ),
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Pictures per shard of --runner.")] = 1000,
     log: Log = None,
@@ -143,7 +148,7 @@ def read(
             second_reader=second_reader,
             second_reader_below=second_reader_below,
         )
-        refused = _print_readings(reader, paths, as_json=as_json, quiet=quiet, verbose=verbose)
+        refused = _print_readings(reader, paths, workers, as_json=as_json, quiet=quiet, verbose=verbose)
     else:
         run = reading.read_folder(
             paths,
@@ -159,6 +164,7 @@ def read(
             overwrite=overwrite,
             strict=strict,
             excel=excel,
+            workers=workers,
             log=log,
             operator=operator,
         )
@@ -178,7 +184,7 @@ def _check_usage(context: typer.Context, paths: list[str], out: str | None) -> N
         raise typer.BadParameter("--resume keeps the results, --overwrite replaces them: give one")
     if given and out is None:
         raise typer.BadParameter(f"--{min(given)} requires --out: without it nothing is written")
-    if context.params["runner"] is None and (sharded := {"address", "workers", "shard_size"} & commanded):
+    if context.params["runner"] is None and (sharded := {"address", "shard_size"} & commanded):
         raise typer.BadParameter(f"--{min(sharded).replace('_', '-')} requires --runner")
     if context.params["runner"] is not None:
         if out is None:
@@ -189,9 +195,11 @@ def _check_usage(context: typer.Context, paths: list[str], out: str | None) -> N
         raise typer.BadParameter("- reads one picture from standard input: give it alone and without --out")
 
 
-def _print_readings(reader: "Reader", paths: list[str], *, as_json: bool, quiet: bool, verbose: bool) -> int:
+def _print_readings(
+    reader: "Reader", paths: list[str], workers: int | None, *, as_json: bool, quiet: bool, verbose: bool
+) -> int:
     """Print the readings of pictures; returns how many are not accepted."""
-    from serialread.reader import check_sequences, find_images
+    from serialread.reader import check_sequences, find_images, processes_for
     from serialread.reader.serialization import json_line
 
     if paths == [_STDIN]:
@@ -200,7 +208,8 @@ def _print_readings(reader: "Reader", paths: list[str], *, as_json: bool, quiet:
     else:
         found = find_images(map(Path, paths))
         hidden = quiet or sys.stdout.isatty()  # a bar between the lines would be in the way
-        every = check_sequences(reader.read_many(found.pictures))
+        processes = workers or processes_for(len(found.pictures))
+        every = check_sequences(reader.read_many(found.pictures, processes=processes))
         records = terminal.track(every, len(found.pictures), "images", quiet=hidden)
     alone = len(paths) == 1 and not Path(paths[0]).is_dir()
     refused = 0

@@ -5,7 +5,7 @@ Letters: B crops, H W px, T positions, C classes, N columns.
 
 import json
 import os
-import threading
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -222,13 +222,6 @@ def _topology(name: str) -> Topology:
     return cast("Topology", name)
 
 
-class _Requests(threading.local):
-    """One request per thread and width: a request prepares itself again when its input shape changes."""
-
-    def __init__(self) -> None:
-        self.by_width: dict[int, Any] = {}
-
-
 def _openvino(
     path: Path,
     data: bytes,
@@ -264,13 +257,18 @@ def _openvino(
         compiled = core.compile_model(selected, "CPU", settings)
     except RuntimeError as error:
         raise _CompilationError(str(error)) from None
-    local = _Requests()
+    # by width, since a request prepares itself again when its input shape changes
+    free: defaultdict[int, list[Any]] = defaultdict(list)
 
     def run(batch: Floats) -> tuple[Floats, ...]:
-        requests, width = local.by_width, batch.shape[3]
-        request = requests.get(width) or requests.setdefault(width, compiled.create_infer_request())
+        requests = free[batch.shape[3]]
+        try:
+            request = requests.pop()
+        except IndexError:
+            request = compiled.create_infer_request()
         # infer() copies; shared inputs corrupt memory once they are freed
         found = request.infer({"crops": batch})
+        requests.append(request)
         return tuple(np.asarray(found[output]) for output in outputs)
 
     return about, outputs, run

@@ -5,6 +5,7 @@ from serialread.reader.decisions import calibrated, decide, evidence, judge, log
 from serialread.reader.explanation import Explanation
 from serialread.reader.picture_files import FoundFiles, Picture, find_images
 from serialread.reader.reader import Reader
+from serialread.reader.reading_processes import processes_for
 from serialread.reader.results import Mode, Start, begin, claim, write_records
 from serialread.reader.runs import FolderRun, read_folder
 from serialread.reader.second_reader import SecondReader
@@ -32,6 +33,7 @@ __all__ = [
     "find_images",
     "judge",
     "log_odds",
+    "processes_for",
     "read_folder",
     "trust",
     "write_records",

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from serialread.reader.pipeline import (
     polygon_of,
     run_alone,
 )
+from serialread.reader.reading_processes import work_in_processes
 from serialread.reader.scheduler import Job, Scheduler, recognize_alone
 from serialread.reader.second_reader import (
     SecondReader,
@@ -270,21 +271,34 @@ class Reader:
         """The record of a picture that does not exist or cannot be read."""
         return self._record(_Source(b"", name), "", reason)
 
-    def read_many(self, sources: Iterable[ImageSource | Picture]) -> Iterator[Record]:
+    def read_many(self, sources: Iterable[ImageSource | Picture], *, processes: int = 1) -> Iterator[Record]:
         """Read any number of pictures: one record each, in order, in bounded memory.
 
         Args:
             sources: as for ``read``; may be endless, such as the frames of a camera. Bytes and arrays are
                 named by their index. The first record comes after 256 small crops or two large pictures
                 have been taken: call ``read`` for every frame of a camera that takes small crops.
+            processes: that read, each with a reader of its own; more than one pay from about a thousand
+                pictures on. They import the calling script, which must guard its code by
+                ``if __name__ == "__main__"``, and a second reader by its name.
 
         Raises:
-            RecordsError: ``sources`` is a single picture.
+            RecordsError: ``sources`` is a single picture, or one of several processes died.
         """
         if isinstance(sources, str | Path | bytes):
             raise RecordsError("read_many needs several pictures, such as a list of paths. Use read for one.")
         named = (_Source.of(source, number) for number, source in enumerate(sources))
-        jobs = (Job(self._steps(source), source.size_px) for source in named)
+        if processes > 1:
+            return work_in_processes(self._in_process, named, processes)
+        return self._read_many(named)
+
+    @property
+    def _in_process(self) -> partial[Callable[[Iterator[_Source]], Iterator[Record]]]:
+        """Opens this reader in another process."""
+        return partial(_reading, self._model, self.station, self.engine, self.barcodes)
+
+    def _read_many(self, sources: Iterator[_Source]) -> Iterator[Record]:
+        jobs = (Job(self._steps(source), source.size_px) for source in sources)
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)  # pictures are read side by side: more threads in each would slow all of them
         try:
@@ -435,3 +449,10 @@ class Reader:
             read_at=datetime.now(UTC),
             elapsed_ms=0.0,
         )
+
+
+def _reading(
+    model: Path, station: Station, engine: EngineKind, barcodes: bool
+) -> Callable[[Iterator[_Source]], Iterator[Record]]:
+    """Open a reader that takes one core, in a process of its own."""
+    return Reader(model, station, None, engine, barcodes, workers=1)._read_many

@@ -10,6 +10,7 @@ from serialread.inference.session import EngineKind
 from serialread.reader.barcodes import check_sequences
 from serialread.reader.picture_files import find_images
 from serialread.reader.reader import Reader
+from serialread.reader.reading_processes import processes_for
 from serialread.reader.results import Mode, Start, begin, claim, write_records
 from serialread.reader.second_reader import SecondReader
 from serialread.reader.serialization import FILES, TABLE
@@ -45,8 +46,9 @@ class FolderRun:
         mode: Mode,
         log: Path | None,
         entry: Mapping[str, object],
+        workers: int | None,
     ) -> None:
-        self.reader, self.summary = reader, RunSummary()
+        self.reader, self.summary, self._workers = reader, RunSummary(), workers
         self._out, self._paths, self._entry = Path(out), [Path(path) for path in paths], entry
         self.log = log or self._out / run_log.LOG
         run_log.last(self.log)
@@ -84,7 +86,9 @@ class FolderRun:
 
     def _records(self) -> Iterator[Record]:
         digests: list[tuple[str, str]] = []
-        records = check_sequences(self.reader.read_many(self._start.pictures), self._start.codes)
+        processes = self._workers or processes_for(self.total)
+        read = self.reader.read_many(self._start.pictures, processes=processes)
+        records = check_sequences(read, self._start.codes)
         for record in write_records(records, self._out, self._fields):
             self.summary.add(record)
             digests.append((record.image, record.image_sha256))
@@ -131,6 +135,7 @@ def read_folder(
     overwrite: bool = False,
     strict: bool = False,
     excel: bool = False,
+    workers: int | None = 1,
     log: str | Path | None = None,
     operator: str = "",
 ) -> FolderRun:
@@ -151,6 +156,8 @@ def read_folder(
         overwrite: replace the folder's results.
         strict: noted in the log; the command line's exit code depends on it.
         excel: also write readings.xlsx, in which every text is a text cell, when the last picture is read.
+        workers: processes that read, as for ``Reader.read_many``; None: one per core from a thousand
+            pictures on.
         log: the hash-chained log of runs; by default ``runs.log`` in ``out``.
         operator: who runs this, for the log.
 
@@ -193,4 +200,4 @@ def read_folder(
         "operator": operator,
     }
     mode: Mode = "resume" if resume else "overwrite" if overwrite else "new"
-    return FolderRun(several, out, reader, mode, Path(log) if log else None, entry)
+    return FolderRun(several, out, reader, mode, Path(log) if log else None, entry, workers)

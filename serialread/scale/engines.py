@@ -20,6 +20,8 @@ from serialread.errors import RecordsError, SerialreadError
 
 MAX_DEATHS = 3
 """Processes that may die in a row, with no shard finished between, before the work is given up."""
+STARTS = 3
+"""Attempts to start a cluster on this machine: Ray gives a node 30 s, which a busy machine may exceed."""
 AHEAD = 2
 """Shards per worker that are handed out at once, so that no worker waits for the next."""
 
@@ -133,13 +135,20 @@ class RayActors(Generic[S, R]):
         if self.address:
             ray.init(self.address, **quiet)
             return
-        ray.init(
-            "local",
-            num_cpus=self.workers,
-            object_store_memory=self.memory,
-            include_dashboard=False,
-            **quiet,
-        )
+        for tries_left in reversed(range(STARTS)):
+            try:
+                ray.init(
+                    "local",
+                    num_cpus=self.workers,
+                    object_store_memory=self.memory,
+                    include_dashboard=False,
+                    **quiet,
+                )
+                return
+            except Exception:  # a node that does not start within 30 s, which Ray fixes, raises Exception
+                ray.shutdown()
+                if not tries_left:
+                    raise
 
     def _results(self, ray: Any, setup: Setup[S, R], shards: Iterable[S]) -> Iterator[R]:
         remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=MAX_DEATHS)(_Actor)

@@ -1,0 +1,127 @@
+"""Read pictures in several processes: Python runs one thread at a time, so that one process fills 1.5 cores.
+
+Each process has a reader of its own and takes the next few pictures whenever it has room for them. Results do
+not depend on which of them reads a picture.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum, auto
+from itertools import islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+from serialread.datasets.store_writing import one_thread_each, start_worker
+from serialread.errors import RecordsError, SerialreadError
+
+MANY = 1000
+"""Pictures from which more than one process pays: each takes a second to start."""
+MAX_PROCESSES = 8
+"""Unless more are asked for; each takes about 500 MB."""
+BLOCK = 16
+"""Pictures that a process takes at once."""
+
+S = TypeVar("S")
+R = TypeVar("R")
+Work = Callable[[Iterator[S]], Iterator[R]]
+"""One result per item, in their order; it may take many items before the first result."""
+
+
+def processes_for(pictures: int) -> int:
+    """Processes that read so many pictures fastest on this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MAX_PROCESSES) if pictures >= MANY else 1
+
+
+def work_in_processes(setup: Callable[[], Work[S, R]], items: Iterable[S], processes: int) -> Iterator[R]:
+    """Results of all items in their order.
+
+    Args:
+        setup: called once in each process; can be pickled.
+        items: can be pickled, too.
+        processes: their number. They import the calling script, which must guard its code by
+            ``if __name__ == "__main__"``.
+
+    Raises:
+        SerialreadError: of ``setup``, or a process has died.
+    """
+    context, numbered = get_context("spawn"), enumerate(items)
+    workers, connections = list[Any](), list[Connection]()
+    done, following = dict[int, R](), 0
+    try:
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            workers.append(context.Process(target=_work, args=(setup, theirs), daemon=True))
+            connections.append(ours)
+            with one_thread_each():
+                workers[-1].start()
+            theirs.close()
+        while connections:
+            for connection in [one for one in wait(connections) if isinstance(one, Connection)]:
+                match _received(connection):
+                    case SerialreadError() as error:
+                        raise error
+                    case _Said.MORE:
+                        _send(connection, [*islice(numbered, BLOCK)])
+                    case _Said.ENDED:
+                        connections.remove(connection)
+                    case number, result:
+                        done[number] = result
+            while following in done:
+                yield done.pop(following)
+                following += 1
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+
+
+class _Said(Enum):
+    """What a process says beside its results."""
+
+    MORE = auto()
+    ENDED = auto()
+
+
+_DIED = RecordsError(
+    "a process that reads pictures has died, perhaps for lack of memory. What is written is kept: add "
+    "--resume, and give fewer --workers."
+)
+
+
+def _received(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        raise _DIED from None
+
+
+def _send(connection: Connection, message: object) -> None:
+    try:
+        connection.send(message)
+    except OSError:
+        raise _DIED from None
+
+
+def _work(setup: Callable[[], Work[S, R]], connection: Connection) -> None:
+    """Work on what is given until nothing is left; in a process of its own."""
+    start_worker()
+    taken = deque[int]()
+
+    def given() -> Iterator[S]:
+        while True:
+            connection.send(_Said.MORE)
+            if not (block := connection.recv()):
+                return
+            for number, item in block:
+                taken.append(number)
+                yield item
+
+    try:
+        for result in setup()(given()):
+            connection.send((taken.popleft(), result))
+        connection.send(_Said.ENDED)
+    except SerialreadError as error:
+        connection.send(error)

@@ -15,6 +15,7 @@ PACKAGE = Path(serialread.__file__).parent
 WITHOUT_TORCH = (
     "errors",
     "storage",
+    "worker_processes",
     "records",
     "codes",
     "label_tables",

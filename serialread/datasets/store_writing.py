@@ -1,21 +1,17 @@
 """Writing a store: in order, in transactions, so that it can be read and resumed whenever it was stopped."""
 
 import json
-import os
-import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from itertools import chain, islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
-import cv2
 import lmdb
 
 from serialread import __version__
@@ -23,6 +19,7 @@ from serialread.config import DataRecipe, load, recipe_id
 from serialread.datasets.sample_store import ABOUT_KEY, COUNT_KEY, Entries, encode_sample
 from serialread.errors import StoreError
 from serialread.records import Sample
+from serialread.worker_processes import one_thread_each, start_worker
 
 TRANSACTION = 500
 """Samples per transaction: at most so many are lost if the process is killed."""
@@ -32,8 +29,6 @@ PIECE = 16
 """Samples that a worker makes per task."""
 AHEAD = 8
 """Tasks per worker that may be unfinished or waiting to be written; bounds the memory."""
-
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Encoded = tuple[Entries, str]
 """A sample's keys and values, and its typeface."""
@@ -285,20 +280,6 @@ def _pooled(
         pool.shutdown(cancel_futures=True)
 
 
-def start_worker() -> None:
-    """Prepare a worker process: one thread, no Ctrl-C of its own, and an end when the parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
-    cv2.setNumThreads(1)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _piece(call: Callable[[int], Encoded], indices: range) -> tuple[list[Encoded], str]:
     """The results of some indices up to the first that fails, and why it does."""
     results = []
@@ -308,21 +289,6 @@ def _piece(call: Callable[[int], Encoded], indices: range) -> tuple[list[Encoded
         except Exception as error:  # any error must reach the parent with its index
             return results, f"sample {index} could not be made: {type(error).__name__}: {error}"
     return results, ""
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Processes that are started in this block compute with one thread each."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _make_encoded(make: Callable[[int], Sample], index: int) -> Encoded:

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-from serialread.datasets.store_writing import one_thread_each, start_worker
 from serialread.errors import RecordsError, SerialreadError
+from serialread.worker_processes import one_thread_each, start_worker
 
 MANY = 1000
 """Pictures from which more than one process pays: each takes a second to start."""

@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
-from serialread.datasets.store_writing import one_thread_each, start_worker
 from serialread.errors import RecordsError, SerialreadError
+from serialread.worker_processes import one_thread_each, start_worker
 
 MAX_DEATHS = 3
 """Processes that may die in a row, with no shard finished between, before the work is given up."""

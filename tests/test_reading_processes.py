@@ -15,7 +15,7 @@ import pytest
 from stub_model import write_stub
 
 from serialread.errors import CheckpointError, RecordsError
-from serialread.reader import Reader, processes_for, read_folder
+from serialread.reader import Reader, processes_for, read_folder, reading_processes
 from serialread.reader.reading_processes import work_in_processes
 from serialread.records import Record
 
@@ -107,8 +107,13 @@ def test_a_process_that_dies_is_one_clear_error(tmp_path: Path) -> None:
     assert not multiprocessing.active_children()
 
 
-def test_few_pictures_are_read_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(2)), raising=False)
-    assert [processes_for(count) for count in (1, 999, 1000)] == [1, 1, 2]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    assert processes_for(10**6) == 8
+@pytest.mark.parametrize(
+    ("pictures", "cores", "gigabytes", "processes"),
+    [(1, 8, 64, 1), (999, 8, 64, 1), (1000, 2, 8, 2), (10**6, 64, 64, 8), (10**6, 8, 5, 2), (10**6, 8, 1, 1)],
+)
+def test_as_many_processes_read_as_the_machine_has_cores_and_memory_for(
+    monkeypatch: pytest.MonkeyPatch, pictures: int, cores: int, gigabytes: int, processes: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(reading_processes, "_memory_bytes", lambda: gigabytes * 10**9)
+    assert processes_for(pictures) == processes

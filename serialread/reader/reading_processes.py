@@ -19,7 +19,9 @@ from serialread.worker_processes import one_thread_each, start_worker
 MANY = 1000
 """Pictures from which more than one process pays: each takes a second to start."""
 MAX_PROCESSES = 8
-"""Unless more are asked for; each takes about 500 MB."""
+"""Unless more are asked for."""
+PROCESS_BYTES = 2_000_000_000
+"""The machine's memory per process, of which each takes about a quarter."""
 BLOCK = 16
 """Pictures that a process takes at once."""
 
@@ -30,9 +32,18 @@ Work = Callable[[Iterator[S]], Iterator[R]]
 
 
 def processes_for(pictures: int) -> int:
-    """Processes that read so many pictures fastest on this machine."""
+    """Processes that read so many pictures fastest on this machine, without taking most of its memory."""
+    if pictures < MANY:
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MAX_PROCESSES) if pictures >= MANY else 1
+    return max(min(cores, MAX_PROCESSES, _memory_bytes() // PROCESS_BYTES), 1)
+
+
+def _memory_bytes() -> int:
+    """Of the machine; as much as all processes may take where it is not known."""
+    if not hasattr(os, "sysconf"):
+        return MAX_PROCESSES * PROCESS_BYTES
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def work_in_processes(setup: Callable[[], Work[S, R]], items: Iterable[S], processes: int) -> Iterator[R]:

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serialread.detection import Maps, TextLine, cut_line, lines_of, lone_mark, spanning
+from serialread.detection.line_finder import merged
 from serialread.detection.text_lines import CELL_PX, REFERENCE_PX
 from serialread.imaging.frames import Frame
 from serialread.records import Pixels
@@ -163,6 +164,25 @@ def test_lines_with_a_gap_between_them_may_be_parts_of_one() -> None:
     assert (
         spanning([first, far]) == spanning([first, aside]) == spanning([first, large]) == spanning([]) == []
     )
+
+
+def level(left: float, right: float, height: float = 20.0) -> TextLine:
+    return TextLine(np.array([[left, 50.0], [right, 50.0]]), height, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("fine", "coarse", "kept"),
+    [
+        ([level(10, 200)], [level(20, 205)], 1),  # one line, twice
+        ([level(10, 90), level(110, 200)], [level(10, 200)], 3),  # cut in two, and whole
+        ([level(10, 200)], [level(20, 190, height=40)], 2),  # of other heights
+        ([level(10, 200), level(20, 190, height=40)], [], 1),
+    ],
+)
+def test_lines_that_two_scales_see_differently_are_both_found(
+    fine: list[TextLine], coarse: list[TextLine], kept: int
+) -> None:
+    assert len(merged([(1.0, fine), (1.0, coarse)], (100, 300))) == kept
 
 
 def plate_with(*places: tuple[int, int]) -> Pixels:

@@ -3,13 +3,14 @@
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from serialread.detection.text_lines import CELL_PX, Maps, TextLine, lines_of
 from serialread.errors import CheckpointError
@@ -37,6 +38,9 @@ COARSE_PX = 18.0
 """Least height at the coarser scales: the finer ones find lower lines better."""
 MAX_OVERLAP = 0.4
 """Share of a line that better lines may cover."""
+ALIKE = 0.5
+"""Intersection over union from which two lines of different scales are one. Others that overlap are both
+found, and what they read decides: a line cut in two at one scale may be whole at the other."""
 
 _Network = Callable[[Floats], Maps]
 
@@ -107,27 +111,39 @@ def _scales(shape: tuple[int, ...], heights: tuple[float, float] | None) -> Iter
 
 
 def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, ...]) -> list[TextLine]:
-    """Lines found at several scales, the finest first, in px of the picture [H, W]."""
-    lines, least = list[TextLine](), HEIGHTS_PX[0]
-    for scale, at_scale in found:
-        lines += (line.scaled(1 / scale) for line in at_scale if least <= line.height <= HEIGHTS_PX[1])
+    """Lines found at several scales, the finest first, in px of the picture [H, W].
+
+    Lines of one scale that better ones cover are left out, and of those of several scales that are alike all
+    but the best; better ones are longer, in heights, and surer.
+    """
+    lines, least = list[tuple[int, TextLine]](), HEIGHTS_PX[0]
+    for number, (scale, at_scale) in enumerate(found):
+        sized = (line.scaled(1 / scale) for line in at_scale if least <= line.height <= HEIGHTS_PX[1])
+        lines += ((number, line) for line in sized)
         least = COARSE_PX
-    return _suppressed(lines, shape)
+    kept = list[tuple[int, TextLine, NDArray[np.bool_]]]()
+    for number, line in sorted(lines, key=lambda one: -_worth(one[1])):
+        area = _area(line, shape)
+        most = MAX_OVERLAP * area.sum()
+        over = [(other, covered, int((area & covered).sum())) for other, _, covered in kept]
+        hidden = sum(shared for other, _, shared in over if other == number) > most
+        covered = sum(shared for *_, shared in over) > most
+        alike = any(shared >= ALIKE * (area | other).sum() for _, other, shared in over)
+        if not hidden and not (covered and alike):
+            kept.append((number, line, area))
+    return [line for _, line, _ in kept]
 
 
-def _suppressed(lines: Iterable[TextLine], shape: tuple[int, ...]) -> list[TextLine]:
-    """Lines without those that better ones cover; better ones are longer, in heights, and surer."""
+def _worth(line: TextLine) -> float:
+    return line.score * min(line.length / line.height, 6.0)
+
+
+def _area(line: TextLine, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The px within a line's outline in a picture [H, W], made smaller."""
     scale = min(1.0, 480 / max(shape))
-    taken = np.zeros((round(shape[0] * scale) + 1, round(shape[1] * scale) + 1), np.uint8)
-    kept = []
-    for line in sorted(lines, key=lambda line: -line.score * min(line.length / line.height, 6.0)):
-        area = np.zeros_like(taken)
-        cv2.fillPoly(area, [np.round(line.polygon() * scale).astype(np.int32)], 1)
-        whole = max(int(area.sum()), 1)
-        if int((area & taken).sum()) <= MAX_OVERLAP * whole:
-            kept.append(line)
-            taken |= area
-    return kept
+    area = np.zeros((round(shape[0] * scale) + 1, round(shape[1] * scale) + 1), np.uint8)
+    cv2.fillPoly(area, [np.round(line.polygon() * scale).astype(np.int32)], 1)
+    return area.astype(np.bool_)
 
 
 class _DetectorRequests(threading.local):

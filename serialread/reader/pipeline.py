@@ -44,7 +44,7 @@ MIN_CHARS = 0.5
 """``clear_chars`` from which a line contains text."""
 CLEAR_SHARE = 0.9
 """``clear_chars`` per character of the whole picture from which no lines are searched."""
-LEAST_ROOM = 0.15
+LEAST_ROOM = 0.3
 """Surface between the text and an end of a detected line's crop, in text heights, below which the line may go
 on there."""
 MORE_ROOM, MAX_EXTENSIONS = 2.0, 3

@@ -49,6 +49,8 @@ def test_a_flag_or_the_other_characters_decide(shapes: str, text: str) -> None:
 
 def test_one_small_letter_of_the_shape_of_its_capital_is_a_guess() -> None:
     assert settled("KAxB7", "KAxB7") == [1, 1, GUESS, 1, 1]
+    assert settled("33ZxT83", "33ZxT83") == [1, 1, 1, GUESS, 1, 1, 1]  # or a times sign
+    assert settled("25x47", "25x47") == [1] * 5
     assert settled("KAhB7", "KAhB7") == [1] * 5
     assert settled("KaxB7", "KaxB7") == [1] * 5
 

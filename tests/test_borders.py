@@ -50,6 +50,12 @@ def test_a_character_that_is_cut_off_and_read_as_another_touches_the_border() ->
     assert sides_of(pixels, 0, 0, 7) == ("right",)
 
 
+def test_a_thin_bar_that_ends_at_the_border_is_cut_off() -> None:
+    pixels = drawn("ABH2345")[:, : LEFT + 6 * STEP + 24]
+    pixels[TOP + 17 : TOP + 19, LEFT + 6 * STEP + 18 :] = 50  # a cut H, its stem read as a part of the 5
+    assert sides_of(pixels, 0, 0, 6) == ("right",)
+
+
 def test_both_borders_may_cut_off_a_character() -> None:
     start, end = LEFT + STEP // 2, LEFT + 6 * STEP + STEP // 2
     assert sides_of(drawn("BBH234B")[:, start:end], start, 1, 5) == ("left", "right")

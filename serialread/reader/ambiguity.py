@@ -2,7 +2,8 @@
 
 - Ovals: 0 or O (``ovals``).
 - Plain bars: 1, I or l, in a code of letters and digits.
-- One small letter among capitals that differs from its capital by its size alone: x or X.
+- One small letter among capitals and digits that differs from its capital by its size alone: x, X, or a
+  times sign.
 - One gap as wide as a character: the blank between two groups, or a character that is hardly struck, or that
   the network does not know.
 """
@@ -26,7 +27,7 @@ MIN_EXCESS, MIN_LEAD = 0.4, 0.3
 blanks separate groups."""
 MIN_BOX_EXCESS = 0.25
 """Characters whose widest distance is less above the median one have no blank: boxes are quick, not exact."""
-MIN_CHARS, MIN_CAPITALS = 4, 3
+MIN_CHARS, MIN_TALL = 4, 3
 _BARS = frozenset("1Il|")
 _SAME_SHAPE = frozenset("ckopsuvwxz")
 """Small letters that have the shape of their capital."""
@@ -55,9 +56,10 @@ def settle_shapes(reading: Reading, crop: Segmentations, code: Code) -> Reading:
 
 
 def _small_letters(text: str) -> list[int]:
-    """The number of the only small letter among capitals, if it has the shape of its capital."""
+    """The number of the only small letter among capitals and digits, if it has the shape of its capital."""
     small = [i for i, char in enumerate(text) if char.islower()]
-    alone = len(small) == 1 and sum(char.isupper() for char in text) >= MIN_CAPITALS
+    capitals, digits = sum(char.isupper() for char in text), sum(char.isdigit() for char in text)
+    alone = len(small) == 1 and capitals > 0 and capitals + digits >= MIN_TALL
     return small if alone and text[small[0]] in _SAME_SHAPE else []
 
 

@@ -18,9 +18,9 @@ from serialread.records import Pixels
 
 MIN_STRENGTH = 0.65
 """Minimum strength of cut-off ink, per strength of the mark."""
-MIN_HEIGHT = 0.08
+MIN_HEIGHT = 0.06
 """Minimum height of cut-off ink in the rows of the text, in text heights."""
-MIN_CLEANNESS, MIN_CLEANNESS_TIGHT = 0.65, 0.7
+MIN_CLEANNESS, MIN_CLEANNESS_TIGHT = 0.65, 0.68
 """On backgrounds with a lower ``cleanness``, ink at the border means nothing: it is part of the texture. The
 second is for ink of a character that was read, see ``TIGHT``."""
 NEAR = 0.2

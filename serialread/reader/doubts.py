@@ -8,6 +8,7 @@ from serialread.codes import REJECT
 from serialread.config import StationLimits
 from serialread.reader.barcodes import check_barcodes
 from serialread.reader.diacritics import marked_chars
+from serialread.reader.foreign_glyphs import foreign_chars
 from serialread.reader.pipeline import FieldLine, PictureReading, ReadLine
 from serialread.reader.second_reader import TextComparison
 from serialread.reader.segmentation import MarkSegmentation
@@ -118,6 +119,8 @@ def _ink_doubt(rows: Sequence[tuple[MarkSegmentation | None, Reading]], *, outsi
                 return f"character {before + marked[0] + 1} has a mark above or below it"
             if wide := wide_chars(line, reading.chars):
                 return f"character {before + wide[0] + 1} is too wide for {reading.text[wide[0]]}"
+            if foreign := foreign_chars(line, reading.chars):
+                return f"character {before + foreign[0] + 1} may be outside the alphabet"
             if gaps := unread_gaps(line, outside=outside):
                 return f"unread mark {_gap_name(before, gaps[0], len(reading.chars))}"
         before += len(reading.chars)

@@ -345,7 +345,7 @@ def test_a_refusal_names_what_stands_in_its_way_and_the_smallest_guarantee() -> 
     message = str(caught.value)
     assert "these are wrong: 3.png (A1, label A7), 7.png (A1, label A7). Check their labels" in message
     least = float(message.rpartition("or allow ")[2].partition(" %")[0]) / 100
-    fit_acceptance(records, labelled_of(truths), Station(), least * 1.001)
+    fit_acceptance(records, labelled_of(truths), Station(), least)  # as it is written
     with pytest.raises(CalibrationError):
         fit_acceptance(records, labelled_of(truths), Station(), least * 0.9)
 
@@ -366,7 +366,7 @@ def test_too_few_pictures_are_refused_with_their_number(changes: dict[str, objec
     left = 51 if "image_sha256" in changes else 50
     assert str(caught.value).startswith(
         "marks: at most 5 % misread with 95 % certainty needs 59 labelled pictures, all read correctly; "
-        f"{left} are eligible. Label more, or allow 5."
+        f"{left} are eligible. Label more, or allow {5.8 if left == 51 else 5.9} % misread."
     )
 
 

@@ -1,5 +1,6 @@
 """Calibrate the confidence at a station: what its readings' log-odds are worth, and which are accepted."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,7 +291,7 @@ def _distinct(read: Iterable[tuple[Record, str]]) -> Iterator[tuple[Record, str]
 def _require_enough(goal: str, readings: int, misread: float, certainty: float) -> None:
     needed = pictures_needed(1 - misread, confidence=certainty)
     if readings < needed:
-        least = _percent(smallest_misread_rate(readings, certainty))
+        least = _percent(_rounded_up(smallest_misread_rate(readings, certainty)))
         raise CalibrationError(
             f"{goal} needs {needed:,} labelled pictures, all read correctly; {readings:,} are eligible. "
             f"Label more, or allow {least} misread."
@@ -309,7 +310,8 @@ def _refusal(
     order = np.argsort(-np.asarray(ranking.confidences), kind="stable").tolist()
     in_the_way = [eligible[i] for i in order if not right[i]][:_SHOWN]
     named = ", ".join(f"{record.image} ({record.text}, label {truth})" for record, truth in in_the_way)
-    for least in np.geomspace(smallest_misread_rate(len(right), certainty), 0.5, 60).tolist():
+    for rate in np.geomspace(smallest_misread_rate(len(right), certainty), 0.5, 60).tolist():
+        least = _rounded_up(rate)
         kept = find_threshold(ranking.confidences, right, least, certainty, reserved)
         if kept and kept.passed:
             instead = f", or allow {_percent(least)} misread"
@@ -320,6 +322,12 @@ def _refusal(
         f"{goal} cannot be guaranteed: among the readings of highest confidence these are wrong: {named}. "
         f"Check their labels, label more pictures{instead}."
     )
+
+
+def _rounded_up(share: float) -> float:
+    """The next share of two digits: a message names it in full, and what it names is accepted."""
+    digits = 1 - math.floor(math.log10(share))
+    return float(round(math.ceil(share * 10**digits) / 10**digits, digits))
 
 
 def _percent(share: float) -> str:

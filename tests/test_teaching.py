@@ -21,7 +21,7 @@ from serialread.config import Station, TrainingRecipe, load
 from serialread.config.training_recipe import Losses
 from serialread.errors import CheckpointError, RecordsError, StoreError
 from serialread.inference.session import Engine
-from serialread.models import build
+from serialread.models import TrainingOutputs, build, departure
 from serialread.models.losses import terms
 from serialread.reader import read_folder
 from serialread.reader.outputs import Outputs
@@ -44,6 +44,15 @@ def untrained(name: str = "siga-tiny") -> checkpoint.Checkpoint:
     torch.manual_seed(3)
     model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
     return checkpoint.Checkpoint(recipe, model.state_dict(), 1)
+
+
+def tiny(decoder: str) -> TrainingRecipe:
+    """A small network with one of the decoders."""
+    recipe = load(RECIPES / "siga-tiny.toml", TrainingRecipe).model_dump()
+    recipe["network"]["decoder"] = {"kind": decoder}
+    if decoder == "ctc":
+        recipe["network"]["siga"] = None
+    return TrainingRecipe.model_validate(recipe)
 
 
 @pytest.fixture
@@ -168,11 +177,7 @@ def test_a_trial_keeps_the_network_and_teaches_no_part_that_only_training_uses(n
 def test_networks_of_both_topologies_are_taught_and_chosen_by_the_held_out_labels(
     tmp_path: Path, decoder: str
 ) -> None:
-    tiny = load(RECIPES / "siga-tiny.toml", TrainingRecipe).model_dump()
-    tiny["network"]["decoder"] = {"kind": decoder}
-    if decoder == "ctc":
-        tiny["network"]["siga"] = None
-    recipe = TrainingRecipe.model_validate(tiny)
+    recipe = tiny(decoder)
     model = build(recipe.network, recipe.geometry, Alphabet())
     start = checkpoint.Checkpoint(recipe, model.state_dict(), 0)
     checkpoint.save(start, tmp_path / "start.pt")
@@ -218,6 +223,21 @@ def test_glyph_maps_learn_from_crops_with_masks_alone() -> None:
     assert found(both, "masks") == pytest.approx(found(both[:1], "masks"), rel=1e-3)
     assert found(both[1:], "masks") == 0
     assert found(both, "rendered") != pytest.approx(found(both[:1], "rendered"), rel=1e-3)
+
+
+@pytest.mark.parametrize("decoder", ["parallel", "aligned", "ctc"])
+def test_a_network_that_reads_as_before_has_not_departed_whatever_the_labels_say(decoder: str) -> None:
+    recipe = tiny(decoder)
+    batch = collate([sample(1, 4), sample(2, 4)], 96, recipe, Alphabet())
+
+    def outputs(seed: int) -> TrainingOutputs:
+        torch.manual_seed(seed)
+        model = build(recipe.network, recipe.geometry, Alphabet()).eval()
+        return model.train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
+
+    same, other = (departure(outputs(seed), outputs(1), batch.targets, recipe.losses) for seed in (1, 2))
+    assert same.item() == pytest.approx(0, abs=1e-6)
+    assert other.item() > 0.01
 
 
 def test_a_network_may_be_part_of_the_way() -> None:

@@ -3,7 +3,7 @@
 from serialread.models.building import build
 from serialread.models.description import Description, describe
 from serialread.models.layers import SLOTS
-from serialread.models.losses import terms
+from serialread.models.losses import departure, terms
 from serialread.models.network import NetworkOutputs, Recognizer, TrainingOutputs
 from serialread.models.targets import Targets
 
@@ -15,6 +15,7 @@ __all__ = [
     "Targets",
     "TrainingOutputs",
     "build",
+    "departure",
     "describe",
     "terms",
 ]

@@ -72,6 +72,42 @@ def terms(outputs: TrainingOutputs, targets: Targets, losses: Losses, progress: 
     return found
 
 
+def departure(outputs: TrainingOutputs, before: TrainingOutputs, targets: Targets, losses: Losses) -> Tensor:
+    """How far a network reads some crops otherwise than another one did: distillation (Hinton et al., 2015).
+
+    The KL divergence from the other network's probabilities: of the columns per character, of each set of
+    scores and of the orientation, with the weights that these have in ``terms``.
+
+    Args:
+        outputs: of the network that learns.
+        before: of the other one, for the same batch.
+        targets: of the same batch.
+        losses: weights.
+
+    Returns:
+        A scalar, 0 for equal networks.
+    """
+    used, weights = _used(outputs, targets), _score_weights(losses)
+    parts = [
+        weights[name] * _divergence(new[used], old[used]).mean()
+        for name, scores in outputs.scores.items()
+        for new, old in zip(scores, before.scores[name], strict=True)
+    ]
+    if losses.ctc and outputs.ctc is not None and before.ctc is not None:
+        columns = _divergence(outputs.ctc, before.ctc).sum(1) / targets.lengths.clamp_min(1)
+        parts.append(losses.ctc * columns.mean())
+    if outputs.orientation is not None and before.orientation is not None:
+        new, old = (F.pad(odds[..., None], (0, 1)) for odds in (outputs.orientation, before.orientation))
+        parts.append(losses.upright * _divergence(new, old).mean())
+    return _total(parts, outputs.alpha)
+
+
+def _divergence(new: Tensor, old: Tensor) -> Tensor:
+    """KL divergence [...] of logits [..., C] from others."""
+    logs = old.float().log_softmax(-1)
+    return (logs.exp() * (logs - new.float().log_softmax(-1))).sum(-1)
+
+
 def _nothing(like: Tensor) -> Tensor:
     return like.new_zeros(())
 
@@ -82,18 +118,27 @@ def _total(parts: list[Tensor], like: Tensor) -> Tensor:
 
 def _reading(outputs: TrainingOutputs, targets: Targets, losses: Losses) -> dict[str, Tensor]:
     """Cross-entropy of every set of scores over the characters and, without CTC, the end."""
-    slots, with_end = outputs.alpha.shape[1], outputs.occupancy is None
-    used = torch.arange(slots) < targets.lengths[:, None] + with_end  # [B, T]
-    wanted = targets.classes[:, :slots][used]
-    weights = {
-        "reading": losses.reading, "fused": losses.fused, "glimpse": losses.glimpse, "glyph": losses.glyph,
-        "aligner": losses.aligner,
-    }  # fmt: skip
+    used, weights = _used(outputs, targets), _score_weights(losses)
+    wanted = targets.classes[:, : used.shape[1]][used]
     return {
         name: weights[name]
         * _total([F.cross_entropy(s[used].float(), wanted) for s in scores], outputs.alpha)
         for name, scores in outputs.scores.items()
     }
+
+
+def _used(outputs: TrainingOutputs, targets: Targets) -> Tensor:
+    """Slots [B, T] of a character or, without CTC, of the end."""
+    slots, with_end = outputs.alpha.shape[1], outputs.occupancy is None
+    return torch.arange(slots) < targets.lengths[:, None] + with_end
+
+
+def _score_weights(losses: Losses) -> dict[str, float]:
+    """Weight of every set of scores."""
+    return {
+        "reading": losses.reading, "fused": losses.fused, "glimpse": losses.glimpse, "glyph": losses.glyph,
+        "aligner": losses.aligner,
+    }  # fmt: skip
 
 
 def segment(logits: Tensor, targets: Targets, losses: Losses, progress: float) -> Tensor:

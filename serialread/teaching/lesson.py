@@ -433,7 +433,7 @@ Taught from {outcome.parent_id} on {lesson["at"]}{who}. {verdict}
 | learned, held out | {labels["learned"]}, {labels["held_out"]} pictures, divided by text |
 | confirmed readings learned, without labels | {"yes" if labels["confirmed"] else "no"} |
 | replay | {replay["crops"]} rendered crops, recipe {replay["recipe_id"]}, seed {replay["seed"]} |
-| training | Muon, rate {trial.rate:g}, {trial.crops} crops, {trial.real:.0%} of them labelled ones |
+| training | AdamW, rate {trial.rate:g}, {trial.crops} crops, {trial.real:.0%} of them labelled ones |
 | weights | {outcome.kept:.0%} of the way from the parent to the trained network |
 | int8 | {outcome.int8} |
 | station | {outcome.station} |

@@ -172,8 +172,7 @@ def train(
     size = config.batch // ranks.parts_of_all(config)
     batches = TrainingBatches(plan, recipe, alphabet, slice(parts.start * size, parts.stop * size))
     torch.manual_seed(recipe.seed)
-    _keep_memory()
-    state, last = _State(recipe, None if resume else start_from, ranks), out / "last.pt"
+    state, last = TrainingState(recipe, None if resume else start_from, ranks), out / "last.pt"
     if resume:
         state.restore(last)
     elif last.exists():
@@ -215,11 +214,12 @@ def train(
             source.check()
 
 
-class _State:
+class TrainingState:
     """What a run changes: the network, its moving average, the optimizer, the step and the best accuracy."""
 
     def __init__(self, recipe: TrainingRecipe, start_from: str | Path | None, ranks: Ranks) -> None:
         self.recipe, self.step, self.best, self.ranks = recipe, 0, -1.0, ranks
+        _keep_memory()
         self.model = build(recipe.network, recipe.geometry, Alphabet(recipe.alphabet))
         for pretrained in recipe.pretrained:
             initialize_part(self.model.get_submodule(pretrained.part), pretrained)
@@ -248,12 +248,17 @@ class _State:
             raise RecipeError(
                 f"step {self.step}: the loss is {loss} ({wrong}). Lower optimization.rate and train again."
             )
+        self.move(rate)
+        return rate, terms, stopped
+
+    def move(self, rate: float) -> None:
+        """Change the weights by their gradients, and their moving average."""
+        config = self.recipe.optimization
         nn.utils.clip_grad_norm_(self.model.parameters(), config.clip or math.inf)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         update_average(self.average, self.model, min(config.average, (1 + self.step) / (10 + self.step)))
-        return rate, terms, stopped
 
     def _backward(
         self, replicas: Replicas, batch: Batch, progress: float, stop: bool

@@ -188,10 +188,10 @@ class Replicas:
     def backward(self, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
         """Compute the gradients of a batch; returns the weighted loss terms."""
         if self.pool is None:
-            return _backward(self.model, batch, recipe, progress)
+            return backward(self.model, batch, recipe, progress)
         parts = split(batch, len(self.all))
         work = [
-            self.pool.submit(_backward, m, p, recipe, progress) for m, p in zip(self.all, parts, strict=True)
+            self.pool.submit(backward, m, p, recipe, progress) for m, p in zip(self.all, parts, strict=True)
         ]
         losses = [w.result() for w in work]
         self._gather()
@@ -217,7 +217,8 @@ def _shared_copy(model: Recognizer) -> Recognizer:
     return twin
 
 
-def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
+def backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress: float) -> dict[str, float]:
+    """Leave the gradients of a batch in a network; returns the weighted loss terms."""
     model.train()
     if only := recipe.optimization.only:
         for name, part in model.named_children():
@@ -227,7 +228,7 @@ def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress:
             if isinstance(part, nn.BatchNorm2d):
                 part.eval()
     device = next(model.parameters()).device
-    batch = _moved(batch, device)
+    batch = moved(batch, device)
     bf16 = recipe.optimization.bf16
     with device:  # new tensors of the losses are made there
         # No cache of casts: threads share it, and the first to finish clears it, which reorders sums.
@@ -241,11 +242,11 @@ def _backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress:
     return {name: part.item() for name, part in parts.items()}
 
 
-def _moved(value: Any, device: torch.device) -> Any:
+def moved(value: Any, device: torch.device) -> Any:
     """A tensor, or a named tuple of tensors and of such tuples, on a device."""
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
-    return type(value)(*(_moved(part, device) for part in value))
+    return type(value)(*(moved(part, device) for part in value))
 
 
 def split(batch: Batch, count: int) -> list[Batch]:

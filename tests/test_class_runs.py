@@ -1,12 +1,15 @@
 """Letters and digits come in runs: what the neighbours say about 0 and O, 1 and I."""
 
+import math
+from itertools import product
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from serialread.config import Code
-from serialread.reader.class_runs import settle_classes
+from serialread.reader.class_runs import log_evidence, settle_classes
 from serialread.reader.ovals import GUESS
 from serialread.reader.segmentation import Segmentations
 from serialread.records import CharReading, Reading
@@ -106,3 +109,15 @@ def test_only_ambiguous_characters_change_and_no_confidence_rises(text: str, con
     for old, new in zip(before.chars, after.chars, strict=True):
         assert new.char in (old.char, OTHERS.get(old.char))
         assert new.confidence <= old.confidence
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_the_evidence_of_all_runs_of_a_length_is_one(length: int) -> None:
+    texts = ["A" + "".join(rest) for rest in product("A1", repeat=length - 1)]
+    assert sum(math.exp(log_evidence(text)) for text in texts) == pytest.approx(1)
+
+
+def test_signs_and_case_are_no_change_of_class() -> None:
+    assert log_evidence("") == log_evidence("A-1") == 0
+    assert log_evidence("aB34") == log_evidence("AB12")
+    assert log_evidence("105630") > log_evidence("ABC123") > log_evidence("10S630")

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from serialread.codes import REJECT, Alphabet, format_of
 from serialread.config import Code, CropGeometry
 from serialread.errors import RecipeError
-from serialread.inference import FormatSearch, decode
+from serialread.inference import FormatSearch, decode, decode_as, posteriors
 from serialread.inference.ctc_decoding import decode_columns
 from serialread.inference.ctc_format_search import CtcFormatSearch
 from serialread.inference.ctc_paths import align, best_path, best_strings, likelihood
@@ -243,3 +243,14 @@ def test_the_glyphs_of_a_reading_are_evidence_for_it() -> None:
     reading = reading_of(outputs, pixels, card, Code(), None)
     assert (reading.text, reading.glyph_evidence) == ("A1", pytest.approx(np.log(0.3), rel=1e-4))
     assert reading_of(outputs._replace(glyph_scores=None), pixels, card, Code(), None).glyph_evidence == 0
+
+
+@given(st.integers(0, 99), st.sampled_from(["A", "AB", "BA"]))
+def test_a_given_string_is_read_with_its_probability_and_a_box_a_character(seed: int, text: str) -> None:
+    scores = columns_of(seed, 1.0)
+    probability = dict(posteriors(scores, SMALL, [text]))[text]
+    read = decode_as(text, probability, scores, SMALL, (32, 80))
+    assert (read.text, read.posterior) == (text, probability)
+    boxes = [char.box for char in read.chars if char.box]
+    assert len(boxes) == len(text)
+    assert all(box[0] < box[2] for box in boxes)

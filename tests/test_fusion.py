@@ -14,7 +14,7 @@ from serialread.inference import FormatSearch, decode
 from serialread.inference.ctc_format_search import CtcFormatSearch
 from serialread.inference.session import ModelCard
 from serialread.reader.decisions import judge, log_odds
-from serialread.reader.fusion import fuse, next_view
+from serialread.reader.fusion import fuse, likely_string, next_view
 from serialread.reader.outputs import compared
 from serialread.records import CharReading, Floats, FreeReading, Reading, Verdict
 
@@ -200,12 +200,12 @@ def columns_reading(posteriors: dict[str, float], free: FreeReading | None = Non
 
 def test_views_of_columns_add_up_the_logarithms_of_their_strings() -> None:
     views = [
-        columns_reading({"81": 0.5, "B1": 0.45}),
-        columns_reading({"B1": 0.5, "81": 0.1}),
-        columns_reading({"81": 0.6, "B1": 0.2}),
+        columns_reading({"81": 0.5, "61": 0.45}),
+        columns_reading({"61": 0.5, "81": 0.1}),
+        columns_reading({"81": 0.6, "61": 0.2}),
     ]
     fused = fuse(views)
-    assert fused.text == "B1"
+    assert fused.text == "61"
     assert fused.confidence == fused.posterior == pytest.approx((0.45 + 0.5 + 0.2) / 3)
     expected = 2 * (math.log(0.45 / 0.55) + 0 + math.log(0.2 / 0.8)) / 4
     assert log_odds(fused) == pytest.approx(expected)
@@ -233,6 +233,35 @@ def test_a_string_against_the_format_is_not_preferred_clearly_enough_to_stop() -
     fitted = replace(columns_reading({"81": 0.7, "B1": 0.1, "8": 0.01}, free), chars=reading("8").chars)
     views = [fitted, columns_reading({"B1": 0.4, "81": 0.3, "8": 0.01})]
     assert next_view(views, topology="ctc") == TIGHT_VIEWS["ctc"][1]
+
+
+def test_the_likely_string_need_not_be_the_first_of_any_view() -> None:
+    views = [
+        columns_reading({"10S630": 0.5, "1O5630": 0.01}),
+        columns_reading({"1O5630": 0.5, "10S630": 0.01}),
+    ]
+    nearest = [{"10S630": 0.5, "105630": 0.4, "19S630": 1e-4}, {"1O5630": 0.5, "105630": 0.3, "105830": 1e-4}]
+    asked = list[str]()
+
+    def exact(text: str) -> list[float]:
+        asked.append(text)
+        return [view[text] for view in nearest]
+
+    assert likely_string(views, nearest, exact) == "105630"
+    assert asked == ["105630"]  # the others cannot win, whatever the other view says
+
+
+def test_the_string_of_a_view_stays_if_nothing_is_more_likely() -> None:
+    views = [columns_reading({"81": 0.9, "B1": 0.1}), columns_reading({"81": 0.3, "B1": 0.1})]
+    nearest = [{"81": 0.9, "B1": 0.1, "B2": 0.01}] * 2
+    assert likely_string(views, nearest, lambda text: [0.01, 0.01]) == "81"
+
+
+def test_runs_of_letters_and_digits_decide_between_strings_that_are_nearly_as_likely() -> None:
+    near = [columns_reading({"10S63": 0.5, "10563": 0.3}), columns_reading({"10563": 0.3, "10S63": 0.3})]
+    assert fuse(near).text == "10563"
+    far = [columns_reading({"10S63": 0.9, "10563": 0.01}), columns_reading({"10563": 0.3, "10S63": 0.3})]
+    assert fuse(far).text == "10S63"
 
 
 def test_a_view_of_columns_in_which_nothing_is_likely_weighs_little() -> None:

@@ -5,6 +5,7 @@ Letters: N columns, C classes (0 is the blank), T characters with attention, L c
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +73,39 @@ def decode_columns(
     if attention is not None:
         columns = _columns(path, attention if path is first else attention[:0])
         boxes = boxes_of(columns, crop_size, filled)
+    reading = _reading(probabilities, path, posterior, alphabet, boxes, code)
+    return replace(reading, free=free, alternatives=likely if strings > 1 else ())
+
+
+def decode_as(
+    text: str,
+    posterior: float,
+    scores: Floats,
+    alphabet: Alphabet,
+    crop_size: tuple[int, int] = (1, 1),
+    filled: float = 1.0,
+    code: Code = _ANY,
+) -> Reading:
+    """Decode a given string with its probability; the other arguments as of ``decode_columns``."""
+    path = align(scores, alphabet.encode(text))
+    boxes = boxes_of(_runs(path, len(scores)), crop_size, filled)
+    return _reading(np.exp(scores), path, posterior, alphabet, boxes, code)
+
+
+def _reading(
+    probabilities: Floats,
+    path: CtcPath,
+    posterior: float,
+    alphabet: Alphabet,
+    boxes: list[Box] | None,
+    code: Code,
+) -> Reading:
+    """The reading of a path's string."""
     return Reading(
         _characters(probabilities, path, posterior, alphabet, boxes, code),
         end_confidence=1.0,
-        free=free,
         posterior=posterior,
-        alternatives=likely if strings > 1 else (),
-        longer_than=CTC_CAPACITY if len(classes) > CTC_CAPACITY else 0,
+        longer_than=CTC_CAPACITY if len(path.classes) > CTC_CAPACITY else 0,
     )
 
 

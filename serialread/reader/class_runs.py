@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from serialread.config import Code
 from serialread.reader.decisions import calibrated, logit, weakened
@@ -24,6 +25,21 @@ _ALIKE = {"0": "Oo", "O": "0", "o": "0", "1": "Il", "I": "1", "l": "1"}
 _OVALS = frozenset("0Oo")
 _GROUP = re.compile("[0-9A-Za-z]+")
 _CERTAIN = 27.0
+
+
+def log_evidence(text: str) -> float:
+    """How well the letters and digits of a text form runs: log-probability of where its classes change.
+
+    Each pair of neighbours changes its class with one probability, which has a beta distribution with the
+    counts ``CHANGES`` and ``STAYS``.
+    """
+    pairs = [a.isdigit() == b.isdigit() for group in _GROUP.findall(text) for a, b in pairwise(group)]
+    stays = sum(pairs)
+    return _log_beta(CHANGES + len(pairs) - stays, STAYS + stays) - _log_beta(CHANGES, STAYS)
+
+
+def _log_beta(one: float, other: float) -> float:
+    return math.lgamma(one) + math.lgamma(other) - math.lgamma(one + other)
 
 
 def settle_classes(reading: Reading, crop: Segmentations, code: Code) -> Reading:

@@ -2,12 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from serialread.config import Code, StationView
 from serialread.imaging import TIGHT_VIEWS, LevelView, TightView
 from serialread.inference import status_of
+from serialread.reader.class_runs import log_evidence
 from serialread.reader.decisions import log_odds, logit
 from serialread.records import CharReading, FreeReading, Reading, Topology
 
@@ -18,6 +19,8 @@ LEAST_SHARE = 1e-3
 DECIDED = 1.2
 """No further view is read once the mean log-probabilities of such strings differ by this (docs/benchmarks/
 reading.md)."""
+RUNS = 0.5
+"""Weight of the runs of letters and digits beside the mean log-probability (docs/benchmarks/reading.md)."""
 _MIN_PROBABILITY = 1e-290
 _ANY = Code()
 RETRY_BELOW = StationView().retry_below
@@ -68,13 +71,13 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
 
     Each view votes for its string with its confidence. Views of columns that know the posteriors of all
     strings (``outputs.compared``) add up their logarithms instead: a string that one view excludes loses,
-    however sure another one is of it. If some free readings match the format and others do not, the strings
-    that the format changed do not count: a code that wins without the format also wins with it. ``free`` is
-    the winner without the format. The result has the boxes of the winner's most confident view. A character's
-    confidence is the mean over the views with the same number of characters, the end's is the mean over all
-    views: a view of another length lowers the confidence of the whole code. The posterior is the mean over
-    all views. ``joint_odds`` combines the log-odds of all views; a view that is confident of another string
-    counts against the code.
+    however sure another one is of it; how well its letters and digits form runs adds to that. If some free
+    readings match the format and others do not, the strings that the format changed do not count: a code that
+    wins without the format also wins with it. ``free`` is the winner without the format. The result has the
+    boxes of the winner's most confident view. A character's confidence is the mean over the views with the
+    same number of characters, the end's is the mean over all views: a view of another length lowers the
+    confidence of the whole code. The posterior is the mean over all views. ``joint_odds`` combines the
+    log-odds of all views; a view that is confident of another string counts against the code.
 
     Args:
         readings: of the same crop, boxes in crop px; first of the crop itself.
@@ -107,6 +110,33 @@ def fuse(readings: Sequence[Reading], code: Code = _ANY) -> Reading:
     )
 
 
+def likely_string(
+    readings: Sequence[Reading], nearest: Sequence[Mapping[str, float]], exact: Callable[[str], list[float]]
+) -> str:
+    """The string that views of columns support most, without a format.
+
+    The right one is often no view's first string, but among the most likely ones of all.
+
+    Args:
+        readings: of a crop, compared.
+        nearest: the most likely strings of each view, with their probabilities.
+        exact: gives the probabilities of a string in all views; asked only about strings that may win.
+    """
+    known = [dict(reading.alternatives) for reading in readings]
+    texts = dict.fromkeys(reading.free_text for reading in readings)
+    best = max((support := _support(texts, known)), key=support.__getitem__)
+    others = {text for view in nearest for text in view} - set(texts)
+    least = [min(view.values()) for view in nearest]
+    at_most = [{t: view.get(t, low) for t in others} for view, low in zip(nearest, least, strict=True)]
+    bounds = _support(others, [a | k for a, k in zip(at_most, known, strict=True)])
+    likely = [text for text in sorted(others) if bounds[text] > support[best]]
+    for text in likely:
+        for view, probability in zip(known, exact(text), strict=True):
+            view[text] = probability
+    support = _support([best, *likely], known)
+    return max(support, key=support.__getitem__)
+
+
 def _among(view: Mapping[str, float], texts: Collection[str]) -> dict[str, float]:
     """What a view knows of these strings: one that a format made must not change how sure the view is."""
     return {text: probability for text, probability in view.items() if text in texts}
@@ -125,8 +155,11 @@ def _winner(texts: Sequence[str], views: Sequence[Mapping[str, float]]) -> str:
     return max(support, key=support.__getitem__)
 
 
-def _support(texts: Sequence[str], views: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean log-probability of each string over views that all know it, weighted by their sureness."""
+def _support(texts: Collection[str], views: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean log-probability of each string over views that all know it, weighted by their sureness.
+
+    How well the letters and digits of the string form runs adds to it.
+    """
     highest = [max(*view.values(), _MIN_PROBABILITY) for view in views]
     weights = [most**SURENESS for most in highest]
     return {
@@ -135,6 +168,7 @@ def _support(texts: Sequence[str], views: Sequence[Mapping[str, float]]) -> dict
             for view, most, weight in zip(views, highest, weights, strict=True)
         )
         / sum(weights)
+        + RUNS * log_evidence(text)
         for text in texts
     }
 

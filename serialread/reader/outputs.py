@@ -12,7 +12,7 @@ import numpy as np
 from serialread.config import Code
 from serialread.imaging import Extent, content_width, extent_of, to_array
 from serialread.imaging.crops import text_rows
-from serialread.inference import FormatSearch, decode, posteriors
+from serialread.inference import FormatSearch, best_strings, decode, decode_as, posteriors
 from serialread.inference.session import Engine, ModelCard
 from serialread.records import Floats, Pixels, Reading
 
@@ -86,6 +86,27 @@ def compared(readings: Sequence[Reading], scores: Sequence[Floats], card: ModelC
         every = known | dict(more)
         found.append(replace(reading, alternatives=tuple((text, every[text]) for text in texts)))
     return found
+
+
+def read_as(
+    text: str, probability: float, reading: Reading, outputs: Outputs, pixels: Pixels, card: ModelCard
+) -> Reading:
+    """The reading of a view if it reads a given string, boxes in px of the view [H, W]."""
+    height, width = pixels.shape
+    filled = _filled(pixels, card)
+    found = decode_as(text, probability, outputs.scores, card.alphabet, (height, width), filled)
+    known = (*reading.alternatives, (text, probability))
+    return replace(reading, chars=found.chars, free=None, posterior=probability, alternatives=known)
+
+
+def nearest_strings(outputs: Outputs, card: ModelCard) -> dict[str, float]:
+    """The most likely strings of a view of columns with their probabilities."""
+    return dict(best_strings(np.exp(outputs.scores), card.alphabet))
+
+
+def probabilities_of(text: str, views: Sequence[Outputs], card: ModelCard) -> list[float]:
+    """The probability of a string in each view of columns."""
+    return [posteriors(view.scores, card.alphabet, [text])[0][1] for view in views]
 
 
 def _posterior(reading: Reading) -> dict[str, float]:

@@ -15,7 +15,7 @@ from serialread.codes import mirror_image, reads_upside_down
 from serialread.config import Code, Station
 from serialread.detection import LineFinder, TextLine, spanning
 from serialread.detection.cutting import ROOM
-from serialread.imaging import Extent
+from serialread.imaging import CropView, Extent
 from serialread.imaging.crops import finish, is_low, is_one_line, is_tall, prepare, turned_180, whole_crops
 from serialread.imaging.frames import Frame
 from serialread.imaging.stacks import stacked_chars, unstacked
@@ -25,7 +25,7 @@ from serialread.reader.ambiguity import settle_shapes
 from serialread.reader.borders import cut_off_sides
 from serialread.reader.expected_lines import crops_of, expected_lines, longer_crop, may_be_upside_down
 from serialread.reader.field_places import ReadText, place_of
-from serialread.reader.fusion import fuse, next_view
+from serialread.reader.fusion import fuse, likely_string, next_view
 from serialread.reader.orientation import (
     choose_line,
     clear_chars,
@@ -35,7 +35,17 @@ from serialread.reader.orientation import (
     upside_down_text,
     upside_down_twins,
 )
-from serialread.reader.outputs import Outputs, Steps, compared, maps_of, reading_of, text_extent
+from serialread.reader.outputs import (
+    Outputs,
+    Steps,
+    compared,
+    maps_of,
+    nearest_strings,
+    probabilities_of,
+    read_as,
+    reading_of,
+    text_extent,
+)
 from serialread.reader.rows import join_rows, other_texts, overlap, rows_of
 from serialread.reader.segmentation import MarkSegmentation, Segmentations
 from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
@@ -479,17 +489,45 @@ class Pipeline:
         """Read a doubtful line in further views, once, until they are settled (see ``fusion.next_view``)."""
         if len(line.views) > 1:
             return line
-        views, extent = list(line.views), None
+        views, cuts, extent = list(line.views), list[CropView](), None
         size = line.crop.pixels.shape
         how = line.crop.tilt_deg, self.card.topology, self.station.view.retry_below
         while wanted := next_view([view.reading for view in views], *how):
             extent = extent or self._extent(views[0])
             view = wanted.of(extent, size)
+            cuts.append(view)
             pixels = view.cut(line.crop.pixels)
             (outputs,) = yield [pixels]
             seen = self._seen(pixels, outputs)
             views = self._compared([*views, replace(seen, reading=view.to_crop(seen.reading, size))])
-        return replace(line, views=tuple(views))
+        return replace(line, views=tuple(self._likely(views, cuts, size)))
+
+    def _likely(
+        self, views: list[SeenView], cuts: Sequence[CropView], size: tuple[int, int]
+    ) -> list[SeenView]:
+        """Views of a crop, one of which reads the string that all of them support most if it has the format.
+
+        Args:
+            views: of the crop, compared.
+            cuts: the places of the second and further ones.
+            size: of the crop.
+        """
+        readings, outputs = [view.reading for view in views], [view.outputs for view in views]
+        if len(views) == 1 or not all(reading.alternatives for reading in readings):
+            return views
+        nearest = [nearest_strings(one, self.card) for one in outputs]
+        text = likely_string(readings, nearest, lambda text: probabilities_of(text, outputs, self.card))
+        known = text in {reading.free_text for reading in readings}
+        if known or (self.search is not None and not self.search.matches(text)):
+            return views
+        chances = probabilities_of(text, outputs, self.card)
+        number = 1 + int(np.argmax(chances[1:]))  # the first view's maps say where the text is
+        if not text or not chances[number]:
+            return views
+        seen = views[number]
+        reading = read_as(text, chances[number], seen.reading, seen.outputs, seen.pixels, self.card)
+        placed = replace(seen, reading=cuts[number - 1].to_crop(reading, size))
+        return self._compared([*views[:number], placed, *views[number + 1 :]])
 
     def _compared(self, views: Sequence[SeenView]) -> list[SeenView]:
         """Views of a crop, each with what it says about the strings of all of them."""

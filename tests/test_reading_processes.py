@@ -109,7 +109,7 @@ def test_a_process_that_dies_is_one_clear_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pictures", "cores", "gigabytes", "processes"),
-    [(1, 8, 64, 1), (999, 8, 64, 1), (1000, 2, 8, 2), (10**6, 64, 64, 8), (10**6, 8, 5, 2), (10**6, 8, 1, 1)],
+    [(1, 8, 64, 1), (399, 8, 64, 1), (400, 2, 8, 2), (10**6, 64, 64, 8), (10**6, 8, 5, 2), (10**6, 8, 1, 1)],
 )
 def test_as_many_processes_read_as_the_machine_has_cores_and_memory_for(
     monkeypatch: pytest.MonkeyPatch, pictures: int, cores: int, gigabytes: int, processes: int

@@ -87,7 +87,7 @@ def read(
         int | None,
         typer.Option(
             min=1,
-            help="Processes that read, one core each; by default one per core with --runner and from 1,000 "
+            help="Processes that read, one core each; by default one per core with --runner and from 400 "
             "pictures on.",
         ),
     ] = None,

@@ -278,7 +278,7 @@ class Reader:
             sources: as for ``read``; may be endless, such as the frames of a camera. Bytes and arrays are
                 named by their index. The first record comes after 256 small crops or two large pictures
                 have been taken: call ``read`` for every frame of a camera that takes small crops.
-            processes: that read, each with a reader of its own; more than one pay from about a thousand
+            processes: that read, each with a reader of its own; more than one pay from about 400
                 pictures on. They import the calling script, which must guard its code by
                 ``if __name__ == "__main__"``, and a second reader by its name.
 

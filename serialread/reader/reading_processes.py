@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from serialread.errors import RecordsError, SerialreadError
 from serialread.worker_processes import one_thread_each, start_worker
 
-MANY = 1000
+MANY = 400
 """Pictures from which more than one process pays: each takes a second to start."""
 MAX_PROCESSES = 8
 """Unless more are asked for."""

@@ -156,7 +156,7 @@ def read_folder(
         overwrite: replace the folder's results.
         strict: noted in the log; the command line's exit code depends on it.
         excel: also write readings.xlsx, in which every text is a text cell, when the last picture is read.
-        workers: processes that read, as for ``Reader.read_many``; None: one per core from a thousand
+        workers: processes that read, as for ``Reader.read_many``; None: one per core from 400
             pictures on.
         log: the hash-chained log of runs; by default ``runs.log`` in ``out``.
         operator: who runs this, for the log.

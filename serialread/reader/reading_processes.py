@@ -11,7 +11,7 @@ from enum import Enum, auto
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from serialread.errors import RecordsError, SerialreadError
 from serialread.worker_processes import one_thread_each, start_worker
@@ -70,7 +70,8 @@ def work_in_processes(setup: Callable[[], Work[S, R]], items: Iterable[S], proce
                 workers[-1].start()
             theirs.close()
         while connections:
-            for connection in [one for one in wait(connections) if isinstance(one, Connection)]:
+            for ready in wait(connections):
+                connection = cast("Connection", ready)  # another class where pipes are not sockets
                 match _received(connection):
                     case SerialreadError() as error:
                         raise error

@@ -282,7 +282,7 @@ class Optimization(Section):
     """Decay of the exponential moving average of the weights, which is validated, saved and exported; smaller
     at the start."""
     bf16: bool = True
-    """Use bfloat16 autocast; four times faster on CPUs with AMX."""
+    """Use bfloat16 autocast on GPUs and on CPUs that have instructions for it; four times faster with AMX."""
     replicas: int = Field(default=1, ge=1)
     """Threads that each process a part of a batch, one core each; 1 spreads each layer over the cores.
     With more than one, dropout must be 0: its random numbers would depend on the order of the threads."""

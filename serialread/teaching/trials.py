@@ -28,6 +28,7 @@ from serialread.training.batches import Batch, Plan, StoredCrops, TrainingBatche
 from serialread.training.checkpoint import Checkpoint, load as load_checkpoint, mixed
 from serialread.training.loop import Speed, TrainingState, device_of
 from serialread.training.optimization import backward, learning_rate, moved
+from serialread.training.precision import autocast
 from serialread.training.ranks import Ranks
 
 VALIDATIONS = 4
@@ -194,8 +195,7 @@ class _Pupil(TrainingState):
         return sum(terms.values()) + forgotten.item()
 
     def _outputs(self, model: Recognizer, batch: Batch) -> TrainingOutputs:
-        bf16 = self.recipe.optimization.bf16
-        with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+        with autocast(self.ranks.device, bf16=self.recipe.optimization.bf16):
             return model.train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
 
 

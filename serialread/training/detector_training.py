@@ -23,6 +23,7 @@ from serialread.records import Sample
 from serialread.training.detector_batches import DetectorBatches
 from serialread.training.loop import RunLog, Speed
 from serialread.training.optimization import learning_rate, optimizer_of, update_average
+from serialread.training.precision import autocast
 
 
 class DetectorProgress(NamedTuple):
@@ -90,7 +91,7 @@ def train_detector(
     )
     for batch in loader:
         rate = learning_rate(config, step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+        with autocast(torch.device("cpu"), bf16=config.bf16):
             maps = model.train()(batch.pictures.contiguous(memory_format=torch.channels_last))
         parts = detector_terms(maps, batch.targets, recipe.losses)
         total = torch.stack(list(parts.values())).sum()

@@ -13,6 +13,7 @@ from serialread.config.training_recipe import Adadelta, Adam, AdamW, Muon, Optim
 from serialread.errors import RecipeError
 from serialread.models import Recognizer, terms
 from serialread.training.batches import Batch
+from serialread.training.precision import autocast
 
 CLASSIFIERS = frozenset(("classifier", "ctc"))
 """Names of layers whose outputs are the classes; Muon would move rare classes as far as frequent ones."""
@@ -229,10 +230,8 @@ def backward(model: Recognizer, batch: Batch, recipe: TrainingRecipe, progress: 
                 part.eval()
     device = next(model.parameters()).device
     batch = moved(batch, device)
-    bf16 = recipe.optimization.bf16
     with device:  # new tensors of the losses are made there
-        # No cache of casts: threads share it, and the first to finish clears it, which reorders sums.
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+        with autocast(device, bf16=recipe.optimization.bf16):
             outputs = model.train_forward(batch.crops, batch.targets.classes, batch.targets.columns)
         parts = terms(outputs, batch.targets, recipe.losses, progress)
     total = torch.stack(list(parts.values())).sum()

@@ -18,6 +18,7 @@ from serialread.inference.session import ModelCard
 from serialread.models import Recognizer
 from serialread.records import Floats, Sample
 from serialread.training import checkpoint
+from serialread.training.precision import autocast
 
 BATCH = 128
 
@@ -40,7 +41,7 @@ class TorchSession:
         """Log-probabilities [B, T, C] or [B, N, C], attention [B, T, N], glyph maps [B, T, h, N] of SIGA."""
         device = next(self.model.parameters()).device
         crops = torch.from_numpy(batch).to(device)
-        with torch.inference_mode(), device, torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.inference_mode(), device, autocast(device, bf16=self.bf16):
             outputs = self.model.read(crops, zero_glyphs=self.zero_glyphs)
         if outputs.gates:
             self.gates += list(_array(torch.stack([z.float().mean(-1) for z in outputs.gates], -1)))

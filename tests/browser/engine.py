@@ -7,7 +7,8 @@ its scheme. The default test run leaves them out, because the engine takes 200 M
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,10 @@ axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }).then(
   },
   (error) => { found = [String(error)]; });
 0
+"""
+_LISTEN = """
+if (window.released === undefined) addEventListener("keyup", () => { window.released += 1; }, true);
+window.released = 0
 """
 
 
@@ -106,12 +111,23 @@ class Browser:
             QTest.qWait(30)
 
     def press(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        QTest.keyClick(self.view.focusProxy(), key, modifiers)
+        """Press a key, and wait until the page has dealt with it."""
+        with self._heard(1):
+            QTest.keyClick(self.view.focusProxy(), key, modifiers)
         QTest.qWait(150)
 
     def type(self, text: str) -> None:
+        """Type a text, and wait until the page has dealt with it."""
         self.view.focusProxy().setFocus()
-        QTest.keyClicks(self.view.focusProxy(), text)
+        with self._heard(len(text)):
+            QTest.keyClicks(self.view.focusProxy(), text)
+
+    @contextmanager
+    def _heard(self, keys: int) -> Iterator[None]:
+        """Wait for so many released keys: keys and scripts reach a page by different ways, in any order."""
+        self.ask(_LISTEN)
+        yield
+        self.until(f"window.released === undefined || window.released >= {keys}")  # undefined: another page
 
     def violations(self) -> list[str]:
         """What axe-core finds against WCAG 2.1 AA, all unfolded; without axe-core the test is skipped."""

@@ -158,7 +158,7 @@ def test_the_learning_curve_says_what_more_labels_bring(right: tuple[int, int, i
 # ---------------------------------------------------------------------------------------------------- trials
 
 
-@pytest.mark.parametrize("name", ["siga-compact", "siga-aligned", "lean-ctc"])
+@pytest.mark.parametrize("name", ["siga-s-compact", "siga-compact", "siga-aligned", "lean-ctc"])
 def test_a_trial_keeps_the_network_and_teaches_no_part_that_only_training_uses(name: str) -> None:
     start = load(RECIPES / f"{name}.toml", TrainingRecipe)
     recipe = Trial(1e-4, 0.4, 640).recipe(start)
@@ -170,7 +170,7 @@ def test_a_trial_keeps_the_network_and_teaches_no_part_that_only_training_uses(n
         start.alphabet,
     )
     assert (recipe.optimization.schedule, recipe.optimization.steps) == ("cosine", 20)
-    assert (recipe.losses.ctc > 0) is (name != "siga-compact")
+    assert (recipe.losses.ctc > 0) is (name != "siga-s-compact")
 
 
 @pytest.mark.parametrize("decoder", ["parallel", "aligned", "ctc"])

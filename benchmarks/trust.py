@@ -205,7 +205,8 @@ def guarantee_table(
             )
         except CalibrationError:
             continue
-        with_evidence += bool(made.calibration and made.calibration.evidence != EvidenceWeights())
+        weighed = made.calibration.evidence if made.calibration else EvidenceWeights()
+        with_evidence += weighed.model_copy(update={"length": 0.0}) != EvidenceWeights()
         trials.append(checked([records[i] for i in other], [right[i] for i in other], made))
     broken = sum(t.wrong > misread * t.accepted for t in trials)
     print(f"guarantee {misread:.1%}: {halves} halves, {halves - len(trials)} refused, {broken} broken")

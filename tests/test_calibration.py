@@ -24,7 +24,7 @@ from serialread.calibration import (
     refuse_to_replace,
     save_station,
 )
-from serialread.calibration.confidence import fit_platt, fit_ranking, guarantee_of
+from serialread.calibration.confidence import LENGTH_WEIGHT, fit_platt, fit_ranking, guarantee_of
 from serialread.calibration.risk_control import (
     FIRST,
     RESERVED,
@@ -32,7 +32,7 @@ from serialread.calibration.risk_control import (
     find_threshold,
     smallest_misread_rate,
 )
-from serialread.config import Code, Station, StationLimits, load, to_toml
+from serialread.config import Calibration, Code, Station, StationLimits, load, to_toml
 from serialread.config.station import EvidenceWeights, SecondReading
 from serialread.errors import CalibrationError, RecipeError, RecordsError
 from serialread.metrics.sampling_plans import pictures_needed
@@ -184,6 +184,31 @@ def test_a_wrong_reading_of_high_confidence_does_not_end_the_search_where_some_i
     assert (found.accepted, found.wrong, found.passed) == (300, 3, True)
 
 
+def test_of_two_codes_of_equal_log_odds_the_longer_one_is_the_surer_one() -> None:
+    lengths = [2, 10] * 60
+    probability = np.linspace(0.3, 0.99, 60).repeat(2).tolist()
+    records = []
+    for number, (length, p) in enumerate(zip(lengths, probability, strict=True)):
+        chars = tuple(CharReading("A", p, ("", 0.0)) for _ in range(length))
+        records.append(replace(record_of(number, "A", 0.9), reading=Reading(chars, 0.9999)))
+    fitted = fit_ranking(records, [p > 0.4 for p in probability])
+    short, long = fitted.confidences[::2], fitted.confidences[1::2]
+    assert all(one < other for one, other in zip(short, long, strict=True))
+    made = Calibration(
+        slope=fitted.slope,
+        offset=fitted.offset,
+        evidence=fitted.evidence,
+        misread=0.05,
+        certainty=0.95,
+        protocol="strict",
+        pictures=120,
+        accepted=120,
+        wrong=0,
+    )
+    trusted = tuple(trust(record.reading, made) for record in records if record.reading)
+    assert trusted == fitted.confidences
+
+
 def test_further_evidence_is_weighed_where_it_predicts_errors() -> None:
     rng = np.random.default_rng(0)
     weakest, others = rng.uniform(0.7, 0.95, 600), rng.uniform(0.6, 0.9999, 600)
@@ -195,7 +220,7 @@ def test_further_evidence_is_weighed_where_it_predicts_errors() -> None:
     fitted = fit_ranking(records, right.tolist())
     assert fitted.evidence.mean_odds > 0
     plain = fit_ranking(records[:90], right[:90].tolist())
-    assert plain.evidence == EvidenceWeights()
+    assert plain.evidence == EvidenceWeights(length=LENGTH_WEIGHT * plain.slope)
     assert np.mean(np.array(fitted.confidences)[~right]) < np.mean(np.array(fitted.confidences)[right])
 
 

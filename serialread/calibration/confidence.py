@@ -34,6 +34,9 @@ Floats64 = NDArray[np.float64]
 
 _SHOWN = 5
 """Wrong readings that a refusal names."""
+LENGTH_WEIGHT = 1.2
+"""Weight of the logarithm of the number of characters, per weight of the log-odds. Fitted to rendered crops:
+no labelled picture has to teach it (docs/confidence.md)."""
 _MIN_READINGS, _MIN_EACH = 100, 10
 """Labelled readings that further evidence needs, and right and wrong ones per weight."""
 _FOLDS = 10
@@ -183,7 +186,7 @@ class Ranking:
 
 
 def fit_ranking(records: Sequence[Record], right: Sequence[bool]) -> Ranking:
-    """The ranking of labelled readings by their log-odds, and by further evidence if that predicts better.
+    """The ranking of readings by log-odds and length, and by further evidence if that predicts better.
 
     Further evidence takes 100 readings, and ten wrong ones per weight. Each tenth of the readings gets its
     confidence from a fit to the others, so that the risk control sees readings that the weights do not know.
@@ -192,12 +195,18 @@ def fit_ranking(records: Sequence[Record], right: Sequence[bool]) -> Ranking:
         records: of the readings.
         right: whether each is right.
     """
-    odds = np.array([log_odds(record.reading) for record in records if record.reading])
     known = np.asarray(right, bool)
-    slope, offset = fit_platt(odds.tolist(), right)
-    alone = tuple(calibrated(x, slope, offset) for x in odds.tolist())
+    network = [log_odds(record.reading) for record in records if record.reading]
     found = [evidence(record.reading, record.second) for record in records if record.reading]
-    names = [name for name in EvidenceWeights.model_fields if len({one[name] for one in found}) > 1]
+    odds = np.array([x + LENGTH_WEIGHT * one["length"] for x, one in zip(network, found, strict=True)])
+    slope, offset = fit_platt(odds.tolist(), right)
+    prior = EvidenceWeights(length=LENGTH_WEIGHT * slope)
+    alone = tuple(
+        calibrated(x, slope, offset + prior.length * one["length"])
+        for x, one in zip(network, found, strict=True)
+    )
+    fields = [name for name in EvidenceWeights.model_fields if name != "length"]
+    names = [name for name in fields if len({one[name] for one in found}) > 1]
     columns = np.column_stack((odds, *([one[name] for one in found] for name in names)))
     weights = _fit_logistic(columns, known)
     enough = len(known) >= _MIN_READINGS and min(known.sum(), (~known).sum()) >= _MIN_EACH * len(weights)
@@ -206,10 +215,11 @@ def fit_ranking(records: Sequence[Record], right: Sequence[bool]) -> Ranking:
         fitted = _cross_fitted(columns, known, folds)
         gain = _losses(_cross_fitted(columns[:, :1], known, folds), known) - _losses(fitted, known)
         if gain.sum() > gain.std() * len(gain) ** 0.5:  # by more than its standard error
-            further = EvidenceWeights(**dict(zip(names, weights[1:-1].tolist(), strict=True)))
+            fitted_weights = dict(zip(names, weights[1:-1].tolist(), strict=True))
+            further = EvidenceWeights(length=LENGTH_WEIGHT * float(weights[0]), **fitted_weights)
             confidences = tuple(calibrated(x, 1.0, 0.0) for x in fitted.tolist())
             return Ranking(float(weights[0]), float(weights[-1]), further, confidences)
-    return Ranking(slope, offset, EvidenceWeights(), alone)
+    return Ranking(slope, offset, prior, alone)
 
 
 def _cross_fitted(columns: Floats64, right: NDArray[np.bool_], folds: NDArray[np.intp]) -> Floats64:

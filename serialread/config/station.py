@@ -89,6 +89,8 @@ class StationLimits(Section):
 class EvidenceWeights(Section):
     """Weights of further evidence in the calibrated log-odds of a reading; 0 where it does not help."""
 
+    length: float = 0.0
+    """Of the logarithm of the number of characters; the log-odds are too low for long codes."""
     mean_odds: float = 0.0
     """Of the mean log-odds of the characters."""
     glyphs: float = 0.0

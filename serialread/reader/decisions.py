@@ -90,6 +90,7 @@ def evidence(reading: Reading, second: SecondOpinion | None) -> dict[str, float]
     """
     odds = [logit(char.confidence) for char in reading.chars]
     return {
+        "length": math.log(max(len(odds), 1)),
         "mean_odds": sum(odds) / max(len(odds), 1),
         "glyphs": max(reading.glyph_evidence, MIN_GLYPH_EVIDENCE),
         "second_odds": min(max(logit(second.confidence), -_MAX_SECOND), _MAX_SECOND) if second else 0.0,

@@ -35,7 +35,7 @@ MIN_K, MAX_K, ARM_SHARES = (0.6, 0.8), (1.9, 1.5), (0.6, 0.75, 0.9)
 STEM_ZONE, MIN_STEM, MIN_SYMMETRY = 0.36, 0.85, 0.6
 """Where the middle of a glyph begins, per width; the part of its height that a stem fills; the common part of
 it and its mirror image."""
-MIN_CROSS = 0.003
+MIN_CROSS = 0.001
 """A K that reads as X with this probability has arms on both sides: others have R, H or k for runner-up."""
 
 

@@ -200,8 +200,8 @@ def _photographed(plate: Plate, rng: np.random.Generator) -> tuple[Pixels, list[
             one.middle + one.height / 2,
         )
         quad = np.array([[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]], np.float32)
-        lines.append((one.text, cv2.perspectiveTransform(quad, to_picture)[0]))
-    return cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE).astype(np.uint8), lines
+        lines.append((one.text, np.asarray(cv2.perspectiveTransform(quad, to_picture)[0], np.float32)))
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8), lines
 
 
 def outcome(quad: Floats, found: tuple[TextLine, ...]) -> str:

@@ -177,8 +177,9 @@ class _Area:
         """Of a line in a picture [H, W]."""
         scale = min(1.0, 480 / max(shape))
         outline = np.round(line.polygon() * scale).astype(np.int32)
-        least, most = outline.min(axis=0), outline.max(axis=0)
-        mask = np.zeros((most - least + 1)[::-1], np.uint8)
+        least = outline.min(axis=0)
+        wide, high = (outline.max(axis=0) - least + 1).tolist()
+        mask = np.zeros((high, wide), np.uint8)
         cv2.fillPoly(mask, [outline - least], 1)
         return cls(mask.astype(np.bool_), int(least[0]), int(least[1]))
 

@@ -12,7 +12,9 @@ from test_imaging import written
 from serialread.config import Station, StationLimits, StationView
 from serialread.detection import TextLine
 from serialread.errors import CheckpointError
+from serialread.imaging.frames import Frame
 from serialread.reader import Reader
+from serialread.reader.expected_lines import expected_lines
 from serialread.reader.pipeline import is_clear
 from serialread.reader.serialization import csv_row, json_line
 from serialread.records import CharReading, Decision, Pixels, Reading
@@ -186,6 +188,15 @@ def test_the_expected_height_chooses_the_size_at_which_a_picture_is_searched() -
 def test_lines_of_an_unexpected_height_are_not_read(reader: Reader) -> None:
     view = StationView(detector=Path("lines.onnx"), text_height=(0.1, 0.2))
     assert reader.at(Station(view=view)).read(picture()).lines == ()
+
+
+def test_all_lines_of_a_nameplate_are_read() -> None:
+    class NameplateFinder(Finder):
+        def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
+            return tuple(TextLine(np.array([[40.0, y], [400.0, y]]), 8.0, 0.9) for y in range(20, 980, 14))
+
+    frame = Frame(np.full((1000, 800), 160, np.uint8), np.eye(3))
+    assert len(expected_lines(NameplateFinder(Path("lines.onnx")), frame, StationView())) == 69  # type: ignore[arg-type]
 
 
 def test_the_shipped_detector_is_opened_by_the_first_picture_that_needs_it(

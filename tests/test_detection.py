@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from serialread.detection import Maps, TextLine, cut_line, lines_of, lone_mark, spanning
-from serialread.detection.line_finder import merged
+from serialread.detection.line_finder import LineFinder, merged
 from serialread.detection.text_lines import CELL_PX, REFERENCE_PX
 from serialread.imaging.frames import Frame
 from serialread.records import Pixels
+from serialread.weights import shipped_detector
 
 SIZE = 480
 
@@ -183,6 +184,19 @@ def test_lines_that_two_scales_see_differently_are_both_found(
     fine: list[TextLine], coarse: list[TextLine], kept: int
 ) -> None:
     assert len(merged([(1.0, fine), (1.0, coarse)], (100, 300))) == kept
+
+
+def test_small_print_is_searched_at_a_larger_size() -> None:
+    rng = np.random.default_rng(3)
+    pixels = np.clip(rng.normal(190, 4, (900, 1200)), 0, 255).astype(np.uint8)
+    places = [(x, y) for y in range(60, 860, 40) for x in (60, 420, 780)]
+    for place in places:
+        text = "".join(rng.choice(list("ABCDEFGHKLMNPRSTUVXYZ0123456789"), rng.integers(6, 18)))
+        cv2.putText(pixels, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 40, 1, cv2.LINE_AA)
+    lines = LineFinder(shipped_detector()).find(cv2.GaussianBlur(pixels, (0, 0), 0.7))
+    starts = np.array([line.centre[0] for line in lines])
+    for x, y in places:
+        assert (np.abs(starts - (x, y - 4)).max(axis=1) < 10).any()
 
 
 def plate_with(*places: tuple[int, int]) -> Pixels:

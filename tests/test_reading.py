@@ -725,6 +725,8 @@ def with_upright(reading: Reading, upright: float) -> Reading:
         ("74LS", "ST7hZ", (5.0, -5.0), 1),  # upright, although more is read upside down
         ("ST7hZ", "74LS", (-5.0, 5.0), 2),
         ("74LS", "ST7hZ", (0.5, -0.5), 2),  # unsure: the longer reading
+        ("SN74LS19", "6IS7vL", (-1.1, 1.1), 1),  # the reading contradicts it
+        ("SN74LS19", "6IS7vL", (-2.5, 2.5), 2),  # not enough
         ("6910", "016980", (5.0, -5.0), 2),  # legible in both orientations
     ],
 )

@@ -4,6 +4,8 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,12 @@ LOWEST_PX, HIGHEST_PX = 16.0, 60.0
 """Heights of the lowest and the highest expected text at which a picture is searched, if they are known."""
 MAX_LONGER_PX = 3200
 """Longer side, as above, to which a picture is enlarged at most for low text."""
+FINER, MIN_FINER = 1.6, 1.25
+"""By how much a picture of small print is enlarged once more, and the least enlargement that is worth it: of
+print of 6 to 9 px, as on nameplates, half is missed (docs/benchmarks/detector.md)."""
+SMALL_PX, MIN_SMALL = 18.0, 12
+"""A picture of small print has at least so many lines lower than this, and they are most of its lines. Print
+of 6 to 9 px is found higher than it is."""
 MAX_UPSCALING = 2.0
 """Largest factor by which a small picture is enlarged."""
 STEP_PX = 160
@@ -82,7 +90,10 @@ class LineFinder:
                 is searched.
         """
         scales = dict.fromkeys(_scales(pixels.shape, heights))  # small pictures have one
-        return tuple(merged([(scale, lines_of(self.maps(pixels, scale))) for scale in scales], pixels.shape))
+        found = [(scale, lines_of(self.maps(pixels, scale))) for scale in scales]
+        if heights is None and (finer := _finer(*found[0], pixels.shape)):
+            found.insert(0, (finer, lines_of(self.maps(pixels, finer))))
+        return tuple(merged(found, pixels.shape))
 
     def maps(self, pixels: Pixels, scale: float) -> Maps:
         """The network's maps of a picture [H, W] at another scale."""
@@ -110,6 +121,21 @@ def _scales(shape: tuple[int, ...], heights: tuple[float, float] | None) -> Iter
         yield scale
 
 
+def _finer(scale: float, lines: Sequence[TextLine], shape: tuple[int, ...]) -> float | None:
+    """A larger scale for a picture [H, W] that holds small print; None for another picture.
+
+    Args:
+        scale: the largest scale at which it was searched.
+        lines: that were found at it, in px of that size.
+        shape: of the picture.
+    """
+    small = sum(line.height < SMALL_PX for line in lines)
+    if small < max(MIN_SMALL, len(lines) / 2):
+        return None
+    finer = min(scale * FINER, MAX_LONGER_PX / math.sqrt(4 / 3 * shape[0] * shape[1]), MAX_UPSCALING)
+    return finer if finer >= MIN_FINER * scale else None
+
+
 def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, ...]) -> list[TextLine]:
     """Lines found at several scales, the finest first, in px of the picture [H, W].
 
@@ -121,14 +147,14 @@ def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, 
         sized = (line.scaled(1 / scale) for line in at_scale if least <= line.height <= HEIGHTS_PX[1])
         lines += ((number, line) for line in sized)
         least = COARSE_PX
-    kept = list[tuple[int, TextLine, NDArray[np.bool_]]]()
+    kept = list[tuple[int, TextLine, _Area]]()
     for number, line in sorted(lines, key=lambda one: -_worth(one[1])):
-        area = _area(line, shape)
-        most = MAX_OVERLAP * area.sum()
-        over = [(other, covered, int((area & covered).sum())) for other, _, covered in kept]
+        area = _Area.of(line, shape)
+        most = MAX_OVERLAP * area.size
+        over = [(other, covered, area.shared(covered)) for other, _, covered in kept]
         hidden = sum(shared for other, _, shared in over if other == number) > most
         covered = sum(shared for *_, shared in over) > most
-        alike = any(shared >= ALIKE * (area | other).sum() for _, other, shared in over)
+        alike = any(shared >= ALIKE * (area.size + other.size - shared) for _, other, shared in over)
         if not hidden and not (covered and alike):
             kept.append((number, line, area))
     return [line for _, line, _ in kept]
@@ -138,12 +164,42 @@ def _worth(line: TextLine) -> float:
     return line.score * min(line.length / line.height, 6.0)
 
 
-def _area(line: TextLine, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The px within a line's outline in a picture [H, W], made smaller."""
-    scale = min(1.0, 480 / max(shape))
-    area = np.zeros((round(shape[0] * scale) + 1, round(shape[1] * scale) + 1), np.uint8)
-    cv2.fillPoly(area, [np.round(line.polygon() * scale).astype(np.int32)], 1)
-    return area.astype(np.bool_)
+@dataclass(frozen=True, eq=False)
+class _Area:
+    """The px within a line's outline in a picture that was made smaller: a mask [h, w] and its place."""
+
+    mask: NDArray[np.bool_]
+    left: int
+    top: int
+
+    @classmethod
+    def of(cls, line: TextLine, shape: tuple[int, ...]) -> "_Area":
+        """Of a line in a picture [H, W]."""
+        scale = min(1.0, 480 / max(shape))
+        outline = np.round(line.polygon() * scale).astype(np.int32)
+        least = outline.min(axis=0)
+        wide, high = (outline.max(axis=0) - least + 1).tolist()
+        mask = np.zeros((high, wide), np.uint8)
+        cv2.fillPoly(mask, [outline - least], 1)
+        return cls(mask.astype(np.bool_), int(least[0]), int(least[1]))
+
+    @cached_property
+    def size(self) -> int:
+        """Its px."""
+        return int(self.mask.sum())
+
+    def shared(self, other: "_Area") -> int:
+        """The px that both have."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        right = min(self.left + self.mask.shape[1], other.left + other.mask.shape[1])
+        bottom = min(self.top + self.mask.shape[0], other.top + other.mask.shape[0])
+        if left >= right or top >= bottom:
+            return 0
+        one, two = (
+            area.mask[top - area.top : bottom - area.top, left - area.left : right - area.left]
+            for area in (self, other)
+        )
+        return int((one & two).sum())
 
 
 class _DetectorRequests(threading.local):

@@ -10,8 +10,8 @@ from serialread.imaging.crops import finish, turned_180
 from serialread.imaging.frames import Frame
 from serialread.records import Crop
 
-MAX_DETECTED = 40
-"""Largest number of detected lines that are read in a picture: nameplates have twenty."""
+MAX_DETECTED = 100
+"""Largest number of detected lines that are read in a picture: nameplates have up to seventy."""
 
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:

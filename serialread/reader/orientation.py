@@ -17,6 +17,9 @@ as other characters."""
 SURE_ODDS = 2.0
 """Log-odds, or difference of log-odds between both orientations, from which the network is certain."""
 
+CONTRADICTED_ODDS = 4.0
+"""The same where the line is read more clearly, by a character, in the other orientation."""
+
 
 def choose_line(
     crops: Sequence[Crop], readings: Sequence[Reading | None], *, mostly_upright: bool = False
@@ -128,7 +131,11 @@ def _is_upright(number: int, crops: Sequence[Crop], readings: Sequence[Reading |
         if own.upright is None or reading.upright is None or abs(own.upright - reading.upright) < SURE_ODDS:
             return None
         right = own.upright > reading.upright
-        return None if reads_upside_down((own if right else reading).text) else right
+        better, worse = (own, reading) if right else (reading, own)
+        doubtful = abs(own.upright - reading.upright) < CONTRADICTED_ODDS
+        if doubtful and clear_chars(worse) >= clear_chars(better) + 1:
+            return None
+        return None if reads_upside_down(better.text) else right
     return None
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from serialread import metrics
+from serialread.calibration import ProtocolName
 from serialread.codes import Alphabet
 from serialread.config import DataRecipe, TrainingRecipe, load
 from serialread.config.training_recipe import AdamW
@@ -133,6 +134,7 @@ def run_trial(
     held_out: Sequence[Sample],
     out: Path,
     device: str = "cpu",
+    protocol: ProtocolName = "strict",
 ) -> Iterator[Progress]:
     """Train one trial; continues one that was stopped. Afterwards ``out`` holds last.pt.
 
@@ -144,6 +146,7 @@ def run_trial(
         held_out: labelled crops to validate on.
         out: folder of the run.
         device: as of ``training.train``.
+        protocol: what is compared with the labels of held-out crops.
     """
     recipe = trial.recipe(load_checkpoint(start).recipe)
     config, last, real = recipe.optimization, out / "last.pt", max(1, round(trial.real * BATCH))
@@ -160,7 +163,8 @@ def run_trial(
         ended = pupil.step == config.steps
         if ended or pupil.step % max(1, config.validate_crops // BATCH) == 0:
             validation = evaluate(pupil.average, held_out, recipe, bf16=config.bf16)
-            pupil.best = max(pupil.best, validation.strict)
+            right = validation.mpsc if protocol == "mpsc" else validation.strict
+            pupil.best = max(pupil.best, right)
         if ended or time.monotonic() - saved > 60 * config.save_minutes:
             pupil.save(last)
             saved = time.monotonic()
@@ -226,11 +230,13 @@ class Chooser:
         start: where all trials started.
         held_out: labelled crops that no trial has learned.
         unseen: rendered crops that no trial has learned.
+        protocol: what is compared with the labels.
     """
 
     start: Checkpoint
     held_out: Sequence[Sample]
     unseen: Sequence[Sample]
+    protocol: ProtocolName = "strict"
 
     def candidate(self, trial: Trial, run_folder: Path) -> Candidate:
         """The network of a trial's last step, as far from the start as it forgets little."""
@@ -251,8 +257,9 @@ class Chooser:
     def _score(self, checkpoint: Checkpoint) -> tuple[int, int]:
         """Held-out labels read right, and minus the characters read wrong."""
         crops = self._read(checkpoint, self.held_out)
-        edits = sum(metrics.edits(crop.text, crop.truth) for crop in crops)
-        return sum(crop.is_right("strict") for crop in crops), -edits
+        same = metrics.mpsc if self.protocol == "mpsc" else metrics.strict
+        edits = sum(metrics.edits(same(crop.text), same(crop.truth)) for crop in crops)
+        return sum(crop.is_right(self.protocol) for crop in crops), -edits
 
     @staticmethod
     def _read(checkpoint: Checkpoint, samples: Sequence[Sample]) -> list[EvaluatedCrop]:

@@ -46,7 +46,7 @@ from serialread.training.batches import collate
 from serialread.weights import shipped_model, shipped_weights
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
-SMALL = Curriculum(trials=(Trial(1e-3, 0.4, 128),), replay=8, unseen=4, golden=4, workers=1)
+SMALL = Curriculum(trials=(Trial(1e-3, 0.4, 96),), replay=8, unseen=4, golden=4, workers=1)
 
 
 def untrained(name: str = "siga-tiny") -> checkpoint.Checkpoint:
@@ -261,7 +261,7 @@ def test_the_learning_curve_says_what_more_labels_bring(right: tuple[int, int, i
 @pytest.mark.parametrize("name", ["siga-compact", "siga-aligned", "lean-ctc"])
 def test_a_trial_keeps_the_network_and_teaches_no_part_that_only_training_uses(name: str) -> None:
     start = load(RECIPES / f"{name}.toml", TrainingRecipe)
-    recipe = Trial(1e-4, 0.4, 640).recipe(start)
+    recipe = Trial(1e-4, 0.4, 480).recipe(start)
     TrainingRecipe.model_validate(recipe.model_dump())
 
     assert (recipe.network, recipe.geometry, recipe.alphabet) == (
@@ -281,7 +281,7 @@ def test_networks_of_both_topologies_are_taught_and_chosen_by_the_held_out_label
     model = build(recipe.network, recipe.geometry, Alphabet())
     start = checkpoint.Checkpoint(recipe, model.state_dict(), 0)
     checkpoint.save(start, tmp_path / "start.pt")
-    trial, held = Trial(1e-3, 0.4, 128), [sample(n, 4, masks=False) for n in range(90, 98)]
+    trial, held = Trial(1e-3, 0.4, 96), [sample(n, 4, masks=False) for n in range(90, 98)]
     learned = [sample(n, 4, masks=False) for n in range(20)]
     steps = list(run_trial(trial, tmp_path / "start.pt", learned, samples(30), held, tmp_path / "run"))
     found = Chooser(start, held, samples(8)).candidate(trial, tmp_path / "run")
@@ -299,7 +299,7 @@ def test_networks_of_both_topologies_are_taught_and_chosen_by_the_held_out_label
 def test_the_weights_of_the_second_generation_can_be_taught(tmp_path: Path) -> None:
     start = RECIPES.parent / "weights" / "siga-aligned.safetensors"
     learned, held = [sample(n, 4, masks=False) for n in range(8)], [sample(90, 4, masks=False)]
-    trial, before = Trial(1e-4, 0.4, 64), checkpoint.load(start)
+    trial, before = Trial(1e-4, 0.4, 48), checkpoint.load(start)
     steps = list(run_trial(trial, start, learned, samples(12), held, tmp_path / "run"))
     found = Chooser(before, held, held).candidate(trial, tmp_path / "run")
 

@@ -19,7 +19,7 @@ from serialread import metrics
 from serialread.calibration import ProtocolName
 from serialread.codes import Alphabet
 from serialread.config import DataRecipe, TrainingRecipe, load
-from serialread.config.training_recipe import AdamW
+from serialread.config.training_recipe import AdamW, MildAugmentation
 from serialread.evaluation import EvaluatedCrop, evaluate_crops
 from serialread.models import Recognizer, TrainingOutputs, build, departure
 from serialread.records import Sample
@@ -39,7 +39,7 @@ KEPT = (1.0, 0.8, 0.6, 0.4, 0.2)
 learned and little forgotten (Wortsman et al., CVPR 2022)."""
 MAX_FORGOTTEN = MAX_GOLDEN_LOSS / 2
 """Share of unseen rendered crops that may be lost on balance: the gate measures on others."""
-BATCH = 32
+BATCH = 24
 """Crops of a step, labelled and rendered: of few crops, many steps make more than even gradients."""
 REMEMBER = 4.0
 """Weight of the difference from the parent on rendered crops, relative to the losses of the labelled ones."""
@@ -108,8 +108,8 @@ class Curriculum:
         workers: processes that render.
     """
 
-    trials: tuple[Trial, ...] = (Trial(5e-4, 0.25, 4_800),)
-    replay: int = 1_200
+    trials: tuple[Trial, ...] = (Trial(5e-4, 1 / 3, 2_880),)
+    replay: int = 2_400
     unseen: int = 1_000
     golden: int = 1_000
     workers: int = os.cpu_count() or 1
@@ -150,7 +150,8 @@ def run_trial(
     """
     recipe = trial.recipe(load_checkpoint(start).recipe)
     config, last, real = recipe.optimization, out / "last.pt", max(1, round(trial.real * BATCH))
-    batches = _batches(labelled, real, recipe), _batches(replay, BATCH - real, recipe)
+    as_rendered = recipe.model_copy(update={"augmentation": MildAugmentation(probability=0, invert=0)})
+    batches = _batches(labelled, real, recipe), _batches(replay, BATCH - real, as_rendered)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     pupil = _Pupil(recipe, start, Ranks.join(device_of(device)))

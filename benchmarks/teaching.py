@@ -5,9 +5,9 @@
 FOLDER holds sets of labelled crops (<set>/images, <set>/labels.csv with filename,text). Each set is divided
 by text: a pool of at most 80 pictures to label, and the others, which measure. A lesson sees the first labels
 of the pool and nothing else; a refused model leaves the errors as they are. Weights made from these pictures
-stay in --out: delete them. --from teaches other weights than the shipped ones. All lessons share their
-rendered crops, as these follow from the recipe. --trials, --crops, --replay and --golden shorten lessons,
---test the measuring.
+stay in --out: delete them. --from teaches other weights than the shipped ones. --protocol mpsc compares
+letters and digits only. All lessons share their rendered crops, as these follow from the recipe. --trials,
+--crops, --replay and --golden shorten lessons, --test the measuring.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from serialread.calibration import LabelledPictures, load_labelled
+from serialread.calibration import LabelledPictures, ProtocolName, load_labelled
 from serialread.errors import StoreError
-from serialread.metrics import strict
+from serialread.metrics import mpsc, strict
 from serialread.reader import Reader
 from serialread.teaching import Curriculum, teach
 from serialread.teaching.lesson import WORK
@@ -52,9 +52,9 @@ def divided(known: LabelledPictures, most: int | None = None) -> tuple[LabelledP
     return part(known, pool), part(known, test[:: -(-len(test) // (most or len(test)))])
 
 
-def right(model: Path, known: LabelledPictures) -> int:
-    records = Reader(model).read_many(known.pictures)
-    return sum(strict(r.text) == strict(t) for r, t in zip(records, known.truths, strict=True))
+def right(model: Path, known: LabelledPictures, protocol: ProtocolName) -> int:
+    records, same = Reader(model).read_many(known.pictures), mpsc if protocol == "mpsc" else strict
+    return sum(same(r.text) == same(t) for r, t in zip(records, known.truths, strict=True))
 
 
 def labelled_folder(known: LabelledPictures, folder: Path) -> Path:
@@ -75,7 +75,14 @@ def cpu_s() -> float:
 
 
 def lesson_row(
-    name: str, count: int, known: LabelledPictures, start: Path, out: Path, plan: Curriculum, most: int | None
+    name: str,
+    count: int,
+    known: LabelledPictures,
+    start: Path,
+    out: Path,
+    plan: Curriculum,
+    most: int | None,
+    protocol: ProtocolName,
 ) -> str:
     pool, test = divided(known, most)
     chosen, place = part(pool, list(range(count))), out / f"{name}-{count}"
@@ -85,7 +92,9 @@ def lesson_row(
     if rendered.is_dir():
         shutil.copytree(rendered, crops)
     started, used = perf_counter(), cpu_s()
-    lesson = teach(folder, place, start_from=start, curriculum=plan, device="cpu", resume=True)
+    lesson = teach(
+        folder, place, start_from=start, protocol=protocol, curriculum=plan, device="cpu", resume=True
+    )
     for progress in lesson:
         if progress.stage.startswith("trial") and not rendered.is_dir():
             for store in ("replay", "golden"):
@@ -95,7 +104,7 @@ def lesson_row(
     wall, cpu, found = perf_counter() - started, cpu_s() - used, lesson.outcome
     assert found is not None
     print(found.summary(), flush=True)
-    before, after = (right(place / name, test) for name in ("versions/0/model.onnx", "model.onnx"))
+    before, after = (right(place / name, test, protocol) for name in ("versions/0/model.onnx", "model.onnx"))
     held, golden = found.gate.held_out, found.gate.golden
     verdict = "accepted" if found.ok else "refused"
     cells = [
@@ -119,6 +128,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*")
     parser.add_argument("--labels", type=int, nargs="*", default=(20, 40, 80))
     parser.add_argument("--test", type=int, help="pictures that measure, evenly drawn, at most")
+    parser.add_argument("--protocol", choices=("strict", "mpsc"), default="strict")
     parser.add_argument("--trials", type=int, default=len(Curriculum().trials))
     parser.add_argument("--crops", type=int, help="of a trial")
     parser.add_argument("--replay", type=int, default=Curriculum().replay)
@@ -134,7 +144,9 @@ def main() -> None:
         known = load_labelled(args.folder / name)
         for count in args.labels:
             try:
-                rows.append(lesson_row(name, count, known, args.start, args.out, plan, args.test))
+                rows.append(
+                    lesson_row(name, count, known, args.start, args.out, plan, args.test, args.protocol)
+                )
             except (StoreError, IndexError) as error:
                 rows.append(f"| {name} | {count} | not taught: {error} |")
             print(rows[-1], flush=True)

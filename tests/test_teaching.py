@@ -4,7 +4,7 @@ import csv
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -15,20 +15,30 @@ from sample_cases import sample, samples
 from typer.testing import CliRunner
 
 from serialread import cli, run_log, teaching
-from serialread.calibration import save_station
+from serialread.calibration import ProtocolName, save_station
 from serialread.codes import Alphabet
 from serialread.config import Station, TrainingRecipe, load
+from serialread.config.station import Calibration
 from serialread.config.training_recipe import Losses
 from serialread.errors import CheckpointError, RecordsError, StoreError
+from serialread.evaluation import EvaluatedCrop
 from serialread.inference.session import Engine
+from serialread.metrics import mpsc
 from serialread.models import TrainingOutputs, build, departure
 from serialread.models.losses import terms
-from serialread.reader import read_folder
+from serialread.reader import Reader, read_folder
 from serialread.reader.outputs import Outputs
 from serialread.reader.pipeline import ReadLine, SeenView
 from serialread.records import CharReading, Crop, Reading
 from serialread.teaching import Curriculum, LabelSource, ModelVersions, PairedCounts, PromotionGate, Trial
-from serialread.teaching.labelled_lines import HELD_OUT, held_out_texts, named_line
+from serialread.teaching.labelled_lines import (
+    HELD_OUT,
+    LineCutter,
+    code_of,
+    completed,
+    held_out_texts,
+    named_line,
+)
 from serialread.teaching.lesson import LearningCurve
 from serialread.teaching.trials import Chooser, between, run_trial
 from serialread.training import checkpoint
@@ -36,7 +46,7 @@ from serialread.training.batches import collate
 from serialread.weights import shipped_model, shipped_weights
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "train"
-SMALL = Curriculum(trials=(Trial(1e-3, 0.4, 128),), replay=8, unseen=4, golden=4, workers=1)
+SMALL = Curriculum(trials=(Trial(1e-3, 0.4, 96),), replay=8, unseen=4, golden=4, workers=1)
 
 
 def untrained(name: str = "siga-tiny") -> checkpoint.Checkpoint:
@@ -96,6 +106,96 @@ def test_a_text_that_was_learned_is_never_held_out_and_more_labels_move_few() ->
     more = held_out_texts(texts, place=Path("labels.csv"))
     assert len(held - more) <= 3
     assert not held & held_out_texts(texts, held, place=Path("labels.csv"))
+
+
+def test_pictures_of_a_code_are_in_one_part_however_its_label_is_written() -> None:
+    assert code_of("AB-12") == code_of("ab12") == "ab12"
+    assert code_of("--") == "--"
+
+
+# --------------------------------------------------------------------------------- labels without separators
+
+
+@pytest.mark.parametrize(
+    ("label", "reading", "taught"),
+    [
+        ("NTH0518", "NTH-05I8", "NTH-0518"),  # the model's separator stays, its error goes
+        ("NTH-0518", "NTH0518", "NTH0518"),  # symbols of the label do not count either
+        ("59CADI", "59.CA0I", "59.CADI"),
+        ("AB12", "AB-1", "AB-12"),
+        ("AB12", "XAB12.", "AB12."),
+        ("A1B2", "A/B2", "A1B2"),  # a symbol that was read for a character goes
+        ("ab12c", "AB-12", "AB-12C"),  # labels of other case
+        ("1Q", "1", "1Q"),
+        ("A1", "", "A1"),
+    ],
+)
+def test_a_label_of_letters_and_digits_teaches_no_other_separators_and_no_other_case(
+    label: str, reading: str, taught: str
+) -> None:
+    assert completed(label, reading) == taught
+
+
+@given(label=st.text("aB1-Z", max_size=8), reading=st.text("Ab1-.z\ufffd", max_size=8))
+def test_a_completed_label_has_the_letters_and_digits_of_the_label(label: str, reading: str) -> None:
+    assert mpsc(completed(label, reading)) == mpsc(label)
+    assert completed(reading, reading) == reading
+
+
+def read_line(text: str) -> ReadLine:
+    """A line in which a text was read."""
+    chars = tuple(CharReading(char, 0.9, ("", 0.05)) for char in text)
+    crop = Crop(sample(1).pixels, np.zeros((4, 2), np.float32), 20.0, 0.5, 0.0)
+    return ReadLine(crop, (SeenView(crop.pixels, Outputs(crop.pixels, crop.pixels), Reading(chars, 0.9)),))
+
+
+@pytest.mark.parametrize(("protocol", "taught"), [("strict", "NTH0518"), ("mpsc", "NTH-0518")])
+def test_a_lesson_learns_labels_as_they_are_or_with_what_was_read_between(
+    tmp_path: Path, protocol: ProtocolName, taught: str
+) -> None:
+    class Station1:
+        def lines(self, _: Path) -> list[ReadLine]:
+            return [read_line("NTH-05I8")]
+
+    source = LabelSource.of(labelled(tmp_path / "labelled", 2))
+    named = LabelSource(source.table, source.pictures, ("NTH0518", "--"))
+    cutter = LineCutter(cast("Reader", Station1()), untrained().recipe, protocol)
+    first, *others = cutter.cut(named)
+
+    assert (first.text, first.sample.text, first.code) == ("NTH0518", taught, "nth0518")
+    assert [line.text for line in others] == (["--"] if protocol == "strict" else [])
+    assert dict(cutter.left_out) == ({} if protocol == "strict" else {"no letter or digit": 1})
+
+
+def test_labels_say_what_the_station_is_calibrated_for_unless_told(tmp_path: Path, weights: Path) -> None:
+    source, file = labelled(tmp_path / "labelled"), tmp_path / "press.toml"
+    made = Calibration(
+        slope=1, offset=0, misread=0.01, certainty=0.95, protocol="mpsc", pictures=9, accepted=9, wrong=0
+    )
+    save_station(Station(name="press", model_id="m", calibration=made), file)
+
+    def protocol(**how: Any) -> str:
+        return teaching.teach(source, tmp_path / "out", start_from=weights, **how).protocol
+
+    assert protocol() == "strict"
+    assert protocol(station=file) == "mpsc"
+    assert protocol(station=file, protocol="strict") == "strict"
+
+
+def test_held_out_labels_are_compared_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = EvaluatedCrop(
+        "0",
+        truth="AB12",
+        text="ab-12",
+        caseless="ab-12",
+        confidence=1.0,
+        process="",
+        typeface="",
+        attention=None,
+    )
+    monkeypatch.setattr(Chooser, "_read", staticmethod(lambda *_: [read]))
+    right = {name: Chooser(untrained(), (), (), name).right(untrained()) for name in ("strict", "mpsc")}
+    assert right == {"strict": 0, "mpsc": 1}
 
 
 # ------------------------------------------------------------------------------------------------------ gate
@@ -161,7 +261,7 @@ def test_the_learning_curve_says_what_more_labels_bring(right: tuple[int, int, i
 @pytest.mark.parametrize("name", ["siga-s-compact", "siga-compact", "siga-aligned", "lean-ctc"])
 def test_a_trial_keeps_the_network_and_teaches_no_part_that_only_training_uses(name: str) -> None:
     start = load(RECIPES / f"{name}.toml", TrainingRecipe)
-    recipe = Trial(1e-4, 0.4, 640).recipe(start)
+    recipe = Trial(1e-4, 0.4, 480).recipe(start)
     TrainingRecipe.model_validate(recipe.model_dump())
 
     assert (recipe.network, recipe.geometry, recipe.alphabet) == (
@@ -181,7 +281,7 @@ def test_networks_of_both_topologies_are_taught_and_chosen_by_the_held_out_label
     model = build(recipe.network, recipe.geometry, Alphabet())
     start = checkpoint.Checkpoint(recipe, model.state_dict(), 0)
     checkpoint.save(start, tmp_path / "start.pt")
-    trial, held = Trial(1e-3, 0.4, 128), [sample(n, 4, masks=False) for n in range(90, 98)]
+    trial, held = Trial(1e-3, 0.4, 96), [sample(n, 4, masks=False) for n in range(90, 98)]
     learned = [sample(n, 4, masks=False) for n in range(20)]
     steps = list(run_trial(trial, tmp_path / "start.pt", learned, samples(30), held, tmp_path / "run"))
     found = Chooser(start, held, samples(8)).candidate(trial, tmp_path / "run")
@@ -199,7 +299,7 @@ def test_networks_of_both_topologies_are_taught_and_chosen_by_the_held_out_label
 def test_the_weights_of_the_second_generation_can_be_taught(tmp_path: Path) -> None:
     start = RECIPES.parent / "weights" / "siga-aligned.safetensors"
     learned, held = [sample(n, 4, masks=False) for n in range(8)], [sample(90, 4, masks=False)]
-    trial, before = Trial(1e-4, 0.4, 64), checkpoint.load(start)
+    trial, before = Trial(1e-4, 0.4, 48), checkpoint.load(start)
     steps = list(run_trial(trial, start, learned, samples(12), held, tmp_path / "run"))
     found = Chooser(before, held, held).candidate(trial, tmp_path / "run")
 
@@ -251,14 +351,7 @@ def test_a_network_may_be_part_of_the_way() -> None:
 
 
 def test_the_line_that_is_most_like_the_label_is_learned() -> None:
-    def line(text: str) -> ReadLine:
-        chars = tuple(CharReading(char, 0.9, ("", 0.05)) for char in text)
-        crop = Crop(sample(1).pixels, np.zeros((4, 2), np.float32), 20.0, 0.5, 0.0)
-        return ReadLine(
-            crop, (SeenView(crop.pixels, Outputs(crop.pixels, crop.pixels), Reading(chars, 0.9)),)
-        )
-
-    lines = [line("MADE"), line("A1Z4"), line("")]
+    lines = [read_line("MADE"), read_line("A1Z4"), read_line("")]
     assert named_line(lines, "A124") is lines[1]
     assert named_line(lines, "777777") is None
     assert named_line(lines[:1], "777777") is lines[0]

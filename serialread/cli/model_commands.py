@@ -121,6 +121,13 @@ def teach(
             help="Also learn readings that a check character, a barcode or a second reader confirms.",
         ),
     ] = False,
+    protocol: Annotated[
+        Literal["strict", "mpsc"] | None,
+        typer.Option(
+            help="What the labels say: every character (strict), or letters and digits only (mpsc). "
+            "Without it, as the station is calibrated, or strict."
+        ),
+    ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Processor or GPU; auto takes a GPU if there is one."),
@@ -154,6 +161,7 @@ def teach(
         station=station,
         golden=golden,
         unlabelled=unlabelled,
+        protocol=protocol,
         device=device,
         resume=resume,
         log=log,

@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Indel, Levenshtein
 
 from serialread import run_log
-from serialread.calibration import LABELS, load_labelled
+from serialread.calibration import LABELS, ProtocolName, load_labelled
 from serialread.codes import format_of, without_blanks
 from serialread.config import Station, TrainingRecipe
 from serialread.errors import ImageError, RecordsError, StoreError
 from serialread.imaging import digest
 from serialread.label_tables import read_labels
+from serialread.metrics import mpsc
 from serialread.reader import Picture, Reader
 from serialread.reader.pipeline import ReadLine
 from serialread.reader.run_setups import RunSetup
@@ -36,16 +37,22 @@ _CHECKED = re.compile(r"\(\?\w+:")
 
 @dataclass(frozen=True, slots=True)
 class LabelledLine:
-    """A picture, and the crop of the line that its label names."""
+    """A picture, and the crop of the line that its label names.
+
+    Attributes:
+        text: the label, without blanks; readings are compared with it.
+        sample: the crop, and the text that it teaches: the label, or what completes it.
+    """
 
     picture: Picture
     sha256: str
+    text: str
     sample: Sample
 
     @property
-    def text(self) -> str:
-        """The label, without blanks."""
-        return self.sample.text
+    def code(self) -> str:
+        """What pictures of one code have in common."""
+        return code_of(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +143,12 @@ class LineCutter:
     Attributes:
         reader: where the pictures were taken; its model tells which of several lines the label names.
         recipe: of the model that learns.
+        protocol: what the labels say: every character, or letters and digits only.
     """
 
     reader: Reader
     recipe: TrainingRecipe
+    protocol: ProtocolName = "strict"
     left_out: Counter[str] = field(default_factory=Counter)
 
     def cut(self, source: LabelSource) -> Iterator[LabelledLine]:
@@ -156,9 +165,18 @@ class LineCutter:
             if line is None:
                 self.left_out[reason or "no line like the label"] += 1
                 continue
-            yield LabelledLine(picture, sha256, Sample(line.crop.pixels, text))
+            yield LabelledLine(picture, sha256, text, Sample(line.crop.pixels, self._lesson_of(text, line)))
+
+    def _lesson_of(self, text: str, line: ReadLine) -> str:
+        """The text that a crop teaches; one with more characters than the model reads is the label alone."""
+        if self.protocol == "strict" or line.reading is None:
+            return text
+        whole = completed(text, line.reading.text)
+        return whole if len(whole) <= self.recipe.network.capacity else _letters_and_digits(text)
 
     def _unfit(self, text: str) -> str:
+        if self.protocol == "mpsc" and not (text := _letters_and_digits(text)):
+            return "no letter or digit"
         if len(text) > (capacity := self.recipe.network.capacity):
             return f"longer than {capacity} characters"
         return "" if set(text) <= set(self.recipe.alphabet) else "characters outside the alphabet"
@@ -169,6 +187,42 @@ def named_line(lines: Sequence[ReadLine], text: str) -> ReadLine | None:
     read = [(Levenshtein.normalized_similarity(r.text, text), line) for line in lines if (r := line.reading)]
     alike, best = max(read, key=lambda each: each[0], default=(0.0, None))
     return best if len(read) == 1 or alike >= LEAST_ALIKE else None
+
+
+def completed(label: str, reading: str) -> str:
+    """The letters and digits of a label, with the symbols and the case of a reading of the same picture.
+
+    A label without separators teaches nothing about them so: what the model reads there stays right. A letter
+    that was read otherwise has the case of the label, or the opposite one where most others do.
+    """
+    own = _letters_and_digits(label)
+    blocks = Indel.editops(reading.lower(), own.lower()).as_matching_blocks()
+    same = [pair for i, k, n in blocks for pair in zip(reading[i : i + n], own[k : k + n], strict=True)]
+    letters = [read == written for read, written in same if read.isalpha()]
+    if 2 * sum(letters) < len(letters):
+        own = own.swapcase()
+    parts, read_to, own_to = list[str](), 0, 0
+    for i, k, n in blocks:
+        parts += [_corrected(reading[read_to:i], own[own_to:k]), reading[i : i + n]]
+        read_to, own_to = i + n, k + n
+    return "".join(parts)
+
+
+def _corrected(read: str, written: str) -> str:
+    """The right letters and digits for a misread part; symbols stay, unless one was read for a character."""
+    if len(_letters_and_digits(read)) < len(written):
+        return written
+    right = iter(written)
+    return "".join(next(right, "") if _letters_and_digits(char) else char for char in read)
+
+
+def _letters_and_digits(text: str) -> str:
+    return "".join(char for char in text if char.isascii() and char.isalnum())
+
+
+def code_of(text: str) -> str:
+    """A text without case and symbols, which some labels leave out; one of nothing else as it is."""
+    return mpsc(text) or text
 
 
 def held_out_texts(

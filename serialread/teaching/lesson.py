@@ -11,7 +11,14 @@ from typing import Any
 
 from serialread import metrics, run_log
 from serialread.auditing import GOLDEN, validate
-from serialread.calibration import LABELS, CalibratedStation, LabelledPictures, fit_acceptance, save_station
+from serialread.calibration import (
+    LABELS,
+    CalibratedStation,
+    LabelledPictures,
+    ProtocolName,
+    fit_acceptance,
+    save_station,
+)
 from serialread.calibration.confidence import guarantee_of
 from serialread.config import Station, load, recipe_id
 from serialread.datasets import SampleStore, generate
@@ -22,7 +29,7 @@ from serialread.inference.quantization import ranges_path
 from serialread.inference.session import Engine
 from serialread.reader import Reader
 from serialread.records import Record, Sample
-from serialread.teaching.labelled_lines import LabelledLine, LabelSource, LineCutter, held_out_texts
+from serialread.teaching.labelled_lines import LabelledLine, LabelSource, LineCutter, code_of, held_out_texts
 from serialread.teaching.model_versions import CARD, LESSON, MODEL, STATION, WEIGHTS, ModelVersions
 from serialread.teaching.promotion_gate import PairedCounts, PromotionGate
 from serialread.teaching.trials import Candidate, Chooser, Curriculum, Trial, replay_recipe, run_trial
@@ -33,6 +40,8 @@ from serialread.weights import shipped_model, shipped_weights
 MISREAD = 0.01
 """Misread rate of the new station, unless the old one is calibrated for another."""
 REPLAY_SEED, GOLDEN_SEED = 101, 102
+COMPARED = {"strict": "every character", "mpsc": "letters and digits, in any case"}
+"""What is compared with the labels, by protocol."""
 WORK = "work"
 """Folder of a lesson that is not finished."""
 
@@ -140,6 +149,7 @@ class Lesson:
     labels: LabelSource
     confirmed: LabelSource | None
     golden: Path | None
+    protocol: ProtocolName
     curriculum: Curriculum
     device: str
     log: Path
@@ -157,23 +167,24 @@ class Lesson:
         live = versions.live
         parent = versions.path(live["version"]) if live else self._first_version(versions)
         self.start = parent / WEIGHTS
-        cutter = LineCutter(self._reader(parent / MODEL), load_checkpoint(self.start).recipe)
+        cutter = LineCutter(self._reader(parent / MODEL), load_checkpoint(self.start).recipe, self.protocol)
         lines = list(cutter.cut(self.labels))
         kept = held_out_texts(
-            [line.text for line in lines],
-            frozenset(live.get("learned", ())),
+            [line.code for line in lines],
+            frozenset(map(code_of, live.get("learned", ()))),
             place=self.labels.table,
             note="".join(f"; {count} left out: {reason}" for reason, count in cutter.left_out.items()),
         )
-        held = [line for line in lines if line.text in kept]
+        held = [line for line in lines if line.code in kept]
         confirmed = cutter.cut(self.confirmed) if self.confirmed else ()
-        learned = [line for line in (*lines, *confirmed) if line.text not in kept]
+        learned = [line for line in (*lines, *confirmed) if line.code not in kept]
         self._resume(work, learned, held)
         yield from self._rendered(work)
         chooser = Chooser(
             load_checkpoint(self.start),
             [line.sample for line in held],
             self._replay(work)[self.curriculum.replay :],
+            self.protocol,
         )
         found = list[Candidate]()
         for number, trial in enumerate(self.curriculum.trials, start=1):
@@ -233,6 +244,7 @@ class Lesson:
             "parent": load_checkpoint(self.start).model_id,
             "learned": sorted([line.sha256, line.text] for line in learned),
             "held_out": sorted([line.sha256, line.text] for line in held),
+            "protocol": self.protocol,
             "curriculum": asdict(self.curriculum),
         }
         path = work / "about.json"
@@ -269,7 +281,7 @@ class Lesson:
     ) -> Iterator[LessonProgress]:
         replay = self._replay(self.out / WORK)[: self.curriculum.replay]
         crops, known = [line.sample for line in learned], [line.sample for line in held]
-        for step in run_trial(trial, self.start, crops, replay, known, out, self.device):
+        for step in run_trial(trial, self.start, crops, replay, known, out, self.device, self.protocol):
             right = None if step.best < 0 else round(step.best * len(held))
             yield LessonProgress(stage, step.step, step.steps, right, len(held))
 
@@ -299,8 +311,9 @@ class Lesson:
         fitted = self._calibrated(after, held)
         save_station(fitted.station, fresh / STATION)
         gate = PromotionGate(
-            PairedCounts.of("held-out labels", _right(before, truths), _right(after, truths)),
-            _on_golden_set(parent / MODEL, model, golden),
+            PairedCounts.of("held-out labels", self._right(before, truths), self._right(after, truths)),
+            # rendered crops have their separators in the labels
+            _on_golden_set(parent / MODEL, model, golden, self.protocol if self.golden else "strict"),
             self._job_failures(fitted.station, model),
         )
         model_id, parent_id = after[0].model_id, before[0].model_id
@@ -331,9 +344,17 @@ class Lesson:
             written = tuple((fresh / name).rename(folder / name) for name in (CARD, LESSON))
         about = {key: lesson[key] for key in ("version", "model_id", "parent_id", "accepted", "gate")}
         files = (self.labels.table, *((self.station_file,) if self.station_file else ()))
-        options = {"source": run_log.named(self.source, self.log), "unlabelled": self.confirmed is not None}
+        options = {
+            "source": run_log.named(self.source, self.log),
+            "unlabelled": self.confirmed is not None,
+            "protocol": self.protocol,
+        }
         run_log.append(self.log, run_log.LoggedRun("teach", options, about, files, written, self.operator))
         shutil.rmtree(work)
+
+    def _right(self, records: Sequence[Record], truths: Sequence[str]) -> list[bool]:
+        same = metrics.strict if self.protocol == "strict" else metrics.mpsc
+        return [same(r.text) == same(t) for r, t in zip(records, truths, strict=True)]
 
     def _calibrated(self, records: Sequence[Record], held: Sequence[LabelledLine]) -> CalibratedStation:
         """The station with the taught model's limits, on labels that it has not learned from."""
@@ -348,7 +369,7 @@ class Lesson:
                 pictures,
                 plain,
                 before.misread if before else MISREAD,
-                protocol=before.protocol if before else "strict",
+                protocol=self.protocol,
                 certainty=before.certainty if before else 0.95,
             )
         except CalibrationError as error:
@@ -394,6 +415,7 @@ class Lesson:
             "labels": {
                 "table": self.labels.table.name,
                 "sha256": digest(self.labels.table),
+                "protocol": self.protocol,
                 "learned": len(learned),
                 "held_out": len(held),
                 "confirmed": self.confirmed is not None,
@@ -430,6 +452,7 @@ Taught from {outcome.parent_id} on {lesson["at"]}{who}. {verdict}
 |---|---|
 | parent | {outcome.parent_id}, version {lesson["parent"]} |
 | labels | {labels["table"]}, SHA-256 {labels["sha256"]}; pictures {labels["pictures_sha256"]} |
+| compared | {COMPARED[self.protocol]} |
 | learned, held out | {labels["learned"]}, {labels["held_out"]} pictures, divided by text |
 | confirmed readings learned, without labels | {"yes" if labels["confirmed"] else "no"} |
 | replay | {replay["crops"]} rendered crops, recipe {replay["recipe_id"]}, seed {replay["seed"]} |
@@ -448,15 +471,11 @@ def _int8(model: Path, golden: Path) -> str:
         return f"16 bits: {error}"
 
 
-def _right(records: Sequence[Record], truths: Sequence[str]) -> list[bool]:
-    return [metrics.strict(r.text) == metrics.strict(t) for r, t in zip(records, truths, strict=True)]
-
-
-def _on_golden_set(before: Path, after: Path, golden: Path) -> PairedCounts:
+def _on_golden_set(before: Path, after: Path, golden: Path, protocol: ProtocolName) -> PairedCounts:
     """Both models on a golden set of crops, each as it will read."""
     first, second = (evaluate_model(Engine(model), [golden]) for model in (before, after))
-    found = {crop.crop_id: crop.is_right("strict") for crop in second.crops}
-    pairs = [(crop.is_right("strict"), found[crop.crop_id]) for crop in first.crops]
+    found = {crop.crop_id: crop.is_right(protocol) for crop in second.crops}
+    pairs = [(crop.is_right(protocol), found[crop.crop_id]) for crop in first.crops]
     return PairedCounts.of("golden set", [a for a, _ in pairs], [b for _, b in pairs])
 
 
@@ -472,6 +491,7 @@ def teach(
     station: str | Path | None = None,
     golden: str | Path | None = None,
     unlabelled: bool = False,
+    protocol: ProtocolName | None = None,
     curriculum: Curriculum | None = None,
     device: str = "auto",
     resume: bool = False,
@@ -490,6 +510,9 @@ def teach(
         golden: a folder of labelled crops that must not get worse; by default 1,000 rendered ones.
         unlabelled: also learn readings that nobody labelled, if a check character, a barcode or a second
             reader confirms them.
+        protocol: what the labels say: ``strict``, every character; ``mpsc``, letters and digits only, in any
+            case: symbols are learned as the parent reads them, and not compared. By default that of the
+            station's calibration, or strict.
         curriculum: how much is rendered and tried.
         device: ``cpu``, ``cuda``, or ``auto``: the GPU if there is one.
         resume: continue a lesson that was stopped.
@@ -517,7 +540,7 @@ def teach(
             f"{out}: holds a lesson that was stopped. Continue it with --resume, or delete {out / WORK}."
         )
     labels, live = LabelSource.of(source), out / WEIGHTS
-    held_out_texts(labels.texts, place=labels.table)
+    held_out_texts([code_of(text) for text in labels.texts], place=labels.table)
     if start_from and live.is_file():
         raise CheckpointError(
             f"{out}: holds a taught model. Teach it without --from, or name another folder for {start_from}."
@@ -535,6 +558,7 @@ def teach(
         labels,
         LabelSource.confirmed_by(source, labels) if unlabelled else None,
         Path(golden) if golden else None,
+        protocol or (place.calibration.protocol if place.calibration else "strict"),
         curriculum or Curriculum(),
         device,
         Path(log) if log else out / run_log.LOG,

@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 
 from serialread import metrics
+from serialread.calibration import ProtocolName
 from serialread.codes import Alphabet
 from serialread.config import DataRecipe, TrainingRecipe, load
-from serialread.config.training_recipe import AdamW
+from serialread.config.training_recipe import AdamW, MildAugmentation
 from serialread.evaluation import EvaluatedCrop, evaluate_crops
 from serialread.models import Recognizer, TrainingOutputs, build, departure
 from serialread.records import Sample
@@ -38,7 +39,7 @@ KEPT = (1.0, 0.8, 0.6, 0.4, 0.2)
 learned and little forgotten (Wortsman et al., CVPR 2022)."""
 MAX_FORGOTTEN = MAX_GOLDEN_LOSS / 2
 """Share of unseen rendered crops that may be lost on balance: the gate measures on others."""
-BATCH = 32
+BATCH = 24
 """Crops of a step, labelled and rendered: of few crops, many steps make more than even gradients."""
 REMEMBER = 4.0
 """Weight of the difference from the parent on rendered crops, relative to the losses of the labelled ones."""
@@ -107,8 +108,8 @@ class Curriculum:
         workers: processes that render.
     """
 
-    trials: tuple[Trial, ...] = (Trial(5e-4, 0.25, 4_800),)
-    replay: int = 1_200
+    trials: tuple[Trial, ...] = (Trial(5e-4, 1 / 3, 2_880),)
+    replay: int = 2_400
     unseen: int = 1_000
     golden: int = 1_000
     workers: int = os.cpu_count() or 1
@@ -133,6 +134,7 @@ def run_trial(
     held_out: Sequence[Sample],
     out: Path,
     device: str = "cpu",
+    protocol: ProtocolName = "strict",
 ) -> Iterator[Progress]:
     """Train one trial; continues one that was stopped. Afterwards ``out`` holds last.pt.
 
@@ -144,10 +146,12 @@ def run_trial(
         held_out: labelled crops to validate on.
         out: folder of the run.
         device: as of ``training.train``.
+        protocol: what is compared with the labels of held-out crops.
     """
     recipe = trial.recipe(load_checkpoint(start).recipe)
     config, last, real = recipe.optimization, out / "last.pt", max(1, round(trial.real * BATCH))
-    batches = _batches(labelled, real, recipe), _batches(replay, BATCH - real, recipe)
+    as_rendered = recipe.model_copy(update={"augmentation": MildAugmentation(probability=0, invert=0)})
+    batches = _batches(labelled, real, recipe), _batches(replay, BATCH - real, as_rendered)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     pupil = _Pupil(recipe, start, Ranks.join(device_of(device)))
@@ -160,7 +164,8 @@ def run_trial(
         ended = pupil.step == config.steps
         if ended or pupil.step % max(1, config.validate_crops // BATCH) == 0:
             validation = evaluate(pupil.average, held_out, recipe, bf16=config.bf16)
-            pupil.best = max(pupil.best, validation.strict)
+            right = validation.mpsc if protocol == "mpsc" else validation.strict
+            pupil.best = max(pupil.best, right)
         if ended or time.monotonic() - saved > 60 * config.save_minutes:
             pupil.save(last)
             saved = time.monotonic()
@@ -226,11 +231,13 @@ class Chooser:
         start: where all trials started.
         held_out: labelled crops that no trial has learned.
         unseen: rendered crops that no trial has learned.
+        protocol: what is compared with the labels.
     """
 
     start: Checkpoint
     held_out: Sequence[Sample]
     unseen: Sequence[Sample]
+    protocol: ProtocolName = "strict"
 
     def candidate(self, trial: Trial, run_folder: Path) -> Candidate:
         """The network of a trial's last step, as far from the start as it forgets little."""
@@ -251,8 +258,9 @@ class Chooser:
     def _score(self, checkpoint: Checkpoint) -> tuple[int, int]:
         """Held-out labels read right, and minus the characters read wrong."""
         crops = self._read(checkpoint, self.held_out)
-        edits = sum(metrics.edits(crop.text, crop.truth) for crop in crops)
-        return sum(crop.is_right("strict") for crop in crops), -edits
+        same = metrics.mpsc if self.protocol == "mpsc" else metrics.strict
+        edits = sum(metrics.edits(same(crop.text), same(crop.truth)) for crop in crops)
+        return sum(crop.is_right(self.protocol) for crop in crops), -edits
 
     @staticmethod
     def _read(checkpoint: Checkpoint, samples: Sequence[Sample]) -> list[EvaluatedCrop]:

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from threading import Lock, local
 from typing import Any
 
-from serialread.imaging import crops, loading
+from serialread.detection import LineFinder, line_finder
+from serialread.imaging import CropView, crops, loading
 from serialread.inference.session import Engine
 from serialread.reader import fusion, outputs, pipeline, reader, results, runs, scheduler
 
@@ -34,6 +35,18 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
     "decode scores": ((pipeline, "reading_of"),),
     "extent of the text": ((pipeline, "text_extent"),),
     "fuse views": ((pipeline, "fuse"),),
+    "whether a further view is read": ((pipeline, "next_view"),),
+    "cut out a further view": ((CropView, "cut"),),
+    "strings compared in all views": ((pipeline, "compared"),),
+    "most likely strings of the views": ((pipeline, "nearest_strings"),),
+    "the string that all views support": ((pipeline, "likely_string"),),
+    "ambiguous shapes, runs of classes": ((pipeline, "settle_shapes"),),
+    "borders": ((pipeline, "cut_off_sides"),),
+    "doubts": ((reader, "doubts_about"),),
+    "line detector: opened": ((LineFinder, "__init__"),),
+    "line detector: network": ((LineFinder, "maps"),),
+    "line detector: lines of its maps": ((line_finder, "lines_of"), (line_finder, "merged")),
+    "crops of detected lines": ((pipeline, "crops_of"), (pipeline, "longer_crop")),
     "barcodes": ((reader, "barcodes_in"),),
     "grade of the mark": ((reader, "grade_mark"),),
     "record": ((reader.Reader, "_read_record"),),

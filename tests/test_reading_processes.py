@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -67,11 +68,20 @@ def test_a_run_writes_the_same_with_two_processes(model: Path, tmp_path: Path) -
 
 
 def test_a_stop_ends_the_processes(model: Path, tmp_path: Path) -> None:
-    records = Reader(model).read_many(pictures_in(tmp_path / "in", 40), processes=2)
+    threads = threading.active_count()
+    records = Reader(model).read_many(pictures_in(tmp_path / "in", 40), processes=3)
     next(records)
     assert len(multiprocessing.active_children()) == 2
     del records
     assert not multiprocessing.active_children()
+    assert threading.active_count() == threads
+
+
+def test_the_opened_reader_is_one_of_those_that_read(model: Path, tmp_path: Path) -> None:
+    for workers in (1, 4):  # one of four threads is opened again with one
+        reader = Reader(model, workers=workers)
+        records = list(reader.read_many(pictures_in(tmp_path / f"in-{workers}", 40), processes=2))
+        assert [record.image for record in records] == [f"{number:03d}.png" for number in range(40)]
 
 
 def test_what_a_process_cannot_open_is_one_clear_error(model: Path, tmp_path: Path) -> None:
@@ -85,9 +95,15 @@ def test_what_a_process_cannot_open_is_one_clear_error(model: Path, tmp_path: Pa
 
 def doubled(numbers: Iterator[int], note: Path) -> Iterator[int]:
     for number in numbers:
-        if number == 20 and not note.exists():
+        if not note.exists():
+            note.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         yield 2 * number
+
+
+def waiting(numbers: Iterator[int]) -> Iterator[int]:
+    """Leaves the work to the others."""
+    yield from ()
 
 
 def doubling(note: Path) -> Callable[[Iterator[int]], Iterator[int]]:
@@ -98,12 +114,13 @@ def test_every_result_comes_once_in_order(tmp_path: Path) -> None:
     (tmp_path / "note").touch()
     setup = partial(doubling, tmp_path / "note")
     for count in (0, 1, 17, 100):
-        assert list(work_in_processes(setup, range(count), 3)) == [2 * number for number in range(count)]
+        results = work_in_processes(setup, setup(), range(count), 3)
+        assert list(results) == [2 * number for number in range(count)]
 
 
 def test_a_process_that_dies_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RecordsError, match="a process that reads pictures has died"):
-        list(work_in_processes(partial(doubling, tmp_path / "note"), range(40), 2))
+        list(work_in_processes(partial(doubling, tmp_path / "note"), waiting, range(40), 2))
     assert not multiprocessing.active_children()
 
 

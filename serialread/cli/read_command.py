@@ -22,7 +22,7 @@ from serialread.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from serialread.reader import FolderRun, Reader
+    from serialread.reader import FolderRun, FoundFiles, Reader
     from serialread.records import Record
     from serialread.scale import ShardedRun
 
@@ -139,6 +139,8 @@ def read(
         )
         refused = _write_shards(sharded, str(out), as_json=as_json, quiet=quiet)
     elif out is None:
+        found = None if paths == [_STDIN] else reading.find_images(map(Path, paths))
+        processes = workers or reading.processes_for(len(found.pictures) if found else 1)
         reader = reading.Reader(
             model,
             station,
@@ -147,8 +149,11 @@ def read(
             barcodes,
             second_reader=second_reader,
             second_reader_below=second_reader_below,
+            workers=1 if processes > 1 else 0,
         )
-        refused = _print_readings(reader, paths, workers, as_json=as_json, quiet=quiet, verbose=verbose)
+        refused = _print_readings(
+            reader, paths, found, processes, as_json=as_json, quiet=quiet, verbose=verbose
+        )
     else:
         run = reading.read_folder(
             paths,
@@ -196,19 +201,27 @@ def _check_usage(context: typer.Context, paths: list[str], out: str | None) -> N
 
 
 def _print_readings(
-    reader: "Reader", paths: list[str], workers: int | None, *, as_json: bool, quiet: bool, verbose: bool
+    reader: "Reader",
+    paths: list[str],
+    found: "FoundFiles | None",
+    processes: int,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
-    """Print the readings of pictures; returns how many are not accepted."""
-    from serialread.reader import check_sequences, find_images, processes_for
+    """Print the readings of the pictures found, or of the one on standard input if none were looked for.
+
+    Returns:
+        How many are not accepted.
+    """
+    from serialread.reader import check_sequences
     from serialread.reader.serialization import json_line
 
-    if paths == [_STDIN]:
-        found = None
+    if found is None:
         records: Iterable[Record] = [reader.read(sys.stdin.buffer.read(), name="-")]
     else:
-        found = find_images(map(Path, paths))
         hidden = quiet or sys.stdout.isatty()  # a bar between the lines would be in the way
-        processes = workers or processes_for(len(found.pictures))
         every = check_sequences(reader.read_many(found.pictures, processes=processes))
         records = terminal.track(every, len(found.pictures), "images", quiet=hidden)
     alone = len(paths) == 1 and not Path(paths[0]).is_dir()

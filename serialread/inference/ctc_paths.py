@@ -7,7 +7,7 @@ Letters: N columns, C classes, L characters of a string.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ NEGLIGIBLE = 1e-8
 """Paths below this share of the most likely one's probability are left out of a sum."""
 MIN_SCORE = -1e3
 """Lower log-probabilities count as this: sums of them are exact."""
+
+_NOTHING: Mapping[str, float] = {}
 
 Sums = NDArray[np.float64]
 Likely = dict[str, float]
@@ -95,6 +97,7 @@ def best_strings(
     count: int = ALTERNATIVES,
     beam: int = BEAM,
     least: float = MIN_PROBABILITY,
+    known: Mapping[str, float] = _NOTHING,
 ) -> tuple[tuple[str, float], ...]:
     """The most likely strings with their probabilities, most likely first, by prefix beam search.
 
@@ -108,12 +111,15 @@ def best_strings(
         beam: prefixes that the search follows.
         least: classes of a column, and prefixes relative to the most likely one, that are less likely than
             this are left out.
+        known: strings that have been summed over all their paths before, with their probabilities.
     """
     found: Prefixes = [(1.0, "", 1.0, 0.0)]
     for blank, chars in _steps(probabilities, alphabet, least):
         found = _extended(found, blank, chars, least)[:beam]
     highest, first, _, _ = found[0]
-    exact = likelihood(probabilities, alphabet.encode(first), NEGLIGIBLE * highest)
+    exact = known.get(first)
+    if exact is None:
+        exact = likelihood(probabilities, alphabet.encode(first), NEGLIGIBLE * highest)
     return (first, exact), *((text, total) for total, text, _, _ in found[1:count])
 
 

@@ -99,9 +99,10 @@ def read_as(
     return replace(reading, chars=found.chars, free=None, posterior=probability, alternatives=known)
 
 
-def nearest_strings(outputs: Outputs, card: ModelCard) -> dict[str, float]:
-    """The most likely strings of a view of columns with their probabilities."""
-    return dict(best_strings(np.exp(outputs.scores), card.alphabet))
+def nearest_strings(outputs: Outputs, reading: Reading, card: ModelCard) -> dict[str, float]:
+    """The most likely strings of a view of columns, whose reading is given, with their probabilities."""
+    known = dict(reading.alternatives)
+    return dict(best_strings(np.exp(outputs.scores), card.alphabet, known=known))
 
 
 def probabilities_of(text: str, views: Sequence[Outputs], card: ModelCard) -> list[float]:

@@ -515,7 +515,7 @@ class Pipeline:
         readings, outputs = [view.reading for view in views], [view.outputs for view in views]
         if len(views) == 1 or not all(reading.alternatives for reading in readings):
             return views
-        nearest = [nearest_strings(one, self.card) for one in outputs]
+        nearest = [nearest_strings(view.outputs, view.reading, self.card) for view in views]
         text = likely_string(readings, nearest, lambda text: probabilities_of(text, outputs, self.card))
         known = text in {reading.free_text for reading in readings}
         if known or (self.search is not None and not self.search.matches(text)):

@@ -278,9 +278,10 @@ class Reader:
             sources: as for ``read``; may be endless, such as the frames of a camera. Bytes and arrays are
                 named by their index. The first record comes after 256 small crops or two large pictures
                 have been taken: call ``read`` for every frame of a camera that takes small crops.
-            processes: that read, each with a reader of its own; more than one pay from about 400
-                pictures on. They import the calling script, which must guard its code by
-                ``if __name__ == "__main__"``, and a second reader by its name.
+            processes: that read, this one and others with readers of their own; more than one pay from
+                about 400 pictures on. They import the calling script, which must guard its code by
+                ``if __name__ == "__main__"``, and a second reader by its name. A reader of ``workers=1`` need
+                not be opened again for its part.
 
         Raises:
             RecordsError: ``sources`` is a single picture, or one of several processes died.
@@ -289,8 +290,19 @@ class Reader:
             raise RecordsError("read_many needs several pictures, such as a list of paths. Use read for one.")
         named = (_Source.of(source, number) for number, source in enumerate(sources))
         if processes > 1:
-            return work_in_processes(self._in_process, named, processes)
+            return work_in_processes(self._in_process, self._beside_others, named, processes)
         return self._read_many(named)
+
+    def _beside_others(self, sources: Iterator[_Source]) -> Iterator[Record]:
+        """Read as one of several processes, on one core."""
+        alone = self
+        if self._workers > 1:
+            alone = copy(self)
+            alone._threads = alone._workers = alone._streams = 1
+            alone._engine = Engine(self._model, self.engine, threads=1, outputs=None)
+            alone._finders = {}
+            alone._use_station()
+        yield from alone._read_many(sources)
 
     @property
     def _in_process(self) -> partial[Callable[[Iterator[_Source]], Iterator[Record]]]:

@@ -1,16 +1,19 @@
 """Read pictures in several processes: Python runs one thread at a time, so that one process fills 1.5 cores.
 
-Each process has a reader of its own and takes the next few pictures whenever it has room for them. Results do
-not depend on which of them reads a picture.
+Each process has a reader of its own and takes the next few pictures whenever it has room for them. The
+calling process is one of them: it has opened a reader already. Results do not depend on which of them reads a
+picture.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from enum import Enum, auto
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 from serialread.errors import RecordsError, SerialreadError
@@ -46,29 +49,36 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def work_in_processes(setup: Callable[[], Work[S, R]], items: Iterable[S], processes: int) -> Iterator[R]:
+def work_in_processes(
+    setup: Callable[[], Work[S, R]], own: Work[S, R], items: Iterable[S], processes: int
+) -> Iterator[R]:
     """Results of all items in their order.
 
     Args:
-        setup: called once in each process; can be pickled.
+        setup: called once in each other process; can be pickled.
+        own: of this process, done in a thread beside the caller's.
         items: can be pickled, too.
-        processes: their number. They import the calling script, which must guard its code by
-            ``if __name__ == "__main__"``.
+        processes: their number, with this one. The others import the calling script, which must guard its
+            code by ``if __name__ == "__main__"``.
 
     Raises:
-        SerialreadError: of ``setup``, or a process has died.
+        SerialreadError: of ``setup`` or ``own``, or a process has died.
     """
     context, numbered = get_context("spawn"), enumerate(items)
-    workers, connections = list[Any](), list[Connection]()
+    ours, theirs = context.Pipe()
+    workers, connections, every = list[Any](), [ours], [ours]
+    thread = Thread(target=_work, args=(lambda: own, theirs), daemon=True)
     done, following = dict[int, R](), 0
     try:
-        for _ in range(processes):
+        for _ in range(processes - 1):
             ours, theirs = context.Pipe()
-            workers.append(context.Process(target=_work, args=(setup, theirs), daemon=True))
+            workers.append(context.Process(target=_work_in_process, args=(setup, theirs), daemon=True))
             connections.append(ours)
+            every.append(ours)
             with one_thread_each():
                 workers[-1].start()
             theirs.close()
+        thread.start()
         while connections:
             for ready in wait(connections):
                 connection = cast("Connection", ready)  # another class where pipes are not sockets
@@ -85,9 +95,13 @@ def work_in_processes(setup: Callable[[], Work[S, R]], items: Iterable[S], proce
                 yield done.pop(following)
                 following += 1
     finally:
+        for connection in every:
+            connection.close()  # the thread then ends with what it is reading
         for worker in workers:
             worker.terminate()
             worker.join()
+        if thread.ident is not None:
+            thread.join()
 
 
 class _Said(Enum):
@@ -117,23 +131,47 @@ def _send(connection: Connection, message: object) -> None:
         raise _DIED from None
 
 
-def _work(setup: Callable[[], Work[S, R]], connection: Connection) -> None:
-    """Work on what is given until nothing is left; in a process of its own."""
+def _work_in_process(setup: Callable[[], Work[S, R]], connection: Connection) -> None:
+    """Work in a process of its own."""
     start_worker()
+    _work(setup, connection)
+
+
+def _work(setup: Callable[[], Work[S, R]], connection: Connection) -> None:
+    """Work on what is given until nothing is left, or nobody listens any more."""
     taken = deque[int]()
 
     def given() -> Iterator[S]:
         while True:
-            connection.send(_Said.MORE)
-            if not (block := connection.recv()):
+            _say(connection, _Said.MORE)
+            if not (block := _heard(connection)):
                 return
             for number, item in block:
                 taken.append(number)
                 yield item
 
+    with connection, suppress(_NobodyListensError):
+        try:
+            for result in setup()(given()):
+                _say(connection, (taken.popleft(), result))
+            _say(connection, _Said.ENDED)
+        except SerialreadError as error:
+            _say(connection, error)
+
+
+class _NobodyListensError(Exception):
+    """The caller has stopped before the end."""
+
+
+def _say(connection: Connection, message: object) -> None:
     try:
-        for result in setup()(given()):
-            connection.send((taken.popleft(), result))
-        connection.send(_Said.ENDED)
-    except SerialreadError as error:
-        connection.send(error)
+        connection.send(message)
+    except OSError:
+        raise _NobodyListensError from None
+
+
+def _heard(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        raise _NobodyListensError from None

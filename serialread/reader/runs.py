@@ -1,6 +1,6 @@
 """Read folders of pictures into a results folder: what ``serialread read`` does, for Python."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from serialread import run_log
@@ -8,7 +8,7 @@ from serialread.config import Station
 from serialread.errors import RecordsError
 from serialread.inference.session import EngineKind
 from serialread.reader.barcodes import check_sequences
-from serialread.reader.picture_files import find_images
+from serialread.reader.picture_files import FoundFiles, find_images
 from serialread.reader.reader import Reader
 from serialread.reader.reading_processes import processes_for
 from serialread.reader.results import Mode, Start, begin, claim, write_records
@@ -40,19 +40,19 @@ class FolderRun:
 
     def __init__(
         self,
-        paths: Iterable[str | Path],
+        paths: Sequence[Path],
+        found: FoundFiles,
         out: str | Path,
         reader: Reader,
         mode: Mode,
         log: Path | None,
         entry: Mapping[str, object],
-        workers: int | None,
+        processes: int,
     ) -> None:
-        self.reader, self.summary, self._workers = reader, RunSummary(), workers
-        self._out, self._paths, self._entry = Path(out), [Path(path) for path in paths], entry
+        self.reader, self.summary, self._processes = reader, RunSummary(), processes
+        self._out, self._paths, self._entry = Path(out), paths, entry
         self.log = log or self._out / run_log.LOG
         run_log.last(self.log)
-        found = find_images(self._paths)
         self.skipped = found.skipped
         self._lock = claim(self._out)
         try:
@@ -86,8 +86,7 @@ class FolderRun:
 
     def _records(self) -> Iterator[Record]:
         digests: list[tuple[str, str]] = []
-        processes = self._workers or processes_for(self.total)
-        read = self.reader.read_many(self._start.pictures, processes=processes)
+        read = self.reader.read_many(self._start.pictures, processes=self._processes)
         records = check_sequences(read, self._start.codes)
         for record in write_records(records, self._out, self._fields):
             self.summary.add(record)
@@ -179,7 +178,9 @@ def read_folder(
         raise RecordsError(f"{out}: resume keeps the results, overwrite replaces them. Set one of them.")
     if excel:
         require_excel(WORKBOOK)
-    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    several = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    found = find_images(several)
+    processes = workers or processes_for(len(found.pictures))
     reader = Reader(
         model,
         station,
@@ -188,6 +189,7 @@ def read_folder(
         barcodes,
         second_reader=second_reader,
         second_reader_below=second_reader_below,
+        workers=1 if processes > 1 else 0,
     )
     entry = {
         "station": station if isinstance(station, str | Path) else "",
@@ -200,4 +202,4 @@ def read_folder(
         "operator": operator,
     }
     mode: Mode = "resume" if resume else "overwrite" if overwrite else "new"
-    return FolderRun(several, out, reader, mode, Path(log) if log else None, entry, workers)
+    return FolderRun(several, found, out, reader, mode, Path(log) if log else None, entry, processes)

@@ -16,8 +16,8 @@ from serialread.inference.session import Engine
 from serialread.reader.outputs import Outputs, Steps, recognize
 from serialread.records import Pixels
 
-BATCH = 16
-"""Crops per batch; 32 are a tenth faster and take 100 MB more."""
+BATCH = 8
+"""Crops per batch: 16 take as much of a processor and 64 MB more (docs/benchmarks/reading.md)."""
 MAX_QUEUED = 4
 """Maximum number of full batches that run or wait."""
 MAX_COST = 256

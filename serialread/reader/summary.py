@@ -2,11 +2,12 @@
 
 import heapq
 from dataclasses import dataclass, field
-
-from rich.console import Group
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from serialread.records import Decision, Record
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 _MAX_LISTED = 5
 
@@ -48,8 +49,11 @@ class RunSummary:
             heapq.heappushpop(self.least_confident, entry)
 
 
-def console_view(summary: RunSummary, seconds: float) -> Group:
+def console_view(summary: RunSummary, seconds: float) -> "Group":
     """Two tables: the counts, and the readings with the lowest confidences."""
+    from rich.console import Group  # processes that only read need no tables
+    from rich.table import Table
+
     counts = Table(title="read", title_justify="left")
     cells = {"images": summary.images, "read": summary.read}
     cells |= {decision.lower(): summary.decisions[decision] for decision in Decision}

@@ -4,6 +4,7 @@ A typeface that lacks a glyph draws a box in its place, empty or crossed, a dot 
 a dash, or not at all. Ж reads as K: it has the arms of K on both sides.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -30,11 +31,9 @@ MAX_FAINT, MIN_CHARS = 0.1, 4
 """One character of so many with less of the median ink is drawn by thin lines: a crossed box."""
 MAX_DOT, MAX_DASH = 1.25, (2.0, 0.5)
 """Width per height of ink that is no dash; width and height of ink that may be one, in text heights."""
-MIN_K, MAX_K, ARM_SHARES = (0.6, 0.8), (1.9, 1.5), (0.6, 0.75, 0.9)
-"""Width and height of a K; strengths, per that of the mark, one of which tells it from its neighbours."""
-STEM_ZONE, MIN_STEM, MIN_SYMMETRY = 0.36, 0.85, 0.6
-"""Where the middle of a glyph begins, per width; the part of its height that a stem fills; the common part of
-it and its mirror image."""
+HALF_GLYPH, AXIS_ZONE, MIN_SYMMETRY = 0.45, 0.25, 0.84
+"""Half of the width of Ж, in text heights; where its axis may be, from the ends of the room between the
+neighbours, as a share of it; the correlation with its mirror image: nearly every K has less."""
 MIN_CROSS = 0.001
 """A K that reads as X with this probability has arms on both sides: others have R, H or k for runner-up."""
 
@@ -108,23 +107,31 @@ def _dots(line: MarkSegmentation, chars: Sequence[CharReading]) -> list[int]:
 
 def _two_sided(line: MarkSegmentation, chars: Sequence[CharReading]) -> list[int]:
     """K whose arms are on both sides of the stem."""
-    candidates = {i for i, char in enumerate(chars) if char.char == "K"}
-    found = [i for i in candidates if chars[i].runner_up[0] == "X" and chars[i].runner_up[1] >= MIN_CROSS]
-    for share in ARM_SHARES if candidates else ():
-        inked = (line.difference >= share * line.level).view(np.uint8)
-        for left, _, shape in _components(line, inked, MIN_K, MAX_K):
-            if (i := _nearest(line, left, shape)) in candidates and _is_symmetric(shape):
-                found.append(i)
-    return found
+    candidates = [i for i, char in enumerate(chars) if char.char == "K"]
+    crossed = {i for i in candidates if chars[i].runner_up[0] == "X" and chars[i].runner_up[1] >= MIN_CROSS}
+    return [i for i in candidates if i in crossed or _symmetry(line, i) >= MIN_SYMMETRY]
 
 
-def _is_symmetric(shape: NDArray[np.bool_]) -> bool:
-    """Whether a glyph [H, W] has a stem in its middle, none at its left, and equals its mirror image."""
-    filled, columns = shape.mean(axis=0), shape.shape[1]
-    middle = filled[round(STEM_ZONE * columns) : round((1 - STEM_ZONE) * columns)]
-    mirrored = shape[:, ::-1]
-    same = np.count_nonzero(shape & mirrored) / np.count_nonzero(shape | mirrored)
-    return bool(middle.max() >= MIN_STEM > filled[: columns // 5].max() and same >= MIN_SYMMETRY)
+def _symmetry(line: MarkSegmentation, number: int) -> float:
+    """Highest correlation of a character's ink with its mirror image, over the axes that it may have."""
+    field = line.difference[int(line.top) : int(line.bottom)].astype(np.float64)
+    before = line.spans[number - 1, 1] if number else 0.0
+    after = line.spans[number + 1, 0] if number + 1 < len(line.spans) else field.shape[1]
+    middle, reach = line.spans[number].mean(), 2 * HALF_GLYPH * line.height
+    first, last = max(before, middle - reach, 0.0), min(after, middle + reach, field.shape[1])
+    zone, best = AXIS_ZONE * (last - first), -1.0
+    for doubled in range(math.ceil(2 * (first + zone)), math.floor(2 * (last - zone)) + 1):
+        half = round(HALF_GLYPH * line.height)
+        left = max(doubled // 2 - half, 0)
+        patch = field[:, left : max(doubled - left + 1, 0)]  # equally far on both sides of the axis
+        if left + patch.shape[1] == doubled - left + 1 and patch.shape[1] > half:
+            best = max(best, _correlation(patch, patch[:, ::-1]))
+    return best
+
+
+def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    one, other = one - one.mean(), other - other.mean()
+    return float((one * other).sum() / max(np.sqrt((one * one).sum() * (other * other).sum()), 1e-9))
 
 
 def _nearest(line: MarkSegmentation, left: int, shape: NDArray[np.bool_]) -> int:

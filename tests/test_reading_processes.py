@@ -129,8 +129,20 @@ def test_a_process_that_dies_is_one_clear_error(tmp_path: Path) -> None:
     [(1, 8, 64, 1), (399, 8, 64, 1), (400, 2, 8, 2), (10**6, 64, 64, 8), (10**6, 8, 5, 2), (10**6, 8, 1, 1)],
 )
 def test_as_many_processes_read_as_the_machine_has_cores_and_memory_for(
-    monkeypatch: pytest.MonkeyPatch, pictures: int, cores: int, gigabytes: int, processes: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pictures: int, cores: int, gigabytes: int, processes: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     monkeypatch.setattr(reading_processes, "_memory_bytes", lambda: gigabytes * 10**9)
+    assert processes_for([tmp_path / "none.png"] * pictures) == processes
+
+
+@pytest.mark.parametrize(("photographs", "crops", "processes"), [(39, 1, 1), (40, 0, 2), (30, 100, 2)])
+def test_a_photograph_counts_as_ten_crops(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photographs: int, crops: int, processes: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(reading_processes, "_memory_bytes", lambda: 8 * 10**9)
+    cv2.imwrite(str(tmp_path / "part.jpg"), np.zeros((500, 600), np.uint8))
+    cv2.imwrite(str(tmp_path / "crop.png"), np.zeros((48, 300), np.uint8))
+    pictures = [tmp_path / "part.jpg"] * photographs + [tmp_path / "crop.png"] * crops
     assert processes_for(pictures) == processes

@@ -87,8 +87,8 @@ def read(
         int | None,
         typer.Option(
             min=1,
-            help="Processes that read, one core each; by default one per core with --runner and from 400 "
-            "pictures on.",
+            help="Processes that read, one core each; by default one per core with --runner, and from 400 "
+            "crops or 40 photographs on.",
         ),
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Pictures per shard of --runner.")] = 1000,
@@ -140,7 +140,8 @@ def read(
         refused = _write_shards(sharded, str(out), as_json=as_json, quiet=quiet)
     elif out is None:
         found = None if paths == [_STDIN] else reading.find_images(map(Path, paths))
-        processes = workers or reading.processes_for(len(found.pictures) if found else 1)
+        files = [picture.path for picture in found.pictures] if found else []
+        processes = workers or reading.processes_for(files)
         reader = reading.Reader(
             model,
             station,

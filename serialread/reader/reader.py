@@ -279,8 +279,8 @@ class Reader:
                 named by their index. The first record comes after 256 small crops or two large pictures
                 have been taken: call ``read`` for every frame of a camera that takes small crops.
             processes: that read, this one and others with readers of their own; more than one pay from
-                about 400 pictures on. They import the calling script, which must guard its code by
-                ``if __name__ == "__main__"``, and a second reader by its name. A reader of ``workers=1`` need
+                about 400 crops or 40 photographs on. They import the calling script, which must guard its
+                code by ``if __name__ == "__main__"``, and a second reader by its name. A reader of ``workers=1`` need
                 not be opened again for its part.
 
         Raises:

@@ -7,25 +7,29 @@ picture.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar, cast
 
 from serialread.errors import RecordsError, SerialreadError
+from serialread.imaging.loading import header_px
 from serialread.worker_processes import one_thread_each, start_worker
 
 MANY = 400
-"""Pictures from which more than one process pays: each takes a second to start."""
+"""Crops from which more than one process pays: each takes a second to start."""
+PHOTOGRAPH_PX, PHOTOGRAPH_CROPS = 200_000, 10
+"""Pictures of more px are photographs; each counts as so many crops, as it takes at least as long to read."""
 MAX_PROCESSES = 8
 """Unless more are asked for."""
 PROCESS_BYTES = 2_000_000_000
 """The machine's memory per process, of which each takes about a quarter."""
-BLOCK = 16
+BLOCK = 8
 """Pictures that a process takes at once."""
 
 S = TypeVar("S")
@@ -34,10 +38,12 @@ Work = Callable[[Iterator[S]], Iterator[R]]
 """One result per item, in their order; it may take many items before the first result."""
 
 
-def processes_for(pictures: int) -> int:
-    """Processes that read so many pictures fastest on this machine, without taking most of its memory."""
-    if pictures < MANY:
-        return 1
+def processes_for(pictures: Sequence[Path]) -> int:
+    """Processes that read these pictures fastest on this machine, without taking most of its memory."""
+    if len(pictures) < MANY:
+        photographs = sum(header_px(path) > PHOTOGRAPH_PX for path in pictures)
+        if len(pictures) + (PHOTOGRAPH_CROPS - 1) * photographs < MANY:
+            return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(cores, MAX_PROCESSES, _memory_bytes() // PROCESS_BYTES), 1)
 

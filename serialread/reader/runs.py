@@ -155,8 +155,8 @@ def read_folder(
         overwrite: replace the folder's results.
         strict: noted in the log; the command line's exit code depends on it.
         excel: also write readings.xlsx, in which every text is a text cell, when the last picture is read.
-        workers: processes that read, as for ``Reader.read_many``; None: one per core from 400
-            pictures on.
+        workers: processes that read, as for ``Reader.read_many``; None: one per core from 400 crops
+            or 40 photographs on.
         log: the hash-chained log of runs; by default ``runs.log`` in ``out``.
         operator: who runs this, for the log.
 
@@ -180,7 +180,7 @@ def read_folder(
         require_excel(WORKBOOK)
     several = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     found = find_images(several)
-    processes = workers or processes_for(len(found.pictures))
+    processes = workers or processes_for([picture.path for picture in found.pictures])
     reader = Reader(
         model,
         station,

@@ -280,8 +280,8 @@ class Reader:
                 have been taken: call ``read`` for every frame of a camera that takes small crops.
             processes: that read, this one and others with readers of their own; more than one pay from
                 about 400 crops or 40 photographs on. They import the calling script, which must guard its
-                code by ``if __name__ == "__main__"``, and a second reader by its name. A reader of ``workers=1`` need
-                not be opened again for its part.
+                code by ``if __name__ == "__main__"``, and a second reader by its name. A reader of
+                ``workers=1`` need not be opened again for its part.
 
         Raises:
             RecordsError: ``sources`` is a single picture, or one of several processes died.

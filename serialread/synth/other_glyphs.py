@@ -22,6 +22,8 @@ SCRIPTS = (
     "ΩΔΣΠΞΦΨΓ",
     "λπφψδξζ",
     "ДЖИЙЛПФЦШЩЮЯ",
+    "ЖЯ",
+    "ЖИЛЦЯ",
     "джйлфшщюя",
     "אבגטכלמעפצקש",
     "سشصضطظعغفقكهيث",
@@ -34,7 +36,7 @@ SCRIPTS = (
     "☎☺♠♣♥♦♪♫✓✔✗✚❖⌂⚠♻☢⚡⏚",
     LOGOS,
 )
-"""Groups of which a text takes all of its glyphs from one."""
+"""Groups of which a text takes all of its glyphs from one. What is read as K, X, R, N or U is in several."""
 
 EVERY = frozenset("".join(SCRIPTS))
 

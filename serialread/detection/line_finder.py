@@ -107,9 +107,14 @@ class LineFinder:
         return Maps(maps.core[:h, :w], maps.direction[:, :h, :w], maps.height[:h, :w])
 
 
+def _longer_px(shape: tuple[int, ...]) -> float:
+    """Longer side of a picture of 4 to 3 with the area of this one [H, W]."""
+    return math.sqrt(4 / 3 * shape[0] * shape[1])
+
+
 def _scales(shape: tuple[int, ...], heights: tuple[float, float] | None) -> Iterator[float]:
     """Factors on the size of a picture [H, W] at which it is searched, the largest first."""
-    longer = math.sqrt(4 / 3 * shape[0] * shape[1])
+    longer = _longer_px(shape)
     if heights is None:
         sides = (FINE_PX, *LONGER_PX) if longer >= FINE_FROM_PX else LONGER_PX
         yield from (min(side / longer, MAX_UPSCALING) for side in sides)
@@ -132,7 +137,7 @@ def _finer(scale: float, lines: Sequence[TextLine], shape: tuple[int, ...]) -> f
     small = sum(line.height < SMALL_PX for line in lines)
     if small < max(MIN_SMALL, len(lines) / 2):
         return None
-    finer = min(scale * FINER, MAX_LONGER_PX / math.sqrt(4 / 3 * shape[0] * shape[1]), MAX_UPSCALING)
+    finer = min(scale * FINER, MAX_LONGER_PX / _longer_px(shape), MAX_UPSCALING)
     return finer if finer >= MIN_FINER * scale else None
 
 

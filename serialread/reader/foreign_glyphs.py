@@ -125,13 +125,9 @@ def _symmetry(line: MarkSegmentation, number: int) -> float:
         left = max(doubled // 2 - half, 0)
         patch = field[:, left : max(doubled - left + 1, 0)]  # equally far on both sides of the axis
         if left + patch.shape[1] == doubled - left + 1 and patch.shape[1] > half:
-            best = max(best, _correlation(patch, patch[:, ::-1]))
+            patch = patch - patch.mean()  # its mirror image has the same mean and the same norm
+            best = max(best, float((patch * patch[:, ::-1]).sum() / max((patch * patch).sum(), 1e-9)))
     return best
-
-
-def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    return float((one * other).sum() / max(np.sqrt((one * one).sum() * (other * other).sum()), 1e-9))
 
 
 def _nearest(line: MarkSegmentation, left: int, shape: NDArray[np.bool_]) -> int:

@@ -4,9 +4,10 @@
 
 A folder holds ``images/`` and ``truth.jsonl``, one JSON object a photograph: ``file``, and ``must_contain``
 (the texts of its codes) or ``text`` (their texts, separated by blanks). A code counts as found if a line, or
-the record's text, contains it; blanks and case do not count. Every photograph is read alone, in the calling
-thread. ``--general`` is the interpreter of an environment with rapidocr; its detector and recognizer read the
-same files as they come. ``--limit`` takes so many photographs of each folder, spread evenly.
+the record's text, contains it; blanks and case do not count. Photographs are read one after another by one
+process, which may use every core. ``--general`` is the interpreter of an environment with rapidocr; its
+detector and recognizer read the same files as they come. ``--limit`` takes so many photographs of each
+folder, spread evenly.
 """
 
 import argparse
@@ -95,7 +96,7 @@ class Clock:
 
 def read_ours(every: Sequence[Photograph], model: Path | None) -> list[Found]:
     """Read photographs as ``Reader.read`` does; by the shipped model if none is given."""
-    reader, found = Reader(model, barcodes=False, workers=1), list[Found]()
+    reader, found = Reader(model, barcodes=False), list[Found]()
     finder, recognize = reader._finder(shipped_detector()), reader._recognize
     find = finder.find
     reader.read(every[0].path)  # kernels are compiled at first use

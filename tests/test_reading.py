@@ -7,7 +7,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,9 +35,19 @@ from serialread.reader import (
     results,
     write_records,
 )
-from serialread.reader.orientation import SURE_ODDS, choose_line, upside_down_text
+from serialread.reader.orientation import CLEAR_ODDS, SURE_ODDS, choose_line, surely_upright, upside_down_text
 from serialread.reader.outputs import Outputs, Steps, maps_of
-from serialread.reader.scheduler import BATCH, COST_PX, MAX_COST, PHOTO_PX, Job, Scheduler, _bucket
+from serialread.reader.pipeline import run_alone, side_by_side
+from serialread.reader.scheduler import (
+    BATCH,
+    COST_PX,
+    MAX_COST,
+    PHOTO_PX,
+    Job,
+    Scheduler,
+    _bucket,
+    recognize_alone,
+)
 from serialread.reader.serialization import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
 from serialread.records import GRADES, CharReading, Crop, Decision, Floats, Pixels, Reading, Record, Verdict
 
@@ -787,6 +798,51 @@ def test_a_line_that_fills_its_picture_is_read_upside_down_only_if_it_surely_is(
     (record,) = reader.read_many([picture(tmp_path / "1.png", min(range(100, 300), key=doubt))])
     assert sum(batch_sizes) == crops_read
     assert record.upside_down_text == ""  # the stub reads the same either way
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "odds", "sure"),
+    [
+        ("74LS191", 0.99, CLEAR_ODDS, True),
+        ("74LS191", 0.99, CLEAR_ODDS - 0.1, False),
+        ("74LS191", 0.8, CLEAR_ODDS, False),  # doubtful
+        ("74LS191", 0.8, SURE_ODDS, True),
+        ("74L", 0.99, CLEAR_ODDS, False),  # short
+        ("6910", 0.99, SURE_ODDS + 1, False),  # legible in both orientations
+    ],
+)
+def test_the_clearer_a_line_the_less_evidence_shows_that_it_is_upright(
+    text: str, confidence: float, odds: float, sure: bool
+) -> None:
+    assert surely_upright(with_upright(reading_of(text, confidence), odds)) is sure
+
+
+def test_generators_side_by_side_share_their_requests_and_keep_their_results() -> None:
+    def steps(name: int, *sizes: int) -> Steps[list[str]]:
+        got = []
+        for size in sizes:
+            outputs = yield [np.full((1, 1), name, np.uint8)] * size
+            got += [str(output) for output in outputs]
+        return got
+
+    requests = []
+
+    def recognize(crops: Sequence[Pixels]) -> list[Outputs]:
+        requests.append(len(crops))
+        return [int(crop[0, 0]) for crop in crops]  # type: ignore[misc]
+
+    every = side_by_side([steps(1, 2, 1), steps(2), steps(3, 0, 1, 1)])
+    assert run_alone(every, recognize) == [["1"] * 3, [], ["3"] * 2]
+    assert requests == [2, 2, 1]
+
+
+def test_batches_of_one_picture_give_the_same_outputs_side_by_side(model: Path) -> None:
+    engine = Engine(model, streams=2)
+    crops = [np.full((32, 20 * n), 10 * n, np.uint8) for n in range(1, 12)]
+    with ThreadPoolExecutor(2) as pool:
+        together = recognize_alone(engine, crops, pool)
+    for one, other in zip(together, recognize_alone(engine, crops), strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
 
 
 def test_a_rotated_crop_keeps_its_place_in_the_picture() -> None:

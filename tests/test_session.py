@@ -209,7 +209,7 @@ def test_of_many_width_buckets_those_are_used_that_differ_much() -> None:
 
 @pytest.mark.parametrize(
     ("crops", "sizes"),
-    [(1, [1]), (3, [1, 1, 1]), (4, [8]), (11, [8, 1, 1, 1]), (12, [8, 8]), (21, [8, 8, 8])],
+    [(1, [1]), (3, [1, 1, 1]), (5, [1] * 5), (6, [8]), (11, [8, 1, 1, 1]), (14, [8, 8]), (22, [8, 8, 8])],
 )
 def test_a_part_of_a_batch_that_is_nearly_full_is_padded(crops: int, sizes: list[int]) -> None:
     parts = list(_parts(np.ones((crops, 1, 8, 8), np.float32)))

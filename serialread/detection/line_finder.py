@@ -4,6 +4,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -76,6 +77,7 @@ class LineFinder:
             raise CheckpointError(f"{path}: {reason}. Give a detector's model file.") from None
         openable = _openvino if find_spec("openvino") else _onnxruntime
         about, self._network = openable(path, data, threads, streams)
+        self._pool = ThreadPoolExecutor(2, "scales") if threads != 1 else None
         try:
             self.model_id = str(json.loads(about)["model_id"])
         except (ValueError, KeyError):
@@ -89,8 +91,11 @@ class LineFinder:
             heights: lowest and highest expected capital, px of the picture, which choose the size at which it
                 is searched.
         """
-        scales = dict.fromkeys(_scales(pixels.shape, heights))  # small pictures have one
-        found = [(scale, lines_of(self.maps(pixels, scale))) for scale in scales]
+        scales = list(dict.fromkeys(_scales(pixels.shape, heights)))  # small pictures have one
+        at_each = self._pool.map if self._pool else map
+        found = list(
+            zip(scales, at_each(lambda scale: lines_of(self.maps(pixels, scale)), scales), strict=True)
+        )
         if heights is None and (finer := _finer(*found[0], pixels.shape)):
             found.insert(0, (finer, lines_of(self.maps(pixels, finer))))
         return tuple(merged(found, pixels.shape))

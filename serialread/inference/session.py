@@ -61,7 +61,7 @@ _Network = Callable[[Floats], tuple[Floats, ...]]
 BATCHES = (8, 1)
 """Sizes of the parts that a batch is split into: the library keeps kernels for every shape of its input, 8 MB
 and 20 ms of a processor each, and takes 3 ms to go from one shape to another."""
-NEARLY_FULL = 0.5
+NEARLY_FULL = 0.75
 """Share of a part's crops from which it is padded, not split into smaller ones."""
 WIDTH_STEP = 4 / 3
 """Of a model's width buckets, those are used that are wider than the one before by this factor: fewer shapes,

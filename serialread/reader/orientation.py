@@ -16,9 +16,12 @@ upright and the network is not sure of the orientation of any line: upside-down 
 as other characters."""
 SURE_ODDS = 2.0
 """Log-odds, or difference of log-odds between both orientations, from which the network is certain."""
-
 CONTRADICTED_ODDS = 4.0
 """The same where the line is read more clearly, by a character, in the other orientation."""
+CLEAR_ODDS, CLEAR_SHARE, CLEAR_LENGTH = 0.5, 0.85, 4
+"""Log-odds from which the network is certain of a line of so many characters or more with so many
+``clear_chars`` a character: of 130 such lines of photographs and rendered scenes none reads better upside
+down."""
 
 
 def choose_line(
@@ -103,9 +106,10 @@ def is_same_line(one: Crop, other: Crop) -> bool:
 
 def surely_upright(reading: Reading) -> bool:
     """Whether a line is upright, and not legible in both orientations."""
-    return (
-        reading.upright is not None and reading.upright >= SURE_ODDS and not reads_upside_down(reading.text)
-    )
+    length = len(reading.chars)
+    is_clear = length >= CLEAR_LENGTH and clear_chars(reading) >= CLEAR_SHARE * length
+    least = CLEAR_ODDS if is_clear else SURE_ODDS
+    return reading.upright is not None and reading.upright >= least and not reads_upside_down(reading.text)
 
 
 def surely_upside_down(reading: Reading) -> bool:

@@ -7,7 +7,8 @@ other implementation.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field as dataclass_field, replace
 from functools import cached_property
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -282,9 +283,10 @@ class Pipeline:
         free = [self._freed(line) for line in lines]
         kept = _distinct(free[1:])
         if self.search is None and not self.fields:  # else the code and the fields are read again
-            for number, line in enumerate(free):
-                if any(line is one for one in kept):
-                    lines[number] = free[number] = yield from self._retry(line)
+            numbers = [n for n, line in enumerate(free) if any(line is one for one in kept)]
+            retried = yield from side_by_side([self._retry(free[n]) for n in numbers])
+            for number, line in zip(numbers, retried, strict=True):
+                lines[number] = free[number] = line
             kept = _distinct(free[1:])
         fields = yield from self._fields(frame, _in_one_direction(kept, free) or free[:1], free)
         found = yield from self._code(lines)
@@ -572,6 +574,22 @@ class Pipeline:
             return rows, line
         joined = [reading for n in rows if (reading := readings[n])]
         return rows, join_rows([crops[n] for n in rows], joined, rows.index(best))
+
+
+def side_by_side(every: Sequence[Steps[T]]) -> Steps[list[T]]:
+    """Run several generators: each request holds the crops for which all of them wait."""
+    results = dict[int, T]()
+    sent: dict[int, Any] = dict.fromkeys(range(len(every)))  # a generator is started by sending it None
+    while sent:
+        wanted = dict[int, Sequence[Pixels]]()
+        for number, outputs in sent.items():
+            try:
+                wanted[number] = every[number].send(outputs)
+            except StopIteration as done:
+                results[number] = done.value
+        found = iter((yield [crop for crops in wanted.values() for crop in crops])) if wanted else iter(())
+        sent = {number: list(islice(found, len(crops))) for number, crops in wanted.items()}
+    return [results[number] for number in range(len(every))]
 
 
 def run_alone(steps: Steps[T], recognize: Callable[[Sequence[Pixels]], Sequence[Outputs]]) -> T:

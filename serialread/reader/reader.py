@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -172,6 +173,7 @@ class Reader:
             self._model, engine or "openvino", threads=self._threads, streams=self._streams, outputs=None
         )
         self.engine = self._engine.kind
+        self._pool = ThreadPoolExecutor(self._streams, "network") if self._streams > 1 else None
         self._finders: dict[Path, LineFinder] = {}
         self._opening = threading.Lock()
         self._use_station()
@@ -299,6 +301,7 @@ class Reader:
         if self._workers > 1:
             alone = copy(self)
             alone._threads = alone._workers = alone._streams = 1
+            alone._pool = None
             alone._engine = Engine(self._model, self.engine, threads=1, outputs=None)
             alone._finders = {}
             alone._use_station()
@@ -366,7 +369,7 @@ class Reader:
         return show_steps(list(prepare(image, self.station.view)), crops)
 
     def _recognize(self, crops: Sequence[Pixels]) -> list[Outputs]:
-        return recognize_alone(self._engine, crops)
+        return recognize_alone(self._engine, crops, self._pool)
 
     def _steps(self, source: _Source) -> Steps[Record]:
         """Read one picture to its record; the driver of the steps adds the elapsed time."""

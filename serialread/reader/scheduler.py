@@ -30,15 +30,25 @@ PHOTO_PX = 250_000
 T = TypeVar("T")
 
 
-def recognize_alone(engine: Engine, crops: Sequence[Pixels]) -> list[Outputs]:
-    """The network's outputs for the crops of one picture, in their order."""
+def recognize_alone(
+    engine: Engine, crops: Sequence[Pixels], pool: ThreadPoolExecutor | None = None
+) -> list[Outputs]:
+    """The network's outputs for the crops of one picture, in their order.
+
+    Args:
+        engine: the network.
+        crops: grey [H, W].
+        pool: threads that run batches side by side; None: one batch after another.
+    """
     lanes: dict[int, list[int]] = {}
     for number, crop in enumerate(crops):
         lanes.setdefault(_bucket(crop, engine), []).append(number)
+    batches = [lane[start : start + BATCH] for lane in lanes.values() for start in range(0, len(lane), BATCH)]
+    side_by_side = pool.map if pool is not None and len(batches) > 1 else map
+    outputs = side_by_side(lambda numbers: recognize(engine, [crops[n] for n in numbers]), batches)
     found: dict[int, Outputs] = {}
-    for lane in lanes.values():
-        for numbers in (lane[start : start + BATCH] for start in range(0, len(lane), BATCH)):
-            found |= zip(numbers, recognize(engine, [crops[n] for n in numbers]), strict=True)
+    for numbers, some in zip(batches, outputs, strict=True):
+        found |= zip(numbers, some, strict=True)
     return [found[number] for number in range(len(crops))]
 
 

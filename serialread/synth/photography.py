@@ -260,7 +260,8 @@ def visibility(shaded: Shaded, boxes: NDArray[np.float64], rows: int, noise: flo
     low = np.minimum(np.maximum(places[:, :2], 0).astype(int), np.array(size) - 1)
     high = np.minimum(np.maximum(np.ceil(places[:, 2:]).astype(int), low + 1), size)
     area = (high - low).prod(1)
-    added, left = (_sums(field * field, low, high) / area for field in (signal, background))
+    # differences of large sums: those of an empty box may be less than 0
+    added, left = (np.maximum(_sums(field * field, low, high), 0) / area for field in (signal, background))
     return float(np.sqrt((added / (left + noise * noise + _LEAST_GREY * _LEAST_GREY)).min()))
 
 

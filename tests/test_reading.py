@@ -23,7 +23,7 @@ from serialread.config import Code, Station, StationLimits, StationView, load
 from serialread.errors import CalibrationError, RecipeError, RecordsError
 from serialread.imaging import TIGHT_VIEWS, content_width, digest
 from serialread.imaging.crops import turned_180
-from serialread.inference.session import Engine, EngineKind, ModelCard
+from serialread.inference.session import Engine, EngineKind, ModelCard, full_batch
 from serialread.reader import (
     FILES,
     Picture,
@@ -39,13 +39,13 @@ from serialread.reader.orientation import CLEAR_ODDS, SURE_ODDS, choose_line, su
 from serialread.reader.outputs import Outputs, Steps, maps_of
 from serialread.reader.pipeline import run_alone, side_by_side
 from serialread.reader.scheduler import (
-    BATCH,
     COST_PX,
     MAX_COST,
     PHOTO_PX,
     Job,
     Scheduler,
     _bucket,
+    _Lane,
     recognize_alone,
 )
 from serialread.reader.serialization import COLUMNS, csv_bytes, csv_row, json_bytes, json_line
@@ -354,8 +354,8 @@ def test_batches_have_one_width_and_do_not_depend_on_timing(
         scheduler = Scheduler[list[int]](engine, streams + 1, streams)
         start = scheduler._start
 
-        def recorded(lane: list[tuple[Job[list[int]], int]]) -> None:
-            first = sorted(lane, key=lambda place: place[0].number)[:BATCH]
+        def recorded(lane: _Lane[list[int]]) -> None:
+            first = sorted(lane.places, key=lambda place: place[0].number)[: lane.full]
             batches.append(tuple(_bucket(job.crops[number], engine) for job, number in first))
             start(lane)
 
@@ -366,7 +366,7 @@ def test_batches_have_one_width_and_do_not_depend_on_timing(
     counts, batches = run(0, 1)
     assert counts == [len(widths) for widths in sizes]
     assert sum(map(len, batches)) == sum(counts) + len(sizes)
-    assert all(len(batch) <= BATCH and len(set(batch)) == 1 for batch in batches)
+    assert all(len(set(batch)) == 1 and len(batch) <= full_batch(batch[0]) for batch in batches)
     assert run(0, 1) == (counts, batches)
     assert run(0.0005, 1) == (counts, batches)
 

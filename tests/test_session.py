@@ -11,7 +11,7 @@ from stub_model import ABOUT, GEOMETRY, MODEL_ID, write_stub
 from serialread import weights
 from serialread.config import CropGeometry
 from serialread.errors import CheckpointError
-from serialread.inference.session import Engine, EngineKind, _parts
+from serialread.inference.session import Engine, EngineKind, _parts, full_batch
 
 pytest.importorskip("onnx")
 KINDS: tuple[EngineKind, ...] = ("openvino", "onnxruntime")
@@ -207,12 +207,17 @@ def test_of_many_width_buckets_those_are_used_that_differ_much() -> None:
     assert CropGeometry(widths=widths).sparse(4 / 3).widths == (96, 144, 192, 288, 384, 576, 768)
 
 
+def test_full_batches_of_wide_crops_are_smaller() -> None:
+    widths = (1, 96, 288, 384, 576, 768, 1152, 2304, 9000)
+    assert [full_batch(width) for width in widths] == [8, 8, 8, 4, 4, 2, 2, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("crops", "sizes"),
     [(1, [1]), (3, [1, 1, 1]), (5, [1] * 5), (6, [8]), (11, [8, 1, 1, 1]), (14, [8, 8]), (22, [8, 8, 8])],
 )
 def test_a_part_of_a_batch_that_is_nearly_full_is_padded(crops: int, sizes: list[int]) -> None:
-    parts = list(_parts(np.ones((crops, 1, 8, 8), np.float32)))
+    parts = list(_parts(np.ones((crops, 1, 8, 288), np.float32)))
     assert [len(part) for part, _ in parts] == sizes
     assert (
         sum(count for _, count in parts) == sum(float(part[:, 0, 0, 0].sum()) for part, _ in parts) == crops

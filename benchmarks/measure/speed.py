@@ -29,10 +29,9 @@ from benchmarks.measure.readers import AS_IS, GENERAL
 from benchmarks.measure.scores import Target, table
 from serialread.imaging import load_image, normalize, to_array
 from serialread.inference import decode
-from serialread.inference.session import Engine
+from serialread.inference.session import Engine, full_batch
 from serialread.reader import Reader
 from serialread.reader.grading import grade_mark
-from serialread.reader.scheduler import BATCH
 from serialread.reader.segmentation import segment
 from serialread.reader.serialization import csv_bytes, csv_row, json_bytes, json_line
 
@@ -234,8 +233,8 @@ def profile_table(model: Path, crops: Sequence[LabelledCrop]) -> str:
 
 
 def _batches(arrays: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Arrays of one width, up to ``BATCH`` together."""
+    """Arrays of one width, as many together as in a full batch."""
     for width in sorted({array.shape[2] for array in arrays}):
-        lane = [array for array in arrays if array.shape[2] == width]
-        for start in range(0, len(lane), BATCH):
-            yield np.stack(lane[start : start + BATCH])
+        lane, full = [array for array in arrays if array.shape[2] == width], full_batch(width)
+        for start in range(0, len(lane), full):
+            yield np.stack(lane[start : start + full])

@@ -117,8 +117,10 @@ def read(
     command audit takes.
     """
     from serialread import reader as reading
+    from serialread.worker_processes import return_freed_memory
 
     _check_usage(context, paths, out)
+    return_freed_memory()
     if runner is not None:
         from serialread.scale import read_shards, runner_of
 

@@ -4,6 +4,7 @@ Letters: B crops, H W px, T positions, C classes, N columns.
 """
 
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
@@ -58,11 +59,13 @@ class ModelCard:
 _Network = Callable[[Floats], tuple[Floats, ...]]
 """A compiled network of one library."""
 
-BATCHES = (8, 1)
-"""Sizes of the parts that a batch is split into: the library keeps kernels for every shape of its input, 8 MB
-and 20 ms of a processor each, and takes 3 ms to go from one shape to another."""
+MAX_BATCH, MAX_BATCH_PX = 8, 2304
+"""Crops of a full batch, and their widths together, at most: wider crops take as long in smaller batches,
+which fill sooner and take less memory (docs/benchmarks/reading.md)."""
 NEARLY_FULL = 0.75
-"""Share of a part's crops from which it is padded, not split into smaller ones."""
+"""Share of a full batch's crops from which it is padded, not split into single ones: the library keeps
+kernels for every shape of its input, 8 MB and 20 ms of a processor each, and takes 3 ms to go from one to
+another."""
 WIDTH_STEP = 4 / 3
 """Of a model's width buckets, those are used that are wider than the one before by this factor: fewer shapes,
 and batches that fill (docs/benchmarks/reading.md)."""
@@ -138,9 +141,14 @@ class Engine:
         return tuple(found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True)))
 
 
+def full_batch(width: int) -> int:
+    """Crops of this width, px, in a full batch: a power of two."""
+    return 2 ** int(math.log2(min(MAX_BATCH, max(MAX_BATCH_PX / width, 1))))
+
+
 def _parts(batch: Floats) -> Iterator[tuple[Floats, int]]:
-    """A batch in parts, each as large as possible, with the number of its crops; the others are padding."""
-    for size in BATCHES:
+    """A batch in full ones and single crops, with the number of the crops; the others are padding."""
+    for size in (full_batch(batch.shape[3]), 1):
         while len(batch) >= NEARLY_FULL * size:
             count = min(size, len(batch))
             part, batch = batch[:count], batch[count:]

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 from serialread.errors import RecordsError, SerialreadError
 from serialread.imaging.loading import header_px
-from serialread.worker_processes import one_thread_each, start_worker
+from serialread.worker_processes import one_thread_each, return_freed_memory, start_worker
 
 MANY = 400
 """Crops from which more than one process pays: each takes a second to start."""
@@ -140,6 +140,7 @@ def _send(connection: Connection, message: object) -> None:
 def _work_in_process(setup: Callable[[], Work[S, R]], connection: Connection) -> None:
     """Work in a process of its own."""
     start_worker()
+    return_freed_memory()
     _work(setup, connection)
 
 

@@ -12,12 +12,10 @@ from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from serialread.imaging import content_width
-from serialread.inference.session import Engine
+from serialread.inference.session import Engine, full_batch
 from serialread.reader.outputs import Outputs, Steps, recognize
 from serialread.records import Pixels
 
-BATCH = 8
-"""Crops per batch: 16 take as much of a processor and 64 MB more (docs/benchmarks/reading.md)."""
 MAX_QUEUED = 4
 """Maximum number of full batches that run or wait."""
 MAX_COST = 256
@@ -43,7 +41,10 @@ def recognize_alone(
     lanes: dict[int, list[int]] = {}
     for number, crop in enumerate(crops):
         lanes.setdefault(_bucket(crop, engine), []).append(number)
-    batches = [lane[start : start + BATCH] for lane in lanes.values() for start in range(0, len(lane), BATCH)]
+    batches = list[list[int]]()
+    for width, lane in lanes.items():
+        full = full_batch(width)
+        batches += (lane[start : start + full] for start in range(0, len(lane), full))
     side_by_side = pool.map if pool is not None and len(batches) > 1 else map
     outputs = side_by_side(lambda numbers: recognize(engine, [crops[n] for n in numbers]), batches)
     found: dict[int, Outputs] = {}
@@ -81,6 +82,30 @@ _Place = tuple[Job[T], int]
 """One of the crops that a job waits for, by its number."""
 
 
+@dataclass(slots=True, eq=False)
+class _Lane(Generic[T]):
+    """Pending crops of one width.
+
+    Attributes:
+        full: crops of a full batch.
+        places: the crops.
+    """
+
+    full: int
+    places: list[_Place[T]] = field(default_factory=list)
+
+    @property
+    def oldest(self) -> int:
+        """Number of the first picture with a crop here."""
+        return min(map(_number, self.places))
+
+    def take(self) -> list[_Place[T]]:
+        """Crops of the oldest pictures: a full batch if there are enough. They are no longer pending."""
+        self.places.sort(key=_number)
+        taken, self.places = self.places[: self.full], self.places[self.full :]
+        return taken
+
+
 class Scheduler(Generic[T]):
     """Drives the steps of many pictures and recognizes their crops in batches. Serves one run."""
 
@@ -97,8 +122,8 @@ class Scheduler(Generic[T]):
         self._network_pool = ThreadPoolExecutor(streams, thread_name_prefix="network")
         self._order: deque[Job[T]] = deque()
         self._started: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
-        self._lanes: dict[int, list[_Place[T]]] = {}
-        self._last: list[_Place[T]] = []
+        self._lanes: dict[int, _Lane[T]] = {}
+        self._last: _Lane[T] | None = None
         self._steps_running = self._batches_running = 0
 
     def run(self, jobs: Iterable[Job[T]]) -> Iterator[tuple[T, float]]:
@@ -150,29 +175,29 @@ class Scheduler(Generic[T]):
         job.seconds += seconds
         job.outputs = {}
         for number, crop in enumerate(crops):
-            self._lanes.setdefault(_bucket(crop, self._engine), []).append((job, number))
+            width = _bucket(crop, self._engine)
+            lane = self._lanes.setdefault(width, _Lane(full_batch(width)))
+            lane.places.append((job, number))
 
     def _start_batches(self) -> None:
         """Start full batches, those of the last one's width first; a partial one only if nothing runs.
 
         A partial one has the oldest picture: the later ones wait for it.
         """
-        while self._batches_running < MAX_QUEUED and (full := self._lanes_with(BATCH)):
-            self._start(min(full, key=lambda lane: (lane is not self._last, _oldest(lane))))
-        if not self._steps_running and not self._batches_running and (some := self._lanes_with(1)):
-            self._start(min(some, key=_oldest))
+        while self._batches_running < MAX_QUEUED and (full := self._lanes_with(full=True)):
+            self._start(min(full, key=lambda lane: (lane is not self._last, lane.oldest)))
+        if not self._steps_running and not self._batches_running and (some := self._lanes_with()):
+            self._start(min(some, key=lambda lane: lane.oldest))
 
-    def _lanes_with(self, minimum: int) -> list[list[_Place[T]]]:
-        """Lanes with at least so many pending crops."""
-        return [lane for lane in self._lanes.values() if len(lane) >= minimum]
+    def _lanes_with(self, *, full: bool = False) -> list[_Lane[T]]:
+        """Lanes with at least one pending crop, or a full batch."""
+        return [lane for lane in self._lanes.values() if len(lane.places) >= (lane.full if full else 1)]
 
-    def _start(self, lane: list[_Place[T]]) -> None:
-        """Start a batch of a lane with the crops of its oldest pictures."""
+    def _start(self, lane: _Lane[T]) -> None:
+        """Start a batch of a lane."""
         self._last = lane
-        lane.sort(key=_number)
-        places, lane[:] = lane[:BATCH], lane[BATCH:]
         self._batches_running += 1
-        self._started.append((self._network_pool.submit(self._recognize, places), self._recognized))
+        self._started.append((self._network_pool.submit(self._recognize, lane.take()), self._recognized))
 
     def _recognize(self, places: list[_Place[T]]) -> tuple[list[_Place[T]], list[Outputs], float]:
         """Recognize crops of one width; in a thread."""
@@ -193,10 +218,6 @@ class Scheduler(Generic[T]):
 
 def _number(place: _Place[T]) -> int:
     return place[0].number
-
-
-def _oldest(lane: list[_Place[T]]) -> int:
-    return min(map(_number, lane))
 
 
 def _bucket(crop: Pixels, engine: Engine) -> int:

@@ -143,7 +143,7 @@ class Engine:
 
 def full_batch(width: int) -> int:
     """Crops of this width, px, in a full batch: a power of two."""
-    return 2 ** int(math.log2(min(MAX_BATCH, max(MAX_BATCH_PX / width, 1))))
+    return 1 << int(math.log2(min(MAX_BATCH, max(MAX_BATCH_PX / width, 1))))
 
 
 def _parts(batch: Floats) -> Iterator[tuple[Floats, int]]:

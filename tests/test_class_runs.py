@@ -60,6 +60,7 @@ def settled(text: str, confidence: float = 0.6, code: Code | None = None) -> str
         ("4711-OI23", "4711-0123"),
         ("GB-2016-20I0", "GB-2016-2010"),
         ("serial12o7", "serial1207"),
+        ("117.O7.01.211", "117.07.01.211"),
     ],
 )
 def test_neighbours_of_one_class_decide_where_the_shape_does_not(read: str, code: str) -> None:

@@ -23,7 +23,8 @@ STAYS, CHANGES = 1.0, 0.25
 """Pairs of neighbours of one class and of two that count before any is seen."""
 _ALIKE = {"0": "Oo", "O": "0", "o": "0", "1": "Il", "I": "1", "l": "1"}
 _OVALS = frozenset("0Oo")
-_GROUP = re.compile("[0-9A-Za-z]+")
+_GROUP = re.compile(r"[0-9A-Za-z]+(?:[.,][0-9A-Za-z]+)*")
+"""Points and commas separate no runs: ``117.07.01.211``."""
 _CERTAIN = 27.0
 
 
@@ -33,7 +34,7 @@ def log_evidence(text: str) -> float:
     Each pair of neighbours changes its class with one probability, which has a beta distribution with the
     counts ``CHANGES`` and ``STAYS``.
     """
-    pairs = [a.isdigit() == b.isdigit() for group in _GROUP.findall(text) for a, b in pairwise(group)]
+    pairs = [text[a].isdigit() == text[b].isdigit() for group in _groups(text) for a, b in pairwise(group)]
     stays = sum(pairs)
     return _log_beta(CHANGES + len(pairs) - stays, STAYS + stays) - _log_beta(CHANGES, STAYS)
 
@@ -88,26 +89,31 @@ def _sign(char: str) -> int:
     return 1 if char.isdigit() else -1
 
 
+def _groups(text: str) -> list[list[int]]:
+    """Numbers of the letters and digits of each group."""
+    spans = (range(*match.span()) for match in _GROUP.finditer(text))
+    return [[i for i in span if text[i].isalnum()] for span in spans]
+
+
 def _class_odds(text: str, shapes: Mapping[int, float]) -> dict[int, float]:
     """The log-odds that ambiguous characters are digits, by shape and neighbours; by their numbers."""
-    groups = [match.span() for match in _GROUP.finditer(text)] if shapes else []
+    groups = _groups(text) if shapes else []
     change = _change_share(text, groups, shapes)
     found = dict[int, float]()
-    for first, after in groups:
-        numbers = range(first, after)
+    for numbers in groups:
         own = [shapes.get(i, _CERTAIN * _sign(text[i])) for i in numbers]
         left, right = _from_left(own, change), _from_left(own[::-1], change)[::-1]
         found |= {i: sum(parts) for i, *parts in zip(numbers, own, left, right, strict=True) if i in shapes}
     return found
 
 
-def _change_share(text: str, groups: Sequence[tuple[int, int]], open_: Mapping[int, float]) -> float:
+def _change_share(text: str, groups: Sequence[Sequence[int]], open_: Mapping[int, float]) -> float:
     """How probably a character is not of its neighbour's class, by the certain pairs; at most 0.5."""
     pairs = [
-        text[i].isdigit() == text[i + 1].isdigit()
-        for first, after in groups
-        for i in range(first, after - 1)
-        if i not in open_ and i + 1 not in open_
+        text[a].isdigit() == text[b].isdigit()
+        for group in groups
+        for a, b in pairwise(group)
+        if a not in open_ and b not in open_
     ]
     changes = CHANGES + len(pairs) - sum(pairs)
     return min(changes / (STAYS + CHANGES + len(pairs)), 0.5)

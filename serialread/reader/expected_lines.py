@@ -10,8 +10,8 @@ from serialread.imaging.crops import finish, turned_180
 from serialread.imaging.frames import Frame
 from serialread.records import Crop
 
-MAX_DETECTED = 100
-"""Largest number of detected lines that are read in a picture: nameplates have up to seventy."""
+MAX_DETECTED = 200
+"""Largest number of detected lines that are read in a picture: crowded nameplates have more than a hundred."""
 
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:

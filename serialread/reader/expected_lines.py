@@ -11,7 +11,7 @@ from serialread.imaging.frames import Frame
 from serialread.records import Crop
 
 MAX_DETECTED = 200
-"""Largest number of detected lines that are read in a picture: crowded nameplates have more than a hundred."""
+"""Largest number of detected lines that are read in a picture: some nameplates have more than a hundred."""
 
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:

@@ -98,6 +98,16 @@ def is_upside_down_twin(one: Crop, other: Crop) -> bool:
     return bool(along < 0) and max(high, other_high) < 2 * min(high, other_high) and is_same_line(one, other)
 
 
+def _twins_of(one: Crop, crops: Sequence[Crop]) -> list[int]:
+    """Numbers of the crops that show the line of one crop in the opposite direction."""
+    quads = np.stack([crop.quad for crop in crops])
+    apart = np.linalg.norm(quads.mean(axis=1) - one.quad.mean(axis=0), axis=1)
+    against = (quads[:, 1] - quads[:, 0]) @ (one.quad[1] - one.quad[0]) < 0
+    highest = max(crop.text_height_px for crop in crops)
+    near = np.flatnonzero(against & (apart < highest / 2))
+    return [int(n) for n in near if is_upside_down_twin(crops[n], one)]
+
+
 def is_same_line(one: Crop, other: Crop) -> bool:
     """Whether two crops show the same line, in any direction."""
     distance = np.linalg.norm(one.quad.mean(axis=0) - other.quad.mean(axis=0))
@@ -127,9 +137,8 @@ def clear_chars(reading: Reading) -> float:
 def _is_upright(number: int, crops: Sequence[Crop], readings: Sequence[Reading | None]) -> bool | None:
     """Whether a line is upright rather than its upside-down twin; None if that is unknown or uncertain."""
     own = readings[number]
-    for crop, reading in zip(crops, readings, strict=True):
-        if not is_upside_down_twin(crop, crops[number]):
-            continue
+    for twin in _twins_of(crops[number], crops):
+        reading = readings[twin]
         if reading is None or own is None:
             return reading is None
         if own.upright is None or reading.upright is None or abs(own.upright - reading.upright) < SURE_ODDS:

@@ -47,7 +47,7 @@ from serialread.reader.outputs import (
     reading_of,
     text_extent,
 )
-from serialread.reader.rows import join_rows, other_texts, overlap, rows_of
+from serialread.reader.rows import join_rows, other_texts, overlaps, rows_of
 from serialread.reader.segmentation import MarkSegmentation, Segmentations
 from serialread.records import Crop, Floats, LineReading, LoadedImage, Pixels, Reading
 
@@ -181,7 +181,7 @@ def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
     for line in sorted(read, key=lambda line: -clear_chars(line.views[0].reading)):
         if clear_chars(line.views[0].reading) < MIN_CHARS:
             break
-        if not any(overlap(line.crop.quad, one.crop.quad) for one in kept):
+        if not overlaps(line.crop.quad, [one.crop.quad for one in kept]):
             kept.append(line)
     return sorted(kept, key=lambda line: float(line.crop.quad[:, 1].mean()))
 

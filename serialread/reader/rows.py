@@ -32,15 +32,26 @@ def rows_of(crops: Sequence[Crop], readings: Sequence[Reading | None], best: int
     """
     if best == 0:
         return (0,)
-    boxes = [_placed(crop, crops[best]) for crop in crops]
     read = {n: reading for n, reading in enumerate(readings) if n and reading is not None}
     free = [n for n, reading in read.items() if n != best and _may_belong(crops[n], crops[best], reading)]
     free.sort(key=lambda n: -_certainty(read[n]))
-    rows = [best]
-    while joins := [n for n in free if _joins(boxes[n], [boxes[row] for row in rows])]:
-        rows.append(joins[0])
-        free.remove(joins[0])
-    return tuple(sorted(rows, key=lambda n: _reading_order(boxes[n], boxes[best])))
+    numbers = [best, *free]
+    boxes = np.array([_placed(crops[n], crops[best]) for n in numbers])
+    near, over = (np.zeros(len(numbers), np.bool_) for _ in range(2))
+    places = [0]  # of the rows in ``numbers``
+    over[0] = True
+    while True:
+        row = boxes[places[-1]]  # lines are adjacent to one of the rows and overlap none
+        gaps = np.maximum(boxes[:, :2], row[:2]) - np.minimum(boxes[:, 2:], row[2:])
+        near |= (gaps < MAX_GAP).all(1)
+        over |= (gaps < -MAX_OVERLAP).all(1)
+        joins = np.flatnonzero(near & ~over)
+        if not joins.size:
+            break
+        places.append(int(joins[0]))
+        over[joins[0]] = True
+    places.sort(key=lambda place: _reading_order(boxes[place], boxes[0]))
+    return tuple(numbers[place] for place in places)
 
 
 def join_rows(crops: Sequence[Crop], readings: Sequence[Reading], best: int) -> Reading:
@@ -73,20 +84,26 @@ def other_texts(
     read = {n: reading for n, reading in enumerate(readings) if reading is not None}
     for number, reading in sorted(read.items(), key=lambda line: -_certainty(line[1])):
         quad = crops[number].quad
-        apart = not any(overlap(quad, place) for place in places)
+        apart = not overlaps(quad, places)
         if apart and len(reading.chars) >= MIN_CODE_CHARS and _is_sure(reading):
             places.append(quad)
             texts.append(reading.text)
     return tuple(dict.fromkeys(texts))
 
 
-def overlap(one: Floats, other: Floats) -> bool:
-    """Whether the centre of one of two quads [4, 2] lies in the other."""
-    pairs = ((one, other), (other, one))
-    return any(
-        cv2.pointPolygonTest(outer.astype(np.float32), inner.mean(axis=0).tolist(), measureDist=False) >= 0
-        for outer, inner in pairs
-    )
+def overlaps(one: Floats, others: Sequence[Floats]) -> bool:
+    """Whether the centre of a quad [4, 2] lies in one of the others, or the centre of one of them in it."""
+    if not others:
+        return False
+    every = np.stack(others)
+    near = ((every.min(axis=1) <= one.max(axis=0)) & (every.max(axis=1) >= one.min(axis=0))).all(axis=1)
+    return any(_contains(one, others[n]) or _contains(others[n], one) for n in np.flatnonzero(near))
+
+
+def _contains(outer: Floats, inner: Floats) -> bool:
+    """Whether a quad contains the centre of another one."""
+    centre = inner.mean(axis=0).tolist()
+    return cv2.pointPolygonTest(outer.astype(np.float32), centre, measureDist=False) >= 0
 
 
 def _certainty(reading: Reading) -> float:
@@ -121,13 +138,6 @@ def _placed(crop: Crop, best: Crop) -> Floats:
     """Left, top, right, bottom of a line in heights of the best one."""
     corners = _to(best, crop.quad) / np.float32(best.pixels.shape[0])
     return np.concatenate((corners.min(axis=0), corners.max(axis=0)))
-
-
-def _joins(box: Floats, rows: Sequence[Floats]) -> bool:
-    """Whether a line is adjacent to one of the rows and overlaps none."""
-    gaps = [np.maximum(np.maximum(box[:2], row[:2]) - np.minimum(box[2:], row[2:]), -9) for row in rows]
-    over = any((gap < -MAX_OVERLAP).all() for gap in gaps)
-    return not over and any((gap < MAX_GAP).all() for gap in gaps)
 
 
 def _reading_order(box: Floats, best: Floats) -> tuple[int, float]:

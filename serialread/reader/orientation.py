@@ -105,7 +105,7 @@ def _twins_of(one: Crop, crops: Sequence[Crop]) -> list[int]:
     against = (quads[:, 1] - quads[:, 0]) @ (one.quad[1] - one.quad[0]) < 0
     highest = max(crop.text_height_px for crop in crops)
     near = np.flatnonzero(against & (apart < highest / 2))
-    return [int(n) for n in near if is_upside_down_twin(crops[n], one)]
+    return [n for n in near.tolist() if is_upside_down_twin(crops[n], one)]
 
 
 def is_same_line(one: Crop, other: Crop) -> bool:

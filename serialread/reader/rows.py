@@ -97,7 +97,7 @@ def overlaps(one: Floats, others: Sequence[Floats]) -> bool:
         return False
     every = np.stack(others)
     near = ((every.min(axis=1) <= one.max(axis=0)) & (every.max(axis=1) >= one.min(axis=0))).all(axis=1)
-    return any(_contains(one, others[n]) or _contains(others[n], one) for n in np.flatnonzero(near))
+    return any(_contains(one, others[n]) or _contains(others[n], one) for n in np.flatnonzero(near).tolist())
 
 
 def _contains(outer: Floats, inner: Floats) -> bool:

@@ -1,17 +1,21 @@
 """Lines found and read on rendered nameplates: many small lines of labels and values, in columns and frames.
 
     python -m benchmarks.nameplates [--count N] [--seed N] [--folder TYPEFACES...] [--show FOLDER]
+        [--general PYTHON]
 
 A plate stands in a picture of 900 to 2400 px, tilted and seen at an angle: a name, a title, one to three
 columns of labels and values (side by side, or one above the other), a note; dark or light print; rules
 between the rows, boxes around values, a frame, a matrix code. Every label and every value is a line. One is
 covered if a found line has 95 % of its length and its middle within 0.4 heights; joined if that line goes
 on for 2 heights more; cut if found lines have a third of it, missed otherwise. It counts as read if a line
-of the record contains it; blanks and case do not count.
+of the record contains it; blanks and case do not count. ``--general`` is the interpreter of an environment
+with rapidocr, which reads the same pictures.
 """
 
 import argparse
+import tempfile
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +23,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.photographs import plain
+from benchmarks.photographs import Photograph, plain, read_general
 from serialread import Reader
 from serialread.detection import TextLine
-from serialread.records import Floats, Pixels, Record
+from serialread.records import Floats, Pixels
 from serialread.synth.fonts import Outline, outline_faces
 from serialread.weights import shipped_detector
 
@@ -226,9 +230,20 @@ def outcome(quad: Floats, found: tuple[TextLine, ...]) -> str:
     return "cut" if sum(max(share, 0) for share, _ in shares) > 1 / 3 else "missed"
 
 
-def is_read(text: str, record: Record) -> bool:
-    """Whether a line of the record contains a text."""
-    return any(plain(text) in plain(line.text) for line in record.lines)
+def is_read(text: str, lines: Iterable[str]) -> bool:
+    """Whether one of the lines that were read contains a text."""
+    return any(plain(text) in plain(line) for line in lines)
+
+
+def read_by_general(python: Path, plates: Sequence[tuple[Pixels, list[tuple[str, Floats]]]]) -> int:
+    """How many lines of the plates rapidocr reads."""
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = [Photograph(Path(folder) / f"{number}.png", ()) for number in range(len(plates))]
+        for picture, (pixels, _) in zip(pictures, plates, strict=True):
+            cv2.imwrite(str(picture.path), pixels)
+        found = read_general(python, pictures)
+    every = zip(plates, found, strict=True)
+    return sum(is_read(text, one.lines) for (_, lines), one in every for text, _ in lines)
 
 
 def main() -> None:
@@ -240,13 +255,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, nargs="*", default=(), help="of further typefaces")
     parser.add_argument("--show", type=Path, help="folder for the pictures, with what is not covered")
+    parser.add_argument("--general", type=Path, help="Python of an environment with rapidocr")
     given = parser.parse_args()
     reader, faces = Reader(barcodes=False, workers=1), outline_faces(tuple(given.folder))
     faces = tuple(face for face in faces if not face.caps_only and "DSEG" not in face.name)
     finder, counts, heights = reader._finder(shipped_detector()), Counter[str](), Counter[str]()
-    for number in range(given.count):
-        picture, lines = nameplate(np.random.default_rng([given.seed, number]), faces)
+    plates = [nameplate(np.random.default_rng([given.seed, number]), faces) for number in range(given.count)]
+    for number, (picture, lines) in enumerate(plates):
         found, record = finder.find(picture), reader.read(picture)
+        texts = [line.text for line in record.lines]
         outcomes = [outcome(quad, found) for _, quad in lines]
         counts.update(outcomes)
         counts["lines"] += len(lines)
@@ -255,7 +272,7 @@ def main() -> None:
         for (text, quad), how in zip(lines, outcomes, strict=True):
             cap = float(np.linalg.norm(quad[3] - quad[0]))
             band = f"from {[n for n in (0, 8, 10, 12, 16, 24) if n <= cap][-1]:2d} px"
-            read = is_read(text, record)
+            read = is_read(text, texts)
             counts["read"] += read
             counts[f"{how}, read"] += read
             heights[f"{band}: lines"] += 1
@@ -267,12 +284,14 @@ def main() -> None:
             for line in found:
                 cv2.polylines(shown, [np.round(line.polygon()).astype(np.int32)], True, (0, 160, 0), 1)
             for (text, quad), how in zip(lines, outcomes, strict=True):
-                if how != "covered" or not is_read(text, record):
+                if how != "covered" or not is_read(text, texts):
                     colour = {"covered": (200, 120, 0), "joined": (255, 0, 255), "cut": (0, 140, 255)}.get(
                         how, (0, 0, 255)
                     )
                     cv2.polylines(shown, [np.round(quad).astype(np.int32)], True, colour, 1)
             cv2.imwrite(str(given.show / f"{number:02}.png"), shown)
+    if given.general:
+        counts["read by PP-OCRv6 small"] = read_by_general(given.general, plates)
     for name, count in sorted(counts.items()) + sorted(heights.items()):
         print(f"{name}: {count}")
 

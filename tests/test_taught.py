@@ -97,7 +97,7 @@ def test_a_model_file_reads_each_crop_by_one_of_both_networks(tmp_path: Path, ta
     with torch.inference_mode():
         expected = taught.deployed().outputs(crops)
     for kind in ("openvino", "onnxruntime"):
-        engine = Engine(file, kind, "exact", threads=1, outputs=None)  # type: ignore[arg-type]
+        engine = Engine(file, kind, "exact", threads=1, outputs=None)
         found = dict(zip(engine.outputs, engine.run(crops.numpy()), strict=True))
         assert engine.card.model_id == taught.model_id
         assert found.keys() == expected.keys()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
@@ -80,13 +81,13 @@ def weights(tmp_path: Path) -> Path:
     return tmp_path / "start.pt"
 
 
-def labelled(folder: Path, count: int = 24) -> Path:
+def labelled(folder: Path, count: int = 24, first: int = 0) -> Path:
     """A folder of pictures with labels.csv."""
     folder.mkdir(parents=True)
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["filename", "text"])
-        for number in range(count):
+        for number in range(first, first + count):
             one = sample(number, 5)
             cv2.imwrite(str(folder / f"{number:02d}.png"), one.pixels)
             table.writerow([f"{number:02d}.png", one.text])
@@ -417,6 +418,18 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     assert live["labels"]["learned"] + live["labels"]["held_out"] == 24
     with pytest.raises(CheckpointError, match=r"holds a taught model\. Teach it without --from"):
         teaching.teach(source, out, start_from=weights)
+    taught, card = checkpoint.load(out / "weights.safetensors"), (out / "CARD.md").read_text("utf-8")
+    assert (taught.lessons, taught.part("parent").model_id) == (1, parent)
+    names = ("held-out labels", "golden crops")
+    assert [(kind.name, kind.crops) for kind in lesson.outcome.selected] == [*zip(names, (8, 4), strict=True)]
+    assert f"| read by the taught network | {lesson.outcome.selected[0]}, " in card
+
+    # the next lesson goes on from the taught network
+    begun = iter(teaching.teach(labelled(tmp_path / "more", 24, 100), out, **how))
+    assert any(progress.stage == "selection" for progress in begun)
+    begun.close()  # type: ignore[attr-defined]
+    assert checkpoint.load(out / "work" / "start.pt").model_id == taught.part("taught").model_id
+    shutil.rmtree(out / "work")
 
     done = CliRunner().invoke(cli.app, ["teach", "--undo", "--out", str(out)])
     assert done.exit_code == 0, done.output

@@ -331,7 +331,7 @@ class Lesson:
         save(chosen.checkpoint, work / "chosen.pt")
         save_trainable(work / "chosen.pt", fresh / WEIGHTS)
         model = export(work / "chosen.pt", fresh / MODEL)
-        int8 = _int8(model, work)
+        int8 = _int8(model, parent / MODEL, work)
         pictures = [line.picture for line in held]
         before, after = (list(self._reader(one).read_many(pictures)) for one in (parent / MODEL, model))
         truths = [line.text for line in held]
@@ -490,10 +490,10 @@ Taught from {outcome.parent_id} on {lesson["at"]}{who}. {verdict}
 """
 
 
-def _int8(model: Path, work: Path) -> str:
+def _int8(model: Path, parent: Path, work: Path) -> str:
     """Quantize if int8 reads as well; what came of it, in a line."""
     try:
-        return quantize(model, [work / "golden", work / LEARNED], 200).to_text()
+        return quantize(model, [work / "golden", work / LEARNED], 200, parent=parent).to_text()
     except CheckpointError as error:
         return f"16 bits: {error}"
 

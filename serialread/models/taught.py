@@ -52,7 +52,7 @@ def crop_features(crops: Tensor, maps: FeatureMaps) -> Tensor:
 
 def _moments(cells: Tensor, valid: Tensor) -> Tensor:
     """Mean and deviation [B, 2C] of cells [B, C, h, w] where columns [B, 1, W] are valid."""
-    inside = valid.reshape(len(valid), 1, cells.shape[3], -1).amax(3)[:, :, None]  # [B, 1, 1, w]
+    inside = valid.reshape(valid.shape[0], 1, cells.shape[3], -1).amax(3)[:, :, None]  # [B, 1, 1, w]
     count = (inside.sum((2, 3)) * cells.shape[2]).clamp_min(1)  # [B, 1]
     mean = (cells * inside).sum((2, 3)) / count
     variance = (torch.square(cells - mean[:, :, None, None]) * inside).sum((2, 3)) / count

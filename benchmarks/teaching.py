@@ -31,7 +31,7 @@ from serialread.weights import shipped_weights
 POOL = 80
 COLUMNS = (
     *("set", "labels", "test pictures", "errors before", "errors after", "held-out errors"),
-    *("golden set, points", "verdict", "rate, kept", "s", "CPU s"),
+    *("golden set, points", "golden crops read by the taught network", "verdict", "rate", "s", "CPU s"),
 )
 LEAST_TEST = 20
 """Pictures that measure; the pool is smaller where a set has too few."""
@@ -111,7 +111,7 @@ def lesson_row(
         *(name, count, len(test.truths), len(test.truths) - before, len(test.truths) - after),
         f"{held.pictures - held.before} to {held.pictures - held.after} of {held.pictures}",
         f"{100 * (golden.won - golden.lost) / golden.pictures:+.1f} of {golden.pictures}",
-        *(verdict, f"{found.chosen.rate:g}, {found.kept:g}", f"{wall:.0f}", f"{cpu:.0f}"),
+        *(found.selected[1].selected, verdict, f"{found.chosen.rate:g}", f"{wall:.0f}", f"{cpu:.0f}"),
     ]
     return "| " + " | ".join(map(str, cells)) + " |"
 

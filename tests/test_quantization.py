@@ -103,6 +103,26 @@ def test_quantize_measures_compares_and_saves_the_ranges(
     assert Engine(model).card.model_id.endswith(quantization.INT8_SUFFIX)
 
 
+def test_convolutions_that_a_model_shares_with_its_parent_keep_their_ranges(model: Path) -> None:
+    import onnx
+
+    document = onnx.load(model)
+    kernels = {node.output[0]: node.input[0] for node in document.graph.node if node.op_type == "Cast"}
+    changed = next(node for node in document.graph.node if node.name == "node_conv2d_4")
+    kernel = next(w for w in document.graph.initializer if w.name == kernels[changed.input[1]])
+    values = onnx.numpy_helper.to_array(kernel)
+    kernel.CopyFrom(onnx.numpy_helper.from_array(values * np.float16(2), kernel.name))
+    onnx.save(document, model)
+    known = quantization.load_ranges(shipped_model())
+    assert known is not None
+    measured = replace(known, spans=dict.fromkeys(known.spans, (0.0, 1.0)), scales={})
+    found = quantization.with_shared_ranges(measured, model, shipped_model())
+
+    assert {name for name, span in found.spans.items() if span == (0.0, 1.0)} == {"node_conv2d_4"}
+    assert dict(known.scales) == {**known.scales, **found.scales}
+    assert quantization.with_shared_ranges(measured, model, model) == measured  # has no ranges
+
+
 def test_a_model_that_loses_accuracy_stays_in_16_bits(
     model: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

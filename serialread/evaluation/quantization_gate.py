@@ -50,13 +50,16 @@ class Int8Trial:
         )
 
 
-def quantize(model: str | Path, stores: Sequence[str | Path], count: int) -> Int8Trial:
+def quantize(
+    model: str | Path, stores: Sequence[str | Path], count: int, *, parent: str | Path | None = None
+) -> Int8Trial:
     """Measure a model's activation ranges, and keep them next to its file if int8 then reads as well.
 
     Args:
         model: a model file.
         stores: sample stores, public LMDBs, or folders with labels.csv; all crops are read both ways.
         count: crops to measure the ranges by.
+        parent: a model file whose ranges are kept for the convolutions that both have.
 
     Raises:
         CheckpointError: the file is not a model or has no convolutions to quantize, or int8 reads worse.
@@ -66,6 +69,8 @@ def quantize(model: str | Path, stores: Sequence[str | Path], count: int) -> Int
     quantization.delete_ranges(model)  # it may belong to another model
     plain = Engine(model, precision="half")
     ranges = quantization.measure(model, plain.card.model_id, _arrays(paths, count, plain.card.geometry))
+    if parent is not None:
+        ranges = quantization.with_shared_ranges(ranges, model, Path(parent))
     half, int8 = evaluate_model(plain, paths), evaluate_model(Engine(model, ranges=ranges), paths)
     strict = next(c for c in int8.compare(half) if c.protocol == "strict")
     trial = Int8Trial(

@@ -12,7 +12,7 @@ Letters: C input channels.
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,28 @@ def measure(path: Path, model_id: str, crops: Iterable[Floats]) -> Ranges:
         scales[name] = _scales(cells, _constant(node.input_value(1)))
         spans[name] = _span(np.divide(cells, scales[name], dtype=np.float32))
     return Ranges(model_id, len(samples[0]), spans, scales)
+
+
+def with_shared_ranges(ranges: Ranges, path: Path, parent: Path) -> Ranges:
+    """Ranges of a model file, with the parent's for the convolutions that both have, by name and weights.
+
+    So a taught model's parent reads in int8 exactly as it did alone.
+    """
+    known = load_ranges(parent)
+    if known is None:
+        return ranges
+    core = openvino_core()
+    models = [core.read_model(file.read_bytes(), b"") for file in (path, parent)]
+    own, before = map(wide_convolutions, models)
+    shared = [
+        name
+        for name in own.keys() & before.keys() & known.spans.keys()
+        if np.array_equal(*(_constant(nodes[name].input_value(1)) for nodes in (own, before)))
+    ]
+    spans, scales = (
+        {name: found[name] for name in shared if name in found} for found in (known.spans, known.scales)
+    )
+    return replace(ranges, spans={**ranges.spans, **spans}, scales={**ranges.scales, **scales})
 
 
 def _scales(cells: Floats, weights: Floats) -> tuple[float, ...]:

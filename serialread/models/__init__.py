@@ -6,15 +6,19 @@ from serialread.models.layers import SLOTS
 from serialread.models.losses import departure, terms
 from serialread.models.network import NetworkOutputs, Recognizer, TrainingOutputs
 from serialread.models.targets import Targets
+from serialread.models.taught import Selector, TaughtRecognizer, crop_features
 
 __all__ = [
     "SLOTS",
     "Description",
     "NetworkOutputs",
     "Recognizer",
+    "Selector",
     "Targets",
+    "TaughtRecognizer",
     "TrainingOutputs",
     "build",
+    "crop_features",
     "departure",
     "describe",
     "terms",

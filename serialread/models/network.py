@@ -106,6 +106,10 @@ class Recognizer(nn.Module):
 
     def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
         """Read crops [B, 1, H, W]; ``zero_glyphs`` zeroes the glyph features, to measure their effect."""
+        return self.read_maps(self.features(crops)[0], zero_glyphs=zero_glyphs)
+
+    def read_maps(self, maps: FeatureMaps, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops by their feature maps."""
         raise NotImplementedError
 
     def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
@@ -239,9 +243,8 @@ class ParallelRecognizer(Recognizer):
         if siga is not None and not glyphs:
             self.training_only = (*self.training_only, "pyramid")
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Read crops [B, 1, H, W]."""
-        maps, _ = self.features(crops)
+    def read_maps(self, maps: FeatureMaps, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops by their feature maps."""
         found = self._slots(maps, zero_glyphs=zero_glyphs)
         upright = None if self.upright is None else self.upright(found.columns)
         return NetworkOutputs(
@@ -318,9 +321,9 @@ class CtcRecognizer(Recognizer):
         self.outside = decoder.outside
         self.ctc = nn.Linear(dim, classes)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Scores of the columns of crops [B, 1, H, W], and the runs of the best path."""
-        scores = self.ctc(self.columns(self.features(crops)[0].last))
+    def read_maps(self, maps: FeatureMaps, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Scores of the columns, and the runs of the best path."""
+        scores = self.ctc(self.columns(maps.last))
         return NetworkOutputs(scores, normalized(best_path(scores, self.capacity)))
 
     def train_forward(self, crops: Tensor, classes: Tensor, owners: Tensor | None = None) -> TrainingOutputs:
@@ -386,9 +389,8 @@ class AlignedRecognizer(Recognizer):
         if not glyphs:
             self.training_only = (*self.training_only, "pyramid")
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Read crops [B, 1, H, W] along the best path of their columns."""
-        maps, _ = self.features(crops)
+    def read_maps(self, maps: FeatureMaps, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops along the best path of their columns."""
         columns = self.columns(maps.last)
         logs = self.ctc(columns).float().log_softmax(-1)
         runs = best_path(logs, self.capacity)

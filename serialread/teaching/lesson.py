@@ -21,9 +21,9 @@ from serialread.calibration import (
 )
 from serialread.calibration.confidence import guarantee_of
 from serialread.config import Station, load, recipe_id
-from serialread.datasets import SampleStore, generate
+from serialread.datasets import SampleStore, generate, write_store
 from serialread.errors import CalibrationError, CheckpointError, RecordsError, writing_errors
-from serialread.evaluation import evaluate_model, quantize
+from serialread.evaluation import evaluate_model, labelled_samples, quantize
 from serialread.imaging import digest
 from serialread.inference.quantization import ranges_path
 from serialread.inference.session import Engine
@@ -32,9 +32,10 @@ from serialread.records import Record, Sample
 from serialread.teaching.labelled_lines import LabelledLine, LabelSource, LineCutter, code_of, held_out_texts
 from serialread.teaching.model_versions import CARD, LESSON, MODEL, STATION, WEIGHTS, ModelVersions
 from serialread.teaching.promotion_gate import PairedCounts, PromotionGate
+from serialread.teaching.selection import Selection, count_selected
 from serialread.teaching.trials import Candidate, Chooser, Curriculum, Trial, replay_recipe, run_trial
 from serialread.training import export, save_trainable
-from serialread.training.checkpoint import load as load_checkpoint, save
+from serialread.training.checkpoint import Checkpoint, load as load_checkpoint, save
 from serialread.weights import shipped_model, shipped_weights
 
 MISREAD = 0.01
@@ -44,6 +45,10 @@ COMPARED = {"strict": "every character", "mpsc": "letters and digits, in any cas
 """What is compared with the labels, by protocol."""
 WORK = "work"
 """Folder of a lesson that is not finished."""
+LEARNED = "learned"
+"""Store of labelled crops there, by which the taught network is quantized, too."""
+START = "start.pt"
+"""The network there that trials go on from, without its parent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,25 @@ class LearningCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class SelectedCrops:
+    """How many crops of a kind the taught network reads; the parent reads the others.
+
+    Attributes:
+        name: what they are.
+        selected: read by the taught network.
+        crops: all of them.
+    """
+
+    name: str
+    selected: int
+    crops: int
+
+    def __str__(self) -> str:
+        """As part of a sentence."""
+        return f"{self.selected} of {self.crops} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class LessonOutcome:
     """What came of a lesson.
 
@@ -105,7 +129,7 @@ class LessonOutcome:
         gate: both tables.
         curve: what labels were worth.
         chosen: rate, mix and length.
-        kept: share of the way from the parent to the trained network.
+        selected: crops that the taught network reads, by kind.
         int8: what came of int8, in a line.
         station: the calibration of the new station, in a line.
         left_out: labels that were not used, by reason.
@@ -117,7 +141,7 @@ class LessonOutcome:
     gate: PromotionGate
     curve: LearningCurve
     chosen: Trial
-    kept: float
+    selected: tuple[SelectedCrops, ...]
     int8: str
     station: str
     left_out: Counter[str]
@@ -134,7 +158,8 @@ class LessonOutcome:
         )
         left = [f"left out: {count}, {reason}" for reason, count in self.left_out.most_common()]
         lines = [f"{self.folder}: {verdict}", *self.gate.problems, self.gate.to_text(), self.curve.to_text()]
-        return "\n".join([*lines, self.int8, self.station, *left])
+        selected = f"read by the taught network: {', '.join(map(str, self.selected))}"
+        return "\n".join([*lines, selected, self.int8, self.station, *left])
 
 
 @dataclass(slots=True)
@@ -180,29 +205,26 @@ class Lesson:
         learned = [line for line in (*lines, *confirmed) if line.code not in kept]
         self._resume(work, learned, held)
         yield from self._rendered(work)
-        chooser = Chooser(
-            load_checkpoint(self.start),
-            [line.sample for line in held],
-            self._replay(work)[self.curriculum.replay :],
-            self.protocol,
-        )
+        before, crops = load_checkpoint(self.start), [line.sample for line in learned]
+        save(before.part("taught"), work / START)
+        yield LessonProgress("selection", 0, 1)
+        replay, unseen = self._replay(work)
+        chooser = Chooser(Selection.of(before, replay, unseen), [line.sample for line in held], self.protocol)
+        yield LessonProgress("selection", 1, 1)
         found = list[Candidate]()
         for number, trial in enumerate(self.curriculum.trials, start=1):
             stage = f"trial {number} of {len(self.curriculum.trials)}"
             yield from self._trial(trial, learned, held, work / f"trial-{number}", stage)
-            found.append(chooser.candidate(trial, work / f"trial-{number}"))
-        chosen = max(found, key=lambda one: (one.right, -one.edits, -one.forgotten))
+            found.append(chooser.candidate(trial, work / f"trial-{number}", crops))
+        chosen = max(found, key=lambda one: (one.right, -one.edits))
         half = sorted(learned, key=lambda line: line.sha256)[: len(learned) // 2]
         short = Trial(chosen.trial.rate, chosen.trial.real, chosen.trial.crops // 2)
         yield from self._trial(short, half, held, work / "half", "learning curve")
+        halfway = chooser.candidate(short, work / "half", [line.sample for line in half])
         curve = LearningCurve(
             (0, len(half), len(learned)),
             len(held),
-            (
-                chooser.right(chooser.start),
-                chooser.right(load_checkpoint(work / "half" / "last.pt")),
-                chosen.right,
-            ),
+            (chooser.score(before)[0], halfway.right, chosen.right),
         )
         yield LessonProgress("gate", 0, 1, chosen.right, len(held))
         self._finish(versions, parent, chosen, curve, cutter.left_out, (learned, held))
@@ -254,6 +276,9 @@ class Lesson:
                 "another folder."
             )
         work.mkdir(exist_ok=True)
+        if not path.is_file():
+            shutil.rmtree(work / LEARNED, ignore_errors=True)
+            write_store(work / LEARNED, (line.sample for line in learned), about={})
         _write_json(path, about)
 
     # ---------------------------------------------------------------------------------------------- during it
@@ -268,8 +293,10 @@ class Lesson:
             for written in made:
                 yield LessonProgress(f"rendering {name}", written, count)
 
-    def _replay(self, work: Path) -> Sequence[Sample]:
-        return SampleStore(work / "replay")
+    def _replay(self, work: Path) -> tuple[Sequence[Sample], Sequence[Sample]]:
+        """Replay crops, and rendered crops that no trial learns."""
+        crops, count = SampleStore(work / "replay"), self.curriculum.replay
+        return crops[:count], crops[count:]
 
     def _trial(
         self,
@@ -279,9 +306,9 @@ class Lesson:
         out: Path,
         stage: str,
     ) -> Iterator[LessonProgress]:
-        replay = self._replay(self.out / WORK)[: self.curriculum.replay]
+        start, (replay, _) = self.out / WORK / START, self._replay(self.out / WORK)
         crops, known = [line.sample for line in learned], [line.sample for line in held]
-        for step in run_trial(trial, self.start, crops, replay, known, out, self.device, self.protocol):
+        for step in run_trial(trial, start, crops, replay, known, out, self.device, self.protocol):
             right = None if step.best < 0 else round(step.best * len(held))
             yield LessonProgress(stage, step.step, step.steps, right, len(held))
 
@@ -304,7 +331,7 @@ class Lesson:
         save(chosen.checkpoint, work / "chosen.pt")
         save_trainable(work / "chosen.pt", fresh / WEIGHTS)
         model = export(work / "chosen.pt", fresh / MODEL)
-        int8 = _int8(model, work / "golden")
+        int8 = _int8(model, parent / MODEL, work)
         pictures = [line.picture for line in held]
         before, after = (list(self._reader(one).read_many(pictures)) for one in (parent / MODEL, model))
         truths = [line.text for line in held]
@@ -326,7 +353,7 @@ class Lesson:
             gate,
             curve,
             chosen.trial,
-            chosen.kept,
+            _selected(chosen.checkpoint, held, golden),
             int8,
             fitted.summary,
             left_out,
@@ -407,7 +434,7 @@ class Lesson:
             "gate": {"held_out": asdict(outcome.gate.held_out), "golden": asdict(outcome.gate.golden)},
             "curve": asdict(outcome.curve),
             "trial": asdict(outcome.chosen),
-            "kept": outcome.kept,
+            "selected": [asdict(kind) for kind in outcome.selected],
             "int8": outcome.int8,
             "station": outcome.station,
             "operator": self.operator,
@@ -457,18 +484,28 @@ Taught from {outcome.parent_id} on {lesson["at"]}{who}. {verdict}
 | confirmed readings learned, without labels | {"yes" if labels["confirmed"] else "no"} |
 | replay | {replay["crops"]} rendered crops, recipe {replay["recipe_id"]}, seed {replay["seed"]} |
 | training | AdamW, rate {trial.rate:g}, {trial.crops} crops, {trial.real:.0%} of them labelled ones |
-| weights | {outcome.kept:.0%} of the way from the parent to the trained network |
+| read by the taught network | {", ".join(map(str, outcome.selected))}; the parent reads all other crops |
 | int8 | {outcome.int8} |
 | station | {outcome.station} |
 """
 
 
-def _int8(model: Path, golden: Path) -> str:
+def _int8(model: Path, parent: Path, work: Path) -> str:
     """Quantize if int8 reads as well; what came of it, in a line."""
     try:
-        return quantize(model, [golden], 200).to_text()
+        return quantize(model, [work / "golden", work / LEARNED], 200, parent=parent).to_text()
     except CheckpointError as error:
         return f"16 bits: {error}"
+
+
+def _selected(
+    checkpoint: Checkpoint, held: Sequence[LabelledLine], golden: Path
+) -> tuple[SelectedCrops, ...]:
+    """What the taught network reads of the held-out labels and of the golden set."""
+    kinds = {"held-out labels": [line.sample for line in held], "golden crops": labelled_samples(golden)[0]}
+    return tuple(
+        SelectedCrops(name, count_selected(checkpoint, crops), len(crops)) for name, crops in kinds.items()
+    )
 
 
 def _on_golden_set(before: Path, after: Path, golden: Path, protocol: ProtocolName) -> PairedCounts:

@@ -22,18 +22,20 @@ from serialread.codes import Alphabet
 from serialread.config.section import dotted
 from serialread.config.training_recipe import Pretrained, TrainingRecipe
 from serialread.errors import CheckpointError, writing_errors
-from serialread.models import Recognizer, build
+from serialread.models import Recognizer, Selector, TaughtRecognizer, build
 from serialread.weights import shipped_weights
 
 M = TypeVar("M", bound=nn.Module)
 
 FORMAT = 2
 """Changes with the meaning of a file's content."""
+_LESSONS = "selector.bias"
+"""One entry for each lesson of a taught network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trained network.
+    """A trained network, or a taught one beside its parent.
 
     Attributes:
         weights: averaged weights and running statistics by name.
@@ -53,8 +55,22 @@ class Checkpoint:
     def model_id(self) -> str:
         """Name and twelve hex digits that change with any weight of the model file."""
         model = self.deployed()
-        kept = {n: w for n, w in model.state_dict().items() if n.split(".")[0] not in model.training_only}
+        left_out = tuple(f"{part}." for part in model.training_only)
+        kept = {n: w for n, w in model.state_dict().items() if not n.startswith(left_out)}
         return f"{self.recipe.name}-{digest(kept)}"
+
+    @property
+    def lessons(self) -> int:
+        """Lessons since the parent was trained; 0 for one network without a parent."""
+        return len(self.weights.get(_LESSONS, ()))
+
+    def part(self, name: str) -> "Checkpoint":
+        """``parent`` or ``taught`` of both networks; one network is its own part."""
+        if not self.lessons:
+            return self
+        start = f"{name}."
+        weights = {n.removeprefix(start): w for n, w in self.weights.items() if n.startswith(start)}
+        return Checkpoint(self.recipe, weights, self.steps)
 
     def network(self) -> Recognizer:
         """The network with these weights in evaluation mode.
@@ -62,7 +78,11 @@ class Checkpoint:
         Raises:
             CheckpointError: the weights are of another network than the recipe's.
         """
-        model = build(self.recipe.network, self.recipe.geometry, self.alphabet)
+
+        def built() -> Recognizer:
+            return build(self.recipe.network, self.recipe.geometry, self.alphabet)
+
+        model = TaughtRecognizer(built(), built(), self.lessons) if self.lessons else built()
         try:
             model.load_state_dict(dict(self.weights))
         except RuntimeError:
@@ -79,6 +99,29 @@ class Checkpoint:
             for weight in model.parameters():
                 weight.copy_(weight.half().float())
         return model
+
+
+def joined(parent: Checkpoint, taught: Checkpoint, selector: Selector) -> Checkpoint:
+    """A taught network beside its parent."""
+    parts = {"parent": parent.weights, "taught": taught.weights, "selector": selector.state_dict()}
+    weights = {f"{part}.{name}": weight for part, found in parts.items() for name, weight in found.items()}
+    return Checkpoint(taught.recipe, weights, taught.steps)
+
+
+def load_one(path: Path) -> Checkpoint:
+    """Read a file as ``load`` does, but one network alone.
+
+    Raises:
+        CheckpointError: no checkpoint, or a taught model.
+    """
+    checkpoint = load(path)
+    if checkpoint.lessons:
+        raise CheckpointError(
+            f"{path}: a taught model, two networks in one file. Teach it again with serialread teach, or "
+            "name weights of one network, such as versions/0/weights.safetensors of the folder that was "
+            "taught."
+        )
+    return checkpoint
 
 
 def fused(model: M) -> M:
@@ -135,8 +178,8 @@ def save_trainable(run: Path, out: Path) -> Path:
     """Write the best network of a run as a .safetensors file that other runs can start from.
 
     Matrices and kernels are stored in 16 bits; biases, norms, running statistics and the kernels into which
-    norms are fused in 32, so that a model file made from it has the same id. The metadata holds the recipe,
-    which includes the alphabet, and the steps taken.
+    norms are fused in 32, so that a model file made from it has the same id; so is the selector of a taught
+    model. The metadata holds the recipe, which includes the alphabet, and the steps taken.
 
     Args:
         run: a run's folder or a checkpoint.
@@ -149,7 +192,7 @@ def save_trainable(run: Path, out: Path) -> Path:
         CheckpointError: no checkpoint, or the file cannot be written.
     """
     checkpoint = load(run)
-    exact = {f"{name}.0.weight" for name, _ in _normalized(checkpoint.network())}
+    exact = {"selector.weight", *(f"{name}.0.weight" for name, _ in _normalized(checkpoint.network()))}
     weights = {
         name: (weight.half() if _is_matrix(weight) and name not in exact else weight).contiguous()
         for name, weight in checkpoint.weights.items()
@@ -176,9 +219,10 @@ def save_mean(runs: Sequence[Path], out: Path) -> Checkpoint:
         What was written; its steps are those of all runs together.
 
     Raises:
-        CheckpointError: no checkpoint, networks of different shapes, or the file cannot be written.
+        CheckpointError: no checkpoint, a taught model, networks of different shapes, or the file cannot be
+            written.
     """
-    checkpoints = [load(run) for run in runs]
+    checkpoints = [load_one(run) for run in runs]
     first, *others = checkpoints
     shapes = {name: weight.shape for name, weight in first.weights.items()}
     for run, other in zip(runs[1:], others, strict=True):
@@ -188,23 +232,16 @@ def save_mean(runs: Sequence[Path], out: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{run}: another network than {runs[0]}. Average runs of one network and alphabet."
             )
-    weights = mixed(checkpoints, [1 / len(checkpoints)] * len(checkpoints))
+    share = 1 / len(checkpoints)
+    weights = {
+        name: sum((share * one.weights[name].float() for one in checkpoints), start=torch.zeros(()))
+        if weight.is_floating_point()
+        else weight
+        for name, weight in first.weights.items()
+    }
     mean = Checkpoint(first.recipe, weights, sum(one.steps for one in checkpoints))
     save(mean, out)
     return mean
-
-
-def mixed(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> dict[str, Tensor]:
-    """The weights of networks of one shape, mixed in these shares; whole numbers are those of the first."""
-    return {
-        name: sum(
-            (share * one.weights[name].float() for one, share in zip(checkpoints, shares, strict=True)),
-            start=torch.zeros(()),
-        )
-        if weight.is_floating_point()
-        else weight
-        for name, weight in checkpoints[0].weights.items()
-    }
 
 
 def _is_matrix(weight: Tensor) -> bool:
@@ -302,14 +339,14 @@ def initialize_from(model: nn.Module, path: Path) -> None:
         path: a run's folder, a .pt or a .safetensors file.
 
     Raises:
-        CheckpointError: no checkpoint, or no part of it fits.
+        CheckpointError: no checkpoint, a taught model, or no part of it fits.
     """
     if path.suffix == ".onnx":
         raise CheckpointError(
             f"{path}: a model file cannot be trained. Name a run, a .pt or a .safetensors file; that of the "
             f"shipped model is {shipped_weights()}."
         )
-    if not _load_fitting(model, expanded(model.state_dict(), load(path).weights)):
+    if not _load_fitting(model, expanded(model.state_dict(), load_one(path).weights)):
         raise CheckpointError(f"{path}: no part fits this recipe's network. Name a checkpoint of its family.")
 
 

@@ -129,9 +129,9 @@ class RecurrentRecognizer(Recognizer):
         self.decoder = RecurrentDecoder(dim, config, classes, attends=True)
         self.ctc = nn.Linear(dim, classes)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Read crops [B, 1, H, W], greedily."""
-        last = self.features(crops)[0].last
+    def read_maps(self, maps: FeatureMaps, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops greedily."""
+        last = maps.last
         decoded = self.decoder(self.columns(last), None, None)
         return NetworkOutputs(decoded.scores, column_attention(decoded.alpha, last.shape[-1]))
 
@@ -203,9 +203,8 @@ class RecurrentSiga(Recognizer):
         self.segmentation = siga.segmentation
         self.ctc = nn.Linear(dim, classes)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Read crops [B, 1, H, W], greedily."""
-        maps, _ = self.features(crops)
+    def read_maps(self, maps: FeatureMaps, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops greedily."""
         columns = self.columns(maps.last)
         levels, _, glyphs = self._glyphs(maps, columns, zero_glyphs=zero_glyphs)
         first, second, final = self._decode(columns, glyphs, None)
@@ -301,9 +300,9 @@ class TransformerRecognizer(Recognizer):
         mask = torch.full((SLOTS, SLOTS), float("-inf")).triu(1)
         self.register_buffer("causal", mask, persistent=False)
 
-    def read(self, crops: Tensor, *, zero_glyphs: bool = False) -> NetworkOutputs:
-        """Read crops [B, 1, H, W], greedily."""
-        last = self.features(crops)[0].last
+    def read_maps(self, maps: FeatureMaps, *, zero_glyphs: bool = False) -> NetworkOutputs:
+        """Read crops greedily."""
+        last = maps.last
         places = self.columns(last)
         truth = torch.full_like(places[:, :1, 0], self.embedding.num_embeddings - 1, dtype=torch.long)
         for _ in range(SLOTS):

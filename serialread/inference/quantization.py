@@ -209,15 +209,16 @@ def with_shared_ranges(ranges: Ranges, path: Path, parent: Path) -> Ranges:
     core = openvino_core()
     models = [core.read_model(file.read_bytes(), b"") for file in (path, parent)]
     own, before = map(wide_convolutions, models)
-    shared = [
-        name
-        for name in own.keys() & before.keys() & known.spans.keys()
-        if np.array_equal(*(_constant(nodes[name].input_value(1)) for nodes in (own, before)))
-    ]
-    spans, scales = (
-        {name: found[name] for name in shared if name in found} for found in (known.spans, known.scales)
-    )
+    same = {name for name in own.keys() & before.keys() if _same_weights(own[name], before[name])}
+    spans = {name: span for name, span in known.spans.items() if name in same}
+    scales = {name: scale for name, scale in known.scales.items() if name in same}
     return replace(ranges, spans={**ranges.spans, **spans}, scales={**ranges.scales, **scales})
+
+
+def _same_weights(one: Any, other: Any) -> bool:
+    """Whether two convolutions have the same weights."""
+    first, second = (_constant(node.input_value(1)) for node in (one, other))
+    return np.array_equal(first, second)
 
 
 def _scales(cells: Floats, weights: Floats) -> tuple[float, ...]:

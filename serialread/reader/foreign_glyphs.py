@@ -31,7 +31,7 @@ MAX_FAINT, MIN_CHARS = 0.1, 4
 """One character of so many with less of the median ink is drawn by thin lines: a crossed box."""
 MAX_DOT, MAX_DASH = 1.25, (2.0, 0.5)
 """Width per height of ink that is no dash; width and height of ink that may be one, in text heights."""
-HALF_GLYPH, AXIS_ZONE, MIN_SYMMETRY = 0.45, 0.25, 0.8
+HALF_GLYPH, AXIS_ZONE, MIN_SYMMETRY = 0.45, 0.25, 0.73
 """Half of the width of Ж, in text heights; where its axis may be, from the ends of the room between the
 neighbours, as a share of it; the correlation with its mirror image: nearly every K has less."""
 MIN_CROSS = 0.001

@@ -380,7 +380,7 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     save_station(Station(name="press"), how["station"])
     begun = iter(teaching.teach(source, out, start_from=weights, **how))
     assert any(progress.stage == "trial 1 of 1" for progress in begun)
-    begun.close()  # type: ignore[attr-defined]
+    begun.close()  # type: ignore[attr-defined] # the iterator of a lesson is a generator
     with pytest.raises(CheckpointError) as refused:
         teaching.teach(source, out, **how)
     assert str(refused.value) == (
@@ -427,7 +427,7 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     # the next lesson goes on from the taught network
     begun = iter(teaching.teach(labelled(tmp_path / "more", 24, 100), out, **how))
     assert any(progress.stage == "selection" for progress in begun)
-    begun.close()  # type: ignore[attr-defined]
+    begun.close()  # type: ignore[attr-defined] # the iterator of a lesson is a generator
     assert checkpoint.load(out / "work" / "start.pt").model_id == taught.part("taught").model_id
     shutil.rmtree(out / "work")
 

@@ -351,7 +351,7 @@ def _straight(piece: _Piece, along: Points) -> Points:
 
 
 def _median(values: Points) -> float:
-    """Of a few values [n]; ``np.median`` takes ten times as long."""
+    """Of a few values [n]; ``np.median`` takes twenty times as long."""
     ordered = np.sort(values)
     return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 

@@ -20,7 +20,7 @@ CONTRADICTED_ODDS = 4.0
 """The same where the line is read more clearly, by a character, in the other orientation."""
 CLEAR_ODDS, CLEAR_SHARE, CLEAR_LENGTH = 0.5, 0.85, 4
 """Log-odds from which the network is certain of a line of so many characters or more with so many
-``clear_chars`` a character: of 130 such lines of photographs and rendered scenes none reads better upside
+``clear_chars`` a character: of 134 such lines of photographs and rendered scenes none reads better upside
 down."""
 
 

@@ -29,6 +29,12 @@ class Windows(Section):
     """Factor on the size of a scene, drawn evenly over its logarithm."""
     on_line: Share = 0.8
     """Share of windows around a character; the others lie anywhere."""
+    tight_share: Share = 0.0
+    """Share of windows that show four lines, each cut out tightly as a crop is, its edges continued."""
+    tight_px: Span = (44.0, 110.0)
+    """Shorter side of such a cut-out in its window, px, unless its longer side would not fit."""
+    tight_margin: tuple[float, float] = (-0.15, 0.5)
+    """Least and largest margin on each of its sides, in heights of a capital; below 0 the text is cut."""
     quarter_turn_share: Share = 0.3
     """Share turned by 90, 180 or 270 degrees."""
     inverted_share: Share = 0.3

@@ -49,6 +49,7 @@ _RELIEF = frozenset(("engraved", "scribed", "stamped", "embossed", "moulded", "d
 _ON_METAL = (_RELIEF - {"moulded", "embossed"}) | {"laser", "ink", "ink_jet", "stencil", "pen"}
 _TRIES = 8
 _TURN = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+_FINE_TURN = np.stack([f(np.linspace(0, 2 * np.pi, 160, endpoint=False)) for f in (np.cos, np.sin)], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +337,8 @@ class _Scene:
             place = [within((-1, 1), rng) * max(v, 0) for v in spare]
             runs = on_plane(block, plane, (place[0], place[1]), angle, cap, bend)
             if self._fits(runs, inside):
+                if bend and len(runs) == 1:
+                    self._band(Plane(np.eye(3), plane.half, 0.0), _through(runs[0], rng), float(np.median(scales(runs[0].matrices))), closed=False)
                 self._mark(runs, process)
                 return
 
@@ -343,8 +346,20 @@ class _Scene:
         """Write lines on a circle around the carrier's middle: one or several, up to the full turn."""
         rng, process, half = self.rng, self._process(carrier), min(plane.half)
         outward = rng.random() < 0.7
-        radius = half * within((0.5, 0.85), rng)
-        cap = min(self._cap_px(), 0.3 * half)
+        for attempt in range(_TRIES):
+            radius = half * within((0.5, 0.85), rng)
+            cap = min(self._cap_px(), 0.3 * half) * 0.93**attempt
+            runs = self._around(carrier, process, plane, (radius, cap), outward=outward)
+            if runs and self._fits(runs, inside):
+                self._band(plane, radius * _FINE_TURN, cap, closed=True)
+                self._mark(runs, process)
+                return
+
+    def _around(
+        self, carrier: _Carrier, process: Process, plane: Plane, circle: tuple[float, float], *, outward: bool
+    ) -> list[GlyphRun]:
+        """Lines one behind the other on a circle: its radius and the height of a capital, px of the plane."""
+        rng, (radius, cap) = self.rng, circle
         start, turned = within((-np.pi, np.pi), rng), 0.0
         runs: list[GlyphRun] = []
         count = len(self.scene.texts) or 1 + below(4, rng)
@@ -358,8 +373,34 @@ class _Scene:
             middle = start + (turned + angle / 2) * (1 if outward else -1)
             runs.append(on_circle(run, plane, radius, middle, cap, outward=outward))
             turned += angle + gap
-        if runs and self._fits(runs, inside):
-            self._mark(runs, process)
+        return runs
+
+    def _band(self, plane: Plane, along: Points, cap: float, *, closed: bool) -> None:
+        """What lines on a circle or a bent one stand on, now and then: a band, or the edges of one.
+
+        Args:
+            plane: what carries the lines.
+            along: points [k, 2] in the middle of the characters, px of the plane.
+            cap: height of a capital, px of the plane.
+            closed: whether the last point comes before the first.
+        """
+        rng = self.rng
+        if not self.scene.band_share or rng.random() >= self.scene.band_share:
+            return
+        wide = cap * within((1.2, 2.4), rng)
+        off = cap * within((-0.15, 0.15), rng)
+        scale = float(np.median(np.linalg.norm(np.diff(plane.points(along), axis=0), axis=1)
+                / np.maximum(np.linalg.norm(np.diff(along, axis=0), axis=1), 1e-6)))
+        layers = list[Layer]()
+        if rng.random() < 0.7:
+            tone = within((0.0, 1.0), rng)
+            layers.append(Layer((_beside(along, off, closed=closed),), tone, wide * scale, closed))
+        if not layers or rng.random() < 0.6:
+            for side in (-0.5, 0.5):
+                edge = _beside(along, off + side * wide, closed=closed)
+                width = max(cap * within((0.03, 0.3), rng) * scale, 1.0)
+                layers.append(Layer((edge,), within((0.0, 1.0), rng), width, closed))
+        paint(self.canvas, plane, tuple(layers))
 
     def _fits(self, runs: list[GlyphRun], inside: Pixels) -> bool:
         """Whether lines lie on their carrier and clear of others, mostly within the picture."""
@@ -492,6 +533,26 @@ def _cap_of(line: SceneLine) -> float:
 def _scaled(line: SceneLine, factor: Points) -> tuple[tuple[tuple[float, float], ...], ...]:
     places = (np.array(line.cells) * factor).round(1).tolist()
     return tuple(tuple((x, y) for x, y in cell) for cell in places)
+
+
+def _through(run: GlyphRun, rng: Rng) -> Points:
+    """Points [k, 2] through the characters of a line, and some way beyond its ends."""
+    corners = cells(run)
+    middles = corners.mean(axis=1)
+    high = float(np.median(np.linalg.norm(corners[:, 0] - corners[:, 3], axis=1)))
+    beyond = [(c[1] + c[2] - c[0] - c[3]) / 2 for c in (corners[0], corners[-1])]
+    ends = [v / max(float(np.linalg.norm(v)), 1e-6) * high * within((0.6, 4.0), rng) for v in beyond]
+    return np.concatenate([middles[:1] - ends[0], middles, middles[-1:] + ends[1]])
+
+
+def _beside(along: Points, by: float, *, closed: bool) -> Points:
+    """A line of points [k, 2], moved aside."""
+    if closed:
+        steps = np.roll(along, -1, axis=0) - np.roll(along, 1, axis=0)
+    else:
+        steps = np.gradient(along, axis=0)
+    aside = np.stack([-steps[:, 1], steps[:, 0]], axis=1)
+    return along + by * aside / np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-6)
 
 
 def _pins(half: tuple[float, float], rng: Rng) -> tuple[Layer, ...]:

@@ -28,6 +28,10 @@ class Window(NamedTuple):
     lines: tuple[tuple[NDArray[np.float64], bool], ...]
 
 
+_Lines = list[tuple[NDArray[np.float64], bool]]
+"""Cells [n, 4, 2] of lines in px of a window, and whether the lines are legible."""
+
+
 class DetectorBatch(NamedTuple):
     """Inputs and targets of one step."""
 
@@ -62,6 +66,17 @@ def draw_window(scene: Sample, config: Windows, rng: np.random.Generator) -> Win
             "a detector learns from whole pictures, and a sample is a crop. Render scenes: "
             "serialread generate-synth recipes/data/scenes.toml"
         )
+    tight = bool(scene.lines) and rng.random() < config.tight_share
+    resized, lines = (_tight_parts if tight else _part)(scene, config, rng)
+    turns = 0
+    if rng.random() < config.quarter_turn_share:
+        turns = int(rng.integers(1, 4))
+    turned = tuple((_turned(cells, turns, config.side_px), legible) for cells, legible in lines)
+    return Window(_relit(np.rot90(resized, turns), config, rng), turned)
+
+
+def _part(scene: Sample, config: Windows, rng: np.random.Generator) -> tuple[Pixels, _Lines]:
+    """A square part of a scene at the size of a window, and its lines."""
     scale = float(np.exp(rng.uniform(*np.log(config.scale))))
     side = max(int(config.side_px / scale), 32)
     rows, columns = scene.pixels.shape
@@ -75,14 +90,52 @@ def draw_window(scene: Sample, config: Windows, rng: np.random.Generator) -> Win
     part = _cut(scene.pixels, corner, side)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     resized = cv2.resize(part, (config.side_px, config.side_px), interpolation=method)
-    factor, turns = float(config.side_px) / side, 0
-    if rng.random() < config.quarter_turn_share:
-        turns = int(rng.integers(1, 4))
-    lines = tuple(
-        (_turned((np.array(line.cells, np.float64) - corner) * factor, turns, config.side_px), line.legible)
-        for line in scene.lines
-    )
-    return Window(_relit(np.rot90(resized, turns), config, rng), lines)
+    factor = float(config.side_px) / side
+    return np.asarray(resized, np.uint8), [
+        ((np.array(line.cells, np.float64) - corner) * factor, line.legible) for line in scene.lines or ()
+    ]
+
+
+def _tight_parts(scene: Sample, config: Windows, rng: np.random.Generator) -> tuple[Pixels, _Lines]:
+    """Four lines of a scene, each cut out tightly, in the quarters of a window."""
+    half = config.side_px // 2
+    window, lines = np.empty((config.side_px, config.side_px), np.uint8), _Lines()
+    for corner in ((0, 0), (half, 0), (0, half), (half, half)):
+        pixels, found = _tight_part(scene, config, half, rng)
+        window[corner[1] : corner[1] + half, corner[0] : corner[0] + half] = pixels
+        lines += ((cells + corner, legible) for cells, legible in found)
+    return window, lines
+
+
+def _tight_part(
+    scene: Sample, config: Windows, side: int, rng: np.random.Generator
+) -> tuple[Pixels, _Lines]:
+    """One line of a scene cut out tightly, in a square of ``side`` px that continues its edges.
+
+    The other lines teach nothing: the cut-out may show little of them.
+    """
+    assert scene.lines is not None
+    chosen = int(rng.integers(len(scene.lines)))
+    cells = np.array(scene.lines[chosen].cells, np.float64)
+    high = float(np.median(np.linalg.norm(cells[:, 0] - cells[:, 3], axis=1)))
+    edge = np.array(scene.pixels.shape[::-1])
+    low, top = cells.min((0, 1)), cells.max((0, 1))
+    first = np.clip(low - rng.uniform(*config.tight_margin, 2) * high, 0, edge - 8).astype(np.int64)
+    last = np.clip(top + rng.uniform(*config.tight_margin, 2) * high, first + 8, edge).astype(np.int64)
+    part = scene.pixels[first[1] : last[1], first[0] : last[0]]
+    scale = min(float(rng.uniform(*config.tight_px)) / min(part.shape), side / max(part.shape), 3.0)
+    size = [min(max(round(length * scale), 8), side) for length in part.shape[::-1]]
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(part, size, interpolation=method)
+    padded = cv2.copyMakeBorder(small, 0, side - size[1], 0, side - size[0], cv2.BORDER_REPLICATE)
+    lines = _Lines()
+    for number, line in enumerate(scene.lines):
+        moved = (np.array(line.cells, np.float64) - first) * (np.array(size) / part.shape[::-1])
+        middles = moved.mean(axis=1)
+        shown = moved[((middles > 0) & (middles < size)).all(axis=1)]
+        if len(shown):
+            lines.append((shown, line.legible and number == chosen))
+    return np.asarray(padded, np.uint8), lines
 
 
 def _cut(pixels: Pixels, corner: NDArray[np.int_], side: int) -> Pixels:

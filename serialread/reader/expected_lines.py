@@ -13,6 +13,14 @@ from serialread.records import Crop
 MAX_DETECTED = 200
 """Largest number of detected lines that are read in a picture: some nameplates have more than a hundred."""
 
+LEAST_SHARE = 16 / 60
+"""Least height of a capital per shorter side of a crop that shows a single line, bent or oblique."""
+BENT_ASPECT = 6.0
+"""Longer per shorter side of a crop above which its line is not bent enough to be lost."""
+OBLIQUE_DEG = 8.0
+"""Angle between a straight line and the sides of its crop from which it counts as bent: from the crop as it is,
+the network reads lines that are less oblique."""
+
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:
     """The lines of a picture as the station expects them, the clearest first; else its only mark."""
@@ -24,6 +32,19 @@ def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[
     lines = [_directed(line, view) for line in found if low <= line.height <= high]
     lines = [line for line in lines if not _is_unexpected(line, view)]
     return lines[: view.lines or MAX_DETECTED]
+
+
+def may_be_bent(frame: Frame) -> bool:
+    """Whether a crop of a single line is high enough for a bent or an oblique one."""
+    return max(frame.pixels.shape) <= BENT_ASPECT * min(frame.pixels.shape)
+
+
+def bent_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:
+    """The lines of a crop that can only be one line, if they are bent or oblique: others are read as they are."""
+    side = min(frame.pixels.shape)
+    found = finder.find(frame.pixels, (LEAST_SHARE * side, side))
+    lines = [_directed(line, view) for line in found if _is_bent(line)]
+    return [line for line in lines if not _is_unexpected(line, view)][: view.lines or MAX_DETECTED]
 
 
 def crops_of(frame: Frame, lines: Sequence[TextLine], view: StationView) -> tuple[Crop, ...]:
@@ -59,6 +80,11 @@ def _directed(line: TextLine, view: StationView) -> TextLine:
     if _is_vertical(line) and wanted:
         return line if wanted * down > 0 else line.turned
     return line.upright
+
+
+def _is_bent(line: TextLine) -> bool:
+    from_sides = abs((line.direction_deg + 45) % 90 - 45)
+    return not line.is_straight or from_sides > OBLIQUE_DEG
 
 
 def _is_unexpected(line: TextLine, view: StationView) -> bool:

@@ -24,7 +24,14 @@ from serialread.inference import FormatSearch
 from serialread.inference.session import ModelCard
 from serialread.reader.ambiguity import settle_shapes
 from serialread.reader.borders import cut_off_sides
-from serialread.reader.expected_lines import crops_of, expected_lines, longer_crop, may_be_upside_down
+from serialread.reader.expected_lines import (
+    bent_lines,
+    crops_of,
+    expected_lines,
+    longer_crop,
+    may_be_bent,
+    may_be_upside_down,
+)
 from serialread.reader.field_places import ReadText, place_of
 from serialread.reader.fusion import fuse, likely_string, next_view
 from serialread.reader.orientation import (
@@ -55,6 +62,8 @@ MIN_CHARS = 0.5
 """``clear_chars`` from which a line contains text."""
 CLEAR_SHARE = 0.9
 """``clear_chars`` per character of the whole picture from which no lines are searched."""
+BENT_SHARE = 0.6
+"""The same of a crop that can only be one line, from which it is not searched for a bent one."""
 LEAST_ROOM = 0.3
 """Surface between the text and an end of a detected line's crop, in text heights, below which the line may go
 on there."""
@@ -404,8 +413,7 @@ class Pipeline:
         lines = yield from self._read_lines(whole_crops(frame, view))
         if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
             lines += yield from self._read([turned_180(lines[0].crop)])
-        if view.find_lines and not self._is_settled(frame, self._freed(lines[0]).views[0]):
-            found = expected_lines(self.finder(), frame, view)
+        if view.find_lines and (found := self._found(frame, self._freed(lines[0]).views[0])):
             read = yield from self._read_lines(crops_of(frame, found, view))
             yield from self._join(frame, found, read)
             lines += yield from self._complete(frame, found, read)
@@ -453,8 +461,8 @@ class Pipeline:
             rooms = {number: rooms[number] for number in better}
         return lines
 
-    def _is_settled(self, frame: Frame, whole: SeenView) -> bool:
-        """Whether there is nothing to search for: the whole picture is read clearly, or is one line.
+    def _found(self, frame: Frame, whole: SeenView) -> list[TextLine]:
+        """The lines of a picture; none if it is read clearly as it is.
 
         Args:
             frame: the picture.
@@ -463,7 +471,13 @@ class Pipeline:
         clear = is_clear(whole.reading) and not self.fields
         if clear and not is_low(frame):  # text much lower than the picture may not be its only line
             clear = self._extent(whole).height >= MIN_TEXT_SHARE * whole.pixels.shape[0]
-        return clear or is_one_line(frame)
+        if clear:
+            return []
+        if not is_one_line(frame):
+            return expected_lines(self.finder(), frame, self.station.view)
+        if clear_chars(whole.reading) >= max(BENT_SHARE * len(whole.reading.chars), MIN_CHARS):
+            return []
+        return bent_lines(self.finder(), frame, self.station.view) if may_be_bent(frame) else []
 
     @property
     def _mostly_upright(self) -> bool:

@@ -80,6 +80,38 @@ def test_windows_move_their_lines_along() -> None:
                     assert window.pixels[int(y), int(x)] > 0.7
 
 
+def test_tight_windows_show_a_line_in_each_quarter_with_its_edges_continued() -> None:
+    even = {"inverted_share": 0.0, "contrast": (1.0, 1.0), "gamma": (1.0, 1.0), "quarter_turn_share": 0.0}
+    config = Windows(side_px=256, tight_share=1.0, tight_px=(20.0, 40.0), tight_margin=(0.1, 0.4), **even)
+    window = draw_window(scene(), config, np.random.default_rng(2))
+    assert len(window.lines) == 4
+    for quarter, (cells, legible) in enumerate(window.lines):
+        corner = np.array([quarter % 2, quarter // 2]) * 128
+        assert legible
+        assert (corner <= cells.min((0, 1))).all()
+        assert (cells.max((0, 1)) < corner + 128).all()
+        assert all(window.pixels[int(y), int(x)] > 0.7 for x, y in cells.mean(axis=1))
+        column, row = (cells.max((0, 1)) + 24).astype(int).clip(max=corner + 126)  # beyond the cut-out
+        part = window.pixels[corner[1] : corner[1] + 128, corner[0] : corner[0] + 128]
+        assert (part[row - corner[1] :, : column - corner[0]] == part[-1, : column - corner[0]]).all()
+
+
+def test_tight_windows_teach_nothing_of_other_lines() -> None:
+    sample = scene()
+    assert sample.lines is not None
+    below = SceneLine("I", "ink", "face", (((30.0, 96.0), (40.0, 96.0), (40.0, 104.0), (30.0, 104.0)),))
+    both = Sample(sample.pixels, "", None, None, (*sample.lines, below))
+    config = Windows(side_px=256, tight_share=1.0, tight_margin=(0.5, 0.5), quarter_turn_share=0.0)
+    others = 0
+    for step in range(8):
+        lines = draw_window(both, config, np.random.default_rng(step)).lines
+        quarters = [tuple(cells.mean((0, 1)) // 128) for cells, _ in lines]
+        taught = [quarter for quarter, (_, legible) in zip(quarters, lines, strict=True) if legible]
+        assert sorted(taught) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+        others += len(lines) - len(taught)
+    assert others
+
+
 def test_a_step_is_a_function_of_seed_and_step() -> None:
     one, two = (DetectorBatches([scene(0), scene(1)], recipe())[3] for _ in range(2))
     assert torch.equal(one.pictures, two.pictures)

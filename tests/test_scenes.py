@@ -53,6 +53,17 @@ def test_every_character_of_a_scene_has_a_cell_in_reading_direction(seed: int) -
         assert (right[:, 0] * up[:, 1] - right[:, 1] * up[:, 0] < 0).all()  # never mirrored
 
 
+def test_lines_on_circles_may_stand_on_bands() -> None:
+    """A band changes the ground beside the characters, and not where they stand."""
+    ring = {"carriers": {"ring": 1}, "distractors": 0.0, "empty_share": 0.0, "several": (1,)}
+    plain, banded = (scene(4, 3, band_share=share, **ring) for share in (0.0, 1.0))
+    assert plain.lines
+    assert banded.lines
+    assert plain.lines[0].cells == banded.lines[0].cells
+    changed = np.abs(plain.pixels.astype(int) - banded.pixels) > 12
+    assert changed.mean() > 0.01
+
+
 def test_lines_are_where_their_cells_are() -> None:
     inside, around = [], []
     for index in range(8):

@@ -66,7 +66,7 @@ class Scene(Section):
     bend_share: Share = 0.15
     """Share of blocks of lines that are slightly bent, outside rings."""
     band_share: Share = 0.0
-    """Share of lines on circles and of bent lines that stand on a band of another grey, or between two edges."""
+    """Share of lines on circles and of bent lines that stand on a band of another grey, or between edges."""
     distractors: float = Field(default=2.5, ge=0)
     """Mean number of holes, screws, scratches, logos, scales and codes of bars on a carrier."""
     least_px: float = Field(default=6.5, gt=0)

@@ -18,8 +18,8 @@ LEAST_SHARE = 16 / 60
 BENT_ASPECT = 6.0
 """Longer per shorter side of a crop above which its line is not bent enough to be lost."""
 OBLIQUE_DEG = 8.0
-"""Angle between a straight line and the sides of its crop from which it counts as bent: from the crop as it is,
-the network reads lines that are less oblique."""
+"""Angle between a straight line and the sides of its crop from which it counts as bent: less oblique lines are
+read from the crop as it is."""
 
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:
@@ -40,7 +40,7 @@ def may_be_bent(frame: Frame) -> bool:
 
 
 def bent_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:
-    """The lines of a crop that can only be one line, if they are bent or oblique: others are read as they are."""
+    """Bent and oblique lines of a crop that can only be one line: others are read from the crop as it is."""
     side = min(frame.pixels.shape)
     found = finder.find(frame.pixels, (LEAST_SHARE * side, side))
     lines = [_directed(line, view) for line in found if _is_bent(line)]

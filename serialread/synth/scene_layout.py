@@ -189,6 +189,16 @@ def cells(run: GlyphRun) -> NDArray[np.float64]:
     return np.asarray(moved[:, :, :2] / moved[:, :, 2:], np.float64)
 
 
+def through(run: GlyphRun, rng: Rng) -> Points:
+    """Points [k, 2] through the middles of a line's characters, and some way beyond its ends."""
+    corners = cells(run)
+    middles = corners.mean(axis=1)
+    high = float(np.median(np.linalg.norm(corners[:, 0] - corners[:, 3], axis=1)))
+    along = [(c[1] + c[2] - c[0] - c[3]) / 2 for c in (corners[0], corners[-1])]
+    beyond = [v * (high * within((0.6, 4.0), rng) / max(float(np.linalg.norm(v)), 1e-6)) for v in along]
+    return np.concatenate([middles[:1] - beyond[0], middles, middles[-1:] + beyond[1]])
+
+
 def random_direction(rng: Rng) -> float:
     """Rotation of a block on its carrier, rad: mostly as the carrier, upside down or upright, else any."""
     kind = rng.random()

@@ -192,6 +192,37 @@ def paint(canvas: Canvas, plane: Plane, layers: tuple[Layer, ...]) -> None:
         under += soft * (np.float32(layer.tone) if layer.added else np.float32(layer.tone) - under)
 
 
+def band(plane: Plane, along: Points, cap: float, rng: Rng, *, closed: bool) -> tuple[Layer, ...]:
+    """What a line of text stands on: a band of another grey, or the edges of one, or both.
+
+    Args:
+        plane: what carries the line.
+        along: points [k, 2] in the middle of its characters, px of the plane.
+        cap: height of a capital, px of the plane.
+        rng: source of all randomness.
+        closed: whether the last point comes before the first.
+    """
+    wide, off = cap * within((1.2, 2.4), rng), cap * within((-0.15, 0.15), rng)
+    steps = [np.linalg.norm(np.diff(points, axis=0), axis=1) for points in (plane.points(along), along)]
+    scale = float(np.median(steps[0] / np.maximum(steps[1], 1e-6)))
+    layers = list[Layer]()
+    if rng.random() < 0.7:
+        middle = _beside(along, off, closed=closed)
+        layers.append(Layer((middle,), within((0.0, 1.0), rng), wide * scale, closed))
+    if not layers or rng.random() < 0.6:
+        for side in (-0.5, 0.5):
+            edge, width = _beside(along, off + side * wide, closed=closed), cap * within((0.03, 0.3), rng)
+            layers.append(Layer((edge,), within((0.0, 1.0), rng), max(width * scale, 1.0), closed))
+    return tuple(layers)
+
+
+def _beside(along: Points, by: float, *, closed: bool) -> Points:
+    """A line of points [k, 2], moved aside."""
+    steps = np.roll(along, -1, axis=0) - np.roll(along, 1, axis=0) if closed else np.gradient(along, axis=0)
+    aside = np.stack([-steps[:, 1], steps[:, 0]], axis=1)
+    return np.asarray(along + by * aside / np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-6))
+
+
 def _rectangle(half_width: float, half_height: float) -> Points:
     return np.array(
         [

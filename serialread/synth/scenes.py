@@ -30,11 +30,13 @@ from serialread.synth.scene_layout import (
     on_plane,
     random_direction,
     set_block,
+    through,
 )
 from serialread.synth.scene_painting import (
     DISTRACTORS,
     Canvas,
     Layer,
+    band,
     bench,
     lit_surface,
     paint,
@@ -338,7 +340,8 @@ class _Scene:
             runs = on_plane(block, plane, (place[0], place[1]), angle, cap, bend)
             if self._fits(runs, inside):
                 if bend and len(runs) == 1:
-                    self._band(Plane(np.eye(3), plane.half, 0.0), _through(runs[0], rng), float(np.median(scales(runs[0].matrices))), closed=False)
+                    flat = Plane(np.eye(3), plane.half, 0.0)
+                    self._band(flat, through(runs[0], rng), cap, closed=False)
                 self._mark(runs, process)
                 return
 
@@ -376,31 +379,9 @@ class _Scene:
         return runs
 
     def _band(self, plane: Plane, along: Points, cap: float, *, closed: bool) -> None:
-        """What lines on a circle or a bent one stand on, now and then: a band, or the edges of one.
-
-        Args:
-            plane: what carries the lines.
-            along: points [k, 2] in the middle of the characters, px of the plane.
-            cap: height of a capital, px of the plane.
-            closed: whether the last point comes before the first.
-        """
-        rng = self.rng
-        if not self.scene.band_share or rng.random() >= self.scene.band_share:
-            return
-        wide = cap * within((1.2, 2.4), rng)
-        off = cap * within((-0.15, 0.15), rng)
-        scale = float(np.median(np.linalg.norm(np.diff(plane.points(along), axis=0), axis=1)
-                / np.maximum(np.linalg.norm(np.diff(along, axis=0), axis=1), 1e-6)))
-        layers = list[Layer]()
-        if rng.random() < 0.7:
-            tone = within((0.0, 1.0), rng)
-            layers.append(Layer((_beside(along, off, closed=closed),), tone, wide * scale, closed))
-        if not layers or rng.random() < 0.6:
-            for side in (-0.5, 0.5):
-                edge = _beside(along, off + side * wide, closed=closed)
-                width = max(cap * within((0.03, 0.3), rng) * scale, 1.0)
-                layers.append(Layer((edge,), within((0.0, 1.0), rng), width, closed))
-        paint(self.canvas, plane, tuple(layers))
+        """Draw a band below lines on a circle or a bent one, now and then; see ``band``."""
+        if self.scene.band_share and self.rng.random() < self.scene.band_share:
+            paint(self.canvas, plane, band(plane, along, cap, self.rng, closed=closed))
 
     def _fits(self, runs: list[GlyphRun], inside: Pixels) -> bool:
         """Whether lines lie on their carrier and clear of others, mostly within the picture."""
@@ -533,26 +514,6 @@ def _cap_of(line: SceneLine) -> float:
 def _scaled(line: SceneLine, factor: Points) -> tuple[tuple[tuple[float, float], ...], ...]:
     places = (np.array(line.cells) * factor).round(1).tolist()
     return tuple(tuple((x, y) for x, y in cell) for cell in places)
-
-
-def _through(run: GlyphRun, rng: Rng) -> Points:
-    """Points [k, 2] through the characters of a line, and some way beyond its ends."""
-    corners = cells(run)
-    middles = corners.mean(axis=1)
-    high = float(np.median(np.linalg.norm(corners[:, 0] - corners[:, 3], axis=1)))
-    beyond = [(c[1] + c[2] - c[0] - c[3]) / 2 for c in (corners[0], corners[-1])]
-    ends = [v / max(float(np.linalg.norm(v)), 1e-6) * high * within((0.6, 4.0), rng) for v in beyond]
-    return np.concatenate([middles[:1] - ends[0], middles, middles[-1:] + ends[1]])
-
-
-def _beside(along: Points, by: float, *, closed: bool) -> Points:
-    """A line of points [k, 2], moved aside."""
-    if closed:
-        steps = np.roll(along, -1, axis=0) - np.roll(along, 1, axis=0)
-    else:
-        steps = np.gradient(along, axis=0)
-    aside = np.stack([-steps[:, 1], steps[:, 0]], axis=1)
-    return along + by * aside / np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-6)
 
 
 def _pins(half: tuple[float, float], rng: Rng) -> tuple[Layer, ...]:

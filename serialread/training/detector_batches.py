@@ -107,9 +107,7 @@ def _tight_parts(scene: Sample, config: Windows, rng: np.random.Generator) -> tu
     return window, lines
 
 
-def _tight_part(
-    scene: Sample, config: Windows, side: int, rng: np.random.Generator
-) -> tuple[Pixels, _Lines]:
+def _tight_part(scene: Sample, config: Windows, side: int, rng: np.random.Generator) -> tuple[Pixels, _Lines]:
     """One line of a scene cut out tightly, in a square of ``side`` px that continues its edges.
 
     The other lines teach nothing: the cut-out may show little of them.

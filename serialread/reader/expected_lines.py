@@ -18,8 +18,8 @@ LEAST_SHARE = 16 / 60
 BENT_ASPECT = 6.0
 """Longer per shorter side of a crop above which its line is not bent enough to be lost."""
 OBLIQUE_DEG = 8.0
-"""Angle between a straight line and the sides of its crop from which it counts as bent: less oblique lines are
-read from the crop as it is."""
+"""Angle between a straight line and the sides of its crop from which it counts as bent: the network reads
+less oblique lines from the crop as it is."""
 
 
 def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:

@@ -124,7 +124,7 @@ class Scheduler(Generic[T]):
         self._started: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
         self._lanes: dict[int, _Lane[T]] = {}
         self._last: _Lane[T] | None = None
-        self._steps_running = self._batches_running = 0
+        self._steps_running = self._batches_running = self._cost = 0
 
     def run(self, jobs: Iterable[Job[T]]) -> Iterator[tuple[T, float]]:
         """Results of the jobs in their order, each with the seconds spent on it."""
@@ -136,6 +136,7 @@ class Scheduler(Generic[T]):
                     return
                 if self._order[0].results:
                     done = self._order.popleft()
+                    self._cost -= done.cost
                     yield done.results[0], done.seconds
                     continue
                 self._start_batches()
@@ -147,12 +148,11 @@ class Scheduler(Generic[T]):
 
     def _admit(self, source: Iterator[Job[T]]) -> None:
         """Start pictures up to ``MAX_COST``."""
-        cost = sum(job.cost for job in self._order)
-        while cost < MAX_COST and (job := next(source, None)) is not None:
+        while self._cost < MAX_COST and (job := next(source, None)) is not None:
             job.number = self._order[-1].number + 1 if self._order else 0
             self._order.append(job)
             self._advance(job)
-            cost += job.cost
+            self._cost += job.cost
 
     def _advance(self, job: Job[T]) -> None:
         self._steps_running += 1

@@ -36,7 +36,7 @@ def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[
 
 def may_be_bent(frame: Frame) -> bool:
     """Whether a crop of a single line is high enough for a bent or an oblique one."""
-    return max(frame.pixels.shape) <= BENT_ASPECT * min(frame.pixels.shape)
+    return bool(max(frame.pixels.shape) <= BENT_ASPECT * min(frame.pixels.shape))
 
 
 def bent_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[TextLine]:

@@ -63,7 +63,7 @@ MIN_CHARS = 0.5
 CLEAR_SHARE = 0.9
 """``clear_chars`` per character of the whole picture from which no lines are searched."""
 BENT_SHARE = 0.6
-"""The same of a crop that can only be one line, from which it is not searched for a bent one."""
+"""The same of a crop of one line, its views fused, from which no bent line is searched."""
 LEAST_ROOM = 0.3
 """Surface between the text and an end of a detected line's crop, in text heights, below which the line may go
 on there."""
@@ -250,6 +250,11 @@ def _clearest(ways: Sequence[ReadLine]) -> float:
     return max([0.0, *(clear_chars(line.reading) for line in ways if line.reading)])
 
 
+def _is_doubtful(whole: Reading | None) -> bool:
+    """Whether a crop of one line reads so badly that its line may be bent."""
+    return whole is None or clear_chars(whole) < max(BENT_SHARE * len(whole.chars), MIN_CHARS)
+
+
 def _is_text(reading: Reading) -> bool:
     return clear_chars(reading) >= MIN_CHARS
 
@@ -289,6 +294,11 @@ class Pipeline:
         """
         *_, (_, frame) = prepare(image, self.station.view)
         lines = yield from self._lines(frame)
+        if len(lines) == 1 and self._may_be_bent(frame):
+            lines[0] = yield from self._retry(lines[0])
+            if _is_doubtful(lines[0].fused(self.station.code)):
+                found = bent_lines(self.finder(), frame, self.station.view)
+                lines += yield from self._found(frame, found)
         free = [self._freed(line) for line in lines]
         kept = _distinct(free[1:])
         if self.search is None and not self.fields:  # else the code and the fields are read again
@@ -310,6 +320,7 @@ class Pipeline:
     def _code(self, lines: list[ReadLine]) -> Steps[PictureReading]:
         """The code among the lines of a picture."""
         every, first = tuple(line.crop for line in lines), [line.reading for line in lines]
+        first[0] = lines[0].fused(self.station.code)  # one view, unless a bent line was searched
         best = choose_line(every, first, mostly_upright=self._mostly_upright)
         lines[best] = yield from self._retry(lines[best])
         fused = [line.fused(self.station.code) for line in lines]
@@ -413,11 +424,15 @@ class Pipeline:
         lines = yield from self._read_lines(whole_crops(frame, view))
         if self._mostly_upright and surely_upside_down(lines[0].views[0].reading):
             lines += yield from self._read([turned_180(lines[0].crop)])
-        if view.find_lines and (found := self._found(frame, self._freed(lines[0]).views[0])):
-            read = yield from self._read_lines(crops_of(frame, found, view))
-            yield from self._join(frame, found, read)
-            lines += yield from self._complete(frame, found, read)
+        if view.find_lines and not self._is_settled(frame, self._freed(lines[0]).views[0]):
+            lines += yield from self._found(frame, expected_lines(self.finder(), frame, view))
         return lines
+
+    def _found(self, frame: Frame, found: list[TextLine]) -> Steps[list[ReadLine]]:
+        """Read detected lines."""
+        read = yield from self._read_lines(crops_of(frame, found, self.station.view))
+        yield from self._join(frame, found, read)
+        return (yield from self._complete(frame, found, read))
 
     def _join(self, frame: Frame, found: list[TextLine], lines: list[ReadLine]) -> Steps[None]:
         """Replace two detected lines by one that spans both, if that reads better than they do."""
@@ -461,8 +476,8 @@ class Pipeline:
             rooms = {number: rooms[number] for number in better}
         return lines
 
-    def _found(self, frame: Frame, whole: SeenView) -> list[TextLine]:
-        """The lines of a picture; none if it is read clearly as it is.
+    def _is_settled(self, frame: Frame, whole: SeenView) -> bool:
+        """Whether there is nothing to search for: the whole picture is read clearly, or is one line.
 
         Args:
             frame: the picture.
@@ -471,13 +486,13 @@ class Pipeline:
         clear = is_clear(whole.reading) and not self.fields
         if clear and not is_low(frame):  # text much lower than the picture may not be its only line
             clear = self._extent(whole).height >= MIN_TEXT_SHARE * whole.pixels.shape[0]
-        if clear:
-            return []
-        if not is_one_line(frame):
-            return expected_lines(self.finder(), frame, self.station.view)
-        if clear_chars(whole.reading) >= max(BENT_SHARE * len(whole.reading.chars), MIN_CHARS):
-            return []
-        return bent_lines(self.finder(), frame, self.station.view) if may_be_bent(frame) else []
+        return clear or is_one_line(frame)
+
+    def _may_be_bent(self, frame: Frame) -> bool:
+        """Whether a picture may be a single line that is bent or oblique."""
+        view = self.station.view
+        single = view.find_lines and view.direction != "stacked" and not self.fields
+        return single and is_one_line(frame) and may_be_bent(frame)
 
     @property
     def _mostly_upright(self) -> bool:

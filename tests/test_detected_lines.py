@@ -100,6 +100,32 @@ def test_a_crop_of_one_line_never_meets_the_detector(reader: Reader) -> None:
     assert Finder.calls == 0
 
 
+def bent_crop(radius: float) -> Pixels:
+    """A crop of 300 x 170 px, a single line: a code on an arc of a radius, px."""
+    straight = np.full((60, 330), 205, np.uint8)
+    cv2.putText(straight, "7R4-K92", (12, 46), cv2.FONT_HERSHEY_SIMPLEX, 1.6, 40, 4, cv2.LINE_AA)
+    y, x = np.mgrid[0:170, 0:300].astype(np.float32)
+    angle, away = np.arctan2(x - 150, radius + 14 - y), np.hypot(x - 150, radius + 14 - y)
+    place = (165 + angle * radius).astype(np.float32), (15 + radius - away).astype(np.float32)
+    return np.asarray(cv2.remap(straight, *place, cv2.INTER_LINEAR, borderValue=205), np.uint8)
+
+
+@pytest.mark.parametrize("radius", [110, 130, 150, 180])
+def test_a_bent_line_is_read_from_a_crop_of_it_alone(radius: float) -> None:
+    reader = Reader(barcodes=False)
+    record = reader.read(bent_crop(radius))
+    assert record.text == "7R4-K92"
+    assert [line.text for line in record.lines] == ["7R4-K92"]
+    fits = reader.at(Station(view=StationView(find_lines=False)))
+    assert fits.read(bent_crop(radius)).text != "7R4-K92"
+
+
+def test_a_crop_that_is_too_wide_for_a_bent_line_never_meets_the_detector(reader: Reader) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (60, 400), dtype=np.uint8)
+    assert reader.read(noise).lines == ()
+    assert Finder.calls == 0
+
+
 @pytest.mark.parametrize(
     ("setting", "directions"),
     [

@@ -27,6 +27,8 @@ LONGER_PX = (960, 480)
 picture of the same area: small print, then print that is as high as a fifth."""
 FINE_PX, FINE_FROM_PX = 1600, 1900
 """Longer side of a further search for the smallest print, in pictures at least so large."""
+CLOSE_PX, CLOSE_BELOW_PX = 200, 800
+"""Longer side of a further search for print as high as half the picture, in pictures smaller than that."""
 LOWEST_PX, HIGHEST_PX = 16.0, 60.0
 """Heights of the lowest and the highest expected text at which a picture is searched, if they are known."""
 MAX_LONGER_PX = 3200
@@ -121,8 +123,8 @@ def _scales(shape: tuple[int, ...], heights: tuple[float, float] | None) -> Iter
     """Factors on the size of a picture [H, W] at which it is searched, the largest first."""
     longer = _longer_px(shape)
     if heights is None:
-        sides = (FINE_PX, *LONGER_PX) if longer >= FINE_FROM_PX else LONGER_PX
-        yield from (min(side / longer, MAX_UPSCALING) for side in sides)
+        fine, close = (FINE_PX,) * (longer >= FINE_FROM_PX), (CLOSE_PX,) * (longer < CLOSE_BELOW_PX)
+        yield from (min(side / longer, MAX_UPSCALING) for side in (*fine, *LONGER_PX, *close))
         return
     scale = min(LOWEST_PX / max(heights[0], 1.0), MAX_LONGER_PX / longer, MAX_UPSCALING)
     yield scale

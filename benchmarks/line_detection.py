@@ -15,22 +15,21 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from serialread.config import Code
 from serialread.datasets import SampleStore
 from serialread.detection import LineFinder, TextLine, cut_line
+from serialread.evaluation.detector_gate import area, matched, true_line
 from serialread.imaging.crops import finish
 from serialread.imaging.frames import Frame
 from serialread.inference.session import Engine
 from serialread.reader.outputs import reading_of
 from serialread.reader.scheduler import recognize_alone
-from serialread.records import Pixels, Sample, SceneLine
+from serialread.records import Sample
 from serialread.weights import shipped_detector, shipped_model
 
-MIN_IOU, MIN_READ = 0.5, 0.5
+MIN_READ = 0.5
 SCALE_PX = 960
 """Longer side to which heights refer."""
 
@@ -44,22 +43,10 @@ class Counts(NamedTuple):
     turned: int
 
 
-def centre_of(line: SceneLine) -> TextLine:
-    """A line of a scene as a detector would find it."""
-    cells = np.array(line.cells, np.float64)
-    left, right, middles = (cells[:, [0, 3]].mean(1), cells[:, [1, 2]].mean(1), cells.mean(1))
-    centre = np.concatenate([left[:1], middles[1:-1], right[-1:]])
-    height = float(np.median(np.linalg.norm(cells[:, 0] - cells[:, 3], axis=1)))
-    straight = TextLine(centre[[0, -1]], height, 1.0)
-    along = (centre[-1] - centre[0]) / max(straight.length, 1e-9)
-    bend = float(np.ptp((centre - centre[0]) @ np.array([-along[1], along[0]])))
-    return TextLine(centre, height, 1.0) if bend > max(0.15 * height, 2.0) else straight
-
-
 def shown(scene: Sample, engine: Engine) -> list[bool]:
     """Whether each line of a scene shows in its picture."""
     frame = Frame(scene.pixels, np.eye(3))
-    crops = [finish(cut_line(frame, centre_of(line)), 0.0).pixels for line in scene.lines or ()]
+    crops = [finish(cut_line(frame, true_line(line)), 0.0).pixels for line in scene.lines or ()]
     read = [
         reading_of(outputs, crop, engine.card, Code(), None).text
         for outputs, crop in zip(recognize_alone(engine, crops), crops, strict=True)
@@ -70,30 +57,9 @@ def shown(scene: Sample, engine: Engine) -> list[bool]:
     ]
 
 
-def area(outline: NDArray[np.float64], pixels: Pixels) -> NDArray[np.bool_]:
-    """The px of a picture [H, W] within an outline."""
-    inside = np.zeros(pixels.shape, np.uint8)
-    cv2.fillPoly(inside, [np.round(outline).astype(np.int32)], 1)
-    return inside.astype(np.bool_)
-
-
-def matched(true: Sequence[NDArray[np.bool_]], seen: Sequence[NDArray[np.bool_]]) -> dict[int, int]:
-    """The found line of each true one, the best pairs first."""
-    ious = [
-        (float((one & other).sum()) / max(float((one | other).sum()), 1.0), number, place)
-        for number, one in enumerate(true)
-        for place, other in enumerate(seen)
-    ]
-    match = dict[int, int]()
-    for iou, number, place in sorted(ious, reverse=True):
-        if iou >= MIN_IOU and number not in match and place not in match.values():
-            match[number] = place
-    return match
-
-
 def compared(scene: Sample, found: Sequence[TextLine], shows: Sequence[bool]) -> Counts:
     """The lines that are found in a scene beside its own."""
-    lines = [centre_of(line) for line in scene.lines or ()]
+    lines = [true_line(line) for line in scene.lines or ()]
     true, seen = ([area(line.polygon(), scene.pixels) for line in some] for some in (lines, found))
     match = matched(true, seen)
     hidden = np.zeros(scene.pixels.shape, np.bool_)

@@ -75,6 +75,7 @@ COMMANDS = (
     "model explain",
     "detector train",
     "detector export",
+    "detector quantize",
 )
 PANELS = ("Read", "Line", "Audit", "Stations", "Data", "Models")
 

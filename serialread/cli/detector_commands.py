@@ -8,7 +8,7 @@ import typer
 from serialread.cli import options, terminal
 from serialread.cli.options import Quiet
 
-app = typer.Typer(no_args_is_help=True, help="Train and export line detectors.")
+app = typer.Typer(no_args_is_help=True, help="Train, export and quantize line detectors.")
 
 
 @app.command()
@@ -63,3 +63,24 @@ def export(
 
     size = export_detector(weights, out).stat().st_size
     terminal.summary(f"{out}: {size / 1e6:.1f} MB", quiet=quiet)
+
+
+@app.command()
+def quantize(
+    detector: Annotated[Path, typer.Argument(help="Model file of a detector (.onnx).")],
+    stores: Annotated[list[Path], typer.Argument(help="Stores of scenes that it has not learned from.")],
+    scenes: Annotated[
+        int, typer.Option(min=1, help="Number of scenes that calibrate the quantization.")
+    ] = 60,
+    quiet: Quiet = False,
+) -> None:
+    """Quantize a line detector to int8.
+
+    Writes DETECTOR.ranges.json next to the model file if the quantized detector finds the lines of the scenes
+    as well; otherwise it is an error.
+    """
+    from serialread import evaluation
+    from serialread.inference import quantization
+
+    trial = evaluation.quantize_detector(detector, stores, scenes)
+    terminal.summary(f"{quantization.ranges_path(detector)}: {trial.to_text()}", quiet=quiet)

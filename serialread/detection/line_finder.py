@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from serialread.detection.text_lines import CELL_PX, Maps, TextLine, lines_of
 from serialread.errors import CheckpointError
 from serialread.inference.openvino_core import openvino_core
+from serialread.inference.quantization import INT8_SUFFIX, Ranges, load_ranges, quantize, ranges_mismatch
 from serialread.records import Floats, Pixels
 
 DETECTOR_KEY = "serialread-detector"
@@ -66,24 +67,33 @@ class LineFinder:
         path: an ONNX file that ``training.export_detector`` wrote.
         threads: processor threads; 0: one per core.
         streams: pictures that are searched at once; they share the threads.
+        ranges: input ranges for int8; None: those saved with the file, if any. ONNX Runtime, which searches
+            where OpenVINO is not installed, takes none.
 
     Raises:
-        CheckpointError: the file is missing or no line detector.
+        CheckpointError: the file is missing or no line detector, or has ranges of another one.
     """
 
-    def __init__(self, path: Path, threads: int = 0, streams: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 0, streams: int = 1, ranges: Ranges | None = None) -> None:
         try:
             data = path.read_bytes()
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             raise CheckpointError(f"{path}: {reason}. Give a detector's model file.") from None
-        openable = _openvino if find_spec("openvino") else _onnxruntime
-        about, self._network = openable(path, data, threads, streams)
+        if find_spec("openvino"):
+            ranges = ranges or load_ranges(path)
+            about, self._network = _openvino(path, data, (threads, streams), ranges)
+        else:
+            ranges, (about, self._network) = None, _onnxruntime(path, data, threads, streams)
         self._pool = ThreadPoolExecutor(2, "scales") if threads != 1 else None
         try:
             self.model_id = str(json.loads(about)["model_id"])
         except (ValueError, KeyError):
             raise _no_detector(path) from None
+        if ranges is not None:
+            if ranges.model_id != self.model_id:
+                raise ranges_mismatch(ranges, path)
+            self.model_id += INT8_SUFFIX
 
     def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
         """All text lines of a grey picture, the most probable first, in px of the picture.
@@ -220,13 +230,17 @@ class _DetectorRequests(threading.local):
     request: Any = None
 
 
-def _openvino(path: Path, data: bytes, threads: int, streams: int) -> tuple[str, _Network]:
-    core = openvino_core()
+def _openvino(
+    path: Path, data: bytes, parallelism: tuple[int, int], ranges: Ranges | None
+) -> tuple[str, _Network]:
+    core, (threads, streams) = openvino_core(), parallelism
     try:
         model = core.read_model(data, b"")
         about = str(model.get_rt_info(["framework", DETECTOR_KEY]).value)
     except RuntimeError:
         raise _no_detector(path) from None
+    if ranges is not None:
+        quantize(model, ranges, path)
     settings: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads

@@ -1,5 +1,6 @@
 """How accurately a model reads labelled crops: protocols, tables, attention, and two models compared."""
 
+from serialread.evaluation.detector_gate import DetectorTrial, quantize_detector
 from serialread.evaluation.evaluated_crops import (
     PROTOCOLS,
     EvaluatedCrop,
@@ -23,6 +24,7 @@ __all__ = [
     "PROTOCOLS",
     "AccuracyRow",
     "AttentionQuality",
+    "DetectorTrial",
     "EvaluatedCrop",
     "EvaluationReport",
     "Int8Trial",
@@ -33,4 +35,5 @@ __all__ = [
     "evaluate_model",
     "labelled_samples",
     "quantize",
+    "quantize_detector",
 ]

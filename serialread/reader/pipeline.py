@@ -297,8 +297,8 @@ class Pipeline:
         if len(lines) == 1 and self._may_be_bent(frame):
             lines[0] = yield from self._retry(lines[0])
             if _is_doubtful(lines[0].fused(self.station.code)):
-                found = bent_lines(self.finder(), frame, self.station.view)
-                lines += yield from self._found(frame, found)
+                bent = bent_lines(self.finder(), frame, self.station.view)
+                lines += yield from self._found(frame, bent)
         free = [self._freed(line) for line in lines]
         kept = _distinct(free[1:])
         if self.search is None and not self.fields:  # else the code and the fields are read again

@@ -78,7 +78,7 @@ def test_int8_may_lose_one_line_in_a_hundred(trial: DetectorTrial, as_good: bool
 def test_a_detector_that_int8_makes_worse_stays_in_16_bits(
     detector: Path, scenes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serialread.evaluation.detector_gate.MAX_LOST", -1.0)
+    monkeypatch.setattr(DetectorTrial, "is_as_good", False)
     with pytest.raises(CheckpointError, match="The loss is too large: the detector stays in 16 bits"):
         quantize_detector(detector, [scenes], 2)
     assert not ranges_path(detector).exists()

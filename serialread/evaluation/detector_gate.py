@@ -42,10 +42,10 @@ class DetectorTrial:
 
     @property
     def is_as_good(self) -> bool:
-        """Whether int8 loses at most ``MAX_LOST`` of the lines and adds at most ``MAX_FALSE`` false ones."""
+        """Whether int8 loses at most ``MAX_LOST`` of the lines, or one, and adds few false ones."""
         found = self.half + self.half_false
-        is_sharp = self.int8_false - self.half_false <= MAX_FALSE * found
-        return self.half - self.int8 <= MAX_LOST * self.lines and is_sharp
+        is_sharp = self.int8_false - self.half_false <= max(MAX_FALSE * found, 1)
+        return self.half - self.int8 <= max(MAX_LOST * self.lines, 1) and is_sharp
 
     def to_text(self) -> str:
         """In a line."""

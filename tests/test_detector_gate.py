@@ -50,8 +50,13 @@ def test_ranges_of_another_detector_are_refused(detector: Path, scenes: Path) ->
     quantize_detector(detector, [scenes], 2)
     table = ranges_path(detector).read_text(encoding="utf-8")
     ranges_path(detector).write_text(table.replace('"lines-', '"other-'), encoding="utf-8")
-    with pytest.raises(CheckpointError, match="ranges of another model, other-"):
+    with pytest.raises(CheckpointError, match="ranges of another model, other-") as error:
         LineFinder(detector)
+    assert f"Measure them again: serialread detector quantize {detector} STORE" in str(error.value)
+    ranges_path(detector).write_text("{}", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="not a ranges file") as error:
+        LineFinder(detector)
+    assert f"Measure them: serialread detector quantize {detector} STORE" in str(error.value)
 
 
 def test_crops_are_no_scenes(detector: Path, tmp_path: Path) -> None:

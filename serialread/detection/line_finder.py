@@ -54,6 +54,9 @@ ALIKE = 0.5
 """Intersection over union from which two lines of different scales are one. Others that overlap are both
 found, and what they read decides: a line cut in two at one scale may be whole at the other."""
 
+_QUANTIZE = "detector quantize"
+"""The command that measures a detector's ranges, for errors."""
+
 _Network = Callable[[Floats], Maps]
 
 
@@ -81,7 +84,7 @@ class LineFinder:
             reason = f"cannot be read: {error.strerror}"
             raise CheckpointError(f"{path}: {reason}. Give a detector's model file.") from None
         if find_spec("openvino"):
-            ranges = ranges or load_ranges(path)
+            ranges = ranges or load_ranges(path, _QUANTIZE)
             about, self._network = _openvino(path, data, (threads, streams), ranges)
         else:
             ranges, (about, self._network) = None, _onnxruntime(path, data, threads, streams)
@@ -92,7 +95,7 @@ class LineFinder:
             raise _no_detector(path) from None
         if ranges is not None:
             if ranges.model_id != self.model_id:
-                raise ranges_mismatch(ranges, path)
+                raise ranges_mismatch(ranges, path, _QUANTIZE)
             self.model_id += INT8_SUFFIX
 
     def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
@@ -240,7 +243,7 @@ def _openvino(
     except RuntimeError:
         raise _no_detector(path) from None
     if ranges is not None:
-        quantize(model, ranges, path)
+        quantize(model, ranges, path, _QUANTIZE)
     settings: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads

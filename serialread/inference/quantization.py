@@ -66,8 +66,12 @@ def ranges_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".onnx") + RANGES_SUFFIX)
 
 
-def load_ranges(path: Path) -> Ranges | None:
+def load_ranges(path: Path, command: str = "model quantize") -> Ranges | None:
     """Load the ranges of a model file; None if it has none.
+
+    Args:
+        path: the model file.
+        command: that measures the ranges of such a file, for the error.
 
     Raises:
         CheckpointError: the ranges file is unreadable or invalid.
@@ -90,7 +94,7 @@ def load_ranges(path: Path) -> Ranges | None:
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise CheckpointError(
-            f"{place}: not a ranges file. Measure them: serialread model quantize {path} STORE; or delete it."
+            f"{place}: not a ranges file. Measure them: serialread {command} {path} STORE; or delete it."
         ) from None
 
 
@@ -117,11 +121,11 @@ def delete_ranges(path: Path) -> None:
         ranges_path(path).unlink(missing_ok=True)
 
 
-def ranges_mismatch(ranges: Ranges, path: Path) -> CheckpointError:
-    """The error for ranges that were measured on another model."""
+def ranges_mismatch(ranges: Ranges, path: Path, command: str = "model quantize") -> CheckpointError:
+    """The error for ranges that were measured on another model; ``command`` measures them again."""
     return CheckpointError(
         f"{ranges_path(path)}: ranges of another model, {ranges.model_id}. Measure them again: "
-        f"serialread model quantize {path} STORE; or delete them."
+        f"serialread {command} {path} STORE; or delete them."
     )
 
 
@@ -136,8 +140,14 @@ def wide_convolutions(model: Any) -> dict[str, Any]:
     return found
 
 
-def quantize(model: Any, ranges: Ranges, path: Path) -> None:
+def quantize(model: Any, ranges: Ranges, path: Path, command: str = "model quantize") -> None:
     """Quantize the wide convolutions of an OpenVINO model, read from ``path``, to int8.
+
+    Args:
+        model: the model, which is changed.
+        ranges: of its convolutions.
+        path: its file.
+        command: that measures the ranges of such a file, for the error.
 
     Raises:
         CheckpointError: the ranges belong to another network.
@@ -146,12 +156,12 @@ def quantize(model: Any, ranges: Ranges, path: Path) -> None:
 
     convolutions = wide_convolutions(model)
     if convolutions.keys() != ranges.spans.keys():
-        raise ranges_mismatch(ranges, path)
+        raise ranges_mismatch(ranges, path, command)
     for name, node in convolutions.items():
         weights = _constant(node.input_value(1))
         scales = np.array(ranges.scales.get(name) or np.ones(weights.shape[1]), np.float32)
         if len(scales) != weights.shape[1]:
-            raise ranges_mismatch(ranges, path)
+            raise ranges_mismatch(ranges, path, command)
         weights = weights * scales[:, None, None]
         low, high = (np.full((1, 1, 1, 1), limit, np.float32) for limit in ranges.spans[name])
         own = (limit * scales[:, None, None] for limit in (low, high))

@@ -10,10 +10,10 @@ from test_scenes import scene
 from serialread.datasets import write_store
 from serialread.detection import LineFinder
 from serialread.errors import CheckpointError, StoreError
-from serialread.evaluation import DetectorTrial, quantize_detector
+from serialread.evaluation import DetectorTrial, quantize, quantize_detector
 from serialread.inference.quantization import load_ranges, ranges_path
 from serialread.records import Sample
-from serialread.weights import shipped_detector
+from serialread.weights import shipped_detector, shipped_model
 
 
 @pytest.fixture
@@ -59,6 +59,20 @@ def test_ranges_of_another_detector_are_refused(detector: Path, scenes: Path) ->
     assert f"Measure them: serialread detector quantize {detector} STORE" in str(error.value)
 
 
+def test_a_wrong_file_or_store_costs_no_ranges(detector: Path, scenes: Path, tmp_path: Path) -> None:
+    quantize_detector(detector, [scenes], 2)
+    reader = Path(shutil.copy(shipped_model(), tmp_path / "reader.onnx"))
+    shutil.copy(ranges_path(shipped_model()), ranges_path(reader))
+    kept = {path: ranges_path(path).read_bytes() for path in (detector, reader)}
+    with pytest.raises(CheckpointError, match="not a line detector"):
+        quantize_detector(reader, [scenes], 2)
+    with pytest.raises(StoreError, match="no sample store here"):
+        quantize_detector(detector, [tmp_path / "typo"], 2)
+    with pytest.raises(StoreError):
+        quantize(reader, [tmp_path / "typo"], 2)
+    assert {path: ranges_path(path).read_bytes() for path in kept} == kept
+
+
 def test_crops_are_no_scenes(detector: Path, tmp_path: Path) -> None:
     write_store(tmp_path / "crops", [Sample(np.zeros((48, 96), np.uint8), "A")], about={})
     with pytest.raises(StoreError) as error:
@@ -83,6 +97,7 @@ def test_int8_may_lose_one_line_in_a_hundred(trial: DetectorTrial, as_good: bool
 def test_a_detector_that_int8_makes_worse_stays_in_16_bits(
     detector: Path, scenes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quantize_detector(detector, [scenes], 2)
     monkeypatch.setattr(DetectorTrial, "is_as_good", False)
     with pytest.raises(CheckpointError, match="The loss is too large: the detector stays in 16 bits"):
         quantize_detector(detector, [scenes], 2)

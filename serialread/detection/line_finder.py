@@ -72,19 +72,28 @@ class LineFinder:
         streams: pictures that are searched at once; they share the threads.
         ranges: input ranges for int8; None: those saved with the file, if any. ONNX Runtime, which searches
             where OpenVINO is not installed, takes none.
+        int8: whether to use ranges at all.
 
     Raises:
         CheckpointError: the file is missing or no line detector, or has ranges of another one.
     """
 
-    def __init__(self, path: Path, threads: int = 0, streams: int = 1, ranges: Ranges | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int = 0,
+        streams: int = 1,
+        ranges: Ranges | None = None,
+        *,
+        int8: bool = True,
+    ) -> None:
         try:
             data = path.read_bytes()
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             raise CheckpointError(f"{path}: {reason}. Give a detector's model file.") from None
         if find_spec("openvino"):
-            ranges = ranges or load_ranges(path, _QUANTIZE)
+            ranges = (ranges or load_ranges(path, _QUANTIZE)) if int8 else None
             about, self._network = _openvino(path, data, (threads, streams), ranges)
         else:
             ranges, (about, self._network) = None, _onnxruntime(path, data, threads, streams)

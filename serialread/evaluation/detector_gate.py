@@ -68,14 +68,13 @@ def quantize_detector(detector: str | Path, stores: Sequence[str | Path], count:
         StoreError: there is no scene.
     """
     path = Path(detector)
-    quantization.delete_ranges(path)  # it may belong to another model
     scenes = ConcatenatedSamples([SampleStore(Path(store)) for store in stores])
     if not scenes or any(scenes[number].lines is None for number in range(min(count, len(scenes)))):
         raise StoreError(
             f"{', '.join(map(str, stores))}: no scenes. Render some: "
             "serialread generate-synth recipes/data/scenes.toml"
         )
-    plain = LineFinder(path)
+    plain = LineFinder(path, int8=False)
     ranges = quantization.measure(path, plain.model_id, _arrays(scenes, count))
     finders = plain, LineFinder(path, ranges=ranges)
     lines, found, false = 0, [0, 0], [0, 0]
@@ -89,6 +88,7 @@ def quantize_detector(detector: str | Path, stores: Sequence[str | Path], count:
             false[way] += len(seen) - len(match)
     trial = DetectorTrial(lines, *found, *false)
     if not trial.is_as_good:
+        quantization.delete_ranges(path)  # saved ones may be an earlier file's
         raise CheckpointError(
             f"{path}: {trial.to_text()}. The loss is too large: the detector stays in 16 bits."
         )

@@ -66,7 +66,6 @@ def quantize(
         StoreError: there is nothing labelled.
     """
     model, paths = Path(model), [Path(store) for store in stores]
-    quantization.delete_ranges(model)  # it may belong to another model
     plain = Engine(model, precision="half")
     ranges = quantization.measure(model, plain.card.model_id, _arrays(paths, count, plain.card.geometry))
     if parent is not None:
@@ -81,6 +80,7 @@ def quantize(
         won=strict.only_first,
     )
     if not trial.is_as_good:
+        quantization.delete_ranges(model)  # saved ones may be an earlier file's
         raise CheckpointError(
             f"{model}: {trial.to_text()}. The loss is too large: the model stays in 16 bits."
         )

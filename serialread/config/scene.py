@@ -8,7 +8,7 @@ from serialread.config.marks import Share, Span, Weight
 from serialread.config.section import Section
 
 CarrierKind = Literal[
-    "surface", "block", "shaft", "casting", "nameplate", "chip", "label", "ring", "bolt", "panel", "blank"
+    "surface", "block", "shaft", "casting", "nameplate", "chip", "label", "page", "ring", "bolt", "panel", "blank"
 ]
 """What carries lines in a scene."""
 
@@ -48,7 +48,7 @@ class Scene(Section):
         }
     )
     """Weights of what carries lines: a surface that fills the picture, a machined block, a shaft, a casting,
-    a nameplate, a chip with pins, a label, a ring with lines on arcs, a bolt head, a panel with a display;
+    a nameplate, a chip with pins, a label, a page full of small print, a ring with lines on arcs, a bolt head, a panel with a display;
     ``blank`` is a part without any line."""
     several: tuple[Weight, ...] = Field(default=(6, 2, 1, 0.5), min_length=1)
     """Weights of one, two, ... carriers in a picture."""

@@ -22,6 +22,8 @@ from serialread.synth.rng import Rng, below, within
 
 COLUMN_GAP = (2.6, 6.0)
 """Gap between columns, ch: more than two separate lines."""
+PITCH = (1.3, 2.1)
+"""From row to row, ch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,14 @@ def _oblique(reach: float, layout: Layout, rng: Rng) -> Matrices:
 
 
 def set_block(
-    table: Sequence[Sequence[str]], face: Face, process: Process, recipe: DataRecipe, rng: Rng
+    table: Sequence[Sequence[str]],
+    face: Face,
+    process: Process,
+    recipe: DataRecipe,
+    pitch: tuple[float, float],
+    rng: Rng,
 ) -> Block:
-    """Set rows of one or more columns in one style, left-aligned or centred."""
+    """Set rows of one or more columns in one style, ``pitch`` ch apart, left-aligned or centred."""
     layout = _one_style(recipe.layout, rng)
     setting = spec_of(process).setting(process, rng)
     flat = [[along_a_line(text, plain(text, face), layout, setting, rng) for text in row] for row in table]
@@ -109,13 +116,13 @@ def set_block(
     ends = [[_ends(face, c, m) for c, m in zip(*row, strict=True)] for row in zip(chars, flat, strict=True)]
     columns = max(len(row) for row in table)
     wide = [max(row[i][1] - row[i][0] for row in ends if len(row) > i) for i in range(columns)]
-    gap, pitch = within(COLUMN_GAP, rng), within((1.3, 2.1), rng)
+    gap, apart = within(COLUMN_GAP, rng), within(pitch, rng)
     lefts = np.concatenate([[0.0], np.cumsum([w + gap for w in wide])])
     centred = columns == 1 and rng.random() < 0.4
     runs, y = list[GlyphRun](), 0.0
     for row, placed, letters in zip(ends, flat, chars, strict=True):
         size = within((0.65, 1.35), rng) if rng.random() < 0.15 else 1.0
-        y += (0.5 + size / 2) * pitch if runs else 0.0
+        y += (0.5 + size / 2) * apart if runs else 0.0
         for column, ((x0, x1), matrices, text) in enumerate(zip(row, placed, letters, strict=True)):
             spare = (wide[0] - size * (x1 - x0)) / 2 if centred else 0.0
             left = float(lefts[column]) + spare - size * x0

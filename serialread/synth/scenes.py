@@ -21,6 +21,7 @@ from serialread.synth.photography import falloff, glare, photograph, spread
 from serialread.synth.processes import spec_of
 from serialread.synth.rng import Rng, below, weighted, within
 from serialread.synth.scene_layout import (
+    PITCH,
     Block,
     Plane,
     cells,
@@ -66,8 +67,11 @@ class _Carrier:
         level: grey of its surface.
         blocks: fewest and most blocks of lines.
         rows: fewest and most rows of a block.
-        columns: share of blocks with a second column.
+        columns: share of blocks with more than one column.
+        most_columns: most columns of a block.
         filled: lines fill it, as on plates and labels; else they stand anywhere in any direction.
+        filling: least and largest part of the height at which the lines would fill it.
+        pitch: from row to row, ch.
         outline: its shape, within half its width and height.
     """
 
@@ -79,7 +83,10 @@ class _Carrier:
     blocks: tuple[int, int] = (1, 3)
     rows: tuple[int, int] = (1, 4)
     columns: float = 0.0
+    most_columns: int = 2
     filled: bool = False
+    filling: tuple[float, float] = (0.55, 1.0)
+    pitch: tuple[float, float] = PITCH
     outline: Callable[[tuple[float, float], Rng], Points] = lambda half, rng: _corners(half)
 
 
@@ -174,6 +181,20 @@ _CARRIERS: dict[CarrierKind, _Carrier] = {
         level=(0.1, 0.8),
         blocks=(1, 3),
         rows=(1, 2),
+    ),
+    "page": _Carrier(
+        frozenset(("ink", "laser", "thermal", "ink_jet")),
+        {"label": 3, "paper": 3, "painted": 1, "plastic": 1, "anodised": 1},
+        aspect=(0.6, 1.8),
+        reach=(0.9, 1.5),
+        level=(0.05, 1.0),
+        blocks=(1, 1),
+        rows=(6, 24),
+        columns=0.8,
+        most_columns=4,
+        filled=True,
+        filling=(0.4, 1.0),
+        pitch=(1.3, 5.0),
     ),
     "blank": _Carrier(_ON_METAL, blocks=(0, 0), outline=_irregular),
 }
@@ -299,16 +320,18 @@ class _Scene:
             return [
                 "\t".join(spec.writable(t, process, rng) for t in row.split("\t")) for row in self.scene.texts
             ]
-        columns = 2 if rows > 1 and rng.random() < carrier.columns else 1
+        columns = 1
+        if rows > 1 and rng.random() < carrier.columns:
+            columns = 2 + (below(carrier.most_columns - 1, rng) if carrier.most_columns > 2 else 0)
         texts = [random_text(recipe.texts, recipe.max_length, rng) for _ in range(rows * columns)]
         written = [spec.writable(text, process, rng) for text in texts]
         return ["\t".join(written[i : i + columns]) for i in range(0, len(written), columns)]
 
-    def _block(self, table: list[str], process: Process) -> Block:
-        """Rows of codes in one typeface."""
+    def _block(self, table: list[str], process: Process, pitch: tuple[float, float] = PITCH) -> Block:
+        """Rows of codes in one typeface, so far from each other, ch."""
         rng, recipe = self.rng, self.recipe
         face, whole = face_for("\n".join(table), process, recipe.typefaces, rng)
-        return set_block([row.split("\t") for row in whole.split("\n")], face, process, recipe, rng)
+        return set_block([row.split("\t") for row in whole.split("\n")], face, process, recipe, pitch, rng)
 
     def _rows(self, carrier: _Carrier) -> int:
         low, high = carrier.rows
@@ -321,7 +344,7 @@ class _Scene:
     def _write(self, carrier: _Carrier, plane: Plane, inside: Pixels) -> None:
         """Write a block of lines where it finds room."""
         rng, process = self.rng, self._process(carrier)
-        block = self._block(self._table(carrier, process, self._rows(carrier)), process)
+        block = self._block(self._table(carrier, process, self._rows(carrier)), process, carrier.pitch)
         bend = 0.0
         if rng.random() < self.scene.bend_share and not carrier.filled:
             bend = within((0.1, 0.9), rng) * (-1 if rng.random() < 0.5 else 1)
@@ -331,7 +354,7 @@ class _Scene:
             c, s = abs(np.cos(angle)), abs(np.sin(angle))
             x, y = (min(h, max(self.canvas.size)) for h in plane.half)
             fit = 2 * min(x / (c * wide + s * high), y / (s * wide + c * high)) * 0.94
-            cap = fit * within((0.55, 1.0), rng) if carrier.filled else self._cap_px()
+            cap = fit * within(carrier.filling, rng) if carrier.filled else self._cap_px()
             cap = min(cap, fit, 2.0 * self.scene.text_px[1] * self.zoom) * 0.93**attempt
             if cap < self.scene.least_px * self.zoom * 0.8:
                 continue

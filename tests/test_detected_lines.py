@@ -144,13 +144,24 @@ def test_a_station_says_which_lines_it_expects(
     assert sorted(round(line.direction_deg) for line in lines) == directions
 
 
+@pytest.mark.parametrize("end", [630.0, 645.0, 660.0, 675.0, 690.0, 705.0, 720.0])
 def test_a_line_that_goes_on_beyond_its_cut_out_is_cut_out_longer(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, end: float
 ) -> None:
-    short = TextLine(np.array([[568.0, 380.0], [705.0, 380.0]]), 34.0, 0.9)  # ends in the fifth digit of six
+    short = TextLine(np.array([[568.0, 380.0], [end, 380.0]]), 34.0, 0.9)  # six digits, up to x = 750
     monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None: (short,))
     (line,) = reader.read(picture()).lines
     assert line.text == "905247"
+
+
+@pytest.mark.parametrize("end", range(300, 620, 40))
+def test_half_a_line_is_found_and_all_of_it_is_read(monkeypatch: pytest.MonkeyPatch, end: int) -> None:
+    pixels = np.clip(np.random.default_rng(2).normal(150, 3, (400, 1000)), 0, 255).astype(np.uint8)
+    cv2.putText(pixels, "72GUPSSE2L2HTVBEAKUHP", (100, 210), cv2.FONT_HERSHEY_DUPLEX, 1.2, 40, 2, cv2.LINE_AA)
+    half = TextLine(np.array([[100.0, 198.0], [end, 198.0]]), 26.0, 0.9)
+    monkeypatch.setattr(LineFinder, "find", lambda self, pixels, heights=None: (half,))
+    (line,) = Reader(barcodes=False).read(pixels).lines
+    assert line.text == "72GUPSSE2L2HTVBEAKUHP"
 
 
 def test_every_doubtful_line_is_read_in_further_views(

@@ -43,7 +43,7 @@ def gaps_of(shapes: str, noise: float = 2.0, outside: bool = True) -> tuple[int,
         line_of(shapes, noise), [CharReading("E", 0.9, ("", 0.0), box) for box in boxes_of(shapes)]
     )
     assert line is not None
-    return unread_gaps(line, outside=outside)
+    return unread_gaps(line, "E" * len(line.spans), outside=outside)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,27 @@ def test_a_mark_between_two_characters_is_found(shapes: str, gaps: tuple[int, ..
 def test_a_mark_beside_the_code_is_found_unless_it_stands_apart(shapes: str, gaps: tuple[int, ...]) -> None:
     assert gaps_of(shapes) == gaps
     assert gaps_of(shapes, outside=False) == ()
+
+
+def strokes_of(text: str, strokes: int = 1, share: float = 1.0) -> tuple[int, ...]:
+    """The gaps with a mark where the last character but one is so many strokes."""
+    pixels = line_of("E" * len(text))
+    at = LEFT + STEP * (len(text) - 2)
+    pixels[:, at - 4 : at + STEP - 4] = 190
+    for stroke in range(strokes):
+        x = at + 12 - 9 * stroke
+        pixels[round(BOTTOM - share * (BOTTOM - TOP)) if stroke else TOP : BOTTOM + 9, x : x + 4] = 40
+    read = [CharReading(c, 0.9, ("", 0.0), box) for c, box in zip(text, boxes_of("E" * len(text)), strict=True)]
+    line = segment(pixels, read)
+    assert line is not None
+    return unread_gaps(line, text, outside=True)
+
+
+def test_two_high_strokes_that_are_read_as_one_narrow_character_hold_a_mark() -> None:
+    assert strokes_of("EEEEJE", strokes=2) in ((4,), (5,))
+    assert strokes_of("EEEEJE") == ()
+    assert strokes_of("EEEEJE", strokes=2, share=0.4) == ()  # a short stroke is a part of the character
+    assert strokes_of("EEEEHE", strokes=2) == ()  # an H may be broken
 
 
 @pytest.mark.parametrize("shapes", ["EE|EE", "EE.EE", "|EEEEE", "EEEEE."])

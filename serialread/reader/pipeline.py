@@ -68,7 +68,8 @@ LEAST_ROOM = 0.3
 """Surface between the text and an end of a detected line's crop, in text heights, below which the line may go
 on there."""
 MORE_ROOM, MAX_EXTENSIONS = 2.0, 3
-"""By how much a line is then cut out longer, in heights of a capital, and how often at most."""
+"""By how much a line is then cut out longer, in heights of a capital, twice as much each further time, and how
+often at most."""
 JOINED_GAIN = 0.5
 """``clear_chars`` that two detected lines must gain if they are read as one."""
 MIN_TEXT_SHARE = 0.3
@@ -248,6 +249,12 @@ def _line_reading(line: ReadLine) -> LineReading:
 def _clearest(ways: Sequence[ReadLine]) -> float:
     """``clear_chars`` of a line in its better orientation; 0 if it is no text."""
     return max([0.0, *(clear_chars(line.reading) for line in ways if line.reading)])
+
+
+def _continues(longer: ReadLine, line: ReadLine) -> bool:
+    """Whether a longer cut-out of a line reads more characters around those in the middle of the shorter one."""
+    more, text = longer.views[0].reading.text, line.views[0].reading.text
+    return len(more) > len(text) > 2 and text[1:-1] in more
 
 
 def _is_doubtful(whole: Reading | None) -> bool:
@@ -450,30 +457,29 @@ class Pipeline:
     def _complete(
         self, frame: Frame, found: Sequence[TextLine], lines: list[ReadLine]
     ) -> Steps[list[ReadLine]]:
-        """Detected lines; those that an end of their crop cuts off are cut out longer and read again."""
+        """Detected lines; those that an end of their crop cuts off are cut out longer until their text has room.
+
+        A longer cut-out may end in the middle of a character and read worse for it; the next one shows it.
+        """
         ways = 1 + may_be_upside_down(self.station.view)
         rooms = {n: (ROOM, ROOM) for n, line in enumerate(lines) if line.reading and _is_text(line.reading)}
-        for _ in range(MAX_EXTENSIONS):
+        latest = {number: lines[number] for number in rooms}
+        for time in range(MAX_EXTENSIONS):
+            more = MORE_ROOM * 2**time
             longer = dict[int, Crop]()
             for number, (left, right) in rooms.items():
-                line = lines[number]
+                line = latest[number]
                 sides = {*self._cut_off([line]), *self._without_room(line.views[0])}
                 if sides & {"left", "right"}:
-                    rooms[number] = (
-                        left + MORE_ROOM * ("left" in sides),
-                        right + MORE_ROOM * ("right" in sides),
-                    )
+                    rooms[number] = left + more * ("left" in sides), right + more * ("right" in sides)
                     turned = number % ways == 1
                     longer[number] = longer_crop(frame, found[number // ways], rooms[number], turned=turned)
-            again = yield from self._read(list(longer.values()))
-            better = {
-                number: line
-                for number, line in zip(longer, again, strict=True)
-                if clear_chars(line.views[0].reading) > clear_chars(lines[number].views[0].reading)
-            }
-            for number, line in better.items():
-                lines[number] = line
-            rooms = {number: rooms[number] for number in better}
+            again = dict(zip(longer, (yield from self._read(list(longer.values()))), strict=True))
+            better = {n for n, line in again.items() if _clearest([line]) > _clearest([lines[n]])}
+            for number in better:
+                lines[number] = again[number]
+            goes_on = better | {n for n, line in again.items() if _continues(line, latest[n])}
+            rooms, latest = {n: rooms[n] for n in goes_on}, {n: again[n] for n in goes_on}
         return lines
 
     def _is_settled(self, frame: Frame, whole: SeenView) -> bool:

@@ -1,6 +1,7 @@
 """Unread marks: ink of the size of a character, in the rows of the text, that no read character owns.
 
-A network reads a glyph outside its alphabet as another one, or as a gap; then its ink is left over.
+A network reads a glyph outside its alphabet as another one, or as a gap; then its ink is left over. It also
+reads two narrow characters that stand close, as JJ, as one.
 """
 
 from collections import defaultdict
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from serialread.reader.grading import SPECK
 from serialread.reader.segmentation import MarkSegmentation
@@ -35,6 +37,10 @@ MAX_OVER = 0.15
 """Ink that exceeds the rows of the text by more, in text heights, is a frame or belongs to another line."""
 MAX_SHARED = 0.35
 """Share of its columns that a mark may have in common with a character."""
+NARROW = frozenset("IJL1ijlrtf|!/()[]")
+"""Characters that are one upright stroke, in which two as high as the text must be two characters."""
+TALL = 0.75
+"""Height of such a stroke, in text heights."""
 MAX_DISTANCE = 1.25
 """Distance from the centre of the first or last character, in median pitches, beyond which a mark does not
 belong to the code."""
@@ -49,18 +55,28 @@ class _Part(NamedTuple):
     strength: float
 
 
-def unread_gaps(line: MarkSegmentation, *, outside: bool) -> tuple[int, ...]:
+class _Stroke(NamedTuple):
+    """The component that shows a narrow character: its columns and rows."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
+def unread_gaps(line: MarkSegmentation, text: str, *, outside: bool) -> tuple[int, ...]:
     """The gaps that hold an unread mark: gap k lies before character k, counted from 0, and after the others.
 
     Args:
         line: the crop of the code.
+        text: what was read in it.
         outside: whether to look before the first and after the last character, too.
     """
     count, clean = len(line.spans), line.cleanness
     ends = {0: OUTSIDE, count: OUTSIDE}
     if count < MIN_CHARS or clean < BETWEEN.clean:
         return ()
-    found = sorted(_loose_parts(line).items())
+    found = sorted(_loose_parts(line, text).items())
     gaps = tuple(gap for gap, parts in found if _is_mark(parts, line, clean, ends.get(gap, BETWEEN)))
     if len(gaps) > MAX_UNREAD:
         return ()
@@ -78,19 +94,26 @@ def _is_mark(parts: list[_Part], line: MarkSegmentation, clean: float, limits: _
     )
 
 
-def _loose_parts(line: MarkSegmentation) -> dict[int, list[_Part]]:
+def _loose_parts(line: MarkSegmentation, text: str) -> dict[int, list[_Part]]:
     """The components of the mark that belong to no character, by their gaps."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(line.marked, connectivity=8, ltype=cv2.CV_32S)
     centres, over = line.spans.mean(axis=1), MAX_OVER * line.height
     reach = MAX_DISTANCE * median(np.diff(centres).tolist())
+    strokes = _strokes(line, text, stats)
     found: dict[int, list[_Part]] = defaultdict(list)
     for label, (left, top, width, height, area) in enumerate(stats.tolist()):
         right, bottom, middle = left + width, top + height, left + width / 2
         if label == 0 or area < SPECK * line.height**2:
             continue
-        if top < line.top - over or bottom > line.bottom + over:
-            continue
         shared = np.minimum(line.spans[:, 1], right) - np.maximum(line.spans[:, 0], left)
+        high, low = line.top, line.bottom
+        stroke = strokes.get(int(shared.argmax()))
+        if stroke is not None and height >= TALL * line.height:
+            high, low = min(high, stroke.top), max(low, stroke.bottom)
+            apart = left >= stroke.right or right <= stroke.left
+            shared[shared.argmax()] *= not apart  # its character owns another stroke
+        if top < high - over or bottom > low + over:
+            continue
         owned = bool(((centres >= left) & (centres <= right)).any()) or shared.max() > MAX_SHARED * width
         if owned or not centres[0] - reach <= middle <= centres[-1] + reach:
             continue
@@ -98,4 +121,18 @@ def _loose_parts(line: MarkSegmentation) -> dict[int, list[_Part]]:
             line.strength[top:bottom, left:right][labels[top:bottom, left:right] == label].mean()
         )
         found[int(np.searchsorted(centres, middle))].append(_Part(top, bottom, area, strength))
+    return found
+
+
+def _strokes(line: MarkSegmentation, text: str, stats: NDArray[np.int32]) -> dict[int, _Stroke]:
+    """The strokes that show narrow characters, by the characters' numbers: those that hold their centres."""
+    left, top, width, height = stats[1:, :4].T
+    found = dict[int, _Stroke]()
+    for number, (char, x) in enumerate(zip(text, line.spans.mean(axis=1).tolist(), strict=True)):
+        holds = (left <= x) & (x <= left + width) & (height >= TALL * line.height)
+        if char in NARROW and holds.sum() == 1:
+            at = int(holds.argmax())
+            found[number] = _Stroke(
+                int(left[at]), int(left[at] + width[at]), int(top[at]), int(top[at] + height[at])
+            )
     return found

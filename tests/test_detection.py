@@ -1,6 +1,7 @@
 """From maps to lines: straight, on arcs and circles, in any direction; and their cut-outs."""
 
 import itertools
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -184,6 +185,14 @@ def test_lines_that_two_scales_see_differently_are_both_found(
     fine: list[TextLine], coarse: list[TextLine], kept: int
 ) -> None:
     assert len(merged([(1.0, fine), (1.0, coarse)], (100, 300))) == kept
+
+
+@pytest.mark.parametrize(
+    ("height", "score", "kept"), [(20, 0.9, 1), (14, 0.9, 0), (14, 0.98, 1), (8, 0.99, 0)]
+)
+def test_a_low_line_at_a_coarse_scale_has_to_be_sure(height: float, score: float, kept: int) -> None:
+    line = replace(level(10, 200, height=height), score=score)
+    assert len(merged([(1.0, []), (1.0, [line])], (100, 300))) == kept
 
 
 def test_small_print_is_searched_at_a_larger_size() -> None:

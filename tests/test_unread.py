@@ -78,7 +78,9 @@ def strokes_of(text: str, strokes: int = 1, share: float = 1.0) -> tuple[int, ..
     for stroke in range(strokes):
         x = at + 12 - 9 * stroke
         pixels[round(BOTTOM - share * (BOTTOM - TOP)) if stroke else TOP : BOTTOM + 9, x : x + 4] = 40
-    read = [CharReading(c, 0.9, ("", 0.0), box) for c, box in zip(text, boxes_of("E" * len(text)), strict=True)]
+    read = [
+        CharReading(c, 0.9, ("", 0.0), box) for c, box in zip(text, boxes_of("E" * len(text)), strict=True)
+    ]
     line = segment(pixels, read)
     assert line is not None
     return unread_gaps(line, text, outside=True)

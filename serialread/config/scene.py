@@ -8,7 +8,18 @@ from serialread.config.marks import Share, Span, Weight
 from serialread.config.section import Section
 
 CarrierKind = Literal[
-    "surface", "block", "shaft", "casting", "nameplate", "chip", "label", "page", "ring", "bolt", "panel", "blank"
+    "surface",
+    "block",
+    "shaft",
+    "casting",
+    "nameplate",
+    "chip",
+    "label",
+    "page",
+    "ring",
+    "bolt",
+    "panel",
+    "blank",
 ]
 """What carries lines in a scene."""
 

@@ -48,6 +48,8 @@ HEIGHTS_PX = (6.0, 110.0)
 """Heights of capitals that are found at a scale."""
 COARSE_PX = 18.0
 """Least height at the coarser scales: the finer ones find lower lines better."""
+SURE_COARSE_PX, SURE = 10.0, 0.97
+"""The same of lines with at least this score, which a finer scale may have missed or cut."""
 MAX_OVERLAP = 0.4
 """Share of a line that better lines may cover."""
 ALIKE = 0.5
@@ -176,11 +178,12 @@ def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, 
     Lines of one scale that better ones cover are left out, and of those of several scales that are alike all
     but the best; better ones are longer, in heights, and surer.
     """
-    lines, least = list[tuple[int, TextLine]](), HEIGHTS_PX[0]
-    for number, (scale, at_scale) in enumerate(found):
-        sized = (line.scaled(1 / scale) for line in at_scale if least <= line.height <= HEIGHTS_PX[1])
-        lines += ((number, line) for line in sized)
-        least = COARSE_PX
+    lines = [
+        (number, line.scaled(1 / scale))
+        for number, (scale, at_scale) in enumerate(found)
+        for line in at_scale
+        if _least_px(line, finest=number == 0) <= line.height <= HEIGHTS_PX[1]
+    ]
     kept = list[tuple[int, TextLine, _Area]]()
     for number, line in sorted(lines, key=lambda one: -_worth(one[1])):
         area = _Area.of(line, shape)
@@ -192,6 +195,13 @@ def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, 
         if not hidden and not (covered and alike):
             kept.append((number, line, area))
     return [line for _, line, _ in kept]
+
+
+def _least_px(line: TextLine, *, finest: bool) -> float:
+    """Least height of a line that is found at a scale, px of that scale."""
+    if finest:
+        return HEIGHTS_PX[0]
+    return SURE_COARSE_PX if line.score >= SURE else COARSE_PX
 
 
 def _worth(line: TextLine) -> float:

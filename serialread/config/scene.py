@@ -59,8 +59,8 @@ class Scene(Section):
         }
     )
     """Weights of what carries lines: a surface that fills the picture, a machined block, a shaft, a casting,
-    a nameplate, a chip with pins, a label, a page full of small print, a ring with lines on arcs, a bolt head, a panel with a display;
-    ``blank`` is a part without any line."""
+    a nameplate, a chip with pins, a label, a page full of small print, a ring with lines on arcs, a bolt
+    head, a panel with a display; ``blank`` is a part without any line."""
     several: tuple[Weight, ...] = Field(default=(6, 2, 1, 0.5), min_length=1)
     """Weights of one, two, ... carriers in a picture."""
     empty_share: Share = 0.1

@@ -68,8 +68,8 @@ LEAST_ROOM = 0.3
 """Surface between the text and an end of a detected line's crop, in text heights, below which the line may go
 on there."""
 MORE_ROOM, MAX_EXTENSIONS = 2.0, 3
-"""By how much a line is then cut out longer, in heights of a capital, twice as much each further time, and how
-often at most."""
+"""By how much a line is then cut out longer, in heights of a capital, twice as much each further time, and
+how often at most."""
 JOINED_GAIN = 0.5
 """``clear_chars`` that two detected lines must gain if they are read as one."""
 MIN_TEXT_SHARE = 0.3
@@ -252,7 +252,7 @@ def _clearest(ways: Sequence[ReadLine]) -> float:
 
 
 def _continues(longer: ReadLine, line: ReadLine) -> bool:
-    """Whether a longer cut-out of a line reads more characters around those in the middle of the shorter one."""
+    """Whether a longer cut-out of a line reads more characters around the middle ones of the shorter one."""
     more, text = longer.views[0].reading.text, line.views[0].reading.text
     return len(more) > len(text) > 2 and text[1:-1] in more
 
@@ -457,7 +457,7 @@ class Pipeline:
     def _complete(
         self, frame: Frame, found: Sequence[TextLine], lines: list[ReadLine]
     ) -> Steps[list[ReadLine]]:
-        """Detected lines; those that an end of their crop cuts off are cut out longer until their text has room.
+        """Detected lines; those that an end of their crop cuts off are cut out longer until they have room.
 
         A longer cut-out may end in the middle of a character and read worse for it; the next one shows it.
         """

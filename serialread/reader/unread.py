@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from serialread.reader.grading import SPECK
 from serialread.reader.segmentation import MarkSegmentation
@@ -124,7 +123,7 @@ def _loose_parts(line: MarkSegmentation, text: str) -> dict[int, list[_Part]]:
     return found
 
 
-def _strokes(line: MarkSegmentation, text: str, stats: NDArray[np.int32]) -> dict[int, _Stroke]:
+def _strokes(line: MarkSegmentation, text: str, stats: cv2.typing.MatLike) -> dict[int, _Stroke]:
     """The strokes that show narrow characters, by the characters' numbers: those that hold their centres."""
     left, top, width, height = stats[1:, :4].T
     found = dict[int, _Stroke]()

@@ -74,6 +74,8 @@ JOINED_GAIN = 0.5
 """``clear_chars`` that two detected lines must gain if they are read as one."""
 MIN_TEXT_SHARE = 0.3
 """Height of the text per height of its picture below which the picture may hold other lines."""
+MIN_SETTLED = 3
+"""Characters of a picture that is not low from which it may need no search."""
 MIN_MIRRORED = 5
 """Characters from which a code of mirror-symmetric ones alone is suspicious: few codes are such by chance."""
 
@@ -490,8 +492,10 @@ class Pipeline:
             whole: its view, read regardless of the format: a clear reading against it needs no search.
         """
         clear = is_clear(whole.reading) and not self.fields
-        if clear and not is_low(frame):  # text much lower than the picture may not be its only line
-            clear = self._extent(whole).height >= MIN_TEXT_SHARE * whole.pixels.shape[0]
+        if clear and not is_low(frame):
+            # text much lower than the picture may not be its only line, and an arc may read as an r or a 7
+            large = self._extent(whole).height >= MIN_TEXT_SHARE * whole.pixels.shape[0]
+            clear = large and len(whole.reading.text) >= MIN_SETTLED
         return clear or is_one_line(frame)
 
     def _may_be_bent(self, frame: Frame) -> bool:

@@ -72,6 +72,12 @@ def test_a_code_longer_than_the_model_reads_is_doubted() -> None:
     assert doubts_of(found) == ("may be longer than 40 characters",)
 
 
+@pytest.mark.parametrize("text", ["-", "---", "/."])
+def test_marks_alone_are_doubted(text: str) -> None:
+    assert doubts_of(found_of(text)) == ("no letter and no digit",)
+    assert doubts_of(found_of(text), Verdict.OBEYS) == ()
+
+
 def test_a_likely_misprint_is_doubted_and_a_fitted_code_is_not() -> None:
     found = found_of("A1")
     found = replace(found, reading=replace(found.reading, free=FreeReading("AI", 0.0, 0.999)))

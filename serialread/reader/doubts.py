@@ -45,6 +45,7 @@ def doubts_about(
         *_reading_doubts(reading, found.cut_off),
         _view_doubt(_read_rows(found)),
         "characters stand below one another: see view.direction" if found.is_stacked else "",
+        _mark_doubt(reading.text) if verdict is Verdict.NONE else "",
         "one character alone" if found.best and len(reading.chars) == 1 and verdict is Verdict.NONE else "",
         _ink_doubt(_rows_of(found), outside=verdict is Verdict.NONE),
         f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
@@ -139,6 +140,11 @@ def _height_doubt(text_height_px: float, limits: StationLimits) -> str:
     if low <= text_height_px <= high:
         return ""
     return f"text is {text_height_px:.0f} px high, expected {low:.0f} to {high:.0f}"
+
+
+def _mark_doubt(text: str) -> str:
+    """What a text of punctuation alone is; "" for another one: a row of boxes reads as a dash."""
+    return "" if any(char.isalnum() or char == REJECT for char in text) else "no letter and no digit"
 
 
 def _alphabet_doubt(text: str) -> str:

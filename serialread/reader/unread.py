@@ -40,6 +40,8 @@ NARROW = frozenset("IJL1ijlrtf|!/()[]")
 """Characters that are one upright stroke, in which two as high as the text must be two characters."""
 TALL = 0.75
 """Height of such a stroke, in text heights."""
+MAX_OVERLAP = 0.25
+"""Share of its columns that such a stroke may have in common with another one: some lean."""
 MAX_DISTANCE = 1.25
 """Distance from the centre of the first or last character, in median pitches, beyond which a mark does not
 belong to the code."""
@@ -109,8 +111,8 @@ def _loose_parts(line: MarkSegmentation, text: str) -> dict[int, list[_Part]]:
         stroke = strokes.get(int(shared.argmax()))
         if stroke is not None and height >= TALL * line.height:
             high, low = min(high, stroke.top), max(low, stroke.bottom)
-            apart = left >= stroke.right or right <= stroke.left
-            shared[shared.argmax()] *= not apart  # its character owns another stroke
+            overlap = min(right, stroke.right) - max(left, stroke.left)
+            shared[shared.argmax()] *= overlap > MAX_OVERLAP * width  # else its character owns another stroke
         if top < high - over or bottom > low + over:
             continue
         owned = bool(((centres >= left) & (centres <= right)).any()) or shared.max() > MAX_SHARED * width

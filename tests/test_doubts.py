@@ -72,6 +72,10 @@ def test_a_code_longer_than_the_model_reads_is_doubted() -> None:
     assert doubts_of(found) == ("may be longer than 40 characters",)
 
 
+def test_a_character_that_may_stand_twice_is_doubted() -> None:
+    assert doubts_of(replace(found_of("AJA"), doubled=2)) == ("character 2 may be two",)
+
+
 @pytest.mark.parametrize("text", ["-", "---", "/."])
 def test_marks_alone_are_doubted(text: str) -> None:
     assert doubts_of(found_of(text)) == ("no letter and no digit",)

@@ -50,6 +50,7 @@ def doubts_about(
         _ink_doubt(_rows_of(found), outside=verdict is Verdict.NONE),
         f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
+        f"character {found.doubled} may be two" if found.doubled else "",
         f"reads {found.upside_down} upside down" if found.upside_down else "",
         f"reads {found.mirrored} mirrored" if found.mirrored and verdict is Verdict.NONE else "",
         barcode_doubt(reading.text, barcodes),

@@ -24,6 +24,7 @@ from serialread.inference import FormatSearch
 from serialread.inference.session import ModelCard
 from serialread.reader.ambiguity import settle_shapes
 from serialread.reader.borders import cut_off_sides
+from serialread.reader.doubled import doubled_char
 from serialread.reader.expected_lines import (
     bent_lines,
     crops_of,
@@ -152,6 +153,7 @@ class PictureReading:
         reading: the code: the readings of all its rows joined.
         upside_down: another code that the best line reads upside down with similar confidence; "" if none.
         mirrored: another code that its mark reads if mirrored, where the station does not say so; "" if none.
+        doubled: the character of the code, from 1, that may be two of its kind; 0 for none.
         cut_off: the borders that cut off a row of the code, see ``cut_off_sides``.
         others: texts of other lines that are read clearly, the clearest first.
         is_stacked: whether the picture is a column of characters, and the code was read across it.
@@ -166,6 +168,7 @@ class PictureReading:
     reading: Reading
     upside_down: str
     mirrored: str = ""
+    doubled: int = 0
     cut_off: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     is_stacked: bool = False
@@ -346,6 +349,7 @@ class Pipeline:
             reading=code,
             upside_down=upside_down_text(every, first, best),
             mirrored="" if self.station.view.mirror else _mirrored(code.text),
+            doubled=self._doubled([(lines[n], fused[n] or Reading((), 0.0)) for n in rows]),
             cut_off=self._cut_off([lines[n] for n in rows]),
             others=other_texts(every, readings, rows),
         )
@@ -596,6 +600,17 @@ class Pipeline:
             if row.segmentation:
                 sides |= set(cut_off_sides(row.segmentation, self._extent(view)))
         return tuple(sorted(sides))
+
+    def _doubled(self, rows: Sequence[tuple[ReadLine, Reading]]) -> int:
+        """The character of a code, from 1, that may be two of its kind; 0 for none."""
+        before = 0
+        for line, reading in rows if self.card.topology == "ctc" else ():
+            outputs = [view.outputs for view in line.views]
+            allows = self.search.matches if self.search is not None else lambda text: True
+            if number := doubled_char(reading.text, outputs, self.card, allows):
+                return before + number
+            before += len(reading.text)
+        return 0
 
     def _seen(self, pixels: Pixels, outputs: Outputs) -> SeenView:
         reading = reading_of(outputs, pixels, self.card, self.station.code, self.search)

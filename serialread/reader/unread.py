@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from serialread.reader.doubled import NARROW
 from serialread.reader.grading import SPECK
 from serialread.reader.segmentation import MarkSegmentation
 
@@ -36,10 +37,8 @@ MAX_OVER = 0.15
 """Ink that exceeds the rows of the text by more, in text heights, is a frame or belongs to another line."""
 MAX_SHARED = 0.35
 """Share of its columns that a mark may have in common with a character."""
-NARROW = frozenset("IJL1ijlrtf|!/()[]")
-"""Characters that are one upright stroke, in which two as high as the text must be two characters."""
 TALL = 0.75
-"""Height of such a stroke, in text heights."""
+"""Height of the stroke of a narrow character, in text heights: two such strokes are two characters."""
 MAX_OVERLAP = 0.25
 """Share of its columns that such a stroke may have in common with another one: some lean."""
 MAX_DISTANCE = 1.25

@@ -39,11 +39,10 @@ def boxes_of(shapes: str, read: str = "E") -> list[Box]:
 
 def gaps_of(shapes: str, noise: float = 2.0, outside: bool = True) -> tuple[int, ...]:
     """The gaps with a mark, if all ``E`` were read and nothing else."""
-    line = segment(
-        line_of(shapes, noise), [CharReading("E", 0.9, ("", 0.0), box) for box in boxes_of(shapes)]
-    )
+    read = [CharReading("E", 0.9, ("", 0.0), box) for box in boxes_of(shapes)]
+    line = segment(line_of(shapes, noise), read)
     assert line is not None
-    return unread_gaps(line, "E" * len(line.spans), outside=outside)
+    return unread_gaps(line, read, outside=outside)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def strokes_of(text: str, strokes: int = 1, share: float = 1.0) -> tuple[int, ..
     ]
     line = segment(pixels, read)
     assert line is not None
-    return unread_gaps(line, text, outside=True)
+    return unread_gaps(line, read, outside=True)
 
 
 def test_two_high_strokes_that_are_read_as_one_narrow_character_hold_a_mark() -> None:

@@ -123,7 +123,7 @@ def _ink_doubt(rows: Sequence[tuple[MarkSegmentation | None, Reading]], *, outsi
                 return f"character {before + wide[0] + 1} is too wide for {reading.text[wide[0]]}"
             if foreign := foreign_chars(line, reading.chars):
                 return f"character {before + foreign[0] + 1} may be outside the alphabet"
-            if gaps := unread_gaps(line, reading.text, outside=outside):
+            if gaps := unread_gaps(line, reading.chars, outside=outside):
                 return f"unread mark {_gap_name(before, gaps[0], len(reading.chars))}"
         before += len(reading.chars)
     return ""

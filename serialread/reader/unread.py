@@ -5,6 +5,7 @@ reads two narrow characters that stand close, as JJ, as one.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from serialread.reader.doubled import NARROW
 from serialread.reader.grading import SPECK
 from serialread.reader.segmentation import MarkSegmentation
+from serialread.records import CharReading
 
 
 class _Limits(NamedTuple):
@@ -64,19 +66,19 @@ class _Stroke(NamedTuple):
     bottom: int
 
 
-def unread_gaps(line: MarkSegmentation, text: str, *, outside: bool) -> tuple[int, ...]:
+def unread_gaps(line: MarkSegmentation, chars: Sequence[CharReading], *, outside: bool) -> tuple[int, ...]:
     """The gaps that hold an unread mark: gap k lies before character k, counted from 0, and after the others.
 
     Args:
         line: the crop of the code.
-        text: what was read in it.
+        chars: that were read in it.
         outside: whether to look before the first and after the last character, too.
     """
     count, clean = len(line.spans), line.cleanness
     ends = {0: OUTSIDE, count: OUTSIDE}
     if count < MIN_CHARS or clean < BETWEEN.clean:
         return ()
-    found = sorted(_loose_parts(line, text).items())
+    found = sorted(_loose_parts(line, chars).items())
     gaps = tuple(gap for gap, parts in found if _is_mark(parts, line, clean, ends.get(gap, BETWEEN)))
     if len(gaps) > MAX_UNREAD:
         return ()
@@ -94,12 +96,12 @@ def _is_mark(parts: list[_Part], line: MarkSegmentation, clean: float, limits: _
     )
 
 
-def _loose_parts(line: MarkSegmentation, text: str) -> dict[int, list[_Part]]:
+def _loose_parts(line: MarkSegmentation, chars: Sequence[CharReading]) -> dict[int, list[_Part]]:
     """The components of the mark that belong to no character, by their gaps."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(line.marked, connectivity=8, ltype=cv2.CV_32S)
     centres, over = line.spans.mean(axis=1), MAX_OVER * line.height
     reach = MAX_DISTANCE * median(np.diff(centres).tolist())
-    strokes = _strokes(line, text, stats)
+    strokes = _strokes(line, chars, stats)
     found: dict[int, list[_Part]] = defaultdict(list)
     for label, (left, top, width, height, area) in enumerate(stats.tolist()):
         right, bottom, middle = left + width, top + height, left + width / 2
@@ -124,13 +126,15 @@ def _loose_parts(line: MarkSegmentation, text: str) -> dict[int, list[_Part]]:
     return found
 
 
-def _strokes(line: MarkSegmentation, text: str, stats: cv2.typing.MatLike) -> dict[int, _Stroke]:
+def _strokes(
+    line: MarkSegmentation, chars: Sequence[CharReading], stats: cv2.typing.MatLike
+) -> dict[int, _Stroke]:
     """The strokes that show narrow characters, by the characters' numbers: those that hold their centres."""
     left, top, width, height = stats[1:, :4].T
     found = dict[int, _Stroke]()
-    for number, (char, x) in enumerate(zip(text, line.spans.mean(axis=1).tolist(), strict=True)):
+    for number, (char, x) in enumerate(zip(chars, line.spans.mean(axis=1).tolist(), strict=True)):
         holds = (left <= x) & (x <= left + width) & (height >= TALL * line.height)
-        if char in NARROW and holds.sum() == 1:
+        if char.char in NARROW and holds.sum() == 1:
             at = int(holds.argmax())
             found[number] = _Stroke(
                 int(left[at]), int(left[at] + width[at]), int(top[at]), int(top[at] + height[at])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from serialread.config import StationLimits
-from serialread.reader.doubts import doubts_about
+from serialread.reader.doubts import doubts_about, field_doubts
 from serialread.reader.outputs import Outputs
-from serialread.reader.pipeline import PictureReading, ReadLine, SeenView
+from serialread.reader.pipeline import FieldLine, PictureReading, ReadLine, SeenView
 from serialread.records import CharReading, Crop, FreeReading, Reading, Verdict
 
 LIMITS = StationLimits(text_height_px=(10, 60))
@@ -74,6 +74,8 @@ def test_a_code_longer_than_the_model_reads_is_doubted() -> None:
 
 def test_a_character_that_may_stand_twice_is_doubted() -> None:
     assert doubts_of(replace(found_of("AJA"), doubled=2)) == ("character 2 may be two",)
+    field = FieldLine(found_of("AJA").lines[0], reading_of("AJA"), doubled=2)
+    assert field_doubts(field, Verdict.OBEYS, LIMITS) == ("character 2 may be two",)
 
 
 @pytest.mark.parametrize("text", ["-", "---", "/."])

@@ -133,12 +133,14 @@ class FieldLine:
         reading: its views fused.
         cut_off: the borders that cut off its text, see ``cut_off_sides``.
         upside_down: another text that it reads upside down, if no other line shows which way is up; else "".
+        doubled: its character, from 1, that may be two of its kind; 0 for none.
     """
 
     line: ReadLine
     reading: Reading
     cut_off: tuple[str, ...] = ()
     upside_down: str = ""
+    doubled: int = 0
 
 
 @dataclass(frozen=True)
@@ -393,7 +395,8 @@ class Pipeline:
         every = yield from self._retry(first)
         reading = fuse([view.reading for view in every.views], self.station.code)
         cut_off = () if line is None else self._cut_off([every])  # the label borders on a part
-        return FieldLine(every, settle_shapes(reading, every.segmentations, self.station.code), cut_off)
+        settled = settle_shapes(reading, every.segmentations, self.station.code)
+        return FieldLine(every, settled, cut_off, doubled=self._doubled([(every, reading)]))
 
     def _freed(self, line: ReadLine) -> ReadLine:
         """A line as it reads regardless of the format."""
@@ -420,6 +423,7 @@ class Pipeline:
             line=code.reading,
             reading=code.reading,
             upside_down="",
+            doubled=code.doubled,
             cut_off=code.cut_off,
         )
 

@@ -86,7 +86,7 @@ def strokes_of(text: str, strokes: int = 1, share: float = 1.0) -> tuple[int, ..
 
 
 def test_two_high_strokes_that_are_read_as_one_narrow_character_hold_a_mark() -> None:
-    assert strokes_of("EEEEJE", strokes=2) in ((4,), (5,))
+    assert strokes_of("EEEEJE", strokes=2) == (4,)
     assert strokes_of("EEEEJE") == ()
     assert strokes_of("EEEEJE", strokes=2, share=0.4) == ()  # a short stroke is a part of the character
     assert strokes_of("EEEEHE", strokes=2) == ()  # an H may be broken

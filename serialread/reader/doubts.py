@@ -50,7 +50,7 @@ def doubts_about(
         _ink_doubt(_rows_of(found), outside=verdict is Verdict.NONE),
         f"{verdict.value}: looks like {reading.free_text}" if verdict is Verdict.MISPRINT else "",
         f"also reads {', '.join(found.others)}" if found.others and verdict is Verdict.NONE else "",
-        _twice(found.doubled),
+        _doubled_doubt(found.doubled),
         f"reads {found.upside_down} upside down" if found.upside_down else "",
         f"reads {found.mirrored} mirrored" if found.mirrored and verdict is Verdict.NONE else "",
         barcode_doubt(reading.text, barcodes),
@@ -67,7 +67,7 @@ def field_doubts(found: FieldLine, verdict: Verdict, limits: StationLimits) -> t
         _view_doubt([(found.line, found.reading)]),
         _ink_doubt([(found.line.segmentations.of(found.reading), found.reading)], outside=False),
         misfit if verdict is Verdict.MISPRINT else "",
-        _twice(found.doubled),
+        _doubled_doubt(found.doubled),
         f"reads {found.upside_down} upside down" if found.upside_down else "",
     )
     return tuple(filter(None, doubts))
@@ -144,7 +144,7 @@ def _height_doubt(text_height_px: float, limits: StationLimits) -> str:
     return f"text is {text_height_px:.0f} px high, expected {low:.0f} to {high:.0f}"
 
 
-def _twice(number: int) -> str:
+def _doubled_doubt(number: int) -> str:
     """Names the narrow character, from 1, that may stand twice; "" for 0."""
     return f"character {number} may be two" if number else ""
 

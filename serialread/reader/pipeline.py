@@ -195,8 +195,8 @@ def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
     """
     read = [line for line in lines if line.reading is not None]
     kept = list[ReadLine]()
-    for line in sorted(read, key=lambda line: -clear_chars(line.views[0].reading)):
-        if clear_chars(line.views[0].reading) < MIN_CHARS:
+    for line in sorted(read, key=_clearness, reverse=True):
+        if _clearness(line) < MIN_CHARS:
             break
         if not overlaps(line.crop.quad, [one.crop.quad for one in kept]):
             kept.append(line)
@@ -206,7 +206,7 @@ def _distinct(lines: Sequence[ReadLine]) -> list[ReadLine]:
 def _in_one_direction(kept: Sequence[ReadLine], every: Sequence[ReadLine]) -> list[ReadLine]:
     """The lines; those that read as a code upside down, too (1008), in the direction of the others."""
     clear = [line for line in kept if not reads_upside_down(line.views[0].reading.text)]
-    along = sum((clear_chars(line.views[0].reading) * _direction(line.crop) for line in clear), np.zeros(2))
+    along = sum((_clearness(line) * _direction(line.crop) for line in clear), np.zeros(2))
 
     def turned(line: ReadLine) -> ReadLine:
         if not reads_upside_down(line.views[0].reading.text) or along @ _direction(line.crop) >= 0:
@@ -256,6 +256,11 @@ def _line_reading(line: ReadLine) -> LineReading:
 def _clearest(ways: Sequence[ReadLine]) -> float:
     """``clear_chars`` of a line in its better orientation; 0 if it is no text."""
     return max([0.0, *(clear_chars(line.reading) for line in ways if line.reading)])
+
+
+def _clearness(line: ReadLine) -> float:
+    """``clear_chars`` of a line that was read, in its first view."""
+    return clear_chars(line.views[0].reading)
 
 
 def _continues(longer: ReadLine, line: ReadLine) -> bool:
@@ -474,8 +479,8 @@ class Pipeline:
         ways = 1 + may_be_upside_down(self.station.view)
         rooms = {n: (ROOM, ROOM) for n, line in enumerate(lines) if line.reading and _is_text(line.reading)}
         latest = {number: lines[number] for number in rooms}
-        for time in range(MAX_EXTENSIONS):
-            more = MORE_ROOM * 2**time
+        for extension in range(MAX_EXTENSIONS):
+            more = MORE_ROOM * 2**extension
             longer = dict[int, Crop]()
             for number, (left, right) in rooms.items():
                 line = latest[number]
@@ -485,7 +490,7 @@ class Pipeline:
                     turned = number % ways == 1
                     longer[number] = longer_crop(frame, found[number // ways], rooms[number], turned=turned)
             again = dict(zip(longer, (yield from self._read(list(longer.values()))), strict=True))
-            better = {n for n, line in again.items() if _clearest([line]) > _clearest([lines[n]])}
+            better = {n for n, line in again.items() if _clearness(line) > _clearness(lines[n])}
             for number in better:
                 lines[number] = again[number]
             goes_on = better | {n for n, line in again.items() if _continues(line, latest[n])}

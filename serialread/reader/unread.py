@@ -133,8 +133,10 @@ def _strokes(
     left, top, width, height = stats[1:, :4].T
     found = dict[int, _Stroke]()
     for number, (char, x) in enumerate(zip(chars, line.spans.mean(axis=1).tolist(), strict=True)):
+        if char.char not in NARROW:
+            continue
         holds = (left <= x) & (x <= left + width) & (height >= TALL * line.height)
-        if char.char in NARROW and holds.sum() == 1:
+        if holds.sum() == 1:
             at = int(holds.argmax())
             found[number] = _Stroke(
                 int(left[at]), int(left[at] + width[at]), int(top[at]), int(top[at] + height[at])

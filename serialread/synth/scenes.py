@@ -322,6 +322,7 @@ class _Scene:
             ]
         columns = 1
         if rows > 1 and rng.random() < carrier.columns:
+            # no draw where there is no choice: the scenes of a seed stay as they were
             columns = 2 + (below(carrier.most_columns - 1, rng) if carrier.most_columns > 2 else 0)
         texts = [random_text(recipe.texts, recipe.max_length, rng) for _ in range(rows * columns)]
         written = [spec.writable(text, process, rng) for text in texts]

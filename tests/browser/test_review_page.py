@@ -138,19 +138,19 @@ def test_the_picture_of_another_reading_is_never_beside_a_text(
 
 def test_views_are_a_key_away(started: Started, visited: Visited, tmp_path: Path) -> None:
     browser = visited(started(pictured(tmp_path / "pictures", ["a.png", "b.png"])))
-    browser.until("document.getElementById('crop').naturalWidth > 0")
+    browser.until("document.getElementById('crop-stage').style.width.endsWith('px')")  # the crop is drawn at its size
     width = "document.getElementById('crop').getBoundingClientRect().width"
     before = browser.ask(width)
     browser.press(Qt.Key.Key_Z, ALT)
     assert browser.ask(width) == pytest.approx(1.5 * before, abs=0.5)
     browser.press(Qt.Key.Key_I, ALT)
     browser.press(Qt.Key.Key_C, ALT)
-    assert browser.ask("document.getElementById('crop').style.filter") == "contrast(2) invert(1)"
+    browser.until("document.getElementById('crop').style.filter", "contrast(2) invert(1)")
     browser.press(Qt.Key.Key_R, ALT)
-    assert browser.ask("document.getElementById('picture').style.transform") == "rotate(90deg)"
+    browser.until("document.getElementById('picture').style.transform", "rotate(90deg)")
     browser.press(Qt.Key.Key_0, ALT)
     assert browser.ask(width) == pytest.approx(before, abs=0.5)
-    assert browser.ask("document.getElementById('crop').style.filter") == "contrast(1) invert(0)"
+    browser.until("document.getElementById('crop').style.filter", "contrast(1) invert(0)")
     browser.press(Qt.Key.Key_G, ALT)  # the model of these readings does not exist
     browser.until(f"({TROUBLE}).slice(0, 14)", "No glyph maps:")
     preloaded = "performance.getEntriesByName(location.origin + address(tasks[1], 'picture')).length"

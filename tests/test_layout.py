@@ -241,6 +241,29 @@ def test_a_display_s_last_digits_are_smaller_on_its_baseline_and_keep_their_labe
     assert 10 < lowered < 20
 
 
+def test_a_part_beside_a_change_of_kind_is_smaller_within_the_line_and_keeps_its_label() -> None:
+    lifted = 0
+    for seed in range(30):
+        line = set_out(seed, "50HH", resized_share=1.0)
+        top, low = line.boxes[:, 1], line.boxes[:, 3]
+        heights = low - top
+        assert line.runs[0].chars == "50HH"
+        assert heights[[0, 2]] == pytest.approx(heights[[1, 3]], rel=0.1)
+        if line.parameters["tilt_deg"] or line.parameters["bend_deg"]:
+            continue
+        small, large = (2, 0) if heights[2] < heights[0] else (0, 2)
+        assert 0.3 < heights[small] / heights[large] < 0.87
+        assert top[small] > top[large] - 0.1 * heights[large]
+        assert low[small] < low[large] + 0.1 * heights[large]
+        lifted += bool(low[small] < low[large] - 0.1 * heights[large])
+    assert 5 < lifted < 28
+
+
+def test_a_code_of_one_kind_keeps_one_size() -> None:
+    line = set_out(3, "888888", resized_share=1.0)
+    assert np.ptp(line.boxes[:, 3] - line.boxes[:, 1]) < 0.2 * line.cap_px
+
+
 def test_a_unit_behind_the_code_is_smaller_and_has_no_box() -> None:
     shown = 0
     for seed in range(20):

@@ -1,4 +1,4 @@
-"""Parts of a code that are set apart: names and units in another typeface, raised suffixes, boxed groups."""
+"""Parts of a code that are set apart: names and units in another typeface, smaller parts, boxed groups."""
 
 from dataclasses import dataclass
 
@@ -24,24 +24,24 @@ class Emphasis:
     Attributes:
         faces: typefaces of the characters [n].
         sizes: of the characters [n], ch.
-        raised: number of characters at the end whose tops are at the cap line.
-        underlined: whether these have a line below.
+        raised: share of the room above smaller characters by which they are raised [n]: at 1 their tops are at
+            the cap line.
+        underlined: number of characters at the end that have a line below.
         boxes: parts with a box around them.
         room: inside the boxes, ch.
     """
 
     faces: tuple[Face, ...]
     sizes: NDArray[np.float64]
-    raised: int = 0
-    underlined: bool = False
+    raised: NDArray[np.float64]
+    underlined: int = 0
     boxes: tuple[Part, ...] = ()
     room: float = 0.0
 
     @property
     def drops(self) -> NDArray[np.float64]:
         """How far the characters' baselines are below that of the line [n], ch."""
-        place = np.arange(len(self.sizes))
-        return np.where(place >= len(place) - self.raised, self.sizes - 1, 0.0)
+        return self.raised * (self.sizes - 1)
 
     @property
     def shifts(self) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ class Emphasis:
             return DistractorShape(np.array(above + below_it), False, width)
 
         if self.underlined:
-            part = (len(chars) - self.raised, len(chars))
+            part = (len(chars) - self.underlined, len(chars))
             return [outline(part, None, within((0.1, 0.3), rng), 0.0)]
         return [outline(part, -1 - self.room, self.room, self.room) for part in self.boxes]
 
@@ -98,34 +98,53 @@ def _decimals(text: str) -> int:
     return len(behind) if point else 0
 
 
+def changed_part(text: str, rng: Rng) -> Part | None:
+    """The characters before or behind a change between letters, digits and signs: $, OFF, cents, a unit."""
+    code = without_blanks(text)
+    kinds = [c.isalpha() + 2 * c.isdigit() for c in code]
+    changes = [n for n in range(1, len(code)) if kinds[n] != kinds[n - 1]]
+    if not changes:
+        return None
+    at = changes[below(len(changes), rng)]
+    return (0, at) if rng.random() < 0.3 else (at, len(code))
+
+
 def plain(text: str, face: Face) -> Emphasis:
     """Nothing set apart."""
     count = len(without_blanks(text))
-    return Emphasis((face,) * count, np.ones(count))
+    return Emphasis((face,) * count, np.ones(count), np.zeros(count))
 
 
 def emphasis(text: str, face: Face, named: Face | None, layout: Layout, rng: Rng) -> Emphasis:
     """Draw what sets parts of a text apart; ``named`` is the typeface of a name or unit, mostly smaller."""
     parts, count = parts_of(text), len(without_blanks(text))
-    faces, sizes = [face] * count, np.ones(count)
+    faces, sizes, raised = [face] * count, np.ones(count), np.zeros(count)
     if layout.suffix_share and count > 3 and rng.random() < layout.suffix_share:
         if isinstance(face, Segments):
             last = _decimals(text) or 1 + below(2, rng)
             sizes[-last:] = within((0.5, 0.85), rng)
-            return Emphasis(tuple(faces), sizes, last if rng.random() < 0.2 else 0)
-        raised = 1 + below(3, rng)
-        sizes[-raised:] = within((0.55, 0.8), rng)
-        return Emphasis(tuple(faces), sizes, raised, underlined=rng.random() < 0.75)
+            raised[-last:] = rng.random() < 0.2
+            return Emphasis(tuple(faces), sizes, raised)
+        last = 1 + below(3, rng)
+        sizes[-last:] = within((0.55, 0.8), rng)
+        raised[-last:] = 1
+        return Emphasis(tuple(faces), sizes, raised, last if rng.random() < 0.75 else 0)
+    if layout.resized_share and rng.random() < layout.resized_share and (part := changed_part(text, rng)):
+        sizes[slice(*part)] = within((0.35, 0.8), rng)
+        raised[slice(*part)] = (0.0, 0.0, 0.5, 1.0, 1.0)[below(5, rng)]
+        if named and rng.random() < 0.5:
+            faces[slice(*part)] = [named] * (part[1] - part[0])
+        return Emphasis(tuple(faces), sizes, raised)
     name = named_part(text, rng) if named else None
     if named and name:
         faces[slice(*name)] = [named] * (name[1] - name[0])
         sizes[slice(*name)] = within((0.6, 1.05), rng)
     if not layout.boxed_share or count < 2 or rng.random() >= layout.boxed_share:
-        return Emphasis(tuple(faces), sizes)
+        return Emphasis(tuple(faces), sizes, raised)
     chance, room = rng.random(), within((0.1, 0.35), rng)
     boxes: tuple[Part, ...] = ((count - 1, count),)
     if len(parts) > 1 and chance < 0.5:
         boxes = (parts[below(len(parts), rng)],)
     elif chance > 0.8 and count < 14:
         boxes = tuple((i, i + 1) for i in range(count))
-    return Emphasis(tuple(faces), sizes, boxes=boxes, room=room)
+    return Emphasis(tuple(faces), sizes, raised, boxes=boxes, room=room)

@@ -322,6 +322,9 @@ def test_several_pictures_print_a_line_each_with_tabs(model: Path, pictures: Pat
     assert second.startswith("tab\\t2.png\t")
     names = ", ".join(f"{number:02}.txt" for number in range(10))
     assert done.stderr == f"12 files skipped (not a picture suffix): {names}, ... and 2 more\n"
+    (pictures / ".hidden.png").write_bytes(b"")
+    done = invoke("read", pictures, "--model", model)
+    assert "13 files skipped (hidden, or not a picture suffix): .hidden.png, 00.txt, " in done.stderr
 
 
 def test_json_prints_the_records_that_readings_jsonl_holds(

@@ -166,6 +166,27 @@ def test_wrong_fields_are_errors(keys: dict[str, str], message: str, tmp_path: P
     assert message.split(" (got")[0] in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[fields]\nname = 'a'\n", "fields: one table, where a list of them belongs. Write [[fields]]."),
+        ("[[field]]\nname = 'a'\n", "field: no such key (did you mean fields?)."),
+        ("[view]\nregion = [0.1, 0.1, 0.9, 0.9]\n", "view.region.0: not a list in brackets (got 0.1);"),
+        ("[limits]\naccept_at = 0.9\n", "1 problem: limits.accept_at and limits.review_at need the model_id"),
+    ],
+)
+def test_wrong_tables_of_a_station_are_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "station.toml").write_text(text)
+    with pytest.raises(RecipeError) as error:
+        load(tmp_path / "station.toml", Station)
+    assert message in str(error.value)
+
+
+def test_a_station_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "station.toml").write_text("name = 'press'\n", encoding="utf-8-sig")
+    assert load(tmp_path / "station.toml", Station).name == "press"
+
+
 SN, SMALL_SN = {"name": "SN", "near": "S/N"}, {"name": "sn", "near": "S/N"}
 
 

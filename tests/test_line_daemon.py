@@ -121,6 +121,30 @@ def test_watch_prints_what_appears(tmp_path: Path, model: Path) -> None:
     store.close()
 
 
+def test_a_folder_that_does_not_exist_is_an_error_and_is_not_made(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["watch", str(tmp_path / "inn"), "--out", str(tmp_path / "out")])
+    assert str(done.exception) == f"{tmp_path / 'inn'}: no such folder. Create it, or correct the path."
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--host", "0.0.0.0"],
+            "--host 0.0.0.0: others can reach this address. Give --key env:NAME, too.",
+        ),
+        (
+            ["--key", "secret"],
+            "--key: give env:NAME, the environment variable that holds the key, not the key itself.",
+        ),
+    ],
+)
+def test_serve_says_which_option_is_wrong(options: list[str], message: str) -> None:
+    done = CliRunner().invoke(cli.app, ["serve", *options])
+    assert str(done.exception) == message
+
+
 def test_a_wrong_file_is_one_error_with_all_problems(tmp_path: Path) -> None:
     file = tmp_path / "LINE.toml"
     file.write_text('folder = 3\n[[stations]]\nname = "a b"\n[[sources]]\nkind = "ftp"\n[web]\nports = 1\n')

@@ -576,9 +576,9 @@ def test_existing_results_are_kept_without_resume_or_overwrite(tmp_path: Path) -
     run(out, pictures)
     with pytest.raises(RecordsError) as caught:
         run(out, pictures)
-    assert (
-        str(caught.value)
-        == f"{out}: already holds results. Use --resume to continue or --overwrite to replace them."
+    assert str(caught.value) == (
+        f"{out}: already holds results. Use --resume to continue or --overwrite to replace them "
+        "(in Python, resume=True or overwrite=True)."
     )
     run(out, pictures[:1], "overwrite")
     assert [r["image"] for r in rows(out)] == ["0.png"]
@@ -637,9 +637,16 @@ def test_pictures_of_equal_names_keep_their_records(tmp_path: Path) -> None:
 def test_resume_with_another_model_or_station_is_refused(tmp_path: Path) -> None:
     pictures = pictures_of(tmp_path, 1)
     run(tmp_path / "out", pictures)
-    for ids in (("other", ""), (MODEL_ID, "s1-000000")):
-        with pytest.raises(RecordsError, match=f"was read with model {MODEL_ID} and station none"):
+    for ids, said in (
+        (("other", ""), f"was read with model {MODEL_ID}, not other. Give the same --model to continue, or"),
+        (
+            (MODEL_ID, "s1-000000"),
+            "was read with no station or format, not station s1-000000. Give the same --station and --format",
+        ),
+    ):
+        with pytest.raises(RecordsError) as caught:
             begin(tmp_path / "out", "resume", pictures, *ids)
+        assert str(caught.value).startswith(f"{tmp_path / 'out'}: {said}")
 
 
 def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:

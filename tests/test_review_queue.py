@@ -301,6 +301,24 @@ def test_an_imported_label_never_replaces_a_call(tmp_path: Path) -> None:
     assert queue.progress().disputed == 1
 
 
+def test_a_second_person_s_label_that_agrees_is_the_second_call(tmp_path: Path) -> None:
+    lines = [reading(f"{i}.png", f"A{i}") for i in range(3)]
+    queue = opened(write_results(tmp_path / "results", lines), second_share=0)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("filename,text\n0.png,A0\n1.png,A1\n2.png,A2\n")
+    assert import_labels(queue, labels, "Ann").saved == 3
+    again = import_labels(queue, labels, "Ann")
+    assert (again.saved, again.same) == (0, 3)
+    assert import_labels(queue, labels, "Ben").saved == 3
+    assert import_labels(queue, labels, "Cem").same == 3  # two have settled it
+    assert calls_csv(queue).count(b"\n") == 7
+    for line in lines:
+        assert {role: call.reviewer for role, call in queue.store.calls(part_of(line)).items()} == {
+            "first": "Ann",
+            "second": "Ben",
+        }
+
+
 def test_exported_labels_are_imported_into_another_review(tmp_path: Path) -> None:
     lines = [reading(f"{i}.png", f"A{i}") for i in range(3)]
     queue = opened(write_results(tmp_path / "one", lines), second_share=0)

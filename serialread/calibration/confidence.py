@@ -85,8 +85,12 @@ def calibrate_confidence(
         The station with calibrated confidence and acceptance threshold.
 
     Raises:
-        CalibrationError: the pictures cannot support the guarantee, or the labels are unusable.
+        CalibrationError: the pictures cannot support the guarantee, the labels are unusable, or a share is
+            not between 0 and 1.
     """
+    for name, share in (("misread", misread), ("certainty", certainty)):
+        if not 0 < share < 1:
+            raise CalibrationError(f"{name} {share}: not a share. Give a number between 0 and 1.")
     known = load_labelled(Path(labelled))
     place = load_station(station).uncalibrated()
     if "retry_below" not in place.view.model_fields_set:

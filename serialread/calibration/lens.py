@@ -22,7 +22,7 @@ MIN_CORNERS = 6
 
 
 def calibrate_lens(
-    pictures: Sequence[str | Path],
+    pictures: str | Path | Sequence[str | Path],
     board: Board,
     columns: int,
     rows: int,
@@ -42,7 +42,8 @@ def calibrate_lens(
         RecordsError: there are no pictures.
     """
     start = load_station(station)
-    paths = [picture.path for picture in find_images(map(Path, pictures)).pictures]
+    several = [pictures] if isinstance(pictures, str | Path) else pictures
+    paths = [picture.path for picture in find_images(map(Path, several)).pictures]
     lens = fit_lens(paths, board, columns, rows)
     summary = (
         f"lens measured with {lens.pictures} of {len(paths)} pictures, "

@@ -7,6 +7,7 @@ import typer
 
 from serialread.cli import options, terminal
 from serialread.cli.options import ModelFile, Quiet, StationFile
+from serialread.errors import RecipeError, RecordsError
 
 if TYPE_CHECKING:
     from serialread.line import Result
@@ -49,7 +50,8 @@ def watch(
     in OUT, as read writes them; the outcomes in OUT/days, one file a day; the pictures move to OUT/done and
     OUT/failed. To review them: serialread review OUT --pictures OUT/done.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        raise RecordsError(f"{folder}: no such folder. Create it, or correct the path.")
     source = {"kind": "folder", "station": "watch", "path": folder.resolve()}
     tables = {
         "stations": [_station("watch", station, code_format)],
@@ -80,6 +82,14 @@ def serve(
 
     POST /v1/read reads pictures; /docs describes the interface.
     """
+    from serialread.review.web import is_loopback
+
+    if key and not key.startswith("env:"):
+        raise RecipeError(
+            "--key: give env:NAME, the environment variable that holds the key, not the key itself."
+        )
+    if not key and not is_loopback(host):
+        raise RecipeError(f"--host {host}: others can reach this address. Give --key env:NAME, too.")
     keys = [{"name": "client", "key": key, "roles": ["read", "trigger", "admin"]}] if key else []
     tables = {
         "stations": [_station("station", station, code_format)],
@@ -98,7 +108,12 @@ def _config(out: Path, model: Path | None, tables: dict[str, Any]) -> Any:
     from serialread.config.section import parse
 
     given = {"model": model.resolve()} if model else {}
-    return parse({"folder": out.resolve() / "journal", **given, **tables}, LineConfig, "options")
+    return parse(
+        {"folder": out.resolve() / "journal", **given, **tables},
+        LineConfig,
+        "options",
+        "Correct the options.",
+    )
 
 
 def _run(config: Any, *, check: bool = False, printed: bool = False, quiet: bool) -> None:
@@ -108,6 +123,9 @@ def _run(config: Any, *, check: bool = False, printed: bool = False, quiet: bool
     daemon = LineDaemon(config)
     if check:
         daemon.close()
+        for source in config.sources:
+            if source.kind == "folder" and not source.path.is_dir():
+                raise RecipeError(f"sources: {source.path}: no such folder. Create it, or correct the path.")
         names = ", ".join(station.name for station in config.stations)
         terminal.summary(f"valid: stations {names}; model {daemon.service.model_id}", quiet=quiet)
         return

@@ -321,7 +321,8 @@ def explain(
     found = Reader(model, station).explain(image)
     save_png(found.drawn(), out, "an explanation")
     text, confidence = found.reading.text, found.reading.confidence
-    terminal.summary(f"{out}: {text}, confidence {confidence:.3f}", quiet=quiet)
+    said = f"{text}, confidence {confidence:.3f}" if text else "no character found"
+    terminal.summary(f"{out}: {said}", quiet=quiet)
 
 
 def _opened(model: Path) -> "Path | evaluation.Model":

@@ -103,14 +103,14 @@ class Format:
             return self._unrolled(chars, length)
         every = self._printable
         if not any(every.ends[:length]):
-            raise RecipeError(f"format {self.name!r}: {no_code(length)}")
+            raise RecipeError(f"format '{self.name}': {no_code(length)}")
         return Lattice(every.layers[:length], every.ends[:length])
 
     def _unrolled(self, chars: str, length: int) -> Lattice:
         try:
             return unroll(self._automaton, chars, length)
         except RecipeError as error:
-            raise RecipeError(f"format {self.name!r}: {error}") from None
+            raise RecipeError(f"format '{self.name}': {error}") from None
 
 
 @lru_cache(maxsize=32)
@@ -122,13 +122,13 @@ def format_of(name: str) -> Format:
     """
     if name not in FORMATS and name.replace("-", "").isalnum():  # as a pattern it would match only itself
         raise RecipeError(
-            f"format {name!r}: no such format. Choose from {', '.join(FORMATS)}, or give a pattern."
+            f"format '{name}': no such format. Choose from {', '.join(FORMATS)}, or give a pattern."
         )
     pattern, _ = FORMATS.get(name, (name, ""))
     tree = parse(pattern)
     try:
         made = Format(name, pattern, Automaton(tree))
     except RecipeError as error:
-        raise RecipeError(f"format {name!r}: {error}") from None
+        raise RecipeError(f"format '{name}': {error}") from None
     made.matches("")
     return made

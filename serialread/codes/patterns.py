@@ -86,7 +86,7 @@ class _Parser:
 
     def _wrong(self, what: str, at: int | None = None) -> RecipeError:
         place = (self._at if at is None else at) + 1
-        return RecipeError(f"format {self._pattern!r}, position {place}: {what}.")
+        return RecipeError(f"format '{self._pattern}', position {place}: {what}.")
 
     def _next(self) -> str:
         """The next character that is no blank; "" at the end."""
@@ -122,6 +122,8 @@ class _Parser:
             elif found := self._taken(_COUNT):
                 least = int(found[1])
                 most = least if not found[2] else int(found[3]) if found[3] else None
+            elif mark == "{":
+                raise self._wrong("{ begins no count, such as {3}. For the character, write \\{")
             else:
                 return part
             if least > CTC_CAPACITY or (most is not None and not max(least, 1) <= most <= CTC_CAPACITY):

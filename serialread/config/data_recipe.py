@@ -161,7 +161,7 @@ class Layout(Section):
     are the digits behind the point, or the last one or two, mostly on the baseline and never underlined."""
     resized_share: Share = 0.0
     """Share of codes in which the characters before or behind a change between letters, digits and signs are
-    smaller, on the baseline, raised or between: the $ and the cents of a price, OFF, th, a unit without gap."""
+    smaller, on the baseline, raised or between: the $ and the cents of a price, OFF, a unit without gap."""
     unit_share: Share = 0.0
     """Share with a small unit behind the code, raised or lowered and without a label, as on meters."""
     logo_share: Share = 0.10

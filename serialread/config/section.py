@@ -35,16 +35,16 @@ def load(path: str | Path, kind: type[S]) -> S:
     return parse(_read(Path(path), ()), kind, str(path))
 
 
-def parse(table: Mapping[str, Any], kind: type[S], place: str) -> S:
+def parse(table: Mapping[str, Any], kind: type[S], place: str, advice: str = "Correct the file.") -> S:
     """A section of values that were read elsewhere, such as from the options of a command.
 
     Raises:
-        RecipeError: all wrong keys and values, after the name of their place.
+        RecipeError: all wrong keys and values, after the name of their place and before the advice.
     """
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        raise RecipeError(f"{place}: {_problems(error, kind)}") from None
+        raise RecipeError(f"{place}: {_problems(error, kind)}. {advice}") from None
 
 
 def to_toml(recipe: Section) -> str:
@@ -62,7 +62,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise RecipeError(f"{path}: extends itself. Remove one of the extends lines.")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
     except FileNotFoundError:
         raise RecipeError(
             f"{path}: no such file. Examples of recipes are in recipes/, of stations in calib/."
@@ -89,8 +89,8 @@ def merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def dotted(place: tuple[int | str, ...]) -> str:
-    """The dotted path of a problem in a recipe; ``recipe`` for one that concerns all of it."""
-    return ".".join(map(str, place)) or "recipe"
+    """The dotted path of a problem in a recipe; "" for one that concerns all of it."""
+    return ".".join(map(str, place))
 
 
 def _problems(error: ValidationError, kind: type[Section]) -> str:
@@ -103,28 +103,43 @@ def _problems(error: ValidationError, kind: type[Section]) -> str:
         place, given = dotted(at), problem["input"]
         match problem["type"]:
             case "extra_forbidden":
-                parts.append(f"{place}: no such key{_suggestion(str(at[-1]), kind)}")
+                parts.append(f"{place}: no such key{_suggestion(at, kind)}")
             case "missing":
                 parts.append(f"{place}: missing")
             case "union_tag_invalid":
                 context = problem["ctx"]
                 parts.append(f"{place}: no kind {context['tag']!r}, only {context['expected_tags']}")
+            case "tuple_type" if isinstance(given, dict):
+                parts.append(f"{place}: one table, where a list of them belongs. Write [[{place}]]")
+            case "tuple_type":
+                parts.append(f"{place}: not a list in brackets (got {given!r:.60})")
             case _:
                 got = "" if isinstance(given, dict) else f" (got {given!r:.60})"
-                parts.append(f"{place}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}{got}")
+                message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+                parts.append(f"{place}: {message}{got}" if place else f"{message}{got}")
     count = "1 problem" if len(parts) == 1 else f"{len(parts)} problems"
-    return f"{count}: {'; '.join(parts)}. Correct the file."
+    return f"{count}: {'; '.join(parts)}"
 
 
-def _suggestion(key: str, kind: type[Section]) -> str:
-    """The known key of any section below that is most like a wrong one."""
+def _suggestion(place: tuple[int | str, ...], kind: type[Section]) -> str:
+    """The known key that is most like a wrong one: of its own section, else of any other."""
+    key, own = str(place[-1]), [kind]
+    for step in place[:-1]:
+        fields = [section.model_fields[step] for section in own if step in section.model_fields]
+        own = [one for field in fields for one in _sections_in(field.annotation)] if fields else own
+    known = sorted({name for section in own for name in section.model_fields})
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75) or _anywhere(key, kind)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _anywhere(key: str, kind: type[Section]) -> list[str]:
+    """The key of any section that is most like a wrong one, but not the same: that is right elsewhere."""
     sections = [kind]
     for section in sections:  # grows while it is walked
         below = [one for field in section.model_fields.values() for one in _sections_in(field.annotation)]
         sections += [one for one in dict.fromkeys(below) if one not in sections]
-    known = sorted({name for section in sections for name in section.model_fields})
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-    return f" (did you mean {close[0]}?)" if close else ""
+    known = sorted({name for section in sections for name in section.model_fields} - {key})
+    return difflib.get_close_matches(key, known, n=1, cutoff=0.75)
 
 
 def _sections_in(annotation: Any) -> list[type[Section]]:

@@ -233,9 +233,14 @@ class Station(Section):
 
     def _calibrated(self, before: str, wanted: str, what: str) -> CalibrationError:
         return CalibrationError(
-            f"station {self.name or 'without a name'}: calibrated {before}, got {wanted}. "
+            f"{self.title}: calibrated {before}, got {wanted}. "
             f"Calibrate it again with that {what}, or leave --{what.replace(' ', '-')} out."
         )
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"station {self.name or 'without a name'}"
 
     @property
     def station_id(self) -> str:

@@ -180,7 +180,7 @@ def _bytes(path: Path) -> bytes:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise ImageError(
-                "cannot be read (a folder). Give a picture, or read the folder with read_folder."
+                "cannot be read (a folder). Give a picture; serialread read and read_folder read folders."
             )
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
             raise ImageError("cannot be read (not a regular file). Copy the picture into a file.")

@@ -71,6 +71,8 @@ class HotFolder:
         self._reading.clear()
         while not stop.is_set():
             try:
+                if not self._path.is_dir():  # never made here: a share that is not mounted would be hidden
+                    raise LineError(f"{self._path}: no such folder. Create it, or mount its drive.")
                 for folder in (self._claimed, self._done, self._failed):
                     folder.mkdir(parents=True, exist_ok=True)
                 self._poll(accept)

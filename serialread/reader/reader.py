@@ -178,15 +178,15 @@ class Reader:
         self._opening = threading.Lock()
         self._use_station()
 
-    def at(self, station: Station) -> Self:
-        """The same opened model at another station.
+    def at(self, station: Station | str | Path) -> Self:
+        """The same opened model at another station, or at that of a station file.
 
         Raises:
             CalibrationError: the station was calibrated with another model.
             RecipeError: the model's alphabet has no code of the station's format.
         """
         other = copy(self)
-        other.station = station
+        other.station = load(Path(station), Station) if isinstance(station, str | Path) else station
         other._use_station()
         return other
 
@@ -196,7 +196,7 @@ class Reader:
         self.model_id = self._engine.card.model_id + found_by
         if self.station.model_id not in ("", self.model_id):
             raise CalibrationError(
-                f"station {self.station.name}: calibrated with model {self.station.model_id}, "
+                f"{self.station.title}: calibrated with model {self.station.model_id}, "
                 f"got {self.model_id}. Calibrate it again, or give that model and engine."
             )
         self._station_id = self.station.station_id
@@ -222,7 +222,7 @@ class Reader:
         made = self.station.calibration
         if made and made.second_reader != (found := version_of(name)):
             raise CalibrationError(
-                f"station {self.station.name}: calibrated with {made.second_reader or 'no second reader'}, "
+                f"{self.station.title}: calibrated with {made.second_reader or 'no second reader'}, "
                 f"got {found or 'none'}. Calibrate it again, or install that version."
             )
         with self._opening:

@@ -82,7 +82,8 @@ def begin(
     earlier = [name for name in FILES if (out / name).exists()]
     if earlier and mode == "new":
         raise RecordsError(
-            f"{out}: already holds results. Use --resume to continue or --overwrite to replace them."
+            f"{out}: already holds results. Use --resume to continue or --overwrite to replace them "
+            "(in Python, resume=True or overwrite=True)."
         )
     with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -175,12 +176,20 @@ def _whole_lines(out: Path, ids: tuple[str, str]) -> Iterator[RecordJson]:
             except (ValueError, KeyError, TypeError):
                 continue
             if found != ids:
-                names = " and station ".join(part or "none" for part in found)
-                raise RecordsError(
-                    f"{out}: was read with model {names}. Use these to continue, "
-                    "or --overwrite to replace the results."
-                )
+                raise _other_setting(out, found, ids)
             yield line
+
+
+def _other_setting(out: Path, before: tuple[str, str], now: tuple[str, str]) -> RecordsError:
+    """The results in a folder are of another model, station or format."""
+    how = f"with model {before[0]}, not {now[0]}"
+    wanted = "--model"
+    if before[0] == now[0]:
+        stations = [f"station {name}" if name else "no station or format" for name in (before[1], now[1])]
+        how, wanted = f"with {stations[0]}, not {stations[1]}", "--station and --format"
+    return RecordsError(
+        f"{out}: was read {how}. Give the same {wanted} to continue, or --overwrite to replace the results."
+    )
 
 
 def _replace(out: Path, lines: Iterable[RecordJson], fields: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from serialread.imaging import PICTURE_SUFFIXES
 from serialread.label_tables import LABEL_COLUMNS, read_table
 from serialread.reader.serialization import csv_bytes
 from serialread.review.queue import ReviewQueue
-from serialread.review.store import DATABASE, Call, CallLabel, settled
+from serialread.review.store import DATABASE, Call, CallLabel, Role, settled
 
 LABELS, CALLS = "labels.csv", "calls.csv"
 """Exported tables: the settled labels, and the calls of both reviewers for ``study agreement``."""
@@ -144,13 +144,19 @@ def import_labels(queue: ReviewQueue, path: Path, operator: str = "") -> LabelIm
         except RecordsError as error:
             done.left_out[str(error).partition(".")[0]] += 1
             continue
-        before = settled(queue.store.calls(part))
-        if before and before.agrees(call):
+        if _is_known(queue.store.calls(part), call):
             done.same += 1
             continue
-        queue.store.save(part, line["image"], call, f"import {digest} {number}")
+        queue.store.save(part, line["image"], call, f"import {digest} {number} {call.reviewer}")
         done.saved += 1
     return done
+
+
+def _is_known(calls: Mapping[Role, Call], call: Call) -> bool:
+    """Whether its reviewer has said so before, or two calls have settled it so."""
+    said = any(one.reviewer == call.reviewer and one.agrees(call) for one in calls.values())
+    before = settled(calls) if len(calls) > 1 else None
+    return said or (before is not None and before.agrees(call))
 
 
 def _labels_of(path: Path) -> Iterator[_Found]:

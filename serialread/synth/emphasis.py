@@ -24,8 +24,8 @@ class Emphasis:
     Attributes:
         faces: typefaces of the characters [n].
         sizes: of the characters [n], ch.
-        raised: share of the room above smaller characters by which they are raised [n]: at 1 their tops are at
-            the cap line.
+        raised: share of the room above smaller characters by which they are raised [n]: at 1 their tops are
+            at the cap line.
         underlined: number of characters at the end that have a line below.
         boxes: parts with a box around them.
         room: inside the boxes, ch.

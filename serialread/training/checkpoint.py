@@ -313,7 +313,8 @@ def _read(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
         recipe = TrainingRecipe.model_validate_json(content["recipe"])
     except ValidationError as error:
         raise CheckpointError(
-            f"{path}: its recipe has {dotted(error.errors()[0]['loc'])}, which this version does not accept. "
+            f"{path}: its recipe has {dotted(error.errors()[0]['loc']) or 'values'}, which this version does "
+            "not accept. "
             "Use the version that trained it, or train it again."
         ) from None
     return Checkpoint(recipe, content["weights"], int(content["steps"])), content["state"]

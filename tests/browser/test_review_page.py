@@ -138,7 +138,9 @@ def test_the_picture_of_another_reading_is_never_beside_a_text(
 
 def test_views_are_a_key_away(started: Started, visited: Visited, tmp_path: Path) -> None:
     browser = visited(started(pictured(tmp_path / "pictures", ["a.png", "b.png"])))
-    browser.until("document.getElementById('crop-stage').style.width.endsWith('px')")  # the crop is drawn at its size
+    browser.until(
+        "document.getElementById('crop-stage').style.width.endsWith('px')"
+    )  # the crop is drawn at its size
     width = "document.getElementById('crop').getBoundingClientRect().width"
     before = browser.ask(width)
     browser.press(Qt.Key.Key_Z, ALT)

@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from serialread import cli
 from serialread.calibration import (
     LabelledPictures,
+    calibrate_confidence,
     fit_acceptance,
     load_labelled,
     refuse_to_replace,
@@ -541,3 +542,13 @@ def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Pa
     assert load(tmp_path / "quick-station.toml", Station).view.retry_below == 0.8
     other = invoke("read", folder / "images", "--out", tmp_path / "third", "--station", out)
     assert isinstance(other.exception, CalibrationError)
+
+
+@pytest.mark.parametrize(
+    ("misread", "certainty", "named"), [(2, 0.95, "misread 2"), (0.01, 1.0, "certainty 1.0")]
+)
+def test_a_share_that_is_none_is_refused_before_pictures_are_read(
+    misread: float, certainty: float, named: str
+) -> None:
+    with pytest.raises(CalibrationError, match=f"{named}: not a share"):
+        calibrate_confidence("no such folder", misread, certainty=certainty)

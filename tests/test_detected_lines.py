@@ -33,10 +33,12 @@ class Finder:
     def __init__(self, path: Path, threads: int = 0, streams: int = 1) -> None:
         self.path = path
 
-    def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
+    def find(
+        self, pixels: Pixels, heights: tuple[float, float] | None = None, *, possible: bool = False
+    ) -> tuple[TextLine, ...]:
         Finder.calls += 1
         upright = TextLine(np.array([[568.0, 380.0], [768.0, 380.0]]), 34.0, 0.9)
-        turned = TextLine(np.array([[190.0, 350.0], [190.0, 150.0]]), 34.0, 0.8)
+        turned = TextLine(np.array([[190.0, 350.0], [190.0, 150.0]]), 34.0, 0.9)
         return upright, turned
 
 
@@ -68,6 +70,19 @@ def test_every_detected_line_is_read_in_its_direction(reader: Reader) -> None:
     assert 20 < upright.height_px < 60
     assert reader.model_id.endswith("+lines-known")
     assert record.model_id == reader.model_id
+
+
+def test_a_line_of_which_the_detector_is_not_sure_counts_where_it_reads_clearly(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, nothing = (
+        TextLine(np.array([[x, y], [x + 200, y]]), 34.0, 0.7) for x, y in ((568.0, 380.0), (300.0, 60.0))
+    )
+    both = {True: (code, nothing), False: ()}
+    monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None, possible=False: both[possible])
+    record = reader.read(picture())
+    assert [line.text for line in record.lines] == [record.text]
+    assert len(record.text) == 6
 
 
 def test_an_explanation_shows_the_picture_with_all_its_lines(reader: Reader) -> None:
@@ -149,7 +164,7 @@ def test_a_line_that_goes_on_beyond_its_cut_out_is_cut_out_longer(
     reader: Reader, monkeypatch: pytest.MonkeyPatch, end: float
 ) -> None:
     short = TextLine(np.array([[568.0, 380.0], [end, 380.0]]), 34.0, 0.9)  # six digits, up to x = 750
-    monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None: (short,))
+    monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None, possible=False: (short,))
     (line,) = reader.read(picture()).lines
     assert line.text == "905247"
 
@@ -159,7 +174,7 @@ def test_half_a_line_is_found_and_all_of_it_is_read(monkeypatch: pytest.MonkeyPa
     pixels = np.clip(np.random.default_rng(2).normal(150, 3, (400, 1000)), 0, 255).astype(np.uint8)
     cv2.putText(pixels, "72GUPSSE2L2HTVBEAKUHP", (100, 210), cv2.FONT_HERSHEY_DUPLEX, 1.2, 40, 2, cv2.LINE_AA)
     half = TextLine(np.array([[100.0, 198.0], [end, 198.0]]), 26.0, 0.9)
-    monkeypatch.setattr(LineFinder, "find", lambda self, pixels, heights=None: (half,))
+    monkeypatch.setattr(LineFinder, "find", lambda self, pixels, heights=None, possible=False: (half,))
     (line,) = Reader(barcodes=False).read(pixels).lines
     assert line.text == "72GUPSSE2L2HTVBEAKUHP"
 
@@ -186,7 +201,7 @@ def test_parts_of_a_line_with_characters_between_them_are_read_as_one(
         TextLine(np.array([[568.0, 380.0], [628.0, 380.0]]), 34.0, 0.9),  # the first two digits of six
         TextLine(np.array([[768.0, 380.0], [737.0, 380.0]]), 34.0, 0.9),  # the last one, found turned round
     )
-    monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None: parts)
+    monkeypatch.setattr(Finder, "find", lambda self, pixels, heights=None, possible=False: parts)
     record = reader.read(picture())
     assert [line.text for line in record.lines] == ["905247"]
     assert record.text == "905247"
@@ -230,7 +245,9 @@ def test_lines_of_an_unexpected_height_are_not_read(reader: Reader) -> None:
 
 def test_all_lines_of_a_nameplate_are_read() -> None:
     class NameplateFinder(Finder):
-        def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
+        def find(
+            self, pixels: Pixels, heights: tuple[float, float] | None = None, *, possible: bool = False
+        ) -> tuple[TextLine, ...]:
             return tuple(TextLine(np.array([[40.0, y], [400.0, y]]), 8.0, 0.9) for y in range(20, 980, 14))
 
     frame = Frame(np.full((1000, 800), 160, np.uint8), np.eye(3))
@@ -273,7 +290,9 @@ def test_lines_are_read_regardless_of_the_format_and_fields_with_their_own(reade
 class AloneFinder(Finder):
     """A line detector that finds the upright line alone."""
 
-    def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
+    def find(
+        self, pixels: Pixels, heights: tuple[float, float] | None = None, *, possible: bool = False
+    ) -> tuple[TextLine, ...]:
         return super().find(pixels)[:1]
 
 

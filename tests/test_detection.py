@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serialread.detection import Maps, TextLine, cut_line, lines_of, lone_mark, spanning
-from serialread.detection.line_finder import LineFinder, merged
+from serialread.detection.line_finder import LineFinder, apart, merged
 from serialread.detection.text_lines import CELL_PX, REFERENCE_PX
 from serialread.imaging.frames import Frame
 from serialread.records import Pixels
@@ -102,6 +102,27 @@ def test_short_lines_must_be_sure() -> None:
     maps = maps_of((short, 24.0))
     assert len(lines_of(maps)) == 1
     assert lines_of(maps._replace(core=maps.core * np.float32(0.75))) == ()
+
+
+def test_a_long_line_of_which_the_detector_is_not_sure_is_possible() -> None:
+    maps = maps_of((np.array([[100.0, 200.0], [300.0, 200.0]]), 24.0))
+    (sure,) = lines_of(maps, possible=True)
+    assert sure.is_sure
+    doubtful = maps._replace(core=maps.core * np.float32(0.75))
+    assert lines_of(doubtful) == ()
+    (line,) = lines_of(doubtful, possible=True)
+    assert not line.is_sure
+    assert line.length == pytest.approx(sure.length, abs=8)
+    short = maps_of((np.array([[200.0, 200.0], [218.0, 200.0]]), 24.0))
+    assert lines_of(short._replace(core=short.core * np.float32(0.75)), possible=True) == ()
+
+
+def test_possible_lines_lie_where_no_sure_one_does() -> None:
+    def row(y: float, score: float) -> TextLine:
+        return TextLine(np.array([[20.0, y], [220.0, y]]), 20.0, score)
+
+    sure, beside, across = row(50, 0.97), row(100, 0.7), row(55, 0.7)
+    assert apart([beside, across], [sure], (150, 300)) == [beside]
 
 
 def test_nothing_is_found_in_empty_maps() -> None:

@@ -52,6 +52,8 @@ SURE_COARSE_PX, SURE = 10.0, 0.97
 """The same of lines with at least this score, which a finer scale may have missed or cut."""
 MAX_OVERLAP = 0.4
 """Share of a line that better lines may cover."""
+MAX_SHARED = 0.1
+"""Share of the smaller of a sure and a merely possible line that both may cover."""
 ALIKE = 0.5
 """Intersection over union from which two lines of different scales are one. Others that overlap are both
 found, and what they read decides: a line cut in two at one scale may be whole at the other."""
@@ -109,22 +111,32 @@ class LineFinder:
                 raise ranges_mismatch(ranges, path, _QUANTIZE)
             self.model_id += INT8_SUFFIX
 
-    def find(self, pixels: Pixels, heights: tuple[float, float] | None = None) -> tuple[TextLine, ...]:
+    def find(
+        self, pixels: Pixels, heights: tuple[float, float] | None = None, *, possible: bool = False
+    ) -> tuple[TextLine, ...]:
         """All text lines of a grey picture, the most probable first, in px of the picture.
 
         Args:
             pixels: the picture [H, W].
             heights: lowest and highest expected capital, px of the picture, which choose the size at which it
                 is searched.
+            possible: also find lines that are not sure, behind those that are, where none of them lies.
         """
         scales = list(dict.fromkeys(_scales(pixels.shape, heights)))  # small pictures have one
         at_each = self._pool.map if self._pool else map
-        found = list(
-            zip(scales, at_each(lambda scale: lines_of(self.maps(pixels, scale)), scales), strict=True)
-        )
+
+        def at(scale: float) -> tuple[TextLine, ...]:
+            return lines_of(self.maps(pixels, scale), possible=possible)
+
+        found = list(zip(scales, at_each(at, scales), strict=True))
         if heights is None and (finer := _finer(*found[0], pixels.shape)):
-            found.insert(0, (finer, lines_of(self.maps(pixels, finer))))
-        return tuple(merged(found, pixels.shape))
+            found.insert(0, (finer, at(finer)))
+        sure = [(scale, [line for line in lines if line.is_sure]) for scale, lines in found]
+        kept = merged(sure, pixels.shape)
+        if possible:
+            others = [(scale, [line for line in lines if not line.is_sure]) for scale, lines in found]
+            kept += apart(merged(others, pixels.shape), kept, pixels.shape)
+        return tuple(kept)
 
     def maps(self, pixels: Pixels, scale: float) -> Maps:
         """The network's maps of a picture [H, W] at another scale."""
@@ -165,8 +177,9 @@ def _finer(scale: float, lines: Sequence[TextLine], shape: tuple[int, ...]) -> f
         lines: that were found at it, in px of that size.
         shape: of the picture.
     """
-    small = sum(line.height < SMALL_PX for line in lines)
-    if small < max(MIN_SMALL, len(lines) / 2):
+    sure = [line for line in lines if line.is_sure]
+    small = sum(line.height < SMALL_PX for line in sure)
+    if small < max(MIN_SMALL, len(sure) / 2):
         return None
     finer = min(scale * FINER, MAX_LONGER_PX / _longer_px(shape), MAX_UPSCALING)
     return finer if finer >= MIN_FINER * scale else None
@@ -195,6 +208,17 @@ def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, 
         if not hidden and not (covered and alike):
             kept.append((number, line, area))
     return [line for _, line, _ in kept]
+
+
+def apart(lines: Sequence[TextLine], kept: Sequence[TextLine], shape: tuple[int, ...]) -> list[TextLine]:
+    """Those lines that lie where none of the kept ones does, in a picture [H, W]."""
+    taken = [_Area.of(line, shape) for line in kept]
+
+    def is_apart(line: TextLine) -> bool:
+        own = _Area.of(line, shape)
+        return all(own.shared(area) <= MAX_SHARED * min(own.size, area.size) for area in taken)
+
+    return [line for line in lines if is_apart(line)]
 
 
 def _least_px(line: TextLine, *, finest: bool) -> float:

@@ -50,6 +50,9 @@ MIN_LENGTH = 0.3
 LENGTHS, LEAST_SCORES = (1.0, 2.5), (0.9, 0.82)
 """Least scores of lines of these lengths, in heights, with those in between on a line: textures give short
 ones."""
+POSSIBLE, POSSIBLE_LENGTH = 0.65, 2.5
+"""Least score and length, in heights, of lines that are possible: only their reading can say whether they are
+lines."""
 
 Points = NDArray[np.float64]
 """[N, 2], (x, y)."""
@@ -90,6 +93,11 @@ class TextLine:
     def length(self) -> float:
         """Length of its centre line, px."""
         return float(np.linalg.norm(np.diff(self.centre, axis=0), axis=1).sum())
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is a line whatever it reads as; else it is merely possible."""
+        return self.score >= float(np.interp(self.length / self.height, LENGTHS, LEAST_SCORES))
 
     @property
     def is_straight(self) -> bool:
@@ -183,17 +191,17 @@ class _Piece:
         )
 
 
-def lines_of(maps: Maps) -> tuple[TextLine, ...]:
-    """All lines of a picture, the most probable first."""
+def lines_of(maps: Maps, *, possible: bool = False) -> tuple[TextLine, ...]:
+    """All lines of a picture, the most probable first; with ``possible`` also those that are not sure."""
     parts = [part for piece in _pieces(maps) for part in _rows(piece)]
     pieces = _joined(sorted(parts, key=lambda part: -part.core.sum())[:MAX_PIECES])
-    lines = (piece.line for piece in pieces)
-    return tuple(sorted(filter(_is_likely, lines), key=lambda line: -line.score * line.length))
+    lines = [line for line in (piece.line for piece in pieces) if line.length >= MIN_LENGTH * line.height]
+    kept = [line for line in lines if line.is_sure or (possible and _is_possible(line))]
+    return tuple(sorted(kept, key=lambda line: -line.score * line.length))
 
 
-def _is_likely(line: TextLine) -> bool:
-    length = line.length / line.height
-    return length >= MIN_LENGTH and line.score >= float(np.interp(length, LENGTHS, LEAST_SCORES))
+def _is_possible(line: TextLine) -> bool:
+    return line.score >= POSSIBLE and line.length >= POSSIBLE_LENGTH * line.height
 
 
 def _pieces(maps: Maps) -> list[_Piece]:

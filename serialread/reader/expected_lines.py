@@ -26,9 +26,9 @@ def expected_lines(finder: LineFinder, frame: Frame, view: StationView) -> list[
     """The lines of a picture as the station expects them, the clearest first; else its only mark."""
     longer = max(frame.pixels.shape)
     low, high = heights = tuple(share * longer for share in view.text_height or (0.0, 1.0))
-    found = finder.find(frame.pixels, heights if view.text_height else None)
-    if not found:
-        found = tuple(filter(None, [lone_mark(frame.pixels)]))
+    found = finder.find(frame.pixels, heights if view.text_height else None, possible=True)
+    if not any(line.is_sure for line in found):
+        found = (*filter(None, [lone_mark(frame.pixels)]), *found)
     lines = [_directed(line, view) for line in found if low <= line.height <= high]
     lines = [line for line in lines if not _is_unexpected(line, view)]
     return lines[: view.lines or MAX_DETECTED]

@@ -77,6 +77,8 @@ MIN_TEXT_SHARE = 0.3
 """Height of the text per height of its picture below which the picture may hold other lines."""
 MIN_SETTLED = 3
 """Characters of a picture that is not low from which it may need no search."""
+CONFIRMING_CHARS, CONFIRMING = 4, 0.8
+"""Characters and confidence from which on a reading confirms a line of which the detector is not sure."""
 MIN_MIRRORED = 5
 """Characters from which a code of mirror-symmetric ones alone is suspicious: few codes are such by chance."""
 
@@ -256,6 +258,15 @@ def _line_reading(line: ReadLine) -> LineReading:
 def _clearest(ways: Sequence[ReadLine]) -> float:
     """``clear_chars`` of a line in its better orientation; 0 if it is no text."""
     return max([0.0, *(clear_chars(line.reading) for line in ways if line.reading)])
+
+
+def _confirms(ways: Sequence[ReadLine]) -> bool:
+    """Whether a line that is merely possible is one, by what it reads as."""
+    readings = [line.reading for line in ways if line.reading]
+    return any(
+        len(one.chars) >= CONFIRMING_CHARS and one.confidence >= CONFIRMING and is_clear(one)
+        for one in readings
+    )
 
 
 def _clearness(line: ReadLine) -> float:
@@ -451,8 +462,11 @@ class Pipeline:
         return lines
 
     def _found(self, frame: Frame, found: list[TextLine]) -> Steps[list[ReadLine]]:
-        """Read detected lines."""
+        """Read detected lines; those that are merely possible count where they read clearly."""
         read = yield from self._read_lines(crops_of(frame, found, self.station.view))
+        ways = 1 + may_be_upside_down(self.station.view)
+        kept = [n for n, line in enumerate(found) if line.is_sure or _confirms(read[n * ways :][:ways])]
+        found, read = [found[n] for n in kept], [one for n in kept for one in read[n * ways :][:ways]]
         yield from self._join(frame, found, read)
         return (yield from self._complete(frame, found, read))
 

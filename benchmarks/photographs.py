@@ -83,10 +83,10 @@ class Clock:
     def timed(self, step: str, work: Callable[..., Any]) -> Callable[..., Any]:
         """The same work; its time is added to a step."""
 
-        def run(*args: Any) -> Any:
+        def run(*args: Any, **named: Any) -> Any:
             wall, cpu = time.perf_counter(), time.process_time()
             try:
-                return work(*args)
+                return work(*args, **named)
             finally:
                 self.wall[step] += time.perf_counter() - wall
                 self.cpu[step] += time.process_time() - cpu

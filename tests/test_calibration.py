@@ -477,7 +477,8 @@ def write_folder(folder: Path, count: int, truth: Callable[[int], str], images: 
         table = csv.writer(file)
         table.writerow(["filename", "text"])
         for i in range(count):
-            pixels = np.random.default_rng(i).integers(60, 200, (32, 60 + i), np.uint8)
+            # noise in which no line is found
+            pixels = np.random.default_rng(300 + i).integers(60, 200, (32, 60 + i), np.uint8)
             pixels[:, :8] = pixels[:, -8:] = 130  # nothing touches the borders
             cv2.imwrite(str(folder / images / f"{i}.png"), pixels)
             table.writerow([f"{i}.png", truth(i)])

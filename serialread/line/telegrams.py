@@ -88,9 +88,12 @@ class TelegramClient:
 
 def _is_closed(connection: socket.socket) -> bool:
     """Whether the other side has closed a connection; what it sent unasked is dropped."""
-    while select.select([connection], [], [], 0)[0]:
-        if not connection.recv(MAX_ANSWER):
-            return True
+    try:
+        while select.select([connection], [], [], 0)[0]:
+            if not connection.recv(MAX_ANSWER):
+                return True
+    except OSError:  # reset
+        return True
     return False
 
 

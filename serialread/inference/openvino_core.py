@@ -2,13 +2,17 @@
 
 import sys
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import openvino
 
+_mutex = Lock()
 
-@cache
+
 def openvino_core() -> "openvino.Core":
     """The core object that reads and compiles every network of this process.
 
@@ -16,10 +20,20 @@ def openvino_core() -> "openvino.Core":
     the core. If cores end in another order than they began, the thread keeps a freed stack, and the next
     signal with a Python handler, such as Ctrl-C or the end of a child process, ends the process with a
     segmentation fault. So the core lives as long as the process.
+
+    Its first access to an array must be over before threads infer side by side: of two that make it at once,
+    one waits for the other's initialization with the interpreter's lock held, which the other waits for.
     """
+    with _mutex:
+        return _core()
+
+
+@cache
+def _core() -> "openvino.Core":
     _import_without_converter()
     import openvino
 
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
     return openvino.Core()
 
 

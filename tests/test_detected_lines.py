@@ -38,7 +38,7 @@ class Finder:
     ) -> tuple[TextLine, ...]:
         Finder.calls += 1
         upright = TextLine(np.array([[568.0, 380.0], [768.0, 380.0]]), 34.0, 0.9)
-        turned = TextLine(np.array([[190.0, 350.0], [190.0, 150.0]]), 34.0, 0.9)
+        turned = TextLine(np.array([[190.0, 350.0], [190.0, 150.0]]), 34.0, 0.8)
         return upright, turned
 
 

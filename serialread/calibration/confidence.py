@@ -15,12 +15,10 @@ from serialread.calibration.risk_control import RESERVED, find_threshold, smalle
 from serialread.calibration.station_files import (
     CalibratedStation,
     LabelledPictures,
-    StationSource,
     load_labelled,
-    load_station,
 )
 from serialread.config import Calibration, Station
-from serialread.config.station import EvidenceWeights
+from serialread.config.station import EvidenceWeights, StationSource, load_station
 from serialread.errors import CalibrationError
 from serialread.metrics import mpsc, strict
 from serialread.metrics.sampling_plans import pictures_needed

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from serialread.calibration.station_files import (
     CalibratedStation,
     LabelledPictures,
-    StationSource,
     load_labelled,
-    load_station,
 )
 from serialread.config import Station, StationView
+from serialread.config.station import StationSource, load_station
 from serialread.errors import CalibrationError
 from serialread.imaging import load_image, teach_fixture
 from serialread.metrics import mpsc, one_minus_ned

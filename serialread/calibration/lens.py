@@ -7,11 +7,13 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from serialread.calibration.station_files import CalibratedStation, StationSource, load_station
+from serialread.calibration.station_files import CalibratedStation
 from serialread.config import Lens
+from serialread.config.station import StationSource, load_station
 from serialread.errors import CalibrationError, ImageError
 from serialread.imaging import load_image
 from serialread.reader import find_images
+from serialread.reader.picture_files import paths_of
 from serialread.records import Floats, Pixels
 
 Board = Literal["checkerboard", "charuco"]
@@ -42,8 +44,7 @@ def calibrate_lens(
         RecordsError: there are no pictures.
     """
     start = load_station(station)
-    several = [pictures] if isinstance(pictures, str | Path) else pictures
-    paths = [picture.path for picture in find_images(map(Path, several)).pictures]
+    paths = [picture.path for picture in find_images(paths_of(pictures)).pictures]
     lens = fit_lens(paths, board, columns, rows)
     summary = (
         f"lens measured with {lens.pictures} of {len(paths)} pictures, "

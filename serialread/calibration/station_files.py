@@ -4,15 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serialread.codes import without_blanks
-from serialread.config import Station, load, to_toml
+from serialread.config import Station, to_toml
 from serialread.errors import CalibrationError
 from serialread.label_tables import read_labels
 from serialread.reader import Picture
 
 LABELS = "labels.csv"
-
-StationSource = Station | Path | None
-"""A station, its file, or None for one without settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +75,6 @@ def labelled_picture(folder: Path, name: str) -> Picture:
     raise CalibrationError(
         f"{folder / LABELS}: no picture {name} in images/ or the folder. Correct its name."
     )
-
-
-def load_station(source: StationSource) -> Station:
-    """The station itself, or that of a file.
-
-    Raises:
-        RecipeError: the file is not a station.
-    """
-    return load(source, Station) if isinstance(source, Path) else source or Station()
 
 
 def refuse_to_replace(out: Path, station: Path | None) -> None:

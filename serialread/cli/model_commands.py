@@ -317,11 +317,12 @@ def explain(
     """
     from serialread.imaging import save_png
     from serialread.reader import Reader
+    from serialread.reader.decisions import NOTHING_READ
 
     found = Reader(model, station).explain(image)
     save_png(found.drawn(), out, "an explanation")
     text, confidence = found.reading.text, found.reading.confidence
-    said = f"{text}, confidence {confidence:.3f}" if text else "no character found"
+    said = f"{text}, confidence {confidence:.3f}" if text else NOTHING_READ
     terminal.summary(f"{out}: {said}", quiet=quiet)
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -313,6 +313,6 @@ def _skipped(names: tuple[str, ...]) -> str:
     more = len(names) - _NAMES_SHOWN
     listed = ", ".join(names[:_NAMES_SHOWN]) + (f", ... and {more} more" if more > 0 else "")
     files = "1 file" if len(names) == 1 else f"{len(names)} files"
-    hidden = any(PurePosixPath(name).name.startswith(".") for name in names)
+    hidden = any(Path(name).name.startswith(".") for name in names)
     why = "hidden, or not a picture suffix" if hidden else "not a picture suffix"
     return f"{files} skipped ({why}): {listed}"

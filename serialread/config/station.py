@@ -1,12 +1,13 @@
 """A station: where its camera sees the code, what the code looks like, and which readings are accepted."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from serialread.codes import format_of
 from serialread.config.field import StationField, known_format
-from serialread.config.section import Section, recipe_id
+from serialread.config.section import Section, load, recipe_id
 from serialread.config.view import Fraction, StationView
 from serialread.errors import CalibrationError, RecipeError
 
@@ -246,3 +247,16 @@ class Station(Section):
     def station_id(self) -> str:
         """Name and six hex digits of a digest of all values; "" for the default station."""
         return f"{self.name or 'unnamed'}-{recipe_id(self)[:6]}" if self != Station() else ""
+
+
+StationSource = Station | str | Path | None
+"""A station, its file, or none."""
+
+
+def load_station(source: StationSource) -> Station:
+    """The station itself, or that of a file; without one, the default.
+
+    Raises:
+        RecipeError: the file is not a station.
+    """
+    return load(source, Station) if isinstance(source, str | Path) else source or Station()

@@ -125,18 +125,16 @@ class LineFinder:
         scales = list(dict.fromkeys(_scales(pixels.shape, heights)))  # small pictures have one
         at_each = self._pool.map if self._pool else map
 
-        def at(scale: float) -> tuple[TextLine, ...]:
-            return lines_of(self.maps(pixels, scale), possible=possible)
+        def at(scale: float) -> tuple[list[TextLine], list[TextLine]]:
+            lines = lines_of(self.maps(pixels, scale), possible=possible)
+            return [line for line in lines if line.is_sure], [line for line in lines if not line.is_sure]
 
         found = list(zip(scales, at_each(at, scales), strict=True))
-        if heights is None and (finer := _finer(*found[0], pixels.shape)):
+        if heights is None and (finer := _finer(scales[0], found[0][1][0], pixels.shape)):
             found.insert(0, (finer, at(finer)))
-        sure = [(scale, [line for line in lines if line.is_sure]) for scale, lines in found]
-        kept = merged(sure, pixels.shape)
-        if possible:
-            others = [(scale, [line for line in lines if not line.is_sure]) for scale, lines in found]
-            kept += apart(merged(others, pixels.shape), kept, pixels.shape)
-        return tuple(kept)
+        kept = merged([(scale, sure) for scale, (sure, _) in found], pixels.shape)
+        others = merged([(scale, merely) for scale, (_, merely) in found], pixels.shape)
+        return (*kept, *apart(others, kept, pixels.shape))
 
     def maps(self, pixels: Pixels, scale: float) -> Maps:
         """The network's maps of a picture [H, W] at another scale."""
@@ -174,12 +172,11 @@ def _finer(scale: float, lines: Sequence[TextLine], shape: tuple[int, ...]) -> f
 
     Args:
         scale: the largest scale at which it was searched.
-        lines: that were found at it, in px of that size.
+        lines: the sure ones that were found at it, in px of that size.
         shape: of the picture.
     """
-    sure = [line for line in lines if line.is_sure]
-    small = sum(line.height < SMALL_PX for line in sure)
-    if small < max(MIN_SMALL, len(sure) / 2):
+    small = sum(line.height < SMALL_PX for line in lines)
+    if small < max(MIN_SMALL, len(lines) / 2):
         return None
     finer = min(scale * FINER, MAX_LONGER_PX / _longer_px(shape), MAX_UPSCALING)
     return finer if finer >= MIN_FINER * scale else None
@@ -212,7 +209,7 @@ def merged(found: Sequence[tuple[float, Sequence[TextLine]]], shape: tuple[int, 
 
 def apart(lines: Sequence[TextLine], kept: Sequence[TextLine], shape: tuple[int, ...]) -> list[TextLine]:
     """Those lines that lie where none of the kept ones does, in a picture [H, W]."""
-    taken = [_Area.of(line, shape) for line in kept]
+    taken = [_Area.of(line, shape) for line in kept] if lines else []
 
     def is_apart(line: TextLine) -> bool:
         own = _Area.of(line, shape)

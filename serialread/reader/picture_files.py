@@ -45,6 +45,11 @@ class FoundFiles:
     skipped: tuple[str, ...]
 
 
+def paths_of(places: str | Path | Iterable[str | Path]) -> list[Path]:
+    """One place or several: a single text is a path, not its letters."""
+    return [Path(place) for place in ([places] if isinstance(places, str | Path) else places)]
+
+
 def find_images(paths: Iterable[Path]) -> FoundFiles:
     """Find all pictures in files and folders, recursively.
 

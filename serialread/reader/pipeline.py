@@ -260,15 +260,6 @@ def _clearest(ways: Sequence[ReadLine]) -> float:
     return max([0.0, *(clear_chars(line.reading) for line in ways if line.reading)])
 
 
-def _confirms(ways: Sequence[ReadLine]) -> bool:
-    """Whether a line that is merely possible is one, by what it reads as."""
-    readings = [line.reading for line in ways if line.reading]
-    return any(
-        len(one.chars) >= CONFIRMING_CHARS and one.confidence >= CONFIRMING and is_clear(one)
-        for one in readings
-    )
-
-
 def _clearness(line: ReadLine) -> float:
     """``clear_chars`` of a line that was read, in its first view."""
     return clear_chars(line.views[0].reading)
@@ -464,15 +455,23 @@ class Pipeline:
     def _found(self, frame: Frame, found: list[TextLine]) -> Steps[list[ReadLine]]:
         """Read detected lines; those that are merely possible count where they read clearly."""
         read = yield from self._read_lines(crops_of(frame, found, self.station.view))
-        ways = 1 + may_be_upside_down(self.station.view)
-        kept = [n for n, line in enumerate(found) if line.is_sure or _confirms(read[n * ways :][:ways])]
+        ways = self._ways
+        kept = [n for n, line in enumerate(found) if line.is_sure or self._confirms(read[n * ways :][:ways])]
         found, read = [found[n] for n in kept], [one for n in kept for one in read[n * ways :][:ways]]
         yield from self._join(frame, found, read)
         return (yield from self._complete(frame, found, read))
 
+    def _confirms(self, ways: Sequence[ReadLine]) -> bool:
+        """Whether a line that is merely possible is one, by what it reads as regardless of the format."""
+        readings = [self._freed(line).views[0].reading for line in ways if line.views]
+        return any(
+            len(one.chars) >= CONFIRMING_CHARS and one.confidence >= CONFIRMING and is_clear(one)
+            for one in readings
+        )
+
     def _join(self, frame: Frame, found: list[TextLine], lines: list[ReadLine]) -> Steps[None]:
         """Replace two detected lines by one that spans both, if that reads better than they do."""
-        spans, ways = spanning(found), 1 + may_be_upside_down(self.station.view)
+        spans, ways = spanning(found), self._ways
         read = yield from self._read_lines(crops_of(frame, [span for *_, span in spans], self.station.view))
         gone = set[int]()
         for number, (one, other, span) in enumerate(spans):
@@ -490,7 +489,7 @@ class Pipeline:
 
         A longer cut-out may end in the middle of a character and read worse for it; the next one shows it.
         """
-        ways = 1 + may_be_upside_down(self.station.view)
+        ways = self._ways
         rooms = {n: (ROOM, ROOM) for n, line in enumerate(lines) if line.reading and _is_text(line.reading)}
         latest = {number: lines[number] for number in rooms}
         for extension in range(MAX_EXTENSIONS):
@@ -530,6 +529,11 @@ class Pipeline:
         view = self.station.view
         single = view.find_lines and view.direction != "stacked" and not self.fields
         return single and is_one_line(frame) and may_be_bent(frame)
+
+    @property
+    def _ways(self) -> int:
+        """Crops of each detected line."""
+        return 1 + may_be_upside_down(self.station.view)
 
     @property
     def _mostly_upright(self) -> bool:

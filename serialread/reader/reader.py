@@ -14,7 +14,8 @@ from typing import Self
 import cv2
 import numpy as np
 
-from serialread.config import Station, StationField, load
+from serialread.config import Station, StationField
+from serialread.config.station import load_station
 from serialread.detection import LineFinder
 from serialread.errors import CalibrationError, ImageError, RecordsError
 from serialread.imaging import as_image, digest, show_steps
@@ -158,7 +159,7 @@ class Reader:
             CalibrationError: the station was calibrated with another model or second reader, or for another
                 format.
         """
-        place = load(Path(station), Station) if isinstance(station, str | Path) else station or Station()
+        place = load_station(station)
         place = place.with_format(format) if format else place
         second_name = name_of(second_reader) if second_reader else ""
         self.station = place.with_second_reader(second_name, second_reader_below)
@@ -186,7 +187,7 @@ class Reader:
             RecipeError: the model's alphabet has no code of the station's format.
         """
         other = copy(self)
-        other.station = load(Path(station), Station) if isinstance(station, str | Path) else station
+        other.station = load_station(station)
         other._use_station()
         return other
 

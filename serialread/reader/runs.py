@@ -8,7 +8,7 @@ from serialread.config import Station
 from serialread.errors import RecordsError
 from serialread.inference.session import EngineKind
 from serialread.reader.barcodes import check_sequences
-from serialread.reader.picture_files import FoundFiles, find_images
+from serialread.reader.picture_files import FoundFiles, find_images, paths_of
 from serialread.reader.reader import Reader
 from serialread.reader.reading_processes import processes_for
 from serialread.reader.results import Mode, Start, begin, claim, write_records
@@ -178,7 +178,7 @@ def read_folder(
         raise RecordsError(f"{out}: resume keeps the results, overwrite replaces them. Set one of them.")
     if excel:
         require_excel(WORKBOOK)
-    several = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    several = paths_of(paths)
     found = find_images(several)
     processes = workers or processes_for([picture.path for picture in found.pictures])
     reader = Reader(

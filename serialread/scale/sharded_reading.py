@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from serialread import __version__, run_log
-from serialread.config import Station, load
+from serialread.config import Station
+from serialread.config.station import load_station
 from serialread.errors import RecordsError
 from serialread.imaging.loading import ImageSource
 from serialread.inference.session import EngineKind
@@ -228,7 +229,7 @@ def read_shards(
         CheckpointError, RecipeError, CalibrationError: as ``Reader`` raises them.
     """
     several = [places] if isinstance(places, str | Path) else list(places)
-    opened = load(Path(station), Station) if isinstance(station, str | Path) else station
+    opened = load_station(station) if station else None
     if log is None and not is_url(str(out)):
         log = Path(out) / run_log.LOG
     return ShardedRun(

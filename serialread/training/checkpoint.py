@@ -314,8 +314,7 @@ def _read(path: Path) -> tuple[Checkpoint, dict[str, Any] | None]:
     except ValidationError as error:
         raise CheckpointError(
             f"{path}: its recipe has {dotted(error.errors()[0]['loc']) or 'values'}, which this version does "
-            "not accept. "
-            "Use the version that trained it, or train it again."
+            "not accept. Use the version that trained it, or train it again."
         ) from None
     return Checkpoint(recipe, content["weights"], int(content["steps"])), content["state"]
 

@@ -51,6 +51,21 @@ def test_a_plain_code_has_none() -> None:
     assert found_in(line_of("AB23CD7"), chars_of("AB23CD7")) == ()
 
 
+def tilted(pixels: Pixels, rise: float) -> Pixels:
+    """A picture whose right side is lower by ``rise`` px."""
+    height, width = pixels.shape
+    matrix = np.array([[1, 0, 0], [rise / width, 1, -rise / 2]])
+    return cv2.warpAffine(pixels, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("rise", [-14.0, 14.0])
+def test_a_line_that_is_not_level_has_marks_where_a_level_one_has(rise: float) -> None:
+    text = "AB23CD7"
+    assert found_in(tilted(line_of(text), rise), chars_of(text)) == ()
+    for number, place in ((0, "above"), (3, "below"), (6, "above"), (6, "below")):
+        assert found_in(tilted(line_of(text, (number, place)), rise), chars_of(text)) == (number,)
+
+
 @pytest.mark.parametrize("text", ["AB2JCD7", "AB23Q7F", "AB2gCD7"])
 def test_a_tail_belongs_to_its_character(text: str) -> None:
     at = next(i for i, char in enumerate(text) if char in "JQg")

@@ -55,9 +55,20 @@ def marked_chars(line: MarkSegmentation, chars: Sequence[CharReading]) -> tuple[
     low = np.array([char.char not in LEVEL for char in chars])
     tails = low | np.append(low[1:], False) | np.insert(low[:-1], 0, False)  # a tail may cross a cut
     level = tall & ~tails
-    above = _beyond(-tops / height, tall, tops > 1, (MIN_ABOVE, MAX_ABOVE))
-    below = _beyond(bottoms / height, level, bottoms < len(inked) - 1, (MIN_BELOW, MAX_BELOW))
+    middles = (line.cuts[1:] + line.cuts[:-1]) / 2
+    tilt = _slope((middles[tall], tops[tall]), (middles[level], bottoms[level])) * middles
+    above = _beyond((tilt - tops) / height, tall, tops > 1, (MIN_ABOVE, MAX_ABOVE))
+    below = _beyond((bottoms - tilt) / height, level, bottoms < len(inked) - 1, (MIN_BELOW, MAX_BELOW))
     return tuple(sorted({*above, *below}))
+
+
+def _slope(*lines: tuple[NDArray[np.float64], NDArray[np.int_]]) -> float:
+    """Median slope between two points of a line, of all lines (Theil-Sen): a mark hardly changes it."""
+    slopes = list[float]()
+    for x, y in lines:
+        first, second = np.triu_indices(len(x), 1)
+        slopes += ((y[second] - y[first]) / (x[second] - x[first])).tolist()
+    return median(slopes)
 
 
 def _beyond(

@@ -70,3 +70,12 @@ def test_a_mirrored_mark_of_symmetric_characters_is_doubted_unless_the_station_s
     assert (record.text, declared.text) == ("YVAH8XTUA", "AUTX8HAVY")
     assert "reads AUTX8HAVY mirrored" in record.doubts
     assert not any("mirrored" in doubt for doubt in declared.doubts)
+
+
+def test_a_mirrored_mark_that_reads_like_a_code_is_doubted_as_the_mirrored_line_reads_better() -> None:
+    pixels = np.full((72, 400), 200, np.uint8)
+    cv2.putText(pixels, "9MUXBALUM", (20, 54), cv2.FONT_HERSHEY_SIMPLEX, 1.7, 40, 4, cv2.LINE_AA)
+    plain, mirrored = Reader().read(pixels), Reader().read(np.ascontiguousarray(pixels[:, ::-1]))
+    assert plain.text == "9MUXBALUM"
+    assert not any("mirrored" in doubt for doubt in plain.doubts)
+    assert "reads 9MUXBALUM mirrored" in mirrored.doubts

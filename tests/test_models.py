@@ -91,6 +91,18 @@ def test_an_expanded_network_reads_a_crop_enlarged_by_half_as_the_smaller_networ
         torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)
 
 
+def test_a_network_with_more_residual_blocks_starts_with_the_readings_of_the_smaller_one() -> None:
+    small_one, deeper = (
+        build(small(backbone=BACKBONE | {"blocks": blocks}), GEOMETRY, Alphabet()).eval()
+        for blocks in ([0, 1, 1], [1, 2, 3])
+    )
+    deeper.load_state_dict(expanded(deeper.state_dict(), small_one.state_dict()), strict=False)
+    crops = torch.randn(2, 1, 32, 96)
+
+    for new, old in zip(deeper(crops), small_one(crops), strict=True):
+        torch.testing.assert_close(new, old)
+
+
 def test_a_crop_reads_the_same_alone_and_in_a_batch(model: Recognizer) -> None:
     crops = torch.randn(4, 1, 32, 96)
     together, *_ = model.eval()(crops)

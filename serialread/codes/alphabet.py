@@ -25,6 +25,15 @@ _ROTATABLE = frozenset("0125689HIMNOSWXZbdlnopqsuxz")
 _MIRRORED = {**{char: char for char in "08AHIMOTUVWXYilovwx-.:=+*"}, "J": "L", "L": "J", "b": "d", "d": "b"}
 
 
+_READ_FOR_MIRRORED = frozenset("1235BCDENPQRSZmnpqsu") | _MIRRORED.keys()
+"""What else a mirrored character is read as: Q for a 9 or a P, 8 or B for a B, N for an N."""
+
+
+def may_be_mirrored(text: str) -> bool:
+    """Whether each character of a code may be what is read for a mirrored one."""
+    return all(char in _READ_FOR_MIRRORED for char in text)
+
+
 def mirror_image(text: str) -> str:
     """The code that a code reads if its mark is mirrored; "" if one of its characters reads as none then."""
     if not all(char in _MIRRORED for char in text):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from serialread.codes import mirror_image, reads_upside_down
+from serialread.codes import may_be_mirrored, mirror_image, reads_upside_down
 from serialread.config import Code, Station
 from serialread.detection import LineFinder, TextLine, spanning
 from serialread.detection.cutting import ROOM
@@ -24,6 +24,7 @@ from serialread.inference import FormatSearch
 from serialread.inference.session import ModelCard
 from serialread.reader.ambiguity import settle_shapes
 from serialread.reader.borders import cut_off_sides
+from serialread.reader.decisions import log_odds
 from serialread.reader.doubled import doubled_char
 from serialread.reader.expected_lines import (
     bent_lines,
@@ -81,6 +82,8 @@ CONFIRMING_CHARS, CONFIRMING = 4, 0.8
 """Characters and confidence from which on a reading confirms a line of which the detector is not sure."""
 MIN_MIRRORED = 5
 """Characters from which a code of mirror-symmetric ones alone is suspicious: few codes are such by chance."""
+LESS_MIRRORED = 1.0
+"""By how much the log-odds of the mirrored line's reading may be lower for the code to be suspicious."""
 
 T = TypeVar("T")
 
@@ -225,12 +228,6 @@ def _upside_down(line: ReadLine, every: Sequence[ReadLine]) -> str:
     return upside_down_text([one.crop for one in every], [one.reading for one in every], number)
 
 
-def _mirrored(text: str) -> str:
-    """Another code of some length that a mirrored mark reads; "" if none."""
-    other = mirror_image(text) if len(text) >= MIN_MIRRORED else ""
-    return "" if other == text else other
-
-
 def _direction(crop: Crop) -> Floats:
     """Unit vector [2] from a line's first to its last character."""
     along = crop.quad[1] - crop.quad[0]
@@ -350,6 +347,7 @@ class Pipeline:
             for line, reading in zip(lines, fused, strict=True)
         ]
         rows, code = self._rows(every, readings, best)
+        mirrored = yield from self._mirrored(lines[best] if len(rows) == 1 else None, code)
         return PictureReading(
             lines=tuple(lines),
             best=best,
@@ -357,11 +355,33 @@ class Pipeline:
             line=fused[best] or Reading((), 0.0),
             reading=code,
             upside_down=upside_down_text(every, first, best),
-            mirrored="" if self.station.view.mirror else _mirrored(code.text),
+            mirrored=mirrored,
             doubled=self._doubled([(lines[n], fused[n] or Reading((), 0.0)) for n in rows]),
             cut_off=self._cut_off([lines[n] for n in rows]),
             others=other_texts(every, readings, rows),
         )
+
+    def _mirrored(self, line: ReadLine | None, code: Reading) -> Steps[str]:
+        """Another code that a code reads as if its mark is mirrored; "" if none.
+
+        Characters that are others in a mirror are enough. For those that are merely read like some, as a Q
+        for a 9, the mirrored line is read, too.
+
+        Args:
+            line: of the code; None if it has several rows.
+            code: what was read.
+        """
+        known = self.station.view.mirror or self.search is not None
+        if known or len(code.text) < MIN_MIRRORED or not may_be_mirrored(code.text):
+            return ""
+        if other := mirror_image(code.text):
+            return "" if other == code.text else other
+        if line is None:
+            return ""
+        pixels = np.ascontiguousarray(line.crop.pixels[:, ::-1])
+        (outputs,) = yield [pixels]
+        seen = reading_of(outputs, pixels, self.card, Code(), None)
+        return seen.text if log_odds(seen) >= log_odds(code) - LESS_MIRRORED else ""
 
     def _fields(
         self, frame: Frame, lines: Sequence[ReadLine], every: Sequence[ReadLine]

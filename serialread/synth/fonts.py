@@ -110,7 +110,7 @@ def _examined(path: Path) -> Iterator[Outline]:
     try:
         with path.open("rb") as stream, TTFont(stream, lazy=True) as font:
             mapped = frozenset(map(chr, font.getBestCmap() or {}))
-            chars = (mapped & _KNOWN) | frozenset(other_glyphs.LOGOS)
+            chars = (mapped & _KNOWN) | other_glyphs.DRAWN
             family, style = font["name"].getBestFamilyName(), font["name"].getBestSubFamilyName()
     except (TTLibError, OSError, KeyError, AssertionError, struct.error):
         return
@@ -178,8 +178,8 @@ def distinct(face: Outline | Strokes | Dots | Segments, char: str) -> bool:
 @lru_cache(maxsize=_CACHED)
 def glyph(face: Outline, char: str, cap_px: int = 48) -> Glyph:
     """Render a character so that "H" is ``cap_px`` high."""
-    if char in other_glyphs.LOGOS:
-        alpha, above = other_glyphs.logo(char, cap_px)
+    if char in other_glyphs.DRAWN:
+        alpha, above = other_glyphs.drawn(char, cap_px)
         room = round(0.12 * cap_px)
         return Glyph(alpha, room, above, alpha.shape[1] + 2.0 * room)
     font = _font(face.path, cap_px)

@@ -1,4 +1,4 @@
-"""Glyphs that are no characters of a code: letters of other scripts, symbols, logos.
+"""Glyphs that are no characters of a code: letters of other scripts, symbols, logos, boxes.
 
 None of them can be mistaken for a printable ASCII character: capitals of other scripts that look like Latin
 ones are missing.
@@ -15,6 +15,12 @@ from serialread.synth.rng import Rng, below, one_of, within
 
 LOGOS = "".join(chr(0xE000 + n) for n in range(160))
 """Small logos, drawn here for every typeface; numbered in Unicode's private area."""
+
+BOXES = "".join(chr(0xE100 + n) for n in range(40))
+"""Empty boxes as a typeface shows them in place of a glyph that it lacks; numbered as the logos are."""
+
+DRAWN = frozenset(LOGOS + BOXES)
+"""The glyphs that are drawn here."""
 
 SCRIPTS = (
     "ÄÖÜÑŁŠŽÅÆŒäöüñåæšž",
@@ -35,6 +41,7 @@ SCRIPTS = (
     "←↑→↓↔⇒▲△▼▽◆◇★☆⊕⊗",
     "☎☺♠♣♥♦♪♫✓✔✗✚❖⌂⚠♻☢⚡⏚",
     LOGOS,
+    BOXES,
 )
 """Groups of which a text takes all of its glyphs from one. What is read as K, X, R, N or U is in several."""
 
@@ -43,10 +50,28 @@ EVERY = frozenset("".join(SCRIPTS))
 _GROW = 1.12  # of the largest logo, ch
 
 
-@lru_cache(maxsize=len(LOGOS) * 2)
-def logo(char: str, cap_px: int) -> tuple[Pixels, int]:
-    """Coverage uint8 [h, w] of a logo, and its top against the baseline, px (negative is above)."""
+@lru_cache(maxsize=len(DRAWN) * 2)
+def drawn(char: str, cap_px: int) -> tuple[Pixels, int]:
+    """Coverage uint8 [h, w] of a logo or a box, and its top against the baseline, px (negative is above)."""
     rng = np.random.default_rng(ord(char))
+    return _box(cap_px, rng) if char in BOXES else _logo(cap_px, rng)
+
+
+def _box(cap_px: int, rng: Rng) -> tuple[Pixels, int]:
+    """Thin lines and sharp corners tell a box from a zero."""
+    high, low = round(cap_px * within((0.75, 1.1), rng)), round(cap_px * within((-0.05, 0.25), rng))
+    wide = round(cap_px * within((0.3, 0.75), rng))
+    pen = max(round(4 * cap_px * within((0.03, 0.08), rng)), 1)
+    canvas = np.full((4 * high, 4 * wide), 255, np.uint8)
+    canvas[pen:-pen, pen:-pen] = 0
+    if rng.random() < 0.25:
+        cv2.line(canvas, (0, 0), (4 * wide, 4 * high), 255, pen)
+        cv2.line(canvas, (0, 4 * high), (4 * wide, 0), 255, pen)
+    small = cv2.resize(canvas, (wide, high), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), low - high
+
+
+def _logo(cap_px: int, rng: Rng) -> tuple[Pixels, int]:
     size = round(cap_px * within((0.8, _GROW), rng))
     canvas = np.zeros((4 * size, round(4 * size * within((0.8, 1.5), rng))), np.uint8)
     rows, columns = canvas.shape

@@ -114,6 +114,15 @@ def _punch(process: marks.Stamped, rng: Rng) -> Tool:
     )
 
 
+def _bulged(depth: Floats, stroke_px: float, process: marks.Stamped, rng: Rng) -> Floats:
+    """The metal that a punch displaces: it rises around the strokes, most where they enclose it."""
+    if rng.random() >= process.bulge_share:
+        return depth
+    rounded = blurred(depth, within((0.2, 0.6), rng) * stroke_px)
+    hill = blurred(rounded, within((0.8, 1.8), rng) * stroke_px)
+    return np.asarray(rounded - np.float32(within(process.bulge, rng)) * hill, np.float32)
+
+
 def _stylus(process: marks.DotPeen, rng: Rng) -> Tool:
     pitch = round(within(process.pitch, rng) * 200) / 200  # few pitches: the dots of each are kept
     return Tool(
@@ -179,7 +188,8 @@ _RELIEF = (
         appearance=ReliefAppearance[marks.Stamped](
             coverage=lambda coverage, surface, process, rng: worn(
                 coverage, surface, within(process.wear, rng), rng
-            )
+            ),
+            depth=_bulged,
         ),
         setting=lambda process, rng: Setting(hand_set=True),
     ),

@@ -6,6 +6,7 @@ trainable network in half the size, to publish and to start other runs from.
 
 import hashlib
 import pickle
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -373,17 +374,23 @@ def initialize_part(part: nn.Module, pretrained: Pretrained) -> None:
         )
 
 
+_BLOCK_END = re.compile(r"trunk\.stages\.\d+\.\d+\.second\.(weight|bias)")
+"""Names of the weights of a residual block's second convolution."""
+
+
 def expanded(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a compact trunk for one with smaller cells or more channels, which then computes the same.
+    """Weights of a compact trunk for one with smaller cells, more channels or blocks, which computes the same.
 
     A cell of 3 x 3 px gets the area-weighted weights of a cell of 2 x 2 px, which saw the same crop at two
-    thirds of its size. New channels keep their initial weights; the layers after them get zeros.
+    thirds of its size. New channels keep their initial weights; the layers after them get zeros. So does the
+    second convolution of a new residual block, which is then the identity.
 
     Args:
         own: initial weights by name, of the larger network.
         given: of the smaller network.
     """
     stem, found = "trunk.stages.0.0.0.weight", dict(given)
+    found |= {n: torch.zeros_like(w) for n, w in own.items() if n not in given and _BLOCK_END.fullmatch(n)}
     if stem in own and stem in given:
         found[stem] = _finer_cells(given[stem], own[stem].shape[1])
     for name, old in found.items():

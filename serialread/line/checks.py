@@ -65,7 +65,7 @@ class StationChecks:
         """
         text = record.text
         distance = Levenshtein.distance(text, expected) if expected and text else None
-        failures = [*self._mismatches(text, expected, distance)] if text else []
+        failures = [*self._mismatches(text, expected, distance)] if text else self._missing(record, expected)
         failures += self._duplicate(text, trigger, at)
         doubts = self._out_of_sequence(text, trigger, at)
         if record.decision is Decision.ACCEPT or self._confirmed(record, distance):
@@ -88,6 +88,13 @@ class StationChecks:
             yield f"{text} is not in the list; nearest {nearest}: distance {away}"
         if self._pattern is not None and not self._pattern.matches(text):
             yield f"{text} does not match {self._checks.pattern}"
+
+    def _missing(self, record: Record, expected: str) -> list[str]:
+        """What is wrong with a picture that is accepted for its fields and has no code."""
+        wanted = expected or self._codes is not None or self._pattern is not None
+        if not wanted or record.decision is not Decision.ACCEPT:
+            return []
+        return [f"expected {expected}, read no code" if expected else "no code was read"]
 
     def _duplicate(self, text: str, trigger: str, at: datetime) -> list[str]:
         if not text or not self._checks.duplicates:
@@ -129,7 +136,7 @@ def shift_start(shifts: Iterable[str], at: datetime) -> datetime:
 
 def _listed(path: Path) -> frozenset[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file in UTF-8"
         raise LineError(f"{path}: cannot be read: {reason}. Give a text file, one code per line.") from None

@@ -124,7 +124,11 @@ class HotFolder:
         if watched.signature[1] > LARGEST_BYTES:
             self._move(path, self._failed, f"more than {LARGEST_BYTES >> 20} MB")
             return
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except PermissionError as error:
+            self._move(path, self._failed, f"cannot be read: {error.strerror}")
+            return
         if _signature(path) != watched.signature:
             return
         if now - watched.since < self._settings.give_up_s and not _is_complete(data):
@@ -141,7 +145,8 @@ class HotFolder:
         image = "/".join(name)
         about = f"{claim}\0{image}\0{signature[1:]}\0{hashlib.sha256(data).hexdigest()}"
         trigger = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        picture = TriggerPicture(image, data)
+        # a name that is not UTF-8 has no characters: its bytes are written out
+        picture = TriggerPicture(image.encode("utf-8", "backslashreplace").decode(), data)
         return Trigger(self._settings.station, (picture,), source=f"folder {self._path.name}", id=trigger)
 
     def _put_away(self, path: Path, signature: _Signature, result: Result) -> None:

@@ -1,5 +1,6 @@
 """Pictures of parts that did not pass, as files in a folder, up to an age and a size."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, time
@@ -13,6 +14,8 @@ PRUNE_S = 60.0
 """Time between two deletions of old pictures."""
 _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 """Suffixes by the first bytes of a file."""
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d/\.?\d{8,}-(PASS|FAIL|REVIEW)-\w*-\d+\.\w+(\.part)?")
+"""Day and name of a picture that the sink has written."""
 
 
 class PictureFolder:
@@ -59,19 +62,20 @@ class PictureFolder:
 
 
 def prune_pictures(folder: Path, days: float, size_mb: float) -> None:
-    """Delete the oldest files of a folder, and folders that are empty then.
+    """Delete the oldest pictures of a folder, and folders that are empty then; other files stay.
 
     Args:
         folder: with a folder per station, and one per day in it.
         days: age from which a file is deleted.
         size_mb: size of the files that stay.
     """
-    files = sorted(((path.stat(), path) for path in folder.glob("*/*/*")), key=lambda one: -one[0].st_mtime)
+    written = (path for path in folder.glob("*/*/*") if _WRITTEN.fullmatch(f"{path.parent.name}/{path.name}"))
+    files = sorted(((path.stat(), path) for path in written), key=lambda one: -one[0].st_mtime)
     total, oldest = 0, time() - 86_400 * days
     for state, path in files:
         total += state.st_size
         if total > 1e6 * size_mb or state.st_mtime < oldest:
             path.unlink()
-    for day in folder.glob("*/*"):
-        if not any(day.iterdir()):
+    for day in folder.glob("*/????-??-??"):
+        if day.is_dir() and not any(day.iterdir()):
             day.rmdir()

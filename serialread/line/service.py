@@ -246,7 +246,11 @@ class LineService:
         for delivery in self._deliveries:
             delivery.wake()
         for listener in self.listeners:
-            listener(result, record)
+            try:
+                listener(result, record)
+            except Exception as error:  # the station reads on whatever becomes of its listeners
+                self.listeners = [one for one in self.listeners if one is not listener]
+                self._problem("listener", f"results are no longer shown: {error or type(error).__name__}")
         log.debug("trigger %s: %s %s", result.trigger, result.outcome, result.text)
 
     def _resolve(self, result: Result) -> None:

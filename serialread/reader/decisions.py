@@ -58,6 +58,8 @@ def decide_by_fields(fields: Mapping[str, FieldReading], doubts: Sequence[str]) 
         if field.reason:
             reasons.setdefault(field.reason, []).append(name)
     worst = min((field.decision for field in fields.values()), key=_WORST.index)
+    if worst is Decision.ACCEPT and all(field.reading is None for field in fields.values()):
+        return Decision.REJECT, "; ".join((NOTHING_READ, *doubts))
     words = [f"field {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     if doubts and worst is Decision.ACCEPT:
         worst = Decision.REVIEW

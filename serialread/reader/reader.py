@@ -422,8 +422,9 @@ class Reader:
 
     def _read_field(self, field: StationField, found: FieldLine | None) -> FieldReading:
         if found is None:
-            decision = Decision.REVIEW if field.required else Decision.ACCEPT
-            return FieldReading(None, None, Verdict.NONE, decision, NOT_FOUND if field.required else "")
+            required = field.required or field.name == self.station.code.field
+            decision = Decision.REVIEW if required else Decision.ACCEPT
+            return FieldReading(None, None, Verdict.NONE, decision, NOT_FOUND if required else "")
         station = self.station.of_field(field)
         confidence = trust(found.reading, station.calibration)
         verdict = judge(found.reading, station.code)

@@ -30,7 +30,7 @@ class Finder:
     model_id = "lines-known"
     calls = 0
 
-    def __init__(self, path: Path, threads: int = 0, streams: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 0, *, kind: str = "openvino") -> None:
         self.path = path
 
     def find(
@@ -261,7 +261,7 @@ def test_the_shipped_detector_is_opened_by_the_first_picture_that_needs_it(
     opened: list[Path] = []
     monkeypatch.setattr(
         "serialread.reader.reader.LineFinder",
-        lambda path, threads: opened.append(path) or Finder(path, threads),
+        lambda path, threads, kind: opened.append(path) or Finder(path, threads),
     )
     reader = Reader(barcodes=False)
     reader.read(SAMPLE)
@@ -319,3 +319,20 @@ def test_a_missing_detector_is_an_error() -> None:
     assert str(error.value) == (
         "no.onnx: cannot be read: No such file or directory. Give a detector's model file."
     )
+
+
+def test_where_openvino_cannot_compile_the_detector_onnx_runtime_searches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pixels = np.full((300, 480), 200, np.uint8)
+    cv2.putText(pixels, "A7X-208", (60, 160), cv2.FONT_HERSHEY_SIMPLEX, 2.0, 40, 5, cv2.LINE_AA)
+    exact = LineFinder(shipped_detector(), int8=False).find(pixels)
+
+    def refused(*_: object) -> None:
+        raise RuntimeError("unsupported instruction set")
+
+    monkeypatch.setattr("openvino.Core.compile_model", refused)
+    for finder in (LineFinder(shipped_detector()), LineFinder(shipped_detector(), kind="onnxruntime")):
+        found = finder.find(pixels)
+        assert len(found) == len(exact) == 1
+        np.testing.assert_allclose(found[0].polygon(), exact[0].polygon(), atol=3)

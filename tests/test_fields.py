@@ -246,12 +246,23 @@ def field_of(text: str, decision: Decision = Decision.ACCEPT, reason: str = "") 
             "field a: low; field b: not found",
         ),
         ({"a": field_of("1")}, ("damaged picture: x",), "REVIEW", "damaged picture: x"),
+        ({"a": field_of(""), "b": field_of("2")}, (), "ACCEPT", ""),
+        ({n: field_of("") for n in ("a", "b")}, (), "REJECT", "no character found"),
     ],
 )
 def test_the_record_has_the_worst_decision_of_its_fields(
     fields: Mapping[str, FieldReading], doubts: tuple[str, ...], decision: str, reason: str
 ) -> None:
     assert decide_by_fields(fields, doubts) == (decision, reason)
+
+
+def test_an_empty_picture_is_not_accepted_though_no_field_is_required() -> None:
+    field = {"name": "serial", "near": "S/N", "required": False}
+    empty = np.full((300, 400), 180, np.uint8)
+    for code, decision in (({}, "REJECT"), ({"field": "serial"}, "REVIEW")):
+        station = Station.model_validate({"fields": [field], "code": code})
+        record = Reader(station=station, barcodes=False).read(empty)
+        assert (record.text, record.decision) == ("", decision)
 
 
 # results

@@ -1,6 +1,7 @@
 """Lens, fixture, region and arc: pictures are rectified, and points map back to the source picture."""
 
 import base64
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from serialread.imaging import normalize, show_steps, teach_fixture
 from serialread.imaging.crops import prepare
 from serialread.imaging.fixture import find_mark, fix
 from serialread.imaging.frames import Frame, find_circle, undistort, unwrap
+from serialread.reader import Reader
 from serialread.records import Floats, LoadedImage, Pixels
 
 LENS = Lens(
@@ -316,3 +318,11 @@ def test_a_template_is_small_enough_for_a_station_file() -> None:
     fixture = teach_fixture(image_of(cv2.resize(part(), (4000, 3000))), StationView(), BOX, "print")
     assert len(base64.b64decode(fixture.template)) < 6000
     assert isinstance(fixture, Fixture)
+
+
+def test_a_picture_given_as_bytes_has_its_digest_though_its_circle_is_not_found() -> None:
+    data = cv2.imencode(".png", np.full((200, 200), 128, np.uint8))[1].tobytes()
+    station = Station.model_validate({"view": {"arc": {"radii": (0.2, 0.4)}}})
+    record = Reader(station=station).read(data)
+    assert "no circle found" in record.reason
+    assert record.image_sha256 == hashlib.sha256(data).hexdigest()

@@ -56,6 +56,19 @@ def test_a_moved_folder_is_read_again_as_before(log: Path, model: Path, tmp_path
     assert rerun(log.parents[1] / "results" / "runs.log", model).ok
 
 
+def test_pictures_whose_names_had_to_become_longer_are_found(model: Path, tmp_path: Path) -> None:
+    for folder, text in (("line1", "A1"), ("line2", "B2")):
+        (tmp_path / folder).mkdir()
+        pixels = np.full((40, 120), 210, np.uint8)
+        cv2.putText(pixels, text, (10, 32), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 30, 3)
+        cv2.imwrite(str(tmp_path / folder / "01.png"), pixels)
+    places = [str(tmp_path / folder) for folder in ("line1", "line2")]
+    read = ["read", *places, "--out", str(tmp_path / "out"), "--model", str(model)]
+    assert CliRunner().invoke(cli.app, read).exit_code == 0
+    done = rerun(tmp_path / "out" / "runs.log", model)
+    assert (done.ok, done.pictures, done.equal) == (True, 2, 2)
+
+
 def test_changed_and_missing_pictures_are_named(log: Path, model: Path) -> None:
     folder = log.parents[1] / "pictures" / "a"
     (folder / "1.png").unlink()

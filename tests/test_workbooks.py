@@ -10,7 +10,7 @@ from test_reading import record_of
 from serialread import read_folder
 from serialread.errors import RecordsError
 from serialread.reader import begin, write_records
-from serialread.reader.runs import WORKBOOK
+from serialread.reader.results import WORKBOOK
 from serialread.reader.workbooks import write_readings_workbook
 
 TEXTS = ("00123", "=1+1", "+49", "-5", "@A1", "1E5", "2026-01-05", "TRUE", "NA")
@@ -45,6 +45,17 @@ def test_a_run_writes_the_workbook_on_request(tmp_path: Path) -> None:
     list(read_folder(tmp_path / "broken.png", out, model=model, overwrite=True, excel=True))
     (row,) = cells(out / WORKBOOK)
     assert (row["image"].value, row["decision"].value) == ("broken.png", "REJECT")
+
+
+@pytest.mark.parametrize("again", ["overwrite", "resume"])
+def test_a_run_without_the_workbook_leaves_none_of_an_earlier_run(tmp_path: Path, again: str) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("xlsxwriter")
+    model, out = write_stub(tmp_path / "stub.onnx"), tmp_path / "out"
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    list(read_folder(tmp_path / "broken.png", out, model=model, excel=True))
+    list(read_folder(tmp_path / "broken.png", out, model=model, **{again: True}))
+    assert not (out / WORKBOOK).exists()
 
 
 def test_a_workbook_without_xlsxwriter_is_refused_before_anything_is_read(

@@ -17,8 +17,14 @@ from numpy.typing import NDArray
 
 from serialread.detection.text_lines import CELL_PX, Maps, TextLine, lines_of
 from serialread.errors import CheckpointError
-from serialread.inference.openvino_core import openvino_core
+from serialread.inference.openvino_core import (
+    CompilationError,
+    compiled,
+    openvino_core,
+    require_another_engine,
+)
 from serialread.inference.quantization import INT8_SUFFIX, Ranges, load_ranges, quantize, ranges_mismatch
+from serialread.inference.session import EngineKind
 from serialread.records import Floats, Pixels
 
 DETECTOR_KEY = "serialread-detector"
@@ -74,12 +80,14 @@ class LineFinder:
         path: an ONNX file that ``training.export_detector`` wrote.
         threads: processor threads; 0: one per core.
         streams: pictures that are searched at once; they share the threads.
-        ranges: input ranges for int8; None: those saved with the file, if any. ONNX Runtime, which searches
-            where OpenVINO is not installed, takes none.
+        ranges: input ranges for int8; None: those saved with the file, if any. ONNX Runtime takes none.
         int8: whether to use ranges at all.
+        kind: the library that runs it. ONNX Runtime replaces OpenVINO where that is not installed or cannot
+            compile the model.
 
     Raises:
-        CheckpointError: the file is missing or no line detector, or has ranges of another one.
+        CheckpointError: the file is missing or no line detector, has ranges of another one, or no library can
+            run it.
     """
 
     def __init__(
@@ -90,16 +98,23 @@ class LineFinder:
         ranges: Ranges | None = None,
         *,
         int8: bool = True,
+        kind: EngineKind = "openvino",
     ) -> None:
         try:
             data = path.read_bytes()
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             raise CheckpointError(f"{path}: {reason}. Give a detector's model file.") from None
-        if find_spec("openvino"):
-            ranges = (ranges or load_ranges(path, _QUANTIZE)) if int8 else None
-            about, self._network = _openvino(path, data, (threads, streams), ranges)
+        ranges = (ranges or load_ranges(path, _QUANTIZE)) if int8 else None
+        if kind == "openvino" and find_spec("openvino"):
+            try:
+                about, self._network = _openvino(path, data, (threads, streams), ranges)
+            except CompilationError as error:
+                require_another_engine(error)
+                kind = "onnxruntime"
         else:
+            kind = "onnxruntime"
+        if kind == "onnxruntime":
             ranges, (about, self._network) = None, _onnxruntime(path, data, threads, streams)
         self._pool = ThreadPoolExecutor(2, "scales") if threads != 1 else None
         try:
@@ -287,10 +302,10 @@ def _openvino(
     settings: dict[str, Any] = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
-    compiled, local = core.compile_model(model, "CPU", settings), _DetectorRequests()
+    network, local = compiled(model, settings), _DetectorRequests()
 
     def run(pictures: Floats) -> Maps:
-        local.request = local.request or compiled.create_infer_request()
+        local.request = local.request or network.create_infer_request()
         outputs = local.request.infer({"pictures": pictures})
         return Maps(*(np.array(outputs[name][0]) for name in ("core", "direction", "height")))
 

@@ -1,11 +1,15 @@
 """OpenVINO's core object, one for the process."""
 
 import sys
+from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from serialread.errors import CheckpointError
 
 if TYPE_CHECKING:
     import openvino
@@ -26,6 +30,37 @@ def openvino_core() -> "openvino.Core":
     """
     with _mutex:
         return _core()
+
+
+class CompilationError(Exception):
+    """OpenVINO cannot compile a model, as on a processor that it does not support."""
+
+
+def compiled(model: "openvino.Model", settings: Mapping[str, Any]) -> Any:
+    """A model, compiled for the processor.
+
+    Raises:
+        CompilationError: it cannot be compiled.
+    """
+    try:
+        return openvino_core().compile_model(model, "CPU", dict(settings))
+    except RuntimeError as error:
+        raise CompilationError(str(error)) from None
+
+
+def require_another_engine(error: CompilationError) -> None:
+    """Check that ONNX Runtime can replace OpenVINO.
+
+    Raises:
+        CheckpointError: it is not installed.
+    """
+    if find_spec("onnxruntime") is None:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1] if lines else "no reason given"
+        raise CheckpointError(
+            f"engine openvino: cannot compile the model on this processor ({reason}). "
+            "Install the other engine: pip install 'serialread[onnxruntime]'"
+        )
 
 
 @cache

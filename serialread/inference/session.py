@@ -9,7 +9,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, assert_never, cast, get_args
 
@@ -18,7 +17,12 @@ import numpy as np
 from serialread.codes import MAX_LENGTH, Alphabet
 from serialread.config import CropGeometry
 from serialread.errors import CheckpointError, RecipeError
-from serialread.inference.openvino_core import openvino_core
+from serialread.inference.openvino_core import (
+    CompilationError,
+    compiled,
+    openvino_core,
+    require_another_engine,
+)
 from serialread.inference.quantization import INT8_SUFFIX, Ranges, load_ranges, quantize, ranges_mismatch
 from serialread.records import Floats, Topology
 
@@ -116,8 +120,8 @@ class Engine:
                     about, self.outputs, self._network = _openvino(
                         path, data, precision, (threads, streams), outputs, spans
                     )
-                except _CompilationError as error:
-                    _require_another_engine(error)
+                except CompilationError as error:
+                    require_another_engine(error)
                     kind, spans = "onnxruntime", None
                     about, self.outputs, self._network = _onnxruntime(path, data, (threads, streams), outputs)
             case "onnxruntime":
@@ -153,21 +157,6 @@ def _parts(batch: Floats) -> Iterator[tuple[Floats, int]]:
             count = min(size, len(batch))
             part, batch = batch[:count], batch[count:]
             yield np.pad(part, ((0, size - count), (0, 0), (0, 0), (0, 0))) if count < size else part, count
-
-
-class _CompilationError(Exception):
-    """OpenVINO cannot compile a model, as on a processor that it does not support."""
-
-
-def _require_another_engine(error: _CompilationError) -> None:
-    """Check that ONNX Runtime can replace OpenVINO."""
-    if find_spec("onnxruntime") is None:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1] if lines else "no reason given"
-        raise CheckpointError(
-            f"engine openvino: cannot compile the model on this processor ({reason}). "
-            "Install the other engine: pip install 'serialread[onnxruntime]'"
-        )
 
 
 def _bytes(path: Path) -> bytes:
@@ -261,10 +250,7 @@ def _openvino(
     if ranges is not None:
         quantize(model, ranges, path)
     selected = openvino.Model([results[output] for output in outputs], model.get_parameters())
-    try:
-        compiled = core.compile_model(selected, "CPU", settings)
-    except RuntimeError as error:
-        raise _CompilationError(str(error)) from None
+    network = compiled(selected, settings)
     # by width, since a request prepares itself again when its input shape changes
     free: defaultdict[int, list[Any]] = defaultdict(list)
 
@@ -273,7 +259,7 @@ def _openvino(
         try:
             request = requests.pop()
         except IndexError:
-            request = compiled.create_infer_request()
+            request = network.create_infer_request()
         # infer() copies; shared inputs corrupt memory once they are freed
         found = request.infer({"crops": batch})
         requests.append(request)

@@ -102,7 +102,7 @@ class Delivery:
         self.error = message
 
     def _pause(self, seconds: float) -> None:
-        """Wait; new results do not end it. A stop does, and then shortens it: the rest is tried until it ends."""
+        """Wait; new results do not end it. A stop does, and then every pause is the shortest."""
         stopping = self._until is not None
         end = monotonic() + (min(seconds, BACKOFF_S[0]) if stopping else seconds)
         while (left := end - monotonic()) > 0 and (stopping or self._until is None):

@@ -1,5 +1,6 @@
 """The reader: a model and a station, ready to read pictures."""
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -105,7 +106,13 @@ class _Source:
     @property
     def sha256(self) -> str:
         """Digest of the file's bytes; "" of what is no file."""
-        return digest(Path(self.picture)) if isinstance(self.picture, str | Path) else ""
+        match self.picture:
+            case str() | Path():
+                return digest(Path(self.picture))
+            case bytes():
+                return hashlib.sha256(self.picture).hexdigest()
+            case _:
+                return ""
 
 
 class Reader:
@@ -235,7 +242,7 @@ class Reader:
         """The line detector of a file, opened at its first use: crops of one line never need it."""
         with self._opening:
             if detector not in self._finders:
-                self._finders[detector] = LineFinder(detector, self._threads)
+                self._finders[detector] = LineFinder(detector, self._threads, kind=self.engine)
             return self._finders[detector]
 
     def read(self, source: ImageSource, name: str = "") -> Record:

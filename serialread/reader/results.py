@@ -23,6 +23,8 @@ from serialread.records import Decision, Record
 
 LOCK = ".serialread.lock"
 """Locked while a run writes; the system releases the lock even if the run is killed."""
+WORKBOOK = "readings.xlsx"
+"""The table as a workbook, on request; written at the end of a run."""
 Mode = Literal["new", "resume", "overwrite"]
 _Key = tuple[str, str]
 """Name and digest of a picture."""
@@ -88,9 +90,13 @@ def begin(
     with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if mode == "resume" and earlier:
-            return _resumed(out, wanted, (model_id, station_id), fields)
-        _replace(out, [], fields)
-    return Start(wanted)
+            start = _resumed(out, wanted, (model_id, station_id), fields)
+        else:
+            _replace(out, [], fields)
+            start = Start(wanted)
+        if earlier:  # the workbook would show what was read before
+            (out / WORKBOOK).unlink(missing_ok=True)
+    return start
 
 
 def write_records(records: Iterable[Record], out: Path, fields: Sequence[str] = ()) -> Iterator[Record]:

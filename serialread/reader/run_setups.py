@@ -1,6 +1,6 @@
 """The setup of a logged run: its pictures, its model and its station, to read its pictures again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +42,19 @@ class RunSetup:
 
     def find(self, image: str, sha256: str) -> Path | None:
         """The picture with this name and digest; None if it is missing or has changed."""
-        found = (place / image if place.is_dir() else place for place in self.places)
-        named = (path for path in found if path.is_file() and path.as_posix().endswith(image))
-        return next((path for path in named if digest(path) == sha256), None)
+        found = (path for place in self.places for path in _named(image, place) if path.is_file())
+        return next((path for path in found if digest(path) == sha256), None)
+
+
+def _named(image: str, place: Path) -> Iterator[Path]:
+    """Where a picture of a place may be: its name may have some of the place's own folders before it."""
+    if not place.is_dir():
+        yield from [place] if place.as_posix().endswith(image) else []
+        return
+    for folder in (place, *place.resolve().parents):
+        path = folder / image
+        if folder == place or path.is_relative_to(place.resolve()):
+            yield path
 
 
 def find_setup(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, str]:

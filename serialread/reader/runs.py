@@ -11,15 +11,12 @@ from serialread.reader.barcodes import check_sequences
 from serialread.reader.picture_files import FoundFiles, find_images, paths_of
 from serialread.reader.reader import Reader
 from serialread.reader.reading_processes import processes_for
-from serialread.reader.results import Mode, Start, begin, claim, write_records
+from serialread.reader.results import WORKBOOK, Mode, Start, begin, claim, write_records
 from serialread.reader.second_reader import SecondReader
 from serialread.reader.serialization import FILES, TABLE
 from serialread.reader.summary import RunSummary
 from serialread.reader.workbooks import require_excel, write_readings_workbook
 from serialread.records import Record
-
-WORKBOOK = "readings.xlsx"
-"""What a run writes on request, beside ``FILES``."""
 
 
 class FolderRun:

@@ -379,7 +379,7 @@ _BLOCK_END = re.compile(r"trunk\.stages\.\d+\.\d+\.second\.(weight|bias)")
 
 
 def expanded(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a compact trunk for one with smaller cells, more channels or blocks, which computes the same.
+    """Weights of a compact trunk for one of smaller cells, more channels or blocks that computes the same.
 
     A cell of 3 x 3 px gets the area-weighted weights of a cell of 2 x 2 px, which saw the same crop at two
     thirds of its size. New channels keep their initial weights; the layers after them get zeros. So does the

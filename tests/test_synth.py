@@ -367,3 +367,17 @@ def test_surfaces_need_a_weight(tmp_path: Path) -> None:
     path.write_text('[surfaces]\nmetal = { brushed = 0 }\n[[processes]]\nkind = "engraved"\n')
     with pytest.raises(RecipeError, match="weights must be 0 or more, and one above 0"):
         load(path, DataRecipe)
+
+
+def test_the_metal_around_a_punch_rises_most_where_strokes_enclose_it() -> None:
+    ring = np.zeros((80, 80), np.float32)
+    cv2.circle(ring, (40, 40), 12, 1.0, 4)
+    none, all_of_it = (
+        marks.Stamped(kind="stamped", bulge_share=share, bulge=(1.0, 1.0)) for share in (0.0, 1.0)
+    )
+    rng = np.random.default_rng(1)
+    assert processes.bulged(ring, 4.0, none, rng) is ring
+    depth = processes.bulged(ring, 4.0, all_of_it, rng)
+    counter, beside, far = depth[40, 40], depth[40, 60], depth[4, 4]
+    assert counter < beside < far == pytest.approx(0, abs=1e-3)
+    assert depth[40, 52] > 0.3

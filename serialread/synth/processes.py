@@ -114,8 +114,8 @@ def _punch(process: marks.Stamped, rng: Rng) -> Tool:
     )
 
 
-def _bulged(depth: Floats, stroke_px: float, process: marks.Stamped, rng: Rng) -> Floats:
-    """The metal that a punch displaces: it rises around the strokes, most where they enclose it."""
+def bulged(depth: Floats, stroke_px: float, process: marks.Stamped, rng: Rng) -> Floats:
+    """The depth [H, W] with the metal that a punch displaces: it rises most where strokes enclose it."""
     if rng.random() >= process.bulge_share:
         return depth
     rounded = blurred(depth, within((0.2, 0.6), rng) * stroke_px)
@@ -189,7 +189,7 @@ _RELIEF = (
             coverage=lambda coverage, surface, process, rng: worn(
                 coverage, surface, within(process.wear, rng), rng
             ),
-            depth=_bulged,
+            depth=bulged,
         ),
         setting=lambda process, rng: Setting(hand_set=True),
     ),

@@ -116,7 +116,7 @@ class StationView(Section):
     tightly."""
     detector: Literal["shipped"] | Path = "shipped"
     """The line detector, which finds all lines of a picture at once, in any direction and on circles: the
-    shipped one, or a model file from ``serialread detector export``, whose path is absolute or relative to the
+    shipped one, or a model file from ``serialread detector export``, by its absolute path or that from the
     working directory."""
     text_height: tuple[Fraction, Fraction] | None = None
     """Expected height of the characters, (minimum, maximum), as fractions of the picture's longer side: it

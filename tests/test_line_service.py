@@ -24,6 +24,7 @@ from serialread.line import (
 )
 from serialread.line.journal import MAX_ATTEMPTS, Journal
 from serialread.line.registry import open_sink
+from serialread.records import Record
 
 
 def test_a_trigger_is_read_and_reaches_every_sink(tmp_path: Path) -> None:
@@ -193,6 +194,39 @@ def test_pictures_and_results_are_kept_as_long_as_the_line_says(tmp_path: Path) 
         journal.prune([], days=0, pictures_bytes=size)
         assert journal.results() == []
         assert read(service, picture(5)).number == 5
+
+
+def test_a_station_survives_a_defect_and_reads_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish, failures = Journal.finish, [ValueError("odd record"), ValueError()]
+
+    def failing(journal: Journal, result: Result, *, keep_pictures: bool) -> Result:
+        if failures:
+            raise failures[0]
+        return finish(journal, result, keep_pictures=keep_pictures)
+
+    monkeypatch.setattr(Journal, "finish", failing)
+    monkeypatch.setattr("serialread.line.service.PAUSE_S", 0.01)
+    with running(settings(tmp_path)) as service:
+        future = service.accept(Trigger("press", (TriggerPicture("a.png", picture(5)),)))
+        for problem in ("station press: odd record", "station press: ValueError"):
+            eventually(lambda: problem in service.health().problems)  # noqa: B023 - called at once
+            failures.pop(0)
+        assert future.result(30).text == "57"
+        eventually(lambda: not service.health().problems)
+        assert service.alive()
+
+
+def test_a_listener_that_fails_does_not_stop_the_station(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    def broken(result: Result, record: Record) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with running(settings(tmp_path)) as service:
+        service.listeners += [broken, lambda result, record: shown.append(result.text)]
+        assert [read(service, picture(digit)).text for digit in (5, 9)] == ["57", "97"]
+        eventually(lambda: shown == ["57", "97"])
+        assert service.health().problems == ("results are no longer shown: [Errno 32] Broken pipe",)
 
 
 def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ class LineHealth:
         ready: whether triggers are accepted.
         stations: by name.
         sinks: by name.
-        problems: sources and cameras that do not work, one sentence each.
+        problems: stations, sources and other parts that do not work, one sentence each.
     """
 
     ready: bool

@@ -83,6 +83,40 @@ def test_results_within_the_hot_folder_are_not_read_again(tmp_path: Path) -> Non
         assert images(service) == ["a.png"]
 
 
+@pytest.mark.parametrize("nested", ["in", "in/shift", "in/shift/.."])
+def test_hot_folders_that_share_pictures_are_refused(tmp_path: Path, nested: str) -> None:
+    config = line(tmp_path)
+    other = config.sources[0].model_copy(update={"path": tmp_path / nested, "done": tmp_path / "b" / "done"})
+    with pytest.raises(RecipeError) as caught:
+        LineService(config.model_copy(update={"sources": (*config.sources, other)}))
+    assert (
+        f"source 1 (folder) and source 2 (folder): {tmp_path / 'in'} and {tmp_path / nested} are the same "
+        "folder, or one lies in the other, and each picture would reach only one of them. "
+        "Name folders apart from each other."
+    ) in str(caught.value)
+
+
+def test_a_folder_of_results_within_the_hot_folder_of_another_source_is_refused(tmp_path: Path) -> None:
+    config = line(tmp_path)
+    other = config.sources[0].model_copy(update={"path": tmp_path / "b", "failed": tmp_path / "in" / "bad"})
+    with pytest.raises(RecipeError) as caught:
+        LineService(config.model_copy(update={"sources": (*config.sources, other)}))
+    assert str(caught.value) == (
+        f"source 2 (folder): failed: {tmp_path / 'in' / 'bad'} lies in the hot folder of source 1 (folder), "
+        f"{tmp_path / 'in'}, which would read its pictures again. Name another folder."
+    )
+
+
+def test_hot_folders_side_by_side_share_their_folders_of_results(tmp_path: Path) -> None:
+    config = line(tmp_path)
+    (tmp_path / "in 2").mkdir()
+    other = config.sources[0].model_copy(update={"path": tmp_path / "in 2"})
+    with running(config.model_copy(update={"sources": (*config.sources, other)})):
+        (tmp_path / "in" / "a.png").write_bytes(picture(5))
+        (tmp_path / "in 2" / "b.png").write_bytes(picture(9))
+        eventually(lambda: files(tmp_path / "done") == ["a.png", "b.png"])
+
+
 def test_a_folder_of_results_around_the_hot_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         LineService(line(tmp_path, done="."))

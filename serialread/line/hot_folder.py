@@ -11,10 +11,11 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations, permutations
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
@@ -53,11 +54,10 @@ class HotFolder:
             RecipeError: done or failed pictures would be read again.
         """
         self._settings, self._path = settings, settings.path
-        self._done = settings.done or settings.path.parent / "done"
-        self._failed = settings.failed or settings.path.parent / "failed"
+        self._done, self._failed = _done(settings), _failed(settings)
         self._claimed = settings.path / CLAIMED
         for name, folder in (("done", self._done), ("failed", self._failed)):
-            if folder.resolve() == self._path.resolve() or folder.resolve() in self._path.resolve().parents:
+            if _contains(folder, self._path):
                 raise RecipeError(f"{name}: {folder} contains the hot folder. Name another folder.")
         self._watched: dict[Path, _Watched] = {}
         self._reading: dict[Path, tuple[_Signature, Future[Result]]] = {}
@@ -183,6 +183,40 @@ class HotFolder:
             if parent == self._claimed:
                 break
             parent.rmdir()
+
+
+def conflicts(folders: Mapping[str, HotFolderConfig]) -> Iterator[str]:
+    """What is wrong with hot folders that would take each other's pictures, one problem each.
+
+    Args:
+        folders: settings of all hot folders by their places, such as ``source 1 (folder)``.
+    """
+    for (place, one), (other_place, other) in combinations(folders.items(), 2):
+        if _contains(one.path, other.path) or _contains(other.path, one.path):
+            yield (
+                f"{place} and {other_place}: {one.path} and {other.path} are the same folder, or one lies in "
+                "the other, and each picture would reach only one of them. Name folders apart from each other."
+            )
+    for (place, one), (other_place, other) in permutations(folders.items(), 2):
+        for name, folder in (("done", _done(other)), ("failed", _failed(other))):
+            if _contains(one.path, folder):
+                yield (
+                    f"{other_place}: {name}: {folder} lies in the hot folder of {place}, {one.path}, which "
+                    "would read its pictures again. Name another folder."
+                )
+
+
+def _done(settings: HotFolderConfig) -> Path:
+    return settings.done or settings.path.parent / "done"
+
+
+def _failed(settings: HotFolderConfig) -> Path:
+    return settings.failed or settings.path.parent / "failed"
+
+
+def _contains(folder: Path, other: Path) -> bool:
+    """Whether a folder is another one, or holds it."""
+    return other.resolve().is_relative_to(folder.resolve())
 
 
 def _pictures(folder: Path, excluded: tuple[Path, ...]) -> Iterator[Path]:

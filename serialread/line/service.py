@@ -11,9 +11,11 @@ from time import monotonic
 from typing import TypeVar
 
 from serialread.config import LineConfig
+from serialread.config.line_sources import HotFolderConfig
 from serialread.errors import RecipeError, SerialreadError
 from serialread.line.delivery import Delivery
 from serialread.line.events import Outcome, Result, Trigger
+from serialread.line.hot_folder import conflicts
 from serialread.line.journal import Journal
 from serialread.line.ports import (
     BadTrigger,
@@ -99,8 +101,9 @@ class LineService:
             )
         readers = checked("stations", partial(StationReaders, config, self.journal))
         ends: list[tuple[str, Source | Sink, tuple[str, ...]]] = []
-        for number, source in enumerate(config.sources):
-            place = f"source {number + 1} ({source.kind})"
+        sources = {f"source {number} ({one.kind})": one for number, one in enumerate(config.sources, 1)}
+        problems += conflicts({at: one for at, one in sources.items() if isinstance(one, HotFolderConfig)})
+        for place, source in sources.items():
             found = checked(place, partial(open_source, source, context))
             ends += [(place, one, (source.station,)) for one in found]
         for sink in config.sinks:

@@ -1,7 +1,9 @@
 """The hot folder reads each picture once: written slowly, renamed, overwritten, there before the start."""
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,8 +49,33 @@ def test_a_picture_under_a_known_name_is_another_picture(tmp_path: Path) -> None
             (tmp_path / "in" / "same.png").write_bytes(picture(digit))
             eventually(lambda number=number: len(files(tmp_path / "done")) == number)
         found = [result.text for _, result in service.journal.results()]
+        assert images(service) == files(tmp_path / "done")
     assert found == ["57", "97", "57"]
     assert "same.png" in files(tmp_path / "done")
+
+
+def test_records_name_the_files_that_are_done_also_while_others_of_the_name_wait(tmp_path: Path) -> None:
+    config = line(tmp_path)
+    (tmp_path / "failed" / "shift").mkdir(parents=True)
+    (tmp_path / "failed" / "shift" / "same.png").write_bytes(b"")
+    service = LineService(config)  # reads nothing yet: claims wait
+    source, stop = service._sources["source 1 (folder)"], threading.Event()
+    service._accepting = True
+    with ThreadPoolExecutor() as pool:
+        polling = pool.submit(source.run, service.accept, stop)
+        for name in ("same.png", "same.png", "shift/same.png"):
+            waiting = service.journal.waiting()
+            (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+            (tmp_path / "in" / name).write_bytes(picture(5, note=waiting))
+            eventually(lambda waiting=waiting: service.journal.waiting() == waiting + 1)
+        stop.set()
+        polling.result(20)
+    service.close()
+    with running(config) as service:
+        done = eventually(lambda: len(found := files(tmp_path / "done")) == 3 and found)
+        assert images(service) == done
+    assert "same.png" in done
+    assert "shift/same.png" not in done
 
 
 def test_a_picture_that_is_moved_back_is_read_again(tmp_path: Path) -> None:
@@ -92,7 +119,7 @@ def test_hot_folders_that_share_pictures_are_refused(tmp_path: Path, nested: str
     assert (
         f"source 1 (folder) and source 2 (folder): {tmp_path / 'in'} and {tmp_path / nested} are the same "
         "folder, or one lies in the other, and each picture would reach only one of them. "
-        "Name folders apart from each other."
+        "Name separate folders."
     ) in str(caught.value)
 
 

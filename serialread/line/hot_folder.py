@@ -61,6 +61,7 @@ class HotFolder:
                 raise RecipeError(f"{name}: {folder} contains the hot folder. Name another folder.")
         self._watched: dict[Path, _Watched] = {}
         self._reading: dict[Path, tuple[_Signature, Future[Result]]] = {}
+        self._names: set[Path] = set()
 
     def run(self, accept: Accept, stop: threading.Event) -> None:
         """Poll the folder until ``stop`` is set.
@@ -86,8 +87,9 @@ class HotFolder:
 
     def _poll(self, accept: Accept) -> None:
         self._put_read_away()
-        now, seen = monotonic(), set[Path]()
-        for path in (*_pictures(self._path, self._excluded), *_pictures(self._claimed, ())):
+        now, seen, claims = monotonic(), set[Path](), [*_pictures(self._claimed, ())]
+        self._names = set(map(self._name, claims))
+        for path in (*_pictures(self._path, self._excluded), *claims):
             seen.add(path)
             signature = _signature(path)
             watched = self._watched.get(path)
@@ -113,13 +115,15 @@ class HotFolder:
     def _take(self, path: Path, watched: _Watched, now: float, accept: Accept) -> None:
         """Claim a stable picture; accept one that was claimed and is complete."""
         if self._claimed not in path.parents:
-            claim = self._claimed / uuid4().hex[:12] / path.relative_to(self._path)
+            name = self._free(path.relative_to(self._path))
+            claim = self._claimed / uuid4().hex[:12] / name
             claim.parent.mkdir(parents=True)
             try:
                 path.replace(claim)
             except FileNotFoundError:  # renamed or removed meanwhile
                 self._remove_empty(claim)
                 return
+            self._names.add(name)
             path, self._watched[claim] = claim, self._watched.pop(path)
         if watched.signature[1] > LARGEST_BYTES:
             self._move(path, self._failed, f"more than {LARGEST_BYTES >> 20} MB")
@@ -140,9 +144,17 @@ class HotFolder:
         except BadTrigger as error:
             self._move(path, self._failed, str(error))
 
+    def _name(self, claim: Path) -> Path:
+        """The name of a claimed picture, relative to the hot folder."""
+        return Path(*claim.relative_to(self._claimed).parts[1:])
+
+    def _free(self, name: Path) -> Path:
+        """The name, or a new one if a picture has it: the record names the file that will be in ``done``."""
+        taken = name in self._names or (self._done / name).exists() or (self._failed / name).exists()
+        return _renamed(name) if taken else name
+
     def _trigger(self, path: Path, signature: _Signature, data: bytes) -> Trigger:
-        claim, *name = path.relative_to(self._claimed).parts
-        image = "/".join(name)
+        claim, image = path.relative_to(self._claimed).parts[0], self._name(path).as_posix()
         about = f"{claim}\0{image}\0{signature[1:]}\0{hashlib.sha256(data).hexdigest()}"
         trigger = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         # a name that is not UTF-8 has no characters: its bytes are written out
@@ -160,10 +172,10 @@ class HotFolder:
     def _move(self, path: Path, folder: Path, reason: str = "") -> None:
         """Move a claimed picture, under a new name if its own is taken."""
         self._watched.pop(path, None)
-        target = folder.joinpath(*path.relative_to(self._claimed).parts[1:])
+        target = folder / self._name(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            target = target.with_stem(f"{target.stem}-{uuid4().hex[:8]}")
+            target = _renamed(target)
         try:
             path.replace(target)
         except OSError:  # on another file system: copy, then appear at once
@@ -195,7 +207,7 @@ def conflicts(folders: Mapping[str, HotFolderConfig]) -> Iterator[str]:
         if _contains(one.path, other.path) or _contains(other.path, one.path):
             yield (
                 f"{place} and {other_place}: {one.path} and {other.path} are the same folder, or one lies in "
-                "the other, and each picture would reach only one of them. Name folders apart from each other."
+                "the other, and each picture would reach only one of them. Name separate folders."
             )
     for (place, one), (other_place, other) in permutations(folders.items(), 2):
         for name, folder in (("done", _done(other)), ("failed", _failed(other))):
@@ -232,6 +244,10 @@ def _pictures(folder: Path, excluded: tuple[Path, ...]) -> Iterator[Path]:
                     folders.append(path)
                 elif entry.is_file(follow_symlinks=False) and path.suffix.lower() in PICTURE_SUFFIXES:
                     yield path
+
+
+def _renamed(path: Path) -> Path:
+    return path.with_stem(f"{path.stem}-{uuid4().hex[:8]}")
 
 
 def _signature(path: Path) -> _Signature | None:

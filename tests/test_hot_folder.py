@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from line_cases import eventually, picture, running, settings
+from line_cases import STATION, eventually, picture, running, settings
 
 from serialread.config.line_config import LineConfig
 from serialread.errors import RecipeError
-from serialread.line import LineService
+from serialread.line import LineService, Outcome
 
 
 def line(folder: Path, **more: object) -> LineConfig:
@@ -41,6 +41,26 @@ def test_pictures_are_read_and_moved_to_done_or_failed(tmp_path: Path) -> None:
     assert files(tmp_path / "done") == ["shift/before.png"]
     assert files(tmp_path / "failed") == ["torn.png", "torn.png.txt"]
     assert "truncated" in (tmp_path / "failed" / "torn.png.txt").read_text()
+
+
+def test_a_good_picture_without_the_circle_of_its_station_is_done(tmp_path: Path) -> None:
+    config = line(tmp_path)
+    (tmp_path / "press.toml").write_text(STATION + "[view.arc]\nradii = [0.2, 0.4]\n")
+    with running(config) as service:
+        (tmp_path / "in" / "a.png").write_bytes(picture(5))
+        eventually(lambda: files(tmp_path / "done") == ["a.png"])
+        ((_, result),) = service.journal.results()
+    assert (result.outcome, result.record["decision"]) == (Outcome.FAIL, "REJECT")
+    assert "circle" in result.reasons[0]
+    assert files(tmp_path / "failed") == []
+
+
+def test_a_picture_whose_name_is_not_utf8_is_read_and_done(tmp_path: Path) -> None:
+    with running(line(tmp_path)) as service:
+        name = os.fsdecode(b"caf\xe9.png")
+        (tmp_path / "in" / name).write_bytes(picture(5))
+        eventually(lambda: files(tmp_path / "done") == [name])
+        assert images(service) == [r"caf\udce9.png"]
 
 
 def test_a_picture_under_a_known_name_is_another_picture(tmp_path: Path) -> None:

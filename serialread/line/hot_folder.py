@@ -44,6 +44,15 @@ class _Watched:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A picture that was accepted."""
+
+    signature: _Signature
+    complete: bool
+    result: Future[Result]
+
+
 class HotFolder:
     """Source of the pictures that appear in a folder."""
 
@@ -60,7 +69,7 @@ class HotFolder:
             if _contains(folder, self._path):
                 raise RecipeError(f"{name}: {folder} contains the hot folder. Name another folder.")
         self._watched: dict[Path, _Watched] = {}
-        self._reading: dict[Path, tuple[_Signature, Future[Result]]] = {}
+        self._reading: dict[Path, _Reading] = {}
         self._names: set[Path] = set()
 
     def run(self, accept: Accept, stop: threading.Event) -> None:
@@ -104,9 +113,8 @@ class HotFolder:
 
     def _put_read_away(self) -> None:
         """Move the pictures whose results are durable; after a stop the next start moves the others."""
-        for path in [path for path, (_, future) in self._reading.items() if future.done()]:
-            read, future = self._reading.pop(path)
-            self._put_away(path, read, future.result())
+        for path in [path for path, reading in self._reading.items() if reading.result.done()]:
+            self._put_away(path, self._reading.pop(path))
 
     @property
     def _excluded(self) -> tuple[Path, ...]:
@@ -135,10 +143,12 @@ class HotFolder:
             return
         if _signature(path) != watched.signature:
             return
-        if now - watched.since < self._settings.give_up_s and not _is_complete(data):
+        complete = _is_complete(data)
+        if now - watched.since < self._settings.give_up_s and not complete:
             return
         try:
-            self._reading[path] = watched.signature, accept(self._trigger(path, watched.signature, data))
+            future = accept(self._trigger(path, watched.signature, data))
+            self._reading[path] = _Reading(watched.signature, complete, future)
         except LineBusy:
             return  # it stays claimed, and is tried again
         except BadTrigger as error:
@@ -157,17 +167,17 @@ class HotFolder:
         claim, image = path.relative_to(self._claimed).parts[0], self._name(path).as_posix()
         about = f"{claim}\0{image}\0{signature[1:]}\0{hashlib.sha256(data).hexdigest()}"
         trigger = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        # a name that is not UTF-8 has no characters: its bytes are written out
+        # bytes of a name that are not UTF-8 are no characters: they are written out
         picture = TriggerPicture(image.encode("utf-8", "backslashreplace").decode(), data)
         return Trigger(self._settings.station, (picture,), source=f"folder {self._path.name}", id=trigger)
 
-    def _put_away(self, path: Path, signature: _Signature, result: Result) -> None:
-        if _signature(path) != signature:
+    def _put_away(self, path: Path, reading: _Reading) -> None:
+        if _signature(path) != reading.signature:
             return  # written again meanwhile: another picture
-        if result.record["sha256"]:
+        if reading.complete:
             self._move(path, self._done)
         else:
-            self._move(path, self._failed, "; ".join(result.reasons))
+            self._move(path, self._failed, "; ".join(reading.result.result().reasons))
 
     def _move(self, path: Path, folder: Path, reason: str = "") -> None:
         """Move a claimed picture, under a new name if its own is taken."""

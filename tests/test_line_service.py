@@ -76,9 +76,10 @@ class FlakySink:
     """A sink that is down while the test says so."""
 
     def __init__(self) -> None:
-        self.name, self.down, self.got = "flaky", False, list[Result]()
+        self.name, self.down, self.got, self.attempts = "flaky", False, list[Result](), 0
 
     def deliver(self, results: Sequence[Result]) -> None:
+        self.attempts += 1
         if self.down:
             raise SinkDown("no connection.")
         self.got += results
@@ -111,6 +112,15 @@ def test_a_sink_that_was_down_gets_everything_in_order(tmp_path: Path, flaky: Fl
         made.append(read(service, picture(9)))
         eventually(lambda: flaky.got == made)
         assert service.health().sinks["flaky"].waiting == 0
+
+
+def test_a_stop_does_not_hammer_at_a_sink_that_is_down(tmp_path: Path, flaky: FlakySink) -> None:
+    with running(settings(tmp_path, sinks=[SINK], stop_timeout_s=2)) as service:
+        flaky.down = True
+        read(service, picture(5))
+        eventually(lambda: service.health().sinks["flaky"].error)
+        before = flaky.attempts
+    assert 1 <= flaky.attempts - before <= 15
 
 
 def test_frames_are_not_accepted_together_if_none_of_them_is_alone(tmp_path: Path) -> None:
@@ -189,11 +199,32 @@ def test_pictures_and_results_are_kept_as_long_as_the_line_says(tmp_path: Path) 
         assert journal.picture(passed) is None
         assert all(journal.picture(trigger) for trigger in kept)
         size = len(journal.picture(kept[-1]) or b"")
-        journal.prune([], days=30, pictures_bytes=size)
+        journal.prune({}, days=30, pictures_bytes=size)
         assert [bool(journal.picture(trigger)) for trigger in kept] == [False, False, True]
-        journal.prune([], days=0, pictures_bytes=size)
+        journal.prune({}, days=0, pictures_bytes=size)
         assert journal.results() == []
         assert read(service, picture(5)).number == 5
+
+
+def test_a_sink_keeps_only_results_that_it_has_to_receive(tmp_path: Path) -> None:
+    stations = [{"name": name, "file": "press.toml"} for name in ("press", "mill")]
+    with running(settings(tmp_path, stations=stations)) as service:
+        journal = service.journal
+        for sink in ("all", "press", "mill"):
+            journal.add_sink(sink)
+        made = [read(service, picture(5, note=n)).trigger for n in range(3)]
+        place = journal.undelivered("all", (), 2)[1]
+
+        def left(**sinks: tuple[str, ...]) -> list[str]:
+            journal.prune(sinks, days=0, pictures_bytes=0)
+            return [result.trigger for _, result in journal.results()][::-1]
+
+        assert left(all=(), mill=("mill",)) == made, "nothing is delivered"
+        journal.delivered("all", place)
+        assert left(all=(), press=("press", "mill"), mill=("mill",)) == made
+        journal.delivered("press", place)
+        assert left(all=(), press=("press", "mill"), mill=("mill",)) == made[2:]
+        assert left(mill=("mill",)) == [], "the idle sink of another station blocks nothing"
 
 
 def test_a_station_survives_a_defect_and_reads_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

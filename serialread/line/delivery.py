@@ -23,6 +23,7 @@ class Delivery:
 
     Attributes:
         sink: the sink.
+        stations: whose results it gets; empty: all.
         error: why it does not take results; "" while it does.
     """
 
@@ -35,7 +36,7 @@ class Delivery:
             journal: the journal.
         """
         self.sink, self.error = sink, ""
-        self._stations, self._journal = tuple(stations), journal
+        self.stations, self._journal = tuple(stations), journal
         self._wake = threading.Event()
         self._until: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
@@ -63,7 +64,7 @@ class Delivery:
     @property
     def waiting(self) -> int:
         """Number of results that are not delivered."""
-        return self._journal.backlog(self.sink.name, self._stations)
+        return self._journal.backlog(self.sink.name, self.stations)
 
     def _run(self) -> None:
         pause = BACKOFF_S[0]
@@ -83,7 +84,7 @@ class Delivery:
 
     def _deliver(self) -> bool:
         """Deliver the next results; False if there are none."""
-        results, place = self._journal.undelivered(self.sink.name, self._stations, BATCH)
+        results, place = self._journal.undelivered(self.sink.name, self.stations, BATCH)
         if not results:
             return False
         self.sink.deliver(results)
@@ -102,7 +103,7 @@ class Delivery:
         self.error = message
 
     def _pause(self, seconds: float) -> None:
-        """Wait; new results do not end it. A stop does, and then shortens it: the rest is tried until it ends."""
+        """Wait; new results do not end it. A stop does, and shortens those after it."""
         stopping = self._until is not None
         end = monotonic() + (min(seconds, BACKOFF_S[0]) if stopping else seconds)
         while (left := end - monotonic()) > 0 and (stopping or self._until is None):

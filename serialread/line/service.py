@@ -294,10 +294,10 @@ class LineService:
 
     def _prune(self) -> None:
         kept = self.config.retention
-        names = [delivery.sink.name for delivery in self._deliveries]
+        sinks = {delivery.sink.name: delivery.stations for delivery in self._deliveries}
         while not self._stop.is_set():
             try:
-                self.journal.prune(names, kept.days, kept.pictures_mb * 1e6)
+                self.journal.prune(sinks, kept.days, kept.pictures_mb * 1e6)
                 self._problems.pop("retention", None)
             except Exception as error:  # it is tried again
                 self._problem("retention", "retention", error)

@@ -23,6 +23,7 @@ from serialread.line import (
     TriggerPicture,
 )
 from serialread.line.journal import MAX_ATTEMPTS, Journal
+from serialread.line.ports import NotAcknowledged
 from serialread.line.registry import open_sink
 from serialread.records import Record
 
@@ -77,11 +78,12 @@ class FlakySink:
 
     def __init__(self) -> None:
         self.name, self.down, self.got, self.attempts = "flaky", False, list[Result](), 0
+        self.why = SinkDown("no connection.")
 
     def deliver(self, results: Sequence[Result]) -> None:
         self.attempts += 1
         if self.down:
-            raise SinkDown("no connection.")
+            raise self.why
         self.got += results
 
     def close(self) -> None:
@@ -121,6 +123,19 @@ def test_a_stop_does_not_hammer_at_a_sink_that_is_down(tmp_path: Path, flaky: Fl
         eventually(lambda: service.health().sinks["flaky"].error)
         before = flaky.attempts
     assert 1 <= flaky.attempts - before <= 15
+
+
+def test_a_late_acknowledgement_does_not_delay_the_next_result(
+    tmp_path: Path, flaky: FlakySink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serialread.line.delivery.BACKOFF_S", (0.01, 30.0))
+    with running(settings(tmp_path, sinks=[SINK])) as service:
+        flaky.down, flaky.why = True, NotAcknowledged("the PLC has not acknowledged result 1")
+        made = read(service, picture(5))
+        eventually(lambda: flaky.attempts > 15, 5)  # with a growing pause: after minutes
+        assert service.health().sinks["flaky"].error == "the PLC has not acknowledged result 1"
+        flaky.down = False
+        eventually(lambda: flaky.got == [made], 5)
 
 
 def test_frames_are_not_accepted_together_if_none_of_them_is_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from time import monotonic
 
 from serialread.errors import LineError
 from serialread.line.journal import Journal
-from serialread.line.ports import Sink, SinkDown
+from serialread.line.ports import NotAcknowledged, Sink, SinkDown
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ class Delivery:
                 self._wake.wait()
             except Exception as error:
                 self._failed(error)
+                if isinstance(error, NotAcknowledged):
+                    pause = BACKOFF_S[0]
                 self._pause(pause * random.uniform(0.8, 1.2))
                 pause = min(2 * pause, BACKOFF_S[1])
 

@@ -13,12 +13,17 @@ from datetime import datetime
 from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
+from serialread.config.section import Section
 from serialread.errors import LineError, RecipeError
 from serialread.line.events import Result, Trigger, TriggerPicture
 
 
 class SinkDown(LineError):  # noqa: N818 - says what happened
     """A sink cannot take results now; they are delivered later."""
+
+
+class NotAcknowledged(SinkDown):
+    """The receiver has a result and must acknowledge it first; delivery asks again after the shortest pause."""
 
 
 class LineBusy(LineError):  # noqa: N818 - says what happened
@@ -145,6 +150,22 @@ class LineContext:
     reload: Callable[[], None]
     picture: Callable[[str, int], bytes | None]
     owed: Callable[[str, str], Sequence[str]]
+
+
+def require_files(settings: Section, *keys: str) -> None:
+    """Check that the files that settings name exist.
+
+    Args:
+        settings: the settings.
+        keys: theirs, each with a path or None.
+
+    Raises:
+        RecipeError: one is missing.
+    """
+    for key in keys:
+        path = getattr(settings, key)
+        if path is not None and not path.is_file():
+            raise RecipeError(f"{key}: {path}: no such file. Create it, or correct the path.")
 
 
 def require_extra(what: str, extra: str, *modules: str) -> None:

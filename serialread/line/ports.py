@@ -23,7 +23,7 @@ class SinkDown(LineError):  # noqa: N818 - says what happened
 
 
 class NotAcknowledged(SinkDown):
-    """The receiver has a result and must acknowledge it first; delivery asks again after the shortest pause."""
+    """The receiver must acknowledge a result first; delivery asks again after the shortest pause."""
 
 
 class LineBusy(LineError):  # noqa: N818 - says what happened

@@ -13,6 +13,7 @@ from line_cases import STATION, eventually, picture, read, running, settings
 
 from serialread.errors import LineError, RecipeError, SerialreadError
 from serialread.line import (
+    BadTrigger,
     LineBusy,
     LineContext,
     LineService,
@@ -273,6 +274,13 @@ def test_a_listener_that_fails_does_not_stop_the_station(tmp_path: Path) -> None
         assert [read(service, picture(digit)).text for digit in (5, 9)] == ["57", "97"]
         eventually(lambda: shown == ["57", "97"])
         assert service.health().problems == ("results are no longer shown: [Errno 32] Broken pipe",)
+
+
+def test_an_id_that_is_no_part_of_an_address_is_refused(tmp_path: Path) -> None:
+    with running(settings(tmp_path)) as service, pytest.raises(BadTrigger) as caught:
+        read(service, picture(5), id="order 7/3")
+    message = "id: holds a slash, which cannot be part of /v1/readings/ID. Send another id."
+    assert str(caught.value) == message
 
 
 def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ class StationReaders:
             raise BadTrigger(f"station {trigger.station:.80}: not known. Use {', '.join(self._readers)}.")
         if not 0 < len(trigger.id) <= MAX_ID or not trigger.id.isprintable():
             raise BadTrigger(f"id: not 1 to {MAX_ID} printable characters. Send a shorter one.")
+        if "/" in trigger.id:
+            raise BadTrigger("id: holds a slash, which cannot be part of /v1/readings/ID. Send another id.")
         expected = trigger.expected
         if len(expected) > MAX_EXPECTED or not expected.isprintable() or expected != without_blanks(expected):
             raise BadTrigger(

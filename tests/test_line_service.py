@@ -1,5 +1,6 @@
 """Every accepted trigger has exactly one result, which reaches every sink in order."""
 
+import csv
 import json
 import sqlite3
 import weakref
@@ -318,6 +319,34 @@ def test_a_torn_line_of_a_killed_service_is_removed_and_nothing_is_written_twice
         sink = open_sink(config.sinks[0], context)
         sink.deliver(made[1:])
         assert path.read_bytes() == whole
+
+
+def readings_with_fields(folder: Path, *fields: str) -> list[dict[str, str]]:
+    """Read a picture with a station of these fields; the rows of the table of readings afterwards."""
+    config = settings(folder, sinks=[{"kind": "readings", "name": "readings", "folder": "out"}])
+    tables = "".join(f"[[fields]]\nname = '{name}'\nformat = '[0-9]{{2}}'\n" for name in fields)
+    (folder / "press.toml").write_text(STATION + tables)
+    with running(config) as service:
+        read(service, picture(5))
+    with (folder / "out" / "readings.csv").open(newline="") as file:
+        return list(csv.DictReader(file, restkey="more", restval="less"))
+
+
+def test_the_table_of_readings_has_the_columns_of_fields(tmp_path: Path) -> None:
+    (row,) = readings_with_fields(tmp_path, "lot", "part")
+    assert list(row)[-3:] == ["sha256", "lot", "part"]
+    assert row["lot"] == "57"
+
+
+def test_a_table_of_readings_keeps_the_columns_that_it_has(tmp_path: Path) -> None:
+    readings_with_fields(tmp_path, "lot")
+    table = tmp_path / "out" / "readings.csv"
+    table.write_text("\ufeff" + table.read_text(), encoding="utf-8")  # as spreadsheets save it
+    rows = readings_with_fields(tmp_path, "lot", "part")
+    assert len(rows) == 2
+    assert list(rows[1])[-2:] == ["sha256", "lot"]
+    assert [row["lot"] for row in rows] == ["57", "57"]
+    assert "less" not in rows[1].values()
 
 
 def test_triggers_of_a_station_that_is_gone_are_not_forgotten(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ Constructors check their settings and touch nothing outside: a broker that is do
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
@@ -143,6 +143,7 @@ class LineContext:
             is none.
         owed: ids of the triggers that a sink, by its name, sent itself to a station, and whose results it has
             not received; after a restart it waits for them.
+        fields: names of the fields of each station.
     """
 
     stations: tuple[str, ...]
@@ -150,6 +151,7 @@ class LineContext:
     reload: Callable[[], None]
     picture: Callable[[str, int], bytes | None]
     owed: Callable[[str, str], Sequence[str]]
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def require_files(settings: Section, *keys: str) -> None:

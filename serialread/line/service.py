@@ -83,9 +83,6 @@ class LineService:
 
     def _open(self) -> None:
         config, problems = self.config, list[str]()
-        context = LineContext(
-            tuple(self._wakes), self.health, self.reload, self.journal.picture, self.journal.owed
-        )
 
         def checked(place: str, make: Callable[[], T]) -> tuple[T, ...]:
             try:
@@ -100,6 +97,14 @@ class LineService:
                 "Add the station, or set another folder."
             )
         readers = checked("stations", partial(StationReaders, config, self.journal))
+        context = LineContext(
+            tuple(self._wakes),
+            self.health,
+            self.reload,
+            self.journal.picture,
+            self.journal.owed,
+            readers[0].fields if readers else {},
+        )
         ends: list[tuple[str, Source | Sink, tuple[str, ...]]] = []
         sources = {f"source {number} ({one.kind})": one for number, one in enumerate(config.sources, 1)}
         problems += conflicts({at: one for at, one in sources.items() if isinstance(one, HotFolderConfig)})

@@ -51,6 +51,14 @@ class StationReaders:
         """The model of all stations."""
         return next(iter(self._readers.values())).model_id
 
+    @property
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """Names of the fields of each station."""
+        return {
+            name: tuple(field.name for field in reader.station.fields)
+            for name, reader in self._readers.items()
+        }
+
     def check(self, trigger: Trigger) -> None:
         """Check what a trigger asks for.
 

@@ -2,13 +2,17 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from line_cases import picture, read, running, settings
 
+from serialread.config.line_config import LineChecks
 from serialread.errors import RecipeError
 from serialread.line import LineService, Outcome
-from serialread.line.checks import shift_start
+from serialread.line.checks import StationChecks, shift_start
+from serialread.line.events import utc_now
+from serialread.records import Decision, Record, Verdict
 
 
 def test_a_code_must_be_in_the_list_and_match_the_pattern(tmp_path: Path) -> None:
@@ -37,6 +41,33 @@ def test_a_list_is_read_again_on_a_reload_and_a_broken_one_changes_nothing(tmp_p
         codes.write_text("97\n")
         service.reload()
         assert read(service, picture(9)).outcome is Outcome.PASS
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_code(tmp_path: Path) -> None:
+    (tmp_path / "codes.txt").write_text("57\n97\n", encoding="utf-8-sig")
+    with running(settings(tmp_path, checks={"codes": "codes.txt"})) as service:
+        assert read(service, picture(5)).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("checks", "expected", "reasons"),
+    [
+        (LineChecks(), "AB12", ("expected AB12, read no code",)),
+        (LineChecks(pattern=r"9\d"), "", ("no code was read",)),
+        (LineChecks(), "", ()),
+    ],
+)
+def test_a_picture_accepted_for_its_fields_fails_if_a_code_is_wanted_and_none_was_read(
+    checks: LineChecks, expected: str, reasons: tuple[str, ...]
+) -> None:
+    nothing = dict.fromkeys(("reading", "confidence", "quad", "text_height_px", "contrast", "tilt_deg"))
+    names = dict.fromkeys(
+        ("image_sha256", "batch", "upside_down_text", "reason", "model_id", "station_id"), ""
+    )
+    values: dict[str, Any] = {**nothing, **names, "image": "a.png", "elapsed_ms": 0.0, "read_at": utc_now()}
+    record = Record(verdict=Verdict.NONE, decision=Decision.ACCEPT, **values)
+    verdict = StationChecks(checks, lambda since: ()).assess(record, expected, "1", utc_now())
+    assert (verdict.outcome, verdict.reasons) == (Outcome.FAIL if reasons else Outcome.PASS, reasons)
 
 
 def test_a_duplicate_within_the_shift_fails_after_a_restart_too(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every accepted trigger has exactly one result, which reaches every sink in order."""
 
+import csv
 import json
 import sqlite3
 import weakref
@@ -13,6 +14,7 @@ from line_cases import STATION, eventually, picture, read, running, settings
 
 from serialread.errors import LineError, RecipeError, SerialreadError
 from serialread.line import (
+    BadTrigger,
     LineBusy,
     LineContext,
     LineService,
@@ -23,7 +25,9 @@ from serialread.line import (
     TriggerPicture,
 )
 from serialread.line.journal import MAX_ATTEMPTS, Journal
+from serialread.line.ports import NotAcknowledged
 from serialread.line.registry import open_sink
+from serialread.records import Record
 
 
 def test_a_trigger_is_read_and_reaches_every_sink(tmp_path: Path) -> None:
@@ -75,11 +79,13 @@ class FlakySink:
     """A sink that is down while the test says so."""
 
     def __init__(self) -> None:
-        self.name, self.down, self.got = "flaky", False, list[Result]()
+        self.name, self.down, self.got, self.attempts = "flaky", False, list[Result](), 0
+        self.why = SinkDown("no connection.")
 
     def deliver(self, results: Sequence[Result]) -> None:
+        self.attempts += 1
         if self.down:
-            raise SinkDown("no connection.")
+            raise self.why
         self.got += results
 
     def close(self) -> None:
@@ -110,6 +116,28 @@ def test_a_sink_that_was_down_gets_everything_in_order(tmp_path: Path, flaky: Fl
         made.append(read(service, picture(9)))
         eventually(lambda: flaky.got == made)
         assert service.health().sinks["flaky"].waiting == 0
+
+
+def test_a_stop_does_not_hammer_at_a_sink_that_is_down(tmp_path: Path, flaky: FlakySink) -> None:
+    with running(settings(tmp_path, sinks=[SINK], stop_timeout_s=2)) as service:
+        flaky.down = True
+        read(service, picture(5))
+        eventually(lambda: service.health().sinks["flaky"].error)
+        before = flaky.attempts
+    assert 1 <= flaky.attempts - before <= 15
+
+
+def test_a_late_acknowledgement_does_not_delay_the_next_result(
+    tmp_path: Path, flaky: FlakySink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serialread.line.delivery.BACKOFF_S", (0.01, 30.0))
+    with running(settings(tmp_path, sinks=[SINK])) as service:
+        flaky.down, flaky.why = True, NotAcknowledged("the PLC has not acknowledged result 1")
+        made = read(service, picture(5))
+        eventually(lambda: flaky.attempts > 15, 5)  # with a growing pause: after minutes
+        assert service.health().sinks["flaky"].error == "the PLC has not acknowledged result 1"
+        flaky.down = False
+        eventually(lambda: flaky.got == [made], 5)
 
 
 def test_frames_are_not_accepted_together_if_none_of_them_is_alone(tmp_path: Path) -> None:
@@ -188,11 +216,72 @@ def test_pictures_and_results_are_kept_as_long_as_the_line_says(tmp_path: Path) 
         assert journal.picture(passed) is None
         assert all(journal.picture(trigger) for trigger in kept)
         size = len(journal.picture(kept[-1]) or b"")
-        journal.prune([], days=30, pictures_bytes=size)
+        journal.prune({}, days=30, pictures_bytes=size)
         assert [bool(journal.picture(trigger)) for trigger in kept] == [False, False, True]
-        journal.prune([], days=0, pictures_bytes=size)
+        journal.prune({}, days=0, pictures_bytes=size)
         assert journal.results() == []
         assert read(service, picture(5)).number == 5
+
+
+def test_a_sink_keeps_only_results_that_it_has_to_receive(tmp_path: Path) -> None:
+    stations = [{"name": name, "file": "press.toml"} for name in ("press", "mill")]
+    with running(settings(tmp_path, stations=stations)) as service:
+        journal = service.journal
+        for sink in ("all", "press", "mill"):
+            journal.add_sink(sink)
+        made = [read(service, picture(5, note=n)).trigger for n in range(3)]
+        place = journal.undelivered("all", (), 2)[1]
+
+        def left(**sinks: tuple[str, ...]) -> list[str]:
+            journal.prune(sinks, days=0, pictures_bytes=0)
+            return [result.trigger for _, result in journal.results()][::-1]
+
+        assert left(all=(), mill=("mill",)) == made, "nothing is delivered"
+        journal.delivered("all", place)
+        assert left(all=(), press=("press", "mill"), mill=("mill",)) == made
+        journal.delivered("press", place)
+        assert left(all=(), press=("press", "mill"), mill=("mill",)) == made[2:]
+        assert left(mill=("mill",)) == [], "the idle sink of another station blocks nothing"
+
+
+def test_a_station_survives_a_defect_and_reads_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish, failures = Journal.finish, [ValueError("odd record"), ValueError()]
+
+    def failing(journal: Journal, result: Result, *, keep_pictures: bool) -> Result:
+        if failures:
+            raise failures[0]
+        return finish(journal, result, keep_pictures=keep_pictures)
+
+    monkeypatch.setattr(Journal, "finish", failing)
+    monkeypatch.setattr("serialread.line.service.PAUSE_S", 0.01)
+    with running(settings(tmp_path)) as service:
+        future = service.accept(Trigger("press", (TriggerPicture("a.png", picture(5)),)))
+        for problem in ("station press: odd record", "station press: ValueError"):
+            eventually(lambda: problem in service.health().problems)  # noqa: B023 - called at once
+            failures.pop(0)
+        assert future.result(30).text == "57"
+        eventually(lambda: not service.health().problems)
+        assert service.alive()
+
+
+def test_a_listener_that_fails_does_not_stop_the_station(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    def broken(result: Result, record: Record) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with running(settings(tmp_path)) as service:
+        service.listeners += [broken, lambda result, record: shown.append(result.text)]
+        assert [read(service, picture(digit)).text for digit in (5, 9)] == ["57", "97"]
+        eventually(lambda: shown == ["57", "97"])
+        assert service.health().problems == ("results are no longer shown: [Errno 32] Broken pipe",)
+
+
+def test_an_id_that_is_no_part_of_an_address_is_refused(tmp_path: Path) -> None:
+    with running(settings(tmp_path)) as service, pytest.raises(BadTrigger) as caught:
+        read(service, picture(5), id="order 7/3")
+    message = "id: holds a slash, which cannot be part of /v1/readings/ID. Send another id."
+    assert str(caught.value) == message
 
 
 def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
@@ -230,6 +319,34 @@ def test_a_torn_line_of_a_killed_service_is_removed_and_nothing_is_written_twice
         sink = open_sink(config.sinks[0], context)
         sink.deliver(made[1:])
         assert path.read_bytes() == whole
+
+
+def readings_with_fields(folder: Path, *fields: str) -> list[dict[str, str]]:
+    """Read a picture with a station of these fields; the rows of the table of readings afterwards."""
+    config = settings(folder, sinks=[{"kind": "readings", "name": "readings", "folder": "out"}])
+    tables = "".join(f"[[fields]]\nname = '{name}'\nformat = '[0-9]{{2}}'\n" for name in fields)
+    (folder / "press.toml").write_text(STATION + tables)
+    with running(config) as service:
+        read(service, picture(5))
+    with (folder / "out" / "readings.csv").open(newline="") as file:
+        return list(csv.DictReader(file, restkey="more", restval="less"))
+
+
+def test_the_table_of_readings_has_the_columns_of_fields(tmp_path: Path) -> None:
+    (row,) = readings_with_fields(tmp_path, "lot", "part")
+    assert list(row)[-3:] == ["sha256", "lot", "part"]
+    assert row["lot"] == "57"
+
+
+def test_a_table_of_readings_keeps_the_columns_that_it_has(tmp_path: Path) -> None:
+    readings_with_fields(tmp_path, "lot")
+    table = tmp_path / "out" / "readings.csv"
+    table.write_text("\ufeff" + table.read_text(), encoding="utf-8")  # as spreadsheets save it
+    rows = readings_with_fields(tmp_path, "lot", "part")
+    assert len(rows) == 2
+    assert list(rows[1])[-2:] == ["sha256", "lot"]
+    assert [row["lot"] for row in rows] == ["57", "57"]
+    assert "less" not in rows[1].values()
 
 
 def test_triggers_of_a_station_that_is_gone_are_not_forgotten(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from serialread.line.handshake import (
     registers_of,
 )
 from serialread.line.modbus_server import ModbusServer
+from serialread.line.ports import NotAcknowledged
 
 
 class Plc:
@@ -143,7 +144,7 @@ def test_a_result_that_is_not_acknowledged_is_not_delivered(
     plc: Plc, server: ModbusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serialread.line.modbus_server.PATIENCE_S", 0.2)
-    with pytest.raises(SinkDown, match=r"^the PLC has not acknowledged result 7$"):
+    with pytest.raises(NotAcknowledged, match=r"^the PLC has not acknowledged result 7$"):
         server.deliver([result(number=7, trigger="late")])
     plc.until(Status.DONE)
 

@@ -19,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from plant_servers import Mosquitto, mosquitto, program
 
 from serialread.config.line_sinks import MqttSinkConfig
+from serialread.errors import LineError, RecipeError
 from serialread.line import BadTrigger, LineBusy, SinkDown, Trigger, TriggerPicture
 from serialread.line.mqtt import TOPICS, MqttBroker, trigger_of
 
@@ -146,6 +147,35 @@ def _talk(line: StubLine, listener: Listener) -> None:
     line.refuses = None
     eventually(lambda: line.triggers[-1].id == "8")
     assert json.loads(listener.last("health"))["ready"]
+
+
+@pytest.mark.plant
+def test_a_trigger_that_cannot_be_stored_comes_again(broker: Mosquitto, listener: Listener) -> None:
+    line, stop = StubLine(), threading.Event()
+    sink = MqttBroker(MqttSinkConfig(kind="mqtt", name="broker", port=broker.port), line.context)
+    line.refuses = LineError("disk full")
+    with ThreadPoolExecutor() as pool, closing(sink):
+        running = pool.submit(sink.run, line.accept, stop)
+        eventually(lambda: listener.last("status") == "online")
+        listener.send("press/trigger", '{"id": "7"}')
+        with pytest.raises(LineError, match=r"^disk full$"):
+            running.result(20)
+        line.refuses = None
+        running = pool.submit(sink.run, line.accept, stop)
+        try:
+            eventually(lambda: [one.id for one in line.triggers] == ["7"])
+        finally:
+            stop.set()
+        running.result(20)
+
+
+@pytest.mark.parametrize("key", ["ca", "certificate", "private_key"])
+def test_a_missing_file_is_an_error_before_anything_starts(tmp_path: Path, key: str) -> None:
+    values = {"kind": "mqtt", "name": "broker", "tls": True, key: tmp_path / "none.pem"}
+    with pytest.raises(RecipeError) as caught:
+        MqttBroker(MqttSinkConfig.model_validate(values), StubLine().context)
+    message = f"{key}: {tmp_path / 'none.pem'}: no such file. Create it, or correct the path."
+    assert str(caught.value) == message
 
 
 @pytest.mark.plant

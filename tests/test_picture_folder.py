@@ -28,15 +28,32 @@ def test_pictures_of_parts_that_did_not_pass_are_written(tmp_path: Path) -> None
 def test_old_pictures_and_those_beyond_the_size_are_deleted(tmp_path: Path) -> None:
     now = time.time()
     for number, age_days in enumerate((0, 1, 2, 40)):
-        path = tmp_path / "press" / f"2026-11-2{number}" / f"{number}.png"
+        path = tmp_path / "press" / f"2026-11-2{number}" / f"0000000{number}-FAIL-A-0.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(bytes(400_000))
         os.utime(path, (now, now - 86_400 * age_days))
     prune_pictures(tmp_path, days=30, size_mb=10)
-    assert [path.name for path in sorted(tmp_path.glob("*/*/*"))] == ["0.png", "1.png", "2.png"]
+    assert [path.name[7] for path in sorted(tmp_path.glob("*/*/*"))] == ["0", "1", "2"]
     prune_pictures(tmp_path, days=30, size_mb=1)
-    assert [path.name for path in sorted(tmp_path.glob("*/*/*"))] == ["0.png", "1.png"]
+    assert [path.name[7] for path in sorted(tmp_path.glob("*/*/*"))] == ["0", "1"]
     assert len(list(tmp_path.glob("*/*"))) == 2
+
+
+def test_only_pictures_that_were_written_are_deleted(tmp_path: Path) -> None:
+    day = tmp_path / "press" / "2026-11-20"
+    (day / "00000001-FAIL-A-1.png").mkdir(parents=True)
+    kept = [day / "notes.txt", day / "1.png", tmp_path / "press" / "00000001-FAIL-A-0.png"]
+    kept += [tmp_path / "press" / "old" / "00000001-FAIL-A-0.png"]
+    for path in (*kept, day / "00000001-FAIL-A-0.png"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"BM")
+        os.utime(path, (0, 0))
+    os.utime(day / "00000001-FAIL-A-1.png", (0, 0))
+    (tmp_path / "press" / "2026-11-19").write_bytes(b"")
+    prune_pictures(tmp_path, days=30, size_mb=10)
+    left = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert left == sorted([*kept, tmp_path / "press" / "2026-11-19"])
+    assert (day / "00000001-FAIL-A-1.png").is_dir()
 
 
 def test_a_result_has_no_place_outside_the_folder(tmp_path: Path) -> None:

@@ -61,6 +61,18 @@ def test_every_place_of_a_template_is_filled() -> None:
     assert line == "trigger-7;press;7;REVIEW;AB12;AB13;0.9870;low | late;2026-11-29T12:00:00.000+00:00"
 
 
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [
+        ("{number:06d};{confidence:.2f}", "000007;0.99"),
+        ("{number:>3};{confidence:>8};{confidence!s:<7};{confidence:.1%}", "  7;  0.9870;0.9870 ;98.7%"),
+        ("{text:<6};{text:.2}", "AB12  ;AB"),
+    ],
+)
+def test_places_have_formats(template: str, line: str) -> None:
+    assert telegram(settings(template=template).template, result("AB12", 7)) == line
+
+
 def test_no_value_ends_the_line() -> None:
     assert telegram("{text}", result("A\r\nB\0")) == "AB"
 
@@ -72,6 +84,12 @@ def test_no_value_ends_the_line() -> None:
         ("{text.__class__}", "no place {text.__class__}, only trigger"),
         ("{text", "not a template: expected '}' before end of string"),
         ("{}", "no place {}, only trigger"),
+        ("{text:{number}}", "the format of text holds a place"),
+        ("{text:{w}};{text}", "the format of text holds a place"),
+        ("{time:%H:%M}", "cannot be filled in: Invalid format specifier"),
+        ("{text:.2f}", "cannot be filled in: Unknown format code 'f' for object of type 'str'"),
+        ("{number:c}", "cannot be filled in: "),
+        ("{text!x}", "cannot be filled in: "),
     ],
 )
 def test_a_template_with_unknown_places_is_refused(template: str, message: str) -> None:

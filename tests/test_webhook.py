@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +98,10 @@ def test_a_secret_that_is_not_set_is_an_error() -> None:
         Webhook(WebhookSinkConfig(kind="webhook", name="mes", url="http://a/", token="env:NO_SUCH_TOKEN"))
     message = "env:NO_SUCH_TOKEN: this environment variable is not set. Set it before the service starts."
     assert str(caught.value) == message
+
+
+def test_a_missing_ca_is_an_error_before_anything_starts(tmp_path: Path) -> None:
+    ca = tmp_path / "none.pem"
+    with pytest.raises(RecipeError) as caught:
+        Webhook(WebhookSinkConfig(kind="webhook", name="mes", url="https://a/", ca=ca))
+    assert str(caught.value) == f"ca: {ca}: no such file. Create it, or correct the path."

@@ -15,10 +15,28 @@ EnvName = Annotated[str, StringConstraints(pattern=r"^env:\w+$")]
 """A secret: ``env:NAME`` names the environment variable that holds it; see ``line_config.secret``."""
 
 
-TELEGRAM_PLACES = (
-    *("trigger", "station", "number", "outcome", "text"),
-    *("expected", "confidence", "reasons", "time"),
-)
+class Confidence(float):
+    """A confidence in a telegram: a text of four decimals, unless its format is one of numbers."""
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self) if spec.endswith(tuple("eEfFgGn%")) else str(self), spec)
+
+    def __str__(self) -> str:
+        return f"{float(self):.4f}"
+
+
+_TELEGRAM_SAMPLE: dict[str, str | int | Confidence] = {
+    "trigger": "7f3a",
+    "station": "press",
+    "number": 10**9,
+    "outcome": "REVIEW",
+    "text": "AB12",
+    "expected": "AB13",
+    "confidence": Confidence(0.987),
+    "reasons": "low | late",
+    "time": "2026-11-29T12:00:00.000+00:00",
+}
+TELEGRAM_PLACES = tuple(_TELEGRAM_SAMPLE)
 """Places of a telegram's template."""
 
 
@@ -170,7 +188,8 @@ class TelegramSinkConfig(SinkSection):
     """Port of the receiver."""
     template: str = "{number};{station};{outcome};{text};{confidence}"
     """A line; its places: trigger (the id), station, number, outcome, text, expected, confidence, reasons,
-    time."""
+    time. A place may have a format of Python, such as ``{number:06d}`` or ``{confidence:.2f}``; number is a
+    whole number, confidence has four decimals unless its format says otherwise, all others are texts."""
     answer: str = ""
     """Line with which the receiver confirms each telegram, with the same places, such as ``ACK {number}``.
     Empty: none; lines that were under way when the connection broke may then be lost."""
@@ -181,13 +200,20 @@ class TelegramSinkConfig(SinkSection):
 
     @field_validator("template", "answer")
     @classmethod
-    def _places_are_known(cls, template: str) -> str:
+    def _can_be_filled_in(cls, template: str) -> str:
         try:
-            places = [place for _, place, _, _ in Formatter().parse(template) if place is not None]
+            parsed = Formatter().parse(template)
+            places = [(place, spec or "") for _, place, spec, _ in parsed if place is not None]
         except ValueError as error:
             raise ValueError(f"not a template: {error}") from None
-        if unknown := [place for place in places if place not in TELEGRAM_PLACES]:
+        if unknown := [place for place, _ in places if place not in TELEGRAM_PLACES]:
             raise ValueError(f"no place {{{unknown[0]}}}, only {', '.join(TELEGRAM_PLACES)}")
+        if nested := [place for place, spec in places if "{" in spec]:
+            raise ValueError(f"the format of {nested[0]} holds a place. Write the format out")
+        try:
+            template.format(**_TELEGRAM_SAMPLE)
+        except (ValueError, OverflowError, MemoryError) as error:
+            raise ValueError(f"cannot be filled in: {error}. Correct the formats of its places") from None
         return template
 
 

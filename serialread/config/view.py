@@ -127,7 +127,7 @@ class StationView(Section):
     and none turned round. "stacked": the picture or its region is one column of upright characters, which are
     read from top to bottom."""
     lines: int | None = Field(default=None, ge=1)
-    """Largest number of detected lines that are read: the surest and longest. Unset: 40."""
+    """Largest number of detected lines that are read: the surest and longest. Unset: 200."""
     deskew: bool = True
     """Also read a doubtful crop in a levelled view, where a tilt of up to 15 degrees is measured reliably."""
     retry_below: Fraction = 0.8

@@ -8,7 +8,7 @@ from time import monotonic
 
 from serialread.errors import LineError
 from serialread.line.journal import Journal
-from serialread.line.ports import Sink, SinkDown
+from serialread.line.ports import NotAcknowledged, Sink, SinkDown
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ class Delivery:
 
     Attributes:
         sink: the sink.
+        stations: whose results it gets; empty: all.
         error: why it does not take results; "" while it does.
     """
 
@@ -35,7 +36,7 @@ class Delivery:
             journal: the journal.
         """
         self.sink, self.error = sink, ""
-        self._stations, self._journal = tuple(stations), journal
+        self.stations, self._journal = tuple(stations), journal
         self._wake = threading.Event()
         self._until: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
@@ -63,7 +64,7 @@ class Delivery:
     @property
     def waiting(self) -> int:
         """Number of results that are not delivered."""
-        return self._journal.backlog(self.sink.name, self._stations)
+        return self._journal.backlog(self.sink.name, self.stations)
 
     def _run(self) -> None:
         pause = BACKOFF_S[0]
@@ -78,12 +79,14 @@ class Delivery:
                 self._wake.wait()
             except Exception as error:
                 self._failed(error)
+                if isinstance(error, NotAcknowledged):
+                    pause = BACKOFF_S[0]
                 self._pause(pause * random.uniform(0.8, 1.2))
                 pause = min(2 * pause, BACKOFF_S[1])
 
     def _deliver(self) -> bool:
         """Deliver the next results; False if there are none."""
-        results, place = self._journal.undelivered(self.sink.name, self._stations, BATCH)
+        results, place = self._journal.undelivered(self.sink.name, self.stations, BATCH)
         if not results:
             return False
         self.sink.deliver(results)
@@ -102,7 +105,7 @@ class Delivery:
         self.error = message
 
     def _pause(self, seconds: float) -> None:
-        """Wait; new results do not end it. A stop does, and then every pause is the shortest."""
+        """Wait; new results do not end it. A stop does, and shortens those after it."""
         stopping = self._until is not None
         end = monotonic() + (min(seconds, BACKOFF_S[0]) if stopping else seconds)
         while (left := end - monotonic()) > 0 and (stopping or self._until is None):

@@ -1,5 +1,6 @@
 """Sinks that are files: JSON lines and CSV by day, and a table of SQLite."""
 
+import csv
 import json
 import os
 import sqlite3
@@ -16,8 +17,16 @@ from serialread.config.line_sinks import (
 )
 from serialread.line.delivery import BATCH
 from serialread.line.events import Result
-from serialread.line.ports import SinkDown
-from serialread.reader.serialization import csv_bytes, json_bytes, result_files
+from serialread.line.ports import LineContext, SinkDown
+from serialread.reader.serialization import (
+    COLUMNS as READING_COLUMNS,
+    JSON_LINES,
+    TABLE,
+    RecordJson,
+    csv_bytes,
+    csv_row,
+    json_bytes,
+)
 
 COLUMNS = (
     *("trigger", "station", "number", "outcome", "text", "expected", "distance", "confidence", "decision"),
@@ -100,17 +109,47 @@ class DailyFiles:
 class ReadingsFolder:
     """A results folder as ``serialread read`` writes it, each day a batch, for review and audit."""
 
-    def __init__(self, settings: ReadingsSinkConfig) -> None:
+    def __init__(self, settings: ReadingsSinkConfig, context: LineContext) -> None:
+        """Take the settings; the table has the columns of the stations' fields, unless it exists already."""
         self.name, self._folder, self._files = settings.name, settings.folder, _AppendedFiles()
+        names = (
+            name for one in settings.stations or context.stations for name in context.fields.get(one, ())
+        )
+        self._columns = (*READING_COLUMNS, *dict.fromkeys(names))
 
     def deliver(self, results: Sequence[Result]) -> None:
         """Append the readings."""
         lines = [one.record | {"batch": _day(one)} for one in results]
-        for file in result_files():
-            self._files.append(self._folder / file.name, file.header, list(map(file.encode, lines)))
+        table = self._folder / TABLE
+        columns = _columns_of(table) or self._columns
+        self._files.append(self._folder / JSON_LINES, b"", list(map(json_bytes, lines)))
+        self._files.append(table, csv_bytes(columns), [csv_bytes(_cells(one, columns)) for one in lines])
 
     def close(self) -> None:
         """Nothing stays open."""
+
+
+def _columns_of(table: Path) -> list[str]:
+    """The columns of a table; [] if it has no header yet.
+
+    Raises:
+        SinkDown: it cannot be read.
+    """
+    try:
+        with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            header = file.readline()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SinkDown(f"{table}: {error.strerror or error}.") from None
+    return next(csv.reader([header])) if header.endswith("\n") else []  # a kill may have cut it off
+
+
+def _cells(line: RecordJson, columns: Sequence[str]) -> list[str]:
+    """The cells of a table with these columns, which an earlier version or other stations may have begun."""
+    fields = [name for name in columns if name not in READING_COLUMNS]
+    cells = dict(zip((*READING_COLUMNS, *fields), csv_row(line, fields), strict=True))
+    return [cells[name] for name in columns]
 
 
 def _day(result: Result) -> str:

@@ -11,10 +11,11 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations, permutations
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
@@ -43,6 +44,15 @@ class _Watched:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A picture that was accepted."""
+
+    signature: _Signature
+    complete: bool
+    result: Future[Result]
+
+
 class HotFolder:
     """Source of the pictures that appear in a folder."""
 
@@ -53,14 +63,14 @@ class HotFolder:
             RecipeError: done or failed pictures would be read again.
         """
         self._settings, self._path = settings, settings.path
-        self._done = settings.done or settings.path.parent / "done"
-        self._failed = settings.failed or settings.path.parent / "failed"
+        self._done, self._failed = _done(settings), _failed(settings)
         self._claimed = settings.path / CLAIMED
         for name, folder in (("done", self._done), ("failed", self._failed)):
-            if folder.resolve() == self._path.resolve() or folder.resolve() in self._path.resolve().parents:
+            if _contains(folder, self._path):
                 raise RecipeError(f"{name}: {folder} contains the hot folder. Name another folder.")
         self._watched: dict[Path, _Watched] = {}
-        self._reading: dict[Path, tuple[_Signature, Future[Result]]] = {}
+        self._reading: dict[Path, _Reading] = {}
+        self._names: set[Path] = set()
 
     def run(self, accept: Accept, stop: threading.Event) -> None:
         """Poll the folder until ``stop`` is set.
@@ -86,8 +96,9 @@ class HotFolder:
 
     def _poll(self, accept: Accept) -> None:
         self._put_read_away()
-        now, seen = monotonic(), set[Path]()
-        for path in (*_pictures(self._path, self._excluded), *_pictures(self._claimed, ())):
+        now, seen, claims = monotonic(), set[Path](), [*_pictures(self._claimed, ())]
+        self._names = set(map(self._name, claims))
+        for path in (*_pictures(self._path, self._excluded), *claims):
             seen.add(path)
             signature = _signature(path)
             watched = self._watched.get(path)
@@ -102,9 +113,8 @@ class HotFolder:
 
     def _put_read_away(self) -> None:
         """Move the pictures whose results are durable; after a stop the next start moves the others."""
-        for path in [path for path, (_, future) in self._reading.items() if future.done()]:
-            read, future = self._reading.pop(path)
-            self._put_away(path, read, future.result())
+        for path in [path for path, reading in self._reading.items() if reading.result.done()]:
+            self._put_away(path, self._reading.pop(path))
 
     @property
     def _excluded(self) -> tuple[Path, ...]:
@@ -113,13 +123,15 @@ class HotFolder:
     def _take(self, path: Path, watched: _Watched, now: float, accept: Accept) -> None:
         """Claim a stable picture; accept one that was claimed and is complete."""
         if self._claimed not in path.parents:
-            claim = self._claimed / uuid4().hex[:12] / path.relative_to(self._path)
+            name = self._free(path.relative_to(self._path))
+            claim = self._claimed / uuid4().hex[:12] / name
             claim.parent.mkdir(parents=True)
             try:
                 path.replace(claim)
             except FileNotFoundError:  # renamed or removed meanwhile
                 self._remove_empty(claim)
                 return
+            self._names.add(name)
             path, self._watched[claim] = claim, self._watched.pop(path)
         if watched.signature[1] > LARGEST_BYTES:
             self._move(path, self._failed, f"more than {LARGEST_BYTES >> 20} MB")
@@ -131,39 +143,49 @@ class HotFolder:
             return
         if _signature(path) != watched.signature:
             return
-        if now - watched.since < self._settings.give_up_s and not _is_complete(data):
+        complete = _is_complete(data)
+        if now - watched.since < self._settings.give_up_s and not complete:
             return
         try:
-            self._reading[path] = watched.signature, accept(self._trigger(path, watched.signature, data))
+            future = accept(self._trigger(path, watched.signature, data))
+            self._reading[path] = _Reading(watched.signature, complete, future)
         except LineBusy:
             return  # it stays claimed, and is tried again
         except BadTrigger as error:
             self._move(path, self._failed, str(error))
 
+    def _name(self, claim: Path) -> Path:
+        """The name of a claimed picture, relative to the hot folder."""
+        return Path(*claim.relative_to(self._claimed).parts[1:])
+
+    def _free(self, name: Path) -> Path:
+        """The name, or a new one if a picture has it: the record names the file that will be in ``done``."""
+        taken = name in self._names or (self._done / name).exists() or (self._failed / name).exists()
+        return _renamed(name) if taken else name
+
     def _trigger(self, path: Path, signature: _Signature, data: bytes) -> Trigger:
-        claim, *name = path.relative_to(self._claimed).parts
-        image = "/".join(name)
+        claim, image = path.relative_to(self._claimed).parts[0], self._name(path).as_posix()
         about = f"{claim}\0{image}\0{signature[1:]}\0{hashlib.sha256(data).hexdigest()}"
         trigger = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        # a name that is not UTF-8 has no characters: its bytes are written out
+        # bytes of a name that are not UTF-8 are no characters: they are written out
         picture = TriggerPicture(image.encode("utf-8", "backslashreplace").decode(), data)
         return Trigger(self._settings.station, (picture,), source=f"folder {self._path.name}", id=trigger)
 
-    def _put_away(self, path: Path, signature: _Signature, result: Result) -> None:
-        if _signature(path) != signature:
+    def _put_away(self, path: Path, reading: _Reading) -> None:
+        if _signature(path) != reading.signature:
             return  # written again meanwhile: another picture
-        if result.record["sha256"]:
+        if reading.complete:
             self._move(path, self._done)
         else:
-            self._move(path, self._failed, "; ".join(result.reasons))
+            self._move(path, self._failed, "; ".join(reading.result.result().reasons))
 
     def _move(self, path: Path, folder: Path, reason: str = "") -> None:
         """Move a claimed picture, under a new name if its own is taken."""
         self._watched.pop(path, None)
-        target = folder.joinpath(*path.relative_to(self._claimed).parts[1:])
+        target = folder / self._name(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            target = target.with_stem(f"{target.stem}-{uuid4().hex[:8]}")
+            target = _renamed(target)
         try:
             path.replace(target)
         except OSError:  # on another file system: copy, then appear at once
@@ -185,6 +207,40 @@ class HotFolder:
             parent.rmdir()
 
 
+def conflicts(folders: Mapping[str, HotFolderConfig]) -> Iterator[str]:
+    """What is wrong with hot folders that would take each other's pictures, one problem each.
+
+    Args:
+        folders: settings of all hot folders by their places, such as ``source 1 (folder)``.
+    """
+    for (place, one), (other_place, other) in combinations(folders.items(), 2):
+        if _contains(one.path, other.path) or _contains(other.path, one.path):
+            yield (
+                f"{place} and {other_place}: {one.path} and {other.path} are the same folder, or one lies in "
+                "the other, and each picture would reach only one of them. Name separate folders."
+            )
+    for (place, one), (other_place, other) in permutations(folders.items(), 2):
+        for name, folder in (("done", _done(other)), ("failed", _failed(other))):
+            if _contains(one.path, folder):
+                yield (
+                    f"{other_place}: {name}: {folder} lies in the hot folder of {place}, {one.path}, which "
+                    "would read its pictures again. Name another folder."
+                )
+
+
+def _done(settings: HotFolderConfig) -> Path:
+    return settings.done or settings.path.parent / "done"
+
+
+def _failed(settings: HotFolderConfig) -> Path:
+    return settings.failed or settings.path.parent / "failed"
+
+
+def _contains(folder: Path, other: Path) -> bool:
+    """Whether a folder is another one, or holds it."""
+    return other.resolve().is_relative_to(folder.resolve())
+
+
 def _pictures(folder: Path, excluded: tuple[Path, ...]) -> Iterator[Path]:
     """All pictures below a folder, without hidden ones; links are not followed."""
     folders = [folder]
@@ -198,6 +254,10 @@ def _pictures(folder: Path, excluded: tuple[Path, ...]) -> Iterator[Path]:
                     folders.append(path)
                 elif entry.is_file(follow_symlinks=False) and path.suffix.lower() in PICTURE_SUFFIXES:
                     yield path
+
+
+def _renamed(path: Path) -> Path:
+    return path.with_stem(f"{path.stem}-{uuid4().hex[:8]}")
 
 
 def _signature(path: Path) -> _Signature | None:

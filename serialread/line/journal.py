@@ -7,7 +7,7 @@ result with its number. What ``accept`` or ``finish`` returns survives a kill an
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -335,21 +335,24 @@ class Journal:
             ).fetchone()
         return bytes(row[0]) if row else None
 
-    def prune(self, sinks: Sequence[str], days: float, pictures_bytes: float) -> None:
-        """Delete old results that all sinks have received, and the oldest pictures beyond a size.
+    def prune(self, sinks: Mapping[str, Sequence[str]], days: float, pictures_bytes: float) -> None:
+        """Delete old results that no sink has to receive, and the oldest pictures beyond a size.
 
         Args:
-            sinks: names of the sinks of the line.
+            sinks: the stations whose results each sink of the line gets, by its name; empty: all.
             days: age of a result, from which it is deleted.
             pictures_bytes: size of the pictures that stay.
         """
-        marks = ", ".join("?" * len(sinks))
+        clauses, values = "", [_text(utc_now() - timedelta(days=days))]
+        for sink, stations in sinks.items():
+            other = f" OR station NOT IN ({', '.join('?' * len(stations))})" if stations else ""
+            clauses += f" AND (seq <= COALESCE((SELECT delivered FROM sinks WHERE name = ?), seq){other})"
+            values += [sink, *stations]
         with self._transaction() as database:
             database.execute(
-                "DELETE FROM triggers WHERE seq IN (SELECT trigger FROM results WHERE finished_at < ?"
-                f" AND seq <= (SELECT COALESCE(MIN(delivered), (SELECT MAX(seq) FROM results))"
-                f" FROM sinks WHERE name IN ({marks})))",
-                (_text(utc_now() - timedelta(days=days)), *sinks),
+                "DELETE FROM triggers WHERE seq IN"
+                f" (SELECT trigger FROM results WHERE finished_at < ?{clauses})",
+                values,
             )
             database.execute(
                 "DELETE FROM pictures WHERE (trigger, number) IN (SELECT trigger, number FROM"

@@ -16,7 +16,7 @@ from serialread.errors import LineError, RecipeError
 from serialread.line.events import Result, Trigger
 from serialread.line.handshake import COMMAND, READABLE, WRITABLE, Handshake, expected_code
 from serialread.line.loop_thread import LoopThread
-from serialread.line.ports import Accept, CameraDown, LineContext, SinkDown
+from serialread.line.ports import Accept, CameraDown, LineContext, NotAcknowledged, SinkDown
 
 ANY_UNIT = 0
 """Id of a pymodbus device that answers for every unit id."""
@@ -167,4 +167,4 @@ class ModbusServer:
                             self._freed.clear()
                             await self._freed.wait()
             except TimeoutError:
-                raise SinkDown(f"the PLC has not acknowledged result {result.number}") from None
+                raise NotAcknowledged(f"the PLC has not acknowledged result {result.number}") from None

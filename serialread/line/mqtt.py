@@ -18,7 +18,15 @@ from serialread.config import secret
 from serialread.config.line_sinks import MqttSinkConfig
 from serialread.errors import LineError
 from serialread.line.events import Result, Trigger, TriggerPicture
-from serialread.line.ports import Accept, BadTrigger, CameraDown, LineBusy, LineContext, SinkDown
+from serialread.line.ports import (
+    Accept,
+    BadTrigger,
+    CameraDown,
+    LineBusy,
+    LineContext,
+    SinkDown,
+    require_files,
+)
 
 PATIENCE_S = 5.0
 """So long may the broker take to confirm a connection or a batch of results."""
@@ -115,8 +123,9 @@ class MqttBroker:
         """Check the settings.
 
         Raises:
-            RecipeError: the environment variable of the password is not set.
+            RecipeError: the environment variable of the password is not set, or a file is missing.
         """
+        require_files(settings, "ca", "certificate", "private_key")
         self.name = settings.name
         self._settings, self._context = settings, context
         self._stations = settings.stations or context.stations
@@ -138,8 +147,12 @@ class MqttBroker:
                 taken_by, message = self._messages.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if taken_by is client and self._take(client, message, accept, stop):
-                client.ack(message.mid, message.qos)  # others come again with the next connection
+            try:
+                if taken_by is client and self._take(client, message, accept, stop):
+                    client.ack(message.mid, message.qos)  # others come again with the next connection
+            except Exception:
+                client.disconnect()
+                raise
 
     def deliver(self, results: Sequence[Result]) -> None:
         """Publish results; return when the broker has confirmed them."""

@@ -69,8 +69,10 @@ def prune_pictures(folder: Path, days: float, size_mb: float) -> None:
         days: age from which a file is deleted.
         size_mb: size of the files that stay.
     """
-    written = (path for path in folder.glob("*/*/*") if _WRITTEN.fullmatch(f"{path.parent.name}/{path.name}"))
-    files = sorted(((path.stat(), path) for path in written), key=lambda one: -one[0].st_mtime)
+    named = (path for path in folder.glob("*/*/*") if _WRITTEN.fullmatch(f"{path.parent.name}/{path.name}"))
+    files = sorted(
+        ((path.stat(), path) for path in named if path.is_file()), key=lambda one: -one[0].st_mtime
+    )
     total, oldest = 0, time() - 86_400 * days
     for state, path in files:
         total += state.st_size

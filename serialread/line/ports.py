@@ -8,17 +8,22 @@ Constructors check their settings and touch nothing outside: a broker that is do
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
+from serialread.config.section import Section
 from serialread.errors import LineError, RecipeError
 from serialread.line.events import Result, Trigger, TriggerPicture
 
 
 class SinkDown(LineError):  # noqa: N818 - says what happened
     """A sink cannot take results now; they are delivered later."""
+
+
+class NotAcknowledged(SinkDown):
+    """The receiver must acknowledge a result first; delivery asks again after the shortest pause."""
 
 
 class LineBusy(LineError):  # noqa: N818 - says what happened
@@ -116,7 +121,7 @@ class LineHealth:
         ready: whether triggers are accepted.
         stations: by name.
         sinks: by name.
-        problems: sources and cameras that do not work, one sentence each.
+        problems: stations, sources and other parts that do not work, one sentence each.
     """
 
     ready: bool
@@ -138,6 +143,7 @@ class LineContext:
             is none.
         owed: ids of the triggers that a sink, by its name, sent itself to a station, and whose results it has
             not received; after a restart it waits for them.
+        fields: names of the fields of each station.
     """
 
     stations: tuple[str, ...]
@@ -145,6 +151,23 @@ class LineContext:
     reload: Callable[[], None]
     picture: Callable[[str, int], bytes | None]
     owed: Callable[[str, str], Sequence[str]]
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def require_files(settings: Section, *keys: str) -> None:
+    """Check that the files that settings name exist.
+
+    Args:
+        settings: the settings.
+        keys: theirs, each with a path or None.
+
+    Raises:
+        RecipeError: one is missing.
+    """
+    for key in keys:
+        path = getattr(settings, key)
+        if path is not None and not path.is_file():
+            raise RecipeError(f"{key}: {path}: no such file. Create it, or correct the path.")
 
 
 def require_extra(what: str, extra: str, *modules: str) -> None:

@@ -79,7 +79,7 @@ def open_sink(settings: SinkConfig, context: LineContext) -> Sink:
         case ReadingsSinkConfig():
             from serialread.line.file_sinks import ReadingsFolder
 
-            return ReadingsFolder(settings)
+            return ReadingsFolder(settings, context)
         case SqliteSinkConfig():
             from serialread.line.file_sinks import SqliteTable
 

@@ -11,9 +11,11 @@ from time import monotonic
 from typing import TypeVar
 
 from serialread.config import LineConfig
-from serialread.errors import LineError, RecipeError, SerialreadError
+from serialread.config.line_sources import HotFolderConfig
+from serialread.errors import RecipeError, SerialreadError
 from serialread.line.delivery import Delivery
 from serialread.line.events import Outcome, Result, Trigger
+from serialread.line.hot_folder import conflicts
 from serialread.line.journal import Journal
 from serialread.line.ports import (
     BadTrigger,
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 RESTART_S = (0.5, 30.0)
 """First and longest pause before a source that failed is started again."""
+PAUSE_S = 1.0
+"""Pause of a station after an error, such as a full disk."""
 PRUNE_S = 60.0
 """Time between two deletions of what is older than the retention."""
 
@@ -79,9 +83,6 @@ class LineService:
 
     def _open(self) -> None:
         config, problems = self.config, list[str]()
-        context = LineContext(
-            tuple(self._wakes), self.health, self.reload, self.journal.picture, self.journal.owed
-        )
 
         def checked(place: str, make: Callable[[], T]) -> tuple[T, ...]:
             try:
@@ -96,9 +97,18 @@ class LineService:
                 "Add the station, or set another folder."
             )
         readers = checked("stations", partial(StationReaders, config, self.journal))
+        context = LineContext(
+            tuple(self._wakes),
+            self.health,
+            self.reload,
+            self.journal.picture,
+            self.journal.owed,
+            readers[0].fields if readers else {},
+        )
         ends: list[tuple[str, Source | Sink, tuple[str, ...]]] = []
-        for number, source in enumerate(config.sources):
-            place = f"source {number + 1} ({source.kind})"
+        sources = {f"source {number} ({one.kind})": one for number, one in enumerate(config.sources, 1)}
+        problems += conflicts({at: one for at, one in sources.items() if isinstance(one, HotFolderConfig)})
+        for place, source in sources.items():
             found = checked(place, partial(open_source, source, context))
             ends += [(place, one, (source.station,)) for one in found]
         for sink in config.sinks:
@@ -233,9 +243,9 @@ class LineService:
                 else:
                     wake.wait()
                 self._problems.pop(station, None)
-            except LineError as error:
-                self._problem(station, f"station {station}: {error}")
-                if self._stop.wait(1):
+            except Exception as error:  # a defect must not end the thread: triggers would wait for ever
+                self._problem(station, f"station {station}", error)
+                if self._stop.wait(PAUSE_S):
                     return
 
     def _finish(self, draft: Result, record: Record) -> None:
@@ -250,7 +260,7 @@ class LineService:
                 listener(result, record)
             except Exception as error:  # the station reads on whatever becomes of its listeners
                 self.listeners = [one for one in self.listeners if one is not listener]
-                self._problem("listener", f"results are no longer shown: {error or type(error).__name__}")
+                self._problem("listener", "results are no longer shown", error)
         log.debug("trigger %s: %s %s", result.trigger, result.outcome, result.text)
 
     def _resolve(self, result: Result) -> None:
@@ -274,25 +284,26 @@ class LineService:
             try:
                 source.run(self.accept, self._stop_sources)
             except Exception as error:
-                self._problem(name, f"{name}: {error or type(error).__name__}")
-                if not isinstance(error, SerialreadError):
-                    log.exception("%s: a defect", name)
+                self._problem(name, name, error)
             if monotonic() - begun > RESTART_S[1]:
                 pause = RESTART_S[0]
             self._stop_sources.wait(pause)
             pause = min(2 * pause, RESTART_S[1])
 
-    def _problem(self, place: str, message: str) -> None:
+    def _problem(self, place: str, what: str, error: Exception) -> None:
+        """Note a problem; the log gets it once, and the traceback of a defect with it."""
+        message = f"{what}: {str(error) or type(error).__name__}"
         if self._problems.get(place) != message:
-            log.error("%s", message)
+            log.error("%s", message, exc_info=None if isinstance(error, SerialreadError | OSError) else error)
         self._problems[place] = message
 
     def _prune(self) -> None:
         kept = self.config.retention
-        names = [delivery.sink.name for delivery in self._deliveries]
+        sinks = {delivery.sink.name: delivery.stations for delivery in self._deliveries}
         while not self._stop.is_set():
             try:
-                self.journal.prune(names, kept.days, kept.pictures_mb * 1e6)
-            except LineError as error:
-                self._problem("retention", f"retention: {error}")
+                self.journal.prune(sinks, kept.days, kept.pictures_mb * 1e6)
+                self._problems.pop("retention", None)
+            except Exception as error:  # it is tried again
+                self._problem("retention", "retention", error)
             self._stop.wait(PRUNE_S)

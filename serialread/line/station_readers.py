@@ -51,6 +51,14 @@ class StationReaders:
         """The model of all stations."""
         return next(iter(self._readers.values())).model_id
 
+    @property
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """Names of the fields of each station."""
+        return {
+            name: tuple(field.name for field in reader.station.fields)
+            for name, reader in self._readers.items()
+        }
+
     def check(self, trigger: Trigger) -> None:
         """Check what a trigger asks for.
 
@@ -61,6 +69,8 @@ class StationReaders:
             raise BadTrigger(f"station {trigger.station:.80}: not known. Use {', '.join(self._readers)}.")
         if not 0 < len(trigger.id) <= MAX_ID or not trigger.id.isprintable():
             raise BadTrigger(f"id: not 1 to {MAX_ID} printable characters. Send a shorter one.")
+        if "/" in trigger.id:
+            raise BadTrigger("id: holds a slash, which cannot be part of /v1/readings/ID. Send another id.")
         expected = trigger.expected
         if len(expected) > MAX_EXPECTED or not expected.isprintable() or expected != without_blanks(expected):
             raise BadTrigger(

@@ -4,7 +4,7 @@ import select
 import socket
 from collections.abc import Sequence
 
-from serialread.config.line_sinks import TelegramSinkConfig
+from serialread.config.line_sinks import Confidence, TelegramSinkConfig
 from serialread.line.events import Result
 from serialread.line.ports import SinkDown
 
@@ -29,7 +29,7 @@ def telegram(template: str, result: Result) -> str:
         "outcome": result.outcome.value,
         "text": result.text,
         "expected": result.expected,
-        "confidence": f"{result.record['confidence'] or 0:.4f}",
+        "confidence": Confidence(result.record["confidence"] or 0),
         "reasons": " | ".join(result.reasons),
         "time": result.finished_at.isoformat(timespec="milliseconds"),
     }

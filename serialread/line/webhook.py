@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from serialread.config import secret
 from serialread.config.line_sinks import WebhookSinkConfig
 from serialread.line.events import Result
-from serialread.line.ports import SinkDown
+from serialread.line.ports import SinkDown, require_files
 
 PATIENCE_S = 5.0
 """So long may the receiver take to answer."""
@@ -32,8 +32,9 @@ class Webhook:
         """Check the settings; the first delivery connects.
 
         Raises:
-            RecipeError: an environment variable of a secret is not set.
+            RecipeError: an environment variable of a secret is not set, or the file ``ca`` is missing.
         """
+        require_files(settings, "ca")
         self.name = settings.name
         self._settings = settings
         self._key = secret(settings.signing_key).encode() if settings.signing_key else b""

@@ -175,7 +175,7 @@ class Audit:
         """Read the failures again for the report, as the log says that they were read.
 
         Args:
-            logs: run logs that may hold the run; the first that exists is used.
+            logs: run logs that may hold the run; the first that has it is used.
             shipped_model: the model of runs that name none.
             most: failures to read: accepted images first, then the least confident readings that wait for a
                 person, then by falling confidence.

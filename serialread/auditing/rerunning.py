@@ -212,7 +212,7 @@ def read_failures(
         errors: the table errors.csv.
         waiting: the table waiting.csv.
         readings: the readings.csv that was audited.
-        logs: run logs that may hold the run; the first that exists is used.
+        logs: run logs that may hold the run; the first that has it is used.
         shipped_model: the model of runs that name none.
         most: failures to read.
     """

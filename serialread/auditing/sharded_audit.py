@@ -369,7 +369,7 @@ class Truths:
             self.given = True
             known = np.array([strict(text) != "" for text in labels.fillna("")])
             rows = rows.assign(
-                truth=labels.fillna(""), known=known, why=np.where(known, "", "truth is empty")
+                truth=labels.fillna(""), known=known, why=np.where(known, "", "truth is empty"), label=""
             )
             return rows, without_truth(rows.head(0)).unmatched
         found = without_truth(rows)

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 
 LABEL_COLUMNS = ("filename", "text")
 """Columns of a table of labels."""
+
+
+class PictureLabel(StrEnum):
+    """What a column ``label`` of a truth table says about a picture, as the review page exports it."""
+
+    READ = "read"
+    """The text is what the mark says, as without a label."""
+    UNREADABLE = "unreadable"
+    """Nobody can read it."""
+    WRONG_CROP = "wrong crop"
+    """The reading is from the wrong place; the text, if given, is what the mark says."""
+    NO_CODE = "no code"
+    """The picture has no code."""
+
 
 SEPARATORS = ",;\t"
 """What may separate the cells; the first that gives all required columns is taken."""

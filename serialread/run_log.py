@@ -151,7 +151,7 @@ def verify(log: str | Path, head: str | None = None) -> Verification:
         problems += _line_problems(number, line, previous)
         previous = str(line.get("hash", ""))
         hashes.add(previous)
-        outputs |= {name: (number, digest) for name, digest in dict(line.get("outputs") or {}).items()}
+        outputs |= {name: (number, digest) for name, digest in _outputs(line).items()}
     if head is not None and head not in hashes:
         problems.append(f"no line with the hash {head}: lines were cut off or rewritten.")
     changed = [_changed(log, name, *written) for name, written in outputs.items()]
@@ -167,11 +167,7 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
     """
     if not log.is_file():
         raise RecordsError(f"{log}: no such log. serialread read and serialread audit write one with --log.")
-    found: LogEntry = {}
-    for position, line in _lines(log):
-        wrote_it = wrote is None or named(wrote, log) in dict(line.get("outputs") or {})
-        if line.get("command") == command and wrote_it and number in (None, position):
-            found = line
+    found = _last_run(log, command, number, wrote)
     if not found:
         where = f"line {number} is not a run" if number else "no run"
         raise RecordsError(f"{log}: {where} of serialread {command}. The log lists its runs by line.")
@@ -180,6 +176,21 @@ def run_of(log: Path, command: str, number: int | None = None, wrote: Path | Non
             f"{log}: line {found.get('line')} was changed after it was written. "
             "Check the log: serialread log verify."
         )
+    return found
+
+
+def has_run(log: Path, command: str, wrote: Path) -> bool:
+    """Whether a log has a run of a command that wrote a file."""
+    return bool(_last_run(log, command, None, wrote))
+
+
+def _last_run(log: Path, command: str, number: int | None, wrote: Path | None) -> LogEntry:
+    """The last run of a command, as in ``run_of``; {} if there is none."""
+    found: LogEntry = {}
+    for position, line in _lines(log):
+        wrote_it = wrote is None or named(wrote, log) in _outputs(line)
+        if line.get("command") == command and wrote_it and number in (None, position):
+            found = line
     return found
 
 
@@ -212,12 +223,21 @@ def _line_problems(number: int, line: LogEntry, previous: str) -> Iterator[str]:
         yield f"line {number} does not follow the one before: lines were removed, added or moved."
 
 
-def _changed(log: Path, name: str, number: int, digest: str) -> str:
+def _outputs(line: LogEntry) -> Mapping[str, Any]:
+    """The files that a run wrote, with their digests; none if the line does not say so in the right form."""
+    outputs = line.get("outputs")
+    return outputs if isinstance(outputs, dict) else {}
+
+
+def _changed(log: Path, name: str, number: int, digest: Any) -> str:
     """How an output has changed; "" if it has not."""
     path = log.parent / name
-    if not path.is_file():
-        return f"{name}, written by the run of line {number}, is missing."
-    return "" if _digest(path) == digest else f"{name} was changed after the run of line {number}."
+    try:
+        if not path.is_file():
+            return f"{name}, written by the run of line {number}, is missing."
+        return "" if _digest(path) == digest else f"{name} was changed after the run of line {number}."
+    except OSError as error:
+        return f"{name}, written by the run of line {number}, cannot be read: {error.strerror}."
 
 
 def _described(run: LoggedRun, log: Path) -> LogEntry:
@@ -258,7 +278,7 @@ def _lines(log: Path) -> Iterator[tuple[int, LogEntry]]:
             for number, data in enumerate(file, start=1):
                 try:
                     line = json.loads(data)
-                except ValueError:
+                except (ValueError, RecursionError):
                     line = {}
                 whole = isinstance(line, dict) and data.endswith(b"\n")
                 yield number, line if whole else {}

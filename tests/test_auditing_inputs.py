@@ -3,6 +3,7 @@
 import unicodedata
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from audit_cases import DATA, line, readings, truths, write_readings
 from hypothesis import given, settings, strategies as st
@@ -12,7 +13,9 @@ from serialread.auditing import Audit, audit, audit_tables, read_readings
 from serialread.auditing.input_tables import READING_COLUMNS
 from serialread.cli import app
 from serialread.errors import RecordsError
-from serialread.label_tables import read_labels
+from serialread.label_tables import PictureLabel, TextTable, read_labels
+from serialread.review import Call, CallLabel
+from serialread.review.queue import is_right
 
 TOUCHY = [
     "00123",
@@ -294,3 +297,124 @@ def test_a_truth_table_as_a_newcomer_keeps_it_is_read_and_its_flaws_are_said(tmp
         "e.png has the form 9999-A, most have A9; g.png has the form 999999999999, most have A9.",
     ]
     assert "- accuracy, strict: 50.00 %, 2 of 4 (95 %: " in page
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+def labelled(*lines: tuple[str, str, str]) -> TextTable:
+    rows = pd.DataFrame(list(lines), columns=["filename", "text", "label"], dtype=object)
+    return TextTable(Path("labels.csv"), "00", rows)
+
+
+FATES = ["confirmed", "trusted", "corrected", "open", "misread"]
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "decision", "fate", "known", "right"),
+    [
+        ("read", "A1", "ACCEPT", "confirmed", 1, 1),
+        ("", "A1", "ACCEPT", "confirmed", 1, 1),
+        ("no code", "", "ACCEPT", "misread", 1, 0),
+        ("No Code ", "A1", "ACCEPT", "misread", 1, 0),
+        ("no code", "", "REVIEW", "corrected", 1, 0),
+        ("no code", "", "REJECT", "confirmed", 1, 1),
+        ("wrong crop", "", "ACCEPT", "misread", 1, 0),
+        ("wrong crop", "A1", "ACCEPT", "misread", 1, 0),
+        ("wrong crop", "A1", "REVIEW", "corrected", 1, 0),
+        ("wrong crop", "", "REVIEW", "open", 1, 0),
+        ("unreadable", "", "ACCEPT", "misread", 0, 0),
+        ("unreadable", "A1", "REVIEW", "open", 0, 0),
+    ],
+)
+def test_what_a_reviewer_said_about_a_reading_counts_in_the_audit(
+    label: str, text: str, decision: str, fate: str, known: int, right: int
+) -> None:
+    lines = [line(f"{i}.png", "A1") for i in range(3)] + [line("x.png", "A1", decision=decision)]
+    given = [(f"{i}.png", "A1", "read") for i in range(3)]
+    before = audit_tables(readings(*lines), labelled(*given))
+    done = audit_tables(readings(*lines), labelled(*given, ("x.png", text, label)))
+    assert done.releases[FATES].sum().to_dict() == dict.fromkeys(FATES, 0) | {"confirmed": 3, fate: 1} | (
+        {"confirmed": 4} if fate == "confirmed" else {}
+    )
+    assert (done.total["right"], done.total["wrong"]) == (3 + right, known - right)
+    assert (done.total["misread"], done.total["edits"]) == (fate == "misread", 0)
+    release = {"misread": "HOLD", "open": "CHECK"}.get(fate, "SHIP")
+    assert done.releases["release"].tolist() == [release]
+    assert ("x.png" in list(done.errors["image"])) == (fate in ("misread", "corrected") or known > right)
+    assert ("x.png" in list(done.waiting["image"])) == (fate == "open")
+    compared = known and label in ("", "read")
+    assert done.characters["in_truth"].sum() == before.characters["in_truth"].sum() + 2 * bool(compared)
+    assert "x.png" not in list(done.sampling["filename"])
+
+
+def test_a_picture_without_a_code_of_which_nothing_was_read_is_right() -> None:
+    done = audit_tables(
+        readings(line("a.png", "", decision="REVIEW", confidence="")), labelled(("a.png", "", "no code"))
+    )
+    assert (done.total["right"], done.total["mpsc_right"], done.total["one_minus_ned"]) == (1, 1, 1)
+    assert done.releases["release"].tolist() == ["SHIP"]
+
+
+def test_what_reviewers_refused_is_said_in_the_report(tmp_path: Path) -> None:
+    path = write_readings(tmp_path / "readings.csv", *[line(f"{name}.png", "A1") for name in "abcd"])
+    rows = ["a.png,A1,read", "b.png,,no code", "c.png,A1,wrong crop", "d.png,,unreadable"]
+    (tmp_path / "labels.csv").write_text("\n".join(["filename,text,label", *rows]) + "\n")
+    done = audit(path, tmp_path / "labels.csv")
+    assert said(done) == [
+        "warning: 1 image that nobody can read, by the label: d.png; in no accuracy.",
+        "warning: 1 image: the picture has no code, by its label; counted as wrong: b.png. "
+        "Take these codes off the record.",
+        "warning: 1 image: read from the wrong place, by its label; counted as wrong: c.png. "
+        "Correct their records, and the place where the station looks.",
+        "warning: 1 image: accepted, and nobody can read the mark, by its label; counted as wrong: d.png. "
+        "Look at the parts.",
+    ]
+    done.write(tmp_path / "out")
+    assert "the picture has no code, by its label" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert done.releases["reason"].tolist() == ["3 accepted readings are wrong: correct their records."]
+    assert done.unmatched["reason"].tolist() == ["nobody can read it"] * 2
+
+
+def test_labels_that_contradict_each_other_are_a_conflict_and_unknown_ones_are_said() -> None:
+    given = [("a.png", "A1", ""), ("a.png", "A1", "wrong crop"), ("b.png", "A1", "no-code")]
+    done = audit_tables(readings(line("a.png", "A1"), line("b.png", "A1")), labelled(*given))
+    assert said(done)[:2] == [
+        "error: a.png: truths conflict: A1 / A1 (wrong crop). The image counts as one without a truth. "
+        "Correct the table.",
+        "error: 1 truth with an unknown label, counted by the text alone: b.png. "
+        "Use read, unreadable, wrong crop, no code.",
+    ]
+
+
+def test_a_column_label_of_other_words_changes_nothing() -> None:
+    done = audit_tables(readings(line("a.png", "A1")), labelled(("a.png", "A1", "scratched")))
+    assert (done.total["right"], done.findings) == (1, ())
+
+
+def test_the_audit_knows_the_labels_of_the_review_page() -> None:
+    assert set(PictureLabel) == set(CallLabel)
+
+
+@pytest.mark.parametrize("decision", ["ACCEPT", "REVIEW", "REJECT"])
+@pytest.mark.parametrize("label", list(CallLabel))
+@pytest.mark.parametrize(("text", "truth"), [("A1", "A1"), ("A1", "B1"), ("", "A1")])
+def test_the_audit_judges_as_the_review_page_does(label: str, text: str, truth: str, decision: str) -> None:
+    if decision == "ACCEPT" and not text:
+        return  # no such reading
+    call = Call.of(label, truth, "Ann")
+    done = audit_tables(
+        readings(line("a.png", text, decision=decision)), labelled(("a.png", call.text, call.label))
+    )
+    expected = is_right(call, text, decision)
+    assert (done.total["right"], done.total["wrong"]) == (expected is True, expected is False)
+
+
+def test_fields_may_have_any_name(tmp_path: Path) -> None:
+    fields = ["name", "path", "why", "compared", "label", "known", "row"]
+    values = {name: f"{name.upper()}1" for name in fields}
+    write_readings(tmp_path / "readings.csv", *[line(f"b/{i}.png", "A1") | values for i in range(3)])
+    rows = [f"b/{i}.png,A1,{','.join(values.values())}" for i in (2, 0, 1)]
+    (tmp_path / "labels.csv").write_text("\n".join([f"filename,text,{','.join(fields)}", *rows]) + "\n")
+    table = audit(tmp_path, tmp_path / "labels.csv").fields
+    assert table[["field", "right", "wrong"]].to_numpy().tolist() == [[name, 3, 0] for name in fields]

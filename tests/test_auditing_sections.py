@@ -528,6 +528,11 @@ def test_the_guarantee_is_that_of_the_station_in_the_run_log(tmp_path: Path) -> 
     elsewhere = (tmp_path / run_log.LOG).rename(tmp_path / "plant.log")
     assert audit(tmp_path).releases["release"].tolist() == ["CHECK"]
     assert audit(tmp_path, log=elsewhere).releases["release"].tolist() == ["SHIP"]
+    other = run_log.LoggedRun("review", {"export": True}, {}, (), (tmp_path / "labels.csv",))
+    (tmp_path / "labels.csv").touch()
+    run_log.append(tmp_path / run_log.LOG, other)
+    assert audit(tmp_path).releases["release"].tolist() == ["CHECK"]
+    assert audit(tmp_path, log=elsewhere).releases["release"].tolist() == ["SHIP"]
 
 
 def test_releases_are_listed_the_worst_first_with_what_speaks_against_them() -> None:

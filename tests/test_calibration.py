@@ -396,6 +396,31 @@ def test_too_few_pictures_are_refused_with_their_number(changes: dict[str, objec
     )
 
 
+@pytest.mark.parametrize(
+    ("eligible", "end"),
+    [
+        (5, "5 are eligible. Label more, or allow 46 % misread."),
+        (4, "4 are eligible. Label more."),
+        (
+            0,
+            'none of 30 is eligible: no text was read in 10, 20 have the doubt "lines at the border". '
+            "Correct the station or the pictures, and calibrate again.",
+        ),
+    ],
+)
+def test_a_refusal_offers_only_what_the_command_takes_and_says_why_no_picture_counts(
+    eligible: int, end: str
+) -> None:
+    unread: dict[str, object] = {"reading": None}
+    doubted: dict[str, object] = {"doubts": ("lines at the border",)}
+    records = [
+        record_of(i, "A1", 0.9, **({} if i < eligible else unread if i >= 20 else doubted)) for i in range(30)
+    ]
+    with pytest.raises(CalibrationError) as caught:
+        fit_acceptance(records, labelled_of(["A1"] * 30), Station(), 0.01)
+    assert str(caught.value).endswith(f"needs 299 labelled pictures, all read correctly; {end}")
+
+
 def test_an_uncalibrated_station_keeps_all_other_settings() -> None:
     station = Station(
         name="s",

@@ -111,6 +111,36 @@ def test_a_broken_end_is_found_and_not_appended_to(tmp_path: Path, torn: str) ->
     assert str(caught.value) == f"{log}: line 4 is damaged. Keep this log and start another with --log."
 
 
+@pytest.mark.parametrize("name", ["outputs", "hash", "previous", "line", "command"])
+@pytest.mark.parametrize(
+    "value", [["a"], "a", 7, None, [], {"a": 1}, {"a\0": "1"}, {"a" * 5000: "1"}, {"\ud800": ["1"]}]
+)
+def test_a_value_of_a_wrong_type_is_a_problem_of_its_line(tmp_path: Path, name: str, value: object) -> None:
+    log = logged(tmp_path)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines[1][name] = value
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "line 2 was changed after it was written." in verify(log).problems
+    assert run_log.run_of(log, "read", wrote=tmp_path / "2.csv")["line"] == 3
+
+
+def test_a_line_that_is_nested_too_deeply_is_damaged(tmp_path: Path) -> None:
+    log = logged(tmp_path)
+    log.write_text(log.read_text() + "[" * 100_000 + "\n")
+    assert verify(log).problems == ("line 4 is damaged: not a JSON object.",)
+
+
+def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.touch()
+    append(tmp_path / "runs.log", LoggedRun("read", {}, {}, outputs=(file,)))
+    file.unlink()
+    file.symlink_to("b" * 300)
+    assert verify(tmp_path / "runs.log").problems == (
+        "a.csv, written by the run of line 1, cannot be read: File name too long.",
+    )
+
+
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     """A log of two runs, and its bytes."""

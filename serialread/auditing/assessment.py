@@ -43,11 +43,18 @@ _NONE = "no reading was accepted without a person"
 
 @dataclass(frozen=True, slots=True)
 class AuditInput:
-    """A table that was audited: its path, the SHA-256 of its bytes, and its lines that count."""
+    """A table that was audited.
+
+    Attributes:
+        sha256: of its bytes.
+        lines: its lines that count.
+        url: where it is, if it is no file of this machine; "" otherwise.
+    """
 
     path: Path
     sha256: str
     lines: int
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +182,7 @@ class Audit:
         """Read the failures again for the report, as the log says that they were read.
 
         Args:
-            logs: run logs that may hold the run; the first that exists is used.
+            logs: run logs that may hold the run; the first that has it is used.
             shipped_model: the model of runs that name none.
             most: failures to read: accepted images first, then the least confident readings that wait for a
                 person, then by falling confidence.
@@ -199,7 +206,9 @@ class Audit:
         """
         about = {"models": self.models, "stations": self.stations, "images": self.total["images"]}
         options = {**self.options, "excel": any(path.name == WORKBOOK for path in written)}
-        inputs = tuple(source.path for source in self.inputs)
+        if urls := {source.url: source.sha256 for source in self.inputs if source.url}:
+            about["inputs"] = urls
+        inputs = tuple(source.path for source in self.inputs if not source.url)
         return run_log.append(
             log, run_log.LoggedRun("audit", options, about, inputs, tuple(written), operator)
         )
@@ -285,7 +294,10 @@ def _audit_of_shards(
         summed.add(*truths.paired(rows))
     summed.add_unmatched(truths.unused())
     tables, trends, quality, findings = summed.result()
-    inputs = [AuditInput(Path(results) / PLAN, hashlib.sha256(folder.read(PLAN)).hexdigest(), summed.images)]
+    findings = [*truths.findings(plan["fields"]), *findings]
+    url = f"{folder.url}/{PLAN}" if "://" in results else ""
+    made_by = hashlib.sha256(folder.read(PLAN)).hexdigest()
+    inputs = [AuditInput(Path(results) / PLAN, made_by, summed.images, url)]
     if stated is not None:
         inputs.append(AuditInput(stated.path, stated.sha256, len(stated.rows)))
         findings += [warning(text) for text in stated.warnings]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from serialread.auditing.input_tables import BARCODE_CHECK, MARK_PARTS, MEASURES, POINTS, VERDICT
 from serialread.auditing.wording import Finding, counted, first_names, note, warning
 from serialread.codes import SequenceChecker
+from serialread.label_tables import PictureLabel
 from serialread.metrics import TextDistances, mpsc, strict
 from serialread.metrics.intervals import rate_columns
 from serialread.metrics.risk import Reliability, RiskCoverage
@@ -26,21 +27,29 @@ _SPREADSHEET_NUMBER = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
 
 
 def judge(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add what is countable to readings with ``truth`` and ``known``, and a ``note`` on damaged truths.
+    """Add what is countable to readings with ``truth``, ``known`` and ``label``, and a ``note`` on truths.
 
-    A rejected image is never right, whatever its text; edits are those of the text as it was read.
+    A rejected image is never right, whatever its text; edits are those of the text as it was read. A picture
+    without a code is right if nothing was read or it was rejected, a reading from the wrong place never; both
+    have no edits. An image that nobody can read is wrong if it was accepted, and in no accuracy.
     """
     judged = rows.assign(
         confidence_value=_confidences(rows["confidence"]), read=[strict(text) != "" for text in rows["text"]]
     )
     for name, decision in _DECISIONS.items():
         judged[name] = judged["decision"] == decision
-    known = judged["known"].to_numpy(bool)
+    known, label = judged["known"].to_numpy(bool), judged["label"]
+    judged["compared"] = compared = known & (label == "").to_numpy(bool)
+    nothing = (
+        known & (label == PictureLabel.NO_CODE) & ~judged["accepted"] & (~judged["read"] | judged["rejected"])
+    )
     for prefix, protocol in (("", strict), ("mpsc_", mpsc)):
-        marks = TextDistances.of(judged["text"][known], judged["truth"][known], protocol)
+        marks = TextDistances.of(judged["text"][compared], judged["truth"][compared], protocol)
         for column in ("edits", "read_chars", "truth_chars", "similarity"):
-            judged[prefix + column] = _spread(getattr(marks, column), known)
-        judged[f"{prefix}right"] = _spread(marks.edits == 0, known) & judged["read"] & ~judged["rejected"]
+            judged[prefix + column] = _spread(getattr(marks, column), compared)
+        same = _spread(marks.edits == 0, compared) & judged["read"] & ~judged["rejected"]
+        judged[f"{prefix}right"] = same | nothing
+        judged[f"{prefix}similarity"] += nothing
     for grade, points in POINTS.items():
         judged[f"mark_{grade}"] = judged["mark_grade"] == points
     judged["no_read"] = ~judged["read"] | judged["rejected"]
@@ -48,8 +57,8 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
     judged["format_failed"] = judged["format_checked"] & (judged[VERDICT] == Verdict.MISPRINT.value)
     judged["barcode_checked"] = judged[BARCODE_CHECK].isin([BarcodeCheck.AGREES, BarcodeCheck.DIFFERS])
     judged["barcode_differs"] = judged[BARCODE_CHECK] == BarcodeCheck.DIFFERS
-    judged["length_errors"] = known & judged["read"] & (judged["read_chars"] != judged["truth_chars"])
-    judged["accepted_known"] = judged["accepted"] & known
+    judged["length_errors"] = compared & judged["read"] & (judged["read_chars"] != judged["truth_chars"])
+    judged["accepted_known"] = judged["accepted"] & (known | (label == PictureLabel.UNREADABLE))
     judged["misread"] = judged["accepted_known"] & ~judged["right"]
     return judged.assign(note=_notes(judged))
 
@@ -161,7 +170,7 @@ class ConfidenceQuality:
     def of(cls, judged: pd.DataFrame) -> "ConfidenceQuality":
         """Compare the confidences of judged readings with the outcomes."""
         known = judged[judged["known"]]
-        right = (known["read"] & (known["edits"] == 0)).to_numpy(bool)
+        right = (known["compared"] & known["read"] & (known["edits"] == 0)).to_numpy(bool)
         confidence = known["confidence_value"].where(known["read"]).to_numpy(np.float64)
         given = ~np.isnan(confidence)
         reliability = Reliability.of(confidence[given], right[given])
@@ -215,15 +224,24 @@ def sequence_findings(failures: Mapping[str, Sequence[str]]) -> Iterator[Finding
 
 _ZEROS = "the truth seems to have lost its leading zeros"
 _NUMBER = "a spreadsheet seems to have rewritten the truth as a number"
+_LABELLED = {
+    PictureLabel.NO_CODE: "the picture has no code, by its label",
+    PictureLabel.WRONG_CROP: "read from the wrong place, by its label",
+    PictureLabel.UNREADABLE: "accepted, and nobody can read the mark, by its label",
+}
 _NOTES = {
+    _LABELLED[PictureLabel.NO_CODE]: "Take these codes off the record.",
+    _LABELLED[PictureLabel.WRONG_CROP]: "Correct their records, and the place where the station looks.",
+    _LABELLED[PictureLabel.UNREADABLE]: "Look at the parts.",
     _ZEROS: "Format the column as text before you save the table.",
     _NUMBER: "Format the column as text and enter these truths again.",
 }
 
 
 def _notes(judged: pd.DataFrame) -> list[str]:
-    suspects = (judged["known"] & ~judged["right"]).to_numpy(bool)
-    notes = np.full(len(judged), "", dtype=object)
+    suspects = (judged["compared"] & ~judged["right"]).to_numpy(bool)
+    labelled = judged["label"].where(judged["misread"] | (judged["known"] & ~judged["right"]), "")
+    notes = np.array([_LABELLED.get(label, "") for label in labelled], dtype=object)
     pairs = zip(judged["text"][suspects], judged["truth"][suspects], strict=True)
     notes[suspects] = np.array([_damage(strict(read), strict(truth)) for read, truth in pairs], dtype=object)
     return list(notes)

@@ -39,7 +39,7 @@ class CharacterTables:
 
 def character_tables(judged: pd.DataFrame) -> CharacterTables:
     """Align every text with its truth, and count the edits."""
-    seen = judged[judged["known"] & judged["read"]]
+    seen = judged[judged["compared"] & judged["read"]]
     truths = [strict(text) for text in seen["truth"]]
     wrong = np.flatnonzero(seen["edits"].to_numpy() > 0)
     reads = [strict(text) for text in seen["text"].iloc[wrong]]

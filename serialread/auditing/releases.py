@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from serialread.auditing.wording import counted, first_names
+from serialread.label_tables import PictureLabel
 from serialread.metrics import clopper_pearson
 from serialread.metrics.sampling_plans import pictures_needed
 
@@ -65,15 +66,17 @@ def fates(judged: pd.DataFrame) -> pd.DataFrame:
     """What is known of each judged reading, as the columns ``FATES`` of zeros and ones.
 
     ``confirmed``: right by the truth. ``trusted``: accepted, without a truth. ``corrected``: not right, not
-    accepted, and the truth says the code. ``open``: neither accepted nor with a truth. ``misread``: accepted
-    and wrong.
+    accepted, and the truth says the code, or that there is none. ``open``: not accepted, and the truth does
+    not say the code. ``misread``: accepted and wrong.
     """
     known, accepted, right = (judged[name].astype(bool) for name in ("known", "accepted", "right"))
+    placeless = (judged["label"] == PictureLabel.WRONG_CROP) & (judged["truth"] == "")
+    says = known & ~placeless
     table = {
         "confirmed": right,
-        "trusted": accepted & ~known,
-        "corrected": known & ~right & ~accepted,
-        "open": ~known & ~accepted,
+        "trusted": accepted & ~judged["accepted_known"].astype(bool),
+        "corrected": says & ~right & ~accepted,
+        "open": ~says & ~accepted,
         "misread": judged["misread"].astype(bool),
     }
     return pd.DataFrame(table).astype(int)

@@ -169,6 +169,7 @@ class FailureCase:
         truth: "" if it is not known.
         confidence: as in readings.csv.
         part: key of the reading, for its link to the review page.
+        note: what is known of it besides, as in errors.csv.
         chars: each character with its confidence, and the runner-up with its own.
         picture: the crop above the crop with its glyph maps, as a data URL.
     """
@@ -181,6 +182,7 @@ class FailureCase:
     chars: tuple[tuple[str, float, str, float], ...]
     picture: str
     part: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ def read_failures(
         errors: the table errors.csv.
         waiting: the table waiting.csv.
         readings: the readings.csv that was audited.
-        logs: run logs that may hold the run; the first that exists is used.
+        logs: run logs that may hold the run; the first that has it is used.
         shipped_model: the model of runs that name none.
         most: failures to read.
     """
@@ -224,7 +226,7 @@ def read_failures(
     except SerialreadError as error:
         return FailurePictures(incomplete=str(error))
     accepted = errors["decision"] == Decision.ACCEPT
-    unknown = waiting.head(MAX_WAITING).assign(truth="")
+    unknown = waiting[~waiting["image"].isin(errors["image"])].head(MAX_WAITING).assign(truth="", note="")
     wanted = pd.concat([errors[accepted], unknown, errors[~accepted]]).head(most)
     shown, size = list[FailureCase](), 0
     for case in _cases(wanted, setup, reader):
@@ -255,6 +257,7 @@ def _cases(errors: pd.DataFrame, setup: RunSetup, reader: Reader) -> Iterator[Fa
             tuple((c.char, c.confidence, *c.runner_up) for c in seen.reading.chars),
             _data_url(_overlay(seen)),
             key_of(row["image"], row["sha256"]),
+            row["note"],
         )
 
 

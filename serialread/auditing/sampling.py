@@ -1,6 +1,6 @@
 """How many pictures or parts to check, and which images to label next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -105,23 +105,77 @@ def plan_sampling(lot: int, aql_percent: float) -> SamplingPlan:
         raise RecordsError(str(error)) from None
 
 
+@dataclass(slots=True)
+class LabelDraw:
+    """Draws images without a truth from each batch in proportion to its size, of readings that come in parts.
+
+    The digests of the pictures decide, so that the choice is free of bias, and the same for any parts. Of
+    each batch only the images with the smallest digests are kept, as many as can be drawn.
+
+    Attributes:
+        most: images to draw.
+        rows: readings seen so far.
+        sizes: images without a truth, by batch, in the order of their first images.
+        kept: of these, ``image``, ``batch`` and ``sha256`` of those that may be drawn, by number of reading.
+    """
+
+    most: int
+    rows: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    kept: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["image", "batch", "sha256"]))
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Add readings: ``image``, ``batch``, ``sha256`` and ``known`` of each, perhaps ``label``."""
+        unlabelled = ~rows["known"].to_numpy(bool)
+        if "label" in rows:
+            unlabelled &= (rows["label"] == "").to_numpy()
+        new = rows[["image", "batch", "sha256"]].set_axis(range(self.rows, self.rows + len(rows)))
+        new = new[unlabelled].drop_duplicates("image").astype({"batch": str})
+        self.rows += len(rows)
+        for batch, size in new.groupby("batch", sort=False).size().items():
+            self.sizes[str(batch)] = self.sizes.get(str(batch), 0) + int(size)
+        both = pd.concat([self.kept, new]) if len(self.kept) else new
+        self.kept = self._smallest(both, self._enough())
+
+    def _enough(self) -> NDArray[np.int64]:
+        """Images to keep of each batch: its share so far, and a margin for batches that come in pieces.
+
+        A batch in one piece is drawn exactly as if all readings were there; of one in pieces, more than the
+        margin would have to fall into one piece by chance (odds below 1e-8).
+        """
+        sizes = np.array(list(self.sizes.values()), np.float64)
+        share = sizes * self.most / max(sizes.sum(), self.most)
+        enough: NDArray[np.int64] = np.ceil(share + 6 * np.sqrt(share) + 6).astype(np.int64)
+        return np.minimum(enough, self.most)
+
+    def _smallest(self, images: pd.DataFrame, quotas: NDArray[np.int64]) -> pd.DataFrame:
+        """The images of each batch with the smallest digests, as many as its quota, in their order."""
+        numbers = images["batch"].map({batch: number for number, batch in enumerate(self.sizes)})
+        drawn = images.assign(number=numbers.astype(np.int64)).sort_values(["sha256", "image"], kind="stable")
+        rank = drawn.groupby("number").cumcount().to_numpy()
+        chosen: pd.DataFrame = drawn[rank < quotas[drawn["number"].to_numpy()]].sort_index()
+        return chosen.drop(columns="number")
+
+    def table(self) -> pd.DataFrame:
+        """The images drawn: a truth table with an empty ``text``.
+
+        The readings are left out because they would bias the person who labels.
+        """
+        quotas = _quotas(np.array(list(self.sizes.values()), np.int64), self.most)
+        chosen = self._smallest(self.kept, quotas)
+        return pd.DataFrame({"filename": chosen["image"], "text": "", "batch": chosen["batch"]}, dtype=object)
+
+
 def images_to_label(rows: pd.DataFrame, most: int = SAMPLE) -> pd.DataFrame:
     """Draw images without a truth, from each batch in proportion to its size; equal inputs, equal images.
 
-    The digests of the pictures decide, so that the choice is free of bias. The table is a truth table with
-    an empty ``text``; the readings are left out because they would bias the person who labels.
-
     Args:
-        rows: ``image``, ``batch``, ``sha256`` and ``known`` of each reading.
+        rows: ``image``, ``batch``, ``sha256`` and ``known`` of each reading, perhaps ``label``.
         most: images to draw.
     """
-    unlabelled = rows.loc[~rows["known"], ["image", "batch", "sha256"]].drop_duplicates("image")
-    numbers, _ = pd.factorize(unlabelled["batch"])
-    quota = _quotas(np.bincount(numbers), most)
-    drawn = unlabelled.assign(number=numbers).sort_values(["sha256", "image"], kind="stable")
-    rank = drawn.groupby("number").cumcount().to_numpy()
-    chosen = drawn[rank < quota[drawn["number"].to_numpy()]].sort_index()
-    return pd.DataFrame({"filename": chosen["image"], "text": "", "batch": chosen["batch"]}, dtype=object)
+    draw = LabelDraw(most)
+    draw.add(rows)
+    return draw.table()
 
 
 def _quotas(sizes: NDArray[np.int64], most: int) -> NDArray[np.int64]:

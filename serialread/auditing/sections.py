@@ -304,7 +304,8 @@ _ERROR_COLUMNS = (
 
 def _errors(found: Assessment) -> pd.DataFrame:
     """Images that are not strictly right, by falling confidence: confident errors pass without review."""
-    wrong = found.judged[found.judged["known"] & ~found.judged["right"]]
+    judged = found.judged
+    wrong = judged[(judged["known"] & ~judged["right"]) | judged["misread"]]
     letters = {points: grade for grade, points in POINTS.items()}
     wrong = wrong.assign(
         difference=found.characters.edits.reindex(wrong.index).fillna(""),
@@ -368,7 +369,7 @@ def failure_cards(audit: "Audit") -> list[dict[str, Any]]:
             if second > DOUBT
         ]
         fate = "misread" if case.decision == Decision.ACCEPT else "corrected"
-        if not case.truth:
+        if not (case.truth or case.note):
             truth, text, fate = [], [(strict(case.text), False)], "open"
         batch = case.image.rpartition("/")[0]
         more = max(0, len(chars) - _CHIPS)

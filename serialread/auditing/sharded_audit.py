@@ -4,9 +4,8 @@ A part is some hundred thousand readings, which are judged as in any other audit
 summed over the parts; lists are cut. The figures are those of an audit of all readings at once.
 """
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,17 @@ from serialread.auditing.batch_scores import (
 from serialread.auditing.characters import CharacterTables, character_tables
 from serialread.auditing.field_scores import FIGURES, READ_AS, field_table
 from serialread.auditing.input_tables import BARCODE_CHECK, MEASURES, POINTS, READING_COLUMNS, VERDICT
-from serialread.auditing.matching import located, pair, without_truth
+from serialread.auditing.matching import (
+    Matches,
+    conflicts,
+    located,
+    pair,
+    truths_without_image,
+    unknown_labels,
+    without_truth,
+)
 from serialread.auditing.releases import NOT_GUARANTEED, MisreadLimit, release_sums, release_table
+from serialread.auditing.sampling import LabelDraw
 from serialread.auditing.sections import SECTIONS, Assessment
 from serialread.auditing.trends import (
     MEASURES as CHARTED,
@@ -56,7 +64,7 @@ LISTED = 10_000
 """Lines of errors.csv, waiting.csv and unmatched.csv."""
 _MOST_FINDINGS = 200
 _TEXTS = (*READING_COLUMNS, VERDICT, BARCODE_CHECK)
-_PER_READING = ("errors", "waiting", "unmatched", "sampling")
+_PER_READING = ("errors", "waiting", "unmatched")
 
 
 def is_sharded(results: str | Path) -> bool:
@@ -92,6 +100,10 @@ class SummedParts:
     models: dict[str, None] = field(default_factory=dict)
     stations: dict[str, None] = field(default_factory=dict)
     read_at: tuple[str, str] = ("", "")
+    draw: LabelDraw = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.draw = LabelDraw(self.sample)
 
     def add(self, paired: pd.DataFrame, unmatched: pd.DataFrame) -> None:
         """Judge the readings of a part and sum them up."""
@@ -115,6 +127,7 @@ class SummedParts:
         self.stations |= dict.fromkeys(judged["station_id"].unique())
         times = [judged["read_at"].min(), judged["read_at"].max(), *filter(None, self.read_at)]
         self.read_at = min(times), max(times)
+        self.draw.add(judged)
         self._add_tables(judged, unmatched)
 
     def add_unmatched(self, truths: pd.DataFrame) -> None:
@@ -150,9 +163,6 @@ class SummedParts:
     def _reduced(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         if name in _CHARACTERS or name == "fields":
             return _summed(table, *_SUMMED[name])
-        if name == "sampling":  # a choice by digest is free of bias, and the same in each run
-            digests = [hashlib.blake2b(image.encode()).digest() for image in table["filename"]]
-            return table.iloc[sorted(range(len(table)), key=digests.__getitem__)[: self.sample]]
         if name != "unmatched":
             rising = name == "waiting"
             value = pd.to_numeric(table["confidence"], errors="coerce")
@@ -185,6 +195,7 @@ class SummedParts:
         groups.insert(0, "column", "")
         tables = {
             **self._finished(),
+            "sampling": self.draw.table(),
             "batches": batches,
             "groups": groups,
             "releases": release_table(releases, self.sequences, worsened(trends), self.allowed),
@@ -203,7 +214,7 @@ class SummedParts:
         replaced = pairs[pairs["kind"] == "substituted"].drop_duplicates("truth").set_index("truth")["read"]
         chars = chars.assign(
             **rate_columns("accuracy", right, of),
-            mostly_read_as=chars["character"].map(replaced).fillna("").astype(object),
+            mostly_read_as=chars["character"].map(replaced).astype(object).fillna(""),
         )
         share = pairs["count"] / pairs["truth"].map(chars.set_index("character")["in_truth"])
         places = found["positions"].sort_values("position", ignore_index=True)
@@ -356,6 +367,7 @@ class Truths:
         self.index = pd.Index(located(table["filename"])["path"] if table is not None else [])
         self.used = np.zeros(len(self.index), bool)
         self.given = table is not None
+        self.matches = Matches()
 
     def paired(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Readings with their truths, and what is unmatched."""
@@ -364,23 +376,33 @@ class Truths:
             wanted = self.index.isin(located(rows["image"])["path"])
             self.used |= wanted
             found = pair(rows, self.table[wanted].reset_index(drop=True))
+            self.matches.add(found.matches)
             return found.rows, found.unmatched
         if labels is not None and labels.notna().any():
             self.given = True
             known = np.array([strict(text) != "" for text in labels.fillna("")])
             rows = rows.assign(
-                truth=labels.fillna(""), known=known, why=np.where(known, "", "truth is empty")
+                truth=labels.fillna(""), known=known, why=np.where(known, "", "truth is empty"), label=""
             )
             return rows, without_truth(rows.head(0)).unmatched
         found = without_truth(rows)
         return found.rows, found.unmatched
 
     def unused(self) -> pd.DataFrame:
-        """Truths without a reading, as lines of unmatched.csv."""
+        """Truths without a reading, as lines of unmatched.csv; call it once, after all parts."""
         if self.table is None:
             return pd.DataFrame(columns=["side", "name", "text", "reason"])
-        left = self.table[~self.used]
-        reason = "no match for this path"
-        return pd.DataFrame(
-            {"side": "truth", "name": left["filename"], "text": left["text"], "reason": reason}, dtype=object
-        )
+        lines, left = truths_without_image(self.table[~self.used])
+        self.matches.add(left)
+        return lines
+
+    def findings(self, fields: Collection[str]) -> list[Finding]:
+        """Findings about the truths and their readings, those of an audit of all readings at once.
+
+        Args:
+            fields: names of the station's fields.
+        """
+        if self.table is None:
+            return []
+        strange = [] if "label" in fields else unknown_labels(self.table)
+        return list(self.matches.findings([*conflicts(self.table), *strange]))

@@ -1,6 +1,7 @@
 """Calibrate the confidence at a station: what its readings' log-odds are worth, and which are accepted."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,9 @@ ProtocolName = Literal["strict", "mpsc"]
 Floats64 = NDArray[np.float64]
 
 _SHOWN = 5
-"""Wrong readings that a refusal names."""
+"""Wrong readings, or doubts, that a refusal names."""
+_LARGEST_OFFER = 0.5
+"""No refusal offers a larger misread rate: ``serialread station confidence`` takes none."""
 LENGTH_WEIGHT = 1.2
 """Weight of the logarithm of the number of characters, per weight of the log-odds. Fitted to rendered crops:
 no labelled picture has to teach it (docs/confidence.md)."""
@@ -133,7 +136,7 @@ def fit_acceptance(
     eligible = [(r, truth) for r, truth in read if r.reading and r.reading.chars and not r.doubts]
     right = [same(record.text) == same(truth) for record, truth in eligible]
     goal = f"{labelled.folder}: at most {_percent(misread)} misread with {_percent(certainty)} certainty"
-    _require_enough(goal, len(eligible), misread, certainty)
+    _require_enough(goal, [record for record, _ in read], len(eligible), misread, certainty)
     ranking = fit_ranking([record for record, _ in eligible], right)
     reserved = RESERVED if station.second_reader.use else 0.0
     threshold = find_threshold(ranking.confidences, right, misread, certainty, reserved)
@@ -300,14 +303,30 @@ def _distinct(read: Iterable[tuple[Record, str]]) -> Iterator[tuple[Record, str]
             yield record, truth
 
 
-def _require_enough(goal: str, readings: int, misread: float, certainty: float) -> None:
+def _require_enough(
+    goal: str, read: Sequence[Record], eligible: int, misread: float, certainty: float
+) -> None:
     needed = pictures_needed(1 - misread, confidence=certainty)
-    if readings < needed:
-        least = _percent(_rounded_up(smallest_misread_rate(readings, certainty)))
-        raise CalibrationError(
-            f"{goal} needs {needed:,} labelled pictures, all read correctly; {readings:,} are eligible. "
-            f"Label more, or allow {least} misread."
-        )
+    if eligible >= needed:
+        return
+    needs = f"{goal} needs {needed:,} labelled pictures, all read correctly"
+    if not eligible:
+        raise CalibrationError(f"{needs}; none of {len(read):,} is eligible: {_why_none(read)}.")
+    least = _rounded_up(smallest_misread_rate(eligible, certainty))
+    instead = f", or allow {_percent(least)} misread" if least < _LARGEST_OFFER else ""
+    raise CalibrationError(f"{needs}; {eligible:,} are eligible. Label more{instead}.")
+
+
+def _why_none(read: Sequence[Record]) -> str:
+    """Why no picture is eligible, and what to do."""
+    with_text = [record for record in read if record.reading and record.reading.chars]
+    doubts, textless = (
+        Counter(doubt for record in with_text for doubt in record.doubts),
+        len(read) - len(with_text),
+    )
+    found = [f"no text was read in {textless:,}"] if textless else []
+    found += [f'{count:,} have the doubt "{doubt}"' for doubt, count in doubts.most_common(_SHOWN)]
+    return f"{', '.join(found)}. Correct the station or the pictures, and calibrate again"
 
 
 def _refusal(
@@ -322,7 +341,7 @@ def _refusal(
     order = np.argsort(-np.asarray(ranking.confidences), kind="stable").tolist()
     in_the_way = [eligible[i] for i in order if not right[i]][:_SHOWN]
     named = ", ".join(f"{record.image} ({record.text}, label {truth})" for record, truth in in_the_way)
-    for rate in np.geomspace(smallest_misread_rate(len(right), certainty), 0.5, 60).tolist():
+    for rate in np.geomspace(smallest_misread_rate(len(right), certainty), _LARGEST_OFFER, 60).tolist():
         least = _rounded_up(rate)
         kept = find_threshold(ranking.confidences, right, least, certainty, reserved)
         if kept and kept.passed:

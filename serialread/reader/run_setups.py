@@ -58,14 +58,15 @@ def _named(image: str, place: Path) -> Iterator[Path]:
 
 
 def find_setup(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, str]:
-    """Setup and model id of the run that wrote some readings; the first log that exists is used.
+    """Setup and model id of the run that wrote some readings, from the first log that has it.
 
     Raises:
-        RecordsError: there is no log, or no such run in it.
+        RecordsError: there is no log, no such run in any, or its line was changed after it was written.
     """
-    log = next((log for log in logs if log.is_file()), None)
-    if log is None:
+    there = [log for log in logs if log.is_file()]
+    if not there:
         raise RecordsError("There is no log of the run that read them.")
+    log = next((log for log in there if run_log.has_run(log, "read", wrote=readings)), there[0])
     line = run_log.run_of(log, "read", wrote=readings)
     return RunSetup.of(line, log, shipped), str(line["about"].get("model_id"))
 

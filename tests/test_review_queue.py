@@ -301,6 +301,35 @@ def test_an_imported_label_never_replaces_a_call(tmp_path: Path) -> None:
     assert queue.progress().disputed == 1
 
 
+@pytest.mark.parametrize("decided", [("A17", "A17"), ("A17", "A18"), ("A17", "A18", "A19")])
+def test_an_imported_label_leaves_what_two_people_decided_as_it_is(
+    tmp_path: Path, decided: tuple[str, ...]
+) -> None:
+    queue = opened(write_results(tmp_path / "results", [reading("a.png")]))
+    part = part_of(reading("a.png"))
+    for reviewer, text in zip(("Ann", "Ben", "Cem"), decided, strict=False):
+        save(queue, part, text, reviewer)
+    before, labels = queue.store.calls(part), tmp_path / "labels.csv"
+    for text, operator in (("OLD9", "erp"), ("OLD9", "Ann"), ("OLD9", "Cem")):
+        labels.write_text(f"filename,text\na.png,{text}\n")
+        done = import_labels(queue, labels, operator)
+        counts = "0 labels imported, 0 known before, 1 left out (decided by two people)"
+        assert done.summary() == f"{labels}: {counts}"
+    assert queue.store.calls(part) == before
+    assert len(before) == len(decided)
+
+
+def test_a_file_imported_again_is_known_where_its_label_was_changed_since(tmp_path: Path) -> None:
+    queue = opened(write_results(tmp_path / "results", [reading("a.png")]))
+    labels, part = tmp_path / "labels.csv", part_of(reading("a.png"))
+    labels.write_text("filename,text\na.png,A18\n")
+    assert import_labels(queue, labels, "Ann").saved == 1
+    save(queue, part, "A19", "Ann")
+    again = import_labels(queue, labels, "Ann")
+    assert (again.saved, again.same) == (0, 1)
+    assert queue.store.calls(part)["first"].text == "A19"
+
+
 def test_a_second_person_s_label_that_agrees_is_the_second_call(tmp_path: Path) -> None:
     lines = [reading(f"{i}.png", f"A{i}") for i in range(3)]
     queue = opened(write_results(tmp_path / "results", lines), second_share=0)

@@ -75,7 +75,7 @@ class LabelImport:
 
     Attributes:
         saved: calls that are new.
-        same: labels that say what is settled already.
+        same: labels that say what is settled already, or that were imported before.
         left_out: reasons and their counts.
     """
 
@@ -107,7 +107,8 @@ def import_labels(queue: ReviewQueue, path: Path, operator: str = "") -> LabelIm
     """Import a table of labels, or an export of Label Studio (JSON) or CVAT (XML, for images).
 
     An imported label is a call like any other: where somebody else has decided before, it is the second call,
-    and a difference is disputed. Importing a file again changes nothing.
+    and a difference is disputed. Where two people have decided, agreeing or not, it is left out. Importing a
+    file again changes nothing.
 
     Args:
         queue: the readings.
@@ -144,11 +145,14 @@ def import_labels(queue: ReviewQueue, path: Path, operator: str = "") -> LabelIm
         except RecordsError as error:
             done.left_out[str(error).partition(".")[0]] += 1
             continue
-        if _is_known(queue.store.calls(part), call):
+        calls, request = queue.store.calls(part), f"import {digest} {number} {call.reviewer}"
+        if queue.store.knows(request) or _is_known(calls, call):
             done.same += 1
-            continue
-        queue.store.save(part, line["image"], call, f"import {digest} {number} {call.reviewer}")
-        done.saved += 1
+        elif calls.keys() <= {"first"}:
+            queue.store.save(part, line["image"], call, request)
+            done.saved += 1
+        else:
+            done.left_out["decided by two people"] += 1
     return done
 
 

@@ -180,6 +180,13 @@ class ReviewStore:
                 role: Call(CallLabel(label), text, who, source) for role, label, text, who, source in rows
             }
 
+    def knows(self, request: str) -> bool:
+        """Whether a request was committed."""
+        with self.locked() as database:
+            return (
+                database.execute("SELECT 1 FROM events WHERE request = ?", (request,)).fetchone() is not None
+            )
+
     def save(self, part: str, image: str, call: Call, request: str = "", *, settle: bool = False) -> Role:
         """Commit a call, unless the same request was committed before.
 

@@ -240,6 +240,19 @@ STUDIO = [
     {"image": "https://host/parts/3.png", "transcription": "X3"},
     {"data": {"image": "other.png"}, "annotations": []},
 ]
+REGION = {"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 0, "labels": ["Text"]}
+ODD_STUDIO = [
+    {"ocr": "/data/upload/1/abcdef12-0.png", "label": [REGION], "transcription": "X0", "annotator": 1},
+    {
+        "data": {"image": "https://host/parts/1.png?sig=a%2Fb.c"},
+        "annotations": [{"result": [{"type": "textarea", "value": {"text": ["X1"]}}, None]}],
+    },
+    {"image": "https://host/parts/2.png?d=5", "value": [REGION], "code": [{"text": ["X2"]}, "X2", 7]},
+    {"data": {"image": "parts/3.png"}, "annotations": None},
+    {"data": {"image": "parts/3.png"}, "annotations": [{"result": [{"type": "textarea", "value": None}]}]},
+    {"data": {"text": "no picture"}, "annotations": []},
+    {"data": None},
+]
 CVAT = """<?xml version="1.0"?><annotations><version>1.1</version>
 <image id="0" name="parts/0.png"><box label="code"><attribute name="text">X0</attribute></box></image>
 <image id="1" name="parts/1.png"><box label="code"/></image>
@@ -257,6 +270,12 @@ TABLE = "filename,text,label,reviewer\n0.png,X0,,\n1.png,,no code,Cem\n2.png,,,\
             {"0": ("read", "X0", "cem@plant"), "3": ("read", "X3", "studio.json")},
             "2 labels imported, 0 known before, "
             "1 left out (no reading of this picture), 2 left out (no text)",
+        ),
+        (
+            "studio.json",
+            json.dumps(ODD_STUDIO),
+            {str(i): ("read", f"X{i}", "studio.json") for i in range(3)},
+            "3 labels imported, 0 known before, 2 left out (no name of a picture), 2 left out (no text)",
         ),
         (
             "cvat.xml",

@@ -121,11 +121,13 @@ def test_a_second_review_is_for_another_person_and_a_dispute_is_settled(tmp_path
     seconds = queue.next("Ben", 3)
     assert {(task.part, task.role) for task in seconds} == {(part, "second") for part in parts}
     save(queue, parts[0], "A18", "Ben")
-    assert queue.next("Ben", 1)[0].role == "second"  # not the dispute that Ben caused
-    (dispute,) = queue.next("Ann", 1)
+    assert queue.next("Ben", 1)[0].role == "second"  # not the dispute that Ann and Ben caused
+    assert queue.next("Ann", 1) == []
+    assert [queue.task(parts[0], name).role for name in ("Ann", "Ben")] == ["first", "second"]
+    (dispute,) = queue.next("Cem", 1)
     assert (dispute.part, dispute.role) == (parts[0], "final")
     assert (queue.progress().disputed, labels_csv(queue).count(b"\n")) == (1, 3)
-    queue.store.save(parts[0], "0.png", Call.of("read", "A18", "Ann"), settle=True)
+    queue.store.save(parts[0], "0.png", Call.of("read", "A18", "Cem"))
     assert (queue.progress().disputed, labels_csv(queue).count(b"A18")) == (0, 1)
 
 

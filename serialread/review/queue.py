@@ -102,8 +102,8 @@ _PAIR = (
 _DISPUTED = "last.part IS NULL AND two.part IS NOT NULL AND (one.label, one.text) <> (two.label, two.text)"
 _WANTS_SECOND = "readings.second AND two.part IS NULL AND last.part IS NULL"
 _PAIRED: Mapping[Role, str] = {
-    "final": f"{_DISPUTED} AND two.reviewer",
-    "second": f"{_WANTS_SECOND} AND one.reviewer",
+    "final": f"{_DISPUTED} AND ? NOT IN (one.reviewer, two.reviewer)",
+    "second": f"{_WANTS_SECOND} AND ? <> one.reviewer",
 }
 _SPAN = 16**4  # of the four hex digits that choose the second reviews
 
@@ -202,7 +202,7 @@ class ReviewQueue:
 
     def task(self, part: str, reviewer: str) -> Task:
         """A reading that a reviewer asked for."""
-        return Task(part, role_of(self.store.calls(part), reviewer, settle=True), "filter")
+        return Task(part, role_of(self.store.calls(part), reviewer), "filter")
 
     def next(
         self, reviewer: str, count: int = 1, filters: Filters | None = None, without: Collection[str] = ()
@@ -213,7 +213,7 @@ class ReviewQueue:
         otherwise those of which a review gains most.
 
         Args:
-            reviewer: never gets a second review of an own call, nor a disagreement caused by the last one.
+            reviewer: never gets a second review of an own call, nor a disagreement that one caused.
             count: how many tasks.
             filters: which readings; with a filter, none is drawn at random.
             without: keys that are not to be shown, such as those that others see now.
@@ -224,7 +224,7 @@ class ReviewQueue:
         where, values = _condition(filters or Filters())
         with self.store.locked():
             for role, condition in _PAIRED.items():
-                sql = f"SELECT readings.part FROM {_PAIR} WHERE {condition} <> ? AND {where}"
+                sql = f"SELECT readings.part FROM {_PAIR} WHERE {condition} AND {where}"
                 chosen = self._first(sql, (reviewer, *values), taken, count - len(found))
                 found += (Task(part, role, "gain") for part in chosen)
             for ahead in range(count - len(found)):

@@ -69,7 +69,7 @@ async function decide(label) {
   if (busy || !task) return;
   if (label === "read" && !text.value.trim()) { trouble("Type what the mark says, or say that there is no code."); return; }
   const answer = await post("/calls", {
-    ...context(), request: randomId(), part: task.part, label, text: text.value, source: task.source, settle: task.role === "final",
+    ...context(), request: randomId(), part: task.part, label, text: text.value, source: task.source,
   });
   if (answer) arrived(answer);
 }

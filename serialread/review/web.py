@@ -155,8 +155,7 @@ class ReviewPage:
         line = self._queue.reading(posted["part"])
         if line is None:
             raise HTTPException(404, "This reading is not in the results any more.")
-        store, settle = self._queue.store, bool(posted.get("settle"))
-        role = store.save(posted["part"], line["image"], call, posted["request"], settle=settle)
+        role = self._queue.store.save(posted["part"], line["image"], call, posted["request"])
         with self._choosing:
             self._shown.pop(posted["part"], None)
         return {"role": role, **self._next(posted)}

@@ -108,6 +108,20 @@ _PAIRED: Mapping[Role, str] = {
 _SPAN = 16**4  # of the four hex digits that choose the second reviews
 
 
+def readings_in(results: Path) -> Path:
+    """The readings of a results folder.
+
+    Raises:
+        RecordsError: the folder has none.
+    """
+    path = results / JSON_LINES
+    if not path.is_file():
+        raise RecordsError(
+            f"{results}: no {JSON_LINES} in it. Name the folder that serialread read --out writes."
+        )
+    return path
+
+
 class ReviewQueue:
     """The readings of a results folder, which may still grow, in the order in which to review them."""
 
@@ -125,13 +139,9 @@ class ReviewQueue:
         Raises:
             RecordsError: the folder has no readings.
         """
-        self.store, self.path = store, results / JSON_LINES
+        self.store, self.path = store, readings_in(results)
         self._random, self._second = random_share, second_share
         self._read_to = (0, 0)  # inode and byte up to which the file is indexed
-        if not self.path.is_file():
-            raise RecordsError(
-                f"{results}: no {JSON_LINES} in it. Name the folder that serialread read --out writes."
-            )
         with store.locked() as database:
             database.executescript(_INDEX)
         self.refresh()

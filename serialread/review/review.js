@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const text = $("text");
 const session = randomId();
 const filters = {};
+const RENEW_MS = 40000; // a third of the time for which the server keeps a reading from others
 let reviewer = "", tasks = [], skipped = [], busy = false, checks = 0;
 const view = { zoom: 1, turns: 0, contrast: 0, invert: false, glyphs: false };
 
@@ -272,6 +273,10 @@ document.querySelector("#filter form").addEventListener("submit", (event) => {
   load();
 });
 addEventListener("resize", draw);
+setInterval(() => {
+  const options = { method: "POST", body: JSON.stringify({ session }), headers: { "Content-Type": "application/json" } };
+  if (tasks.length) fetch("/lease", options).catch(() => null);
+}, RENEW_MS);
 
 $("name").value = localStorage.getItem("reviewer") || "";
 $("name").focus();

@@ -21,7 +21,7 @@ from serialread.codes import Alphabet
 from serialread.config import Station, TrainingRecipe, load
 from serialread.config.station import Calibration
 from serialread.config.training_recipe import Losses
-from serialread.errors import CheckpointError, RecordsError, StoreError
+from serialread.errors import CalibrationError, CheckpointError, RecordsError, StoreError
 from serialread.evaluation import EvaluatedCrop
 from serialread.inference.session import Engine
 from serialread.metrics import mpsc
@@ -452,6 +452,11 @@ def test_results_are_taught_by_the_corrections_beside_them(tmp_path: Path) -> No
     assert ([p.image for p in found.pictures], found.texts) == (["02.png"], ("A1",))
     assert found.station == Station(name="s1")
     assert LabelSource.confirmed_by(results, found).pictures == ()
+    (results / "labels.csv").write_text("filename,text\n02.png,A 1\n02.png,A1\n02.png,B2\n")
+    with pytest.raises(CalibrationError) as twofold:
+        LabelSource.of(results)
+    assert str(twofold.value) == (f"{results / 'labels.csv'}: 02.png is both A1 and B2. Keep the right line.")
+    (results / "labels.csv").write_text("filename,text\n02.png,A1\n")
     (pictures / "02.png").unlink()
     with pytest.raises(RecordsError) as gone:
         LabelSource.of(results)

@@ -562,6 +562,7 @@ def teach(
     Raises:
         StoreError: too few labels, or too few different texts.
         RecordsError: no usable labels, or pictures of the results are gone.
+        CalibrationError: a picture of a labelled folder is missing, or a picture has two codes.
         CheckpointError: no weights, or a lesson was stopped there and ``resume`` is not set.
         RecipeError: the station file is not valid.
 

@@ -407,6 +407,8 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     assert (entry["operator"], entry["about"]["accepted"]) == ("mk", False)
 
     monkeypatch.setattr(PromotionGate, "problems", ())
+    with_earlier = {**versions.live, "learned": ["EARLIER1"]}  # as if the live version had learned this
+    (out / "lesson.json").write_text(json.dumps(with_earlier), encoding="utf-8")
     lesson = teaching.teach(source, out, **how)
     list(lesson)
     assert lesson.outcome is not None
@@ -416,6 +418,8 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     assert load(out / "station.toml", Station).model_id == live["model_id"] != parent
     assert lesson.outcome.station.startswith("every reading stays REVIEW: ")
     assert live["labels"]["learned"] + live["labels"]["held_out"] == 24
+    assert "EARLIER1" in live["learned"]  # the next lesson holds out neither this nor what was learned now
+    assert len(live["learned"]) > 1
     with pytest.raises(CheckpointError, match=r"holds a taught model\. Teach it without --from"):
         teaching.teach(source, out, start_from=weights)
     taught, card = checkpoint.load(out / "weights.safetensors"), (out / "CARD.md").read_text("utf-8")
@@ -440,6 +444,12 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
         f"{out}: nothing to undo. Teach a model first: serialread teach LABELLED --out {out}"
     )
     assert run_log.verify(out / "runs.log").ok
+
+
+def test_a_copy_of_a_version_beside_the_versions_is_no_version(tmp_path: Path) -> None:
+    for name in ("0", "1-backup", "12.old", "notes"):
+        (tmp_path / "versions" / name).mkdir(parents=True)
+    assert ModelVersions(tmp_path).next() == 1
 
 
 def test_results_are_taught_by_the_corrections_beside_them(tmp_path: Path) -> None:

@@ -423,7 +423,7 @@ class Lesson:
         """All about the lesson, JSON by construction."""
         outcome = self.outcome
         assert outcome is not None
-        start = load_checkpoint(self.start)
+        start, before = load_checkpoint(self.start), ModelVersions(self.out).live
         return {
             "version": number,
             "parent": int(parent.name),
@@ -457,7 +457,7 @@ class Lesson:
                 "crops": self.curriculum.replay,
             },
             "golden": {"seed": GOLDEN_SEED} if self.golden is None else {"folder": str(golden)},
-            "learned": sorted({one.text for one in learned}),
+            "learned": sorted({one.text for one in learned}.union(before.get("learned", ()))),
         }
 
     def _card(self, lesson: dict[str, Any]) -> str:

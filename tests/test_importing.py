@@ -83,6 +83,44 @@ def test_boxes_in_photographs_are_cut_out_and_illegible_ones_counted(tmp_path: P
     assert "left out: 1, picture unreadable" in printed
 
 
+BOX = "0,0,40,0,40,20,0,20,"
+
+
+def test_pictures_of_one_name_in_two_folders_have_the_boxes_beside_them(tmp_path: Path) -> None:
+    for part in ("test", "train", "without"):
+        picture(tmp_path / part / "img_1.png")
+        if part != "without":
+            (tmp_path / part / "gt_img_1.txt").write_text(f"{BOX}{part}")
+    assert [sample.text for sample in ImportSource(tmp_path).samples()] == ["test", "train"]
+
+
+def test_boxes_in_another_folder_are_those_of_the_one_picture_of_that_name(tmp_path: Path) -> None:
+    for number in (1, 2):
+        picture(tmp_path / "pictures" / f"{number}.png")
+        (tmp_path / "boxes").mkdir(exist_ok=True)
+        (tmp_path / "boxes" / f"gt_{number}.txt").write_text(f"{BOX}SN{number}")
+    assert [sample.text for sample in ImportSource(tmp_path).samples()] == ["SN1", "SN2"]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "boxes"), [(("a", "b"), ("c",)), (("a",), ("b", "c")), (("a", "b"), ("c", "d"))]
+)
+def test_boxes_that_may_be_those_of_several_pictures_are_an_error(
+    tmp_path: Path, pictures: tuple[str, ...], boxes: tuple[str, ...]
+) -> None:
+    for folder in pictures:
+        picture(tmp_path / folder / "1.png")
+    for folder in boxes:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.txt").write_text(f"{BOX}A")
+    with pytest.raises(StoreError) as caught:
+        ImportSource(tmp_path).samples()
+    assert str(caught.value) == (
+        f"{tmp_path}/{boxes[0]}/1.txt: whose boxes it holds is not clear: several folders have a 1. "
+        "Put every text file beside its picture."
+    )
+
+
 def test_a_slanted_box_is_straightened() -> None:
     upright = np.zeros((60, 160), np.uint8)
     cv2.putText(upright, "A7", (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 255, 3)

@@ -121,11 +121,13 @@ def test_a_second_review_is_for_another_person_and_a_dispute_is_settled(tmp_path
     seconds = queue.next("Ben", 3)
     assert {(task.part, task.role) for task in seconds} == {(part, "second") for part in parts}
     save(queue, parts[0], "A18", "Ben")
-    assert queue.next("Ben", 1)[0].role == "second"  # not the dispute that Ben caused
-    (dispute,) = queue.next("Ann", 1)
+    assert queue.next("Ben", 1)[0].role == "second"  # not the dispute that Ann and Ben caused
+    assert queue.next("Ann", 1) == []
+    assert [queue.task(parts[0], name).role for name in ("Ann", "Ben")] == ["first", "second"]
+    (dispute,) = queue.next("Cem", 1)
     assert (dispute.part, dispute.role) == (parts[0], "final")
     assert (queue.progress().disputed, labels_csv(queue).count(b"\n")) == (1, 3)
-    queue.store.save(parts[0], "0.png", Call.of("read", "A18", "Ann"), settle=True)
+    queue.store.save(parts[0], "0.png", Call.of("read", "A18", "Cem"))
     assert (queue.progress().disputed, labels_csv(queue).count(b"A18")) == (0, 1)
 
 
@@ -240,6 +242,19 @@ STUDIO = [
     {"image": "https://host/parts/3.png", "transcription": "X3"},
     {"data": {"image": "other.png"}, "annotations": []},
 ]
+REGION = {"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 0, "labels": ["Text"]}
+ODD_STUDIO = [
+    {"ocr": "/data/upload/1/abcdef12-0.png", "label": [REGION], "transcription": "X0", "annotator": 1},
+    {
+        "data": {"image": "https://host/parts/1.png?sig=a%2Fb.c"},
+        "annotations": [{"result": [{"type": "textarea", "value": {"text": ["X1"]}}, None]}],
+    },
+    {"image": "https://host/parts/2.png?d=5", "value": [REGION], "code": [{"text": ["X2"]}, "X2", 7]},
+    {"data": {"image": "parts/3.png"}, "annotations": None},
+    {"data": {"image": "parts/3.png"}, "annotations": [{"result": [{"type": "textarea", "value": None}]}]},
+    {"data": {"text": "no picture"}, "annotations": []},
+    {"data": None},
+]
 CVAT = """<?xml version="1.0"?><annotations><version>1.1</version>
 <image id="0" name="parts/0.png"><box label="code"><attribute name="text">X0</attribute></box></image>
 <image id="1" name="parts/1.png"><box label="code"/></image>
@@ -257,6 +272,12 @@ TABLE = "filename,text,label,reviewer\n0.png,X0,,\n1.png,,no code,Cem\n2.png,,,\
             {"0": ("read", "X0", "cem@plant"), "3": ("read", "X3", "studio.json")},
             "2 labels imported, 0 known before, "
             "1 left out (no reading of this picture), 2 left out (no text)",
+        ),
+        (
+            "studio.json",
+            json.dumps(ODD_STUDIO),
+            {str(i): ("read", f"X{i}", "studio.json") for i in range(3)},
+            "3 labels imported, 0 known before, 2 left out (no name of a picture), 2 left out (no text)",
         ),
         (
             "cvat.xml",
@@ -299,6 +320,35 @@ def test_an_imported_label_never_replaces_a_call(tmp_path: Path) -> None:
         "second": "A18",
     }
     assert queue.progress().disputed == 1
+
+
+@pytest.mark.parametrize("decided", [("A17", "A17"), ("A17", "A18"), ("A17", "A18", "A19")])
+def test_an_imported_label_leaves_what_two_people_decided_as_it_is(
+    tmp_path: Path, decided: tuple[str, ...]
+) -> None:
+    queue = opened(write_results(tmp_path / "results", [reading("a.png")]))
+    part = part_of(reading("a.png"))
+    for reviewer, text in zip(("Ann", "Ben", "Cem"), decided, strict=False):
+        save(queue, part, text, reviewer)
+    before, labels = queue.store.calls(part), tmp_path / "labels.csv"
+    for text, operator in (("OLD9", "erp"), ("OLD9", "Ann"), ("OLD9", "Cem")):
+        labels.write_text(f"filename,text\na.png,{text}\n")
+        done = import_labels(queue, labels, operator)
+        counts = "0 labels imported, 0 known before, 1 left out (decided by two people)"
+        assert done.summary() == f"{labels}: {counts}"
+    assert queue.store.calls(part) == before
+    assert len(before) == len(decided)
+
+
+def test_a_file_imported_again_is_known_where_its_label_was_changed_since(tmp_path: Path) -> None:
+    queue = opened(write_results(tmp_path / "results", [reading("a.png")]))
+    labels, part = tmp_path / "labels.csv", part_of(reading("a.png"))
+    labels.write_text("filename,text\na.png,A18\n")
+    assert import_labels(queue, labels, "Ann").saved == 1
+    save(queue, part, "A19", "Ann")
+    again = import_labels(queue, labels, "Ann")
+    assert (again.saved, again.same) == (0, 1)
+    assert queue.store.calls(part)["first"].text == "A19"
 
 
 def test_a_second_person_s_label_that_agrees_is_the_second_call(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ from typer.testing import CliRunner
 
 from serialread import cli, run_log
 from serialread.errors import RecordsError
-from serialread.review import ReviewPictures, ReviewQueue
-from serialread.review.web import MAX_BODY, is_loopback, review_app
+from serialread.review import ReviewPictures, ReviewQueue, web
+from serialread.review.web import LEASE_S, MAX_BODY, is_loopback, review_app
 
 Served = Callable[..., tuple[TestClient, ReviewQueue]]
 
@@ -113,9 +114,10 @@ def test_a_second_review_is_blind(served: Served) -> None:
     assert "Ann" not in answer.text
     assert "SECRET" not in client.get(f"/tasks/{task['part']}", params={"reviewer": "Ben"}).text
     post(client, task["part"], "SECRET", "Ben")
-    (dispute,) = tasks(client, "Ann")
+    assert tasks(client, "Ann") == []
+    (dispute,) = tasks(client, "Cem")
     assert (dispute["role"], {call["text"] for call in dispute["calls"]}) == ("final", {"SECRET", "SECRET9"})
-    assert post(client, task["part"], "SECRET", "Ann", settle=True).json()["role"] == "final"
+    assert post(client, task["part"], "SECRET", "Cem").json()["role"] == "final"
 
 
 def test_two_reviewers_at_once_see_different_readings_and_lose_nothing(served: Served) -> None:
@@ -135,6 +137,22 @@ def test_two_reviewers_at_once_see_different_readings_and_lose_nothing(served: S
     assert len(seen["Ann"]) + len(seen["Ben"]) == len({*seen["Ann"], *seen["Ben"]}) == 40
     assert queue.progress().reviewed == 40
     assert run_log.verify(queue.store.log).lines == 40
+
+
+def test_a_reading_stays_with_the_page_that_shows_it_and_is_free_once_that_is_closed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(web, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    client, _ = served([reading("a.png")], second_share=0)
+    (task,) = tasks(client, "Ann")
+    for _ in range(5):
+        now[0] += LEASE_S - 1
+        assert client.post("/lease", json={"session": "Ann"}).json() == {"readings": 1}
+        assert tasks(client, "Ben") == []
+    now[0] += LEASE_S + 1
+    assert [found["part"] for found in tasks(client, "Ben")] == [task["part"]]
+    assert client.post("/lease", json={"session": "Ann"}).json() == {"readings": 0}
 
 
 def test_skipped_readings_come_back_only_when_asked_for(served: Served) -> None:
@@ -318,6 +336,14 @@ def test_a_read_only_folder_is_reviewed_with_another_folder_for_the_review(tmp_p
     assert done.stdout == f"{tmp_path}/in.csv: 1 label imported, 0 known before\n"
     results.chmod(0o755)
     assert [path.name for path in results.iterdir()] == ["readings.jsonl"]
+
+
+def test_a_folder_that_read_did_not_write_stays_as_it_is(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["review", str(tmp_path / "typo"), "--out", str(tmp_path / "out")])
+    assert str(done.exception) == (
+        f"{tmp_path / 'typo'}: no readings.jsonl in it. Name the folder that serialread read --out writes."
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_address_in_use_is_one_clear_error(tmp_path: Path) -> None:

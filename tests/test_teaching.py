@@ -21,7 +21,7 @@ from serialread.codes import Alphabet
 from serialread.config import Station, TrainingRecipe, load
 from serialread.config.station import Calibration
 from serialread.config.training_recipe import Losses
-from serialread.errors import CheckpointError, RecordsError, StoreError
+from serialread.errors import CalibrationError, CheckpointError, RecordsError, StoreError
 from serialread.evaluation import EvaluatedCrop
 from serialread.inference.session import Engine
 from serialread.metrics import mpsc
@@ -407,6 +407,8 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     assert (entry["operator"], entry["about"]["accepted"]) == ("mk", False)
 
     monkeypatch.setattr(PromotionGate, "problems", ())
+    with_earlier = {**versions.live, "learned": ["EARLIER1"]}  # as if the live version had learned this
+    (out / "lesson.json").write_text(json.dumps(with_earlier), encoding="utf-8")
     lesson = teaching.teach(source, out, **how)
     list(lesson)
     assert lesson.outcome is not None
@@ -416,6 +418,8 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     assert load(out / "station.toml", Station).model_id == live["model_id"] != parent
     assert lesson.outcome.station.startswith("every reading stays REVIEW: ")
     assert live["labels"]["learned"] + live["labels"]["held_out"] == 24
+    assert "EARLIER1" in live["learned"]  # the next lesson holds out neither this nor what was learned now
+    assert len(live["learned"]) > 1
     with pytest.raises(CheckpointError, match=r"holds a taught model\. Teach it without --from"):
         teaching.teach(source, out, start_from=weights)
     taught, card = checkpoint.load(out / "weights.safetensors"), (out / "CARD.md").read_text("utf-8")
@@ -442,6 +446,12 @@ def test_a_lesson_stops_resumes_goes_live_and_is_undone(
     assert run_log.verify(out / "runs.log").ok
 
 
+def test_a_copy_of_a_version_beside_the_versions_is_no_version(tmp_path: Path) -> None:
+    for name in ("0", "1-backup", "12.old", "notes"):
+        (tmp_path / "versions" / name).mkdir(parents=True)
+    assert ModelVersions(tmp_path).next() == 1
+
+
 def test_results_are_taught_by_the_corrections_beside_them(tmp_path: Path) -> None:
     pictures, results = labelled(tmp_path / "pictures", 4), tmp_path / "results"
     run = read_folder(pictures, results, station=Station(name="s1"))
@@ -452,6 +462,11 @@ def test_results_are_taught_by_the_corrections_beside_them(tmp_path: Path) -> No
     assert ([p.image for p in found.pictures], found.texts) == (["02.png"], ("A1",))
     assert found.station == Station(name="s1")
     assert LabelSource.confirmed_by(results, found).pictures == ()
+    (results / "labels.csv").write_text("filename,text\n02.png,A 1\n02.png,A1\n02.png,B2\n")
+    with pytest.raises(CalibrationError) as twofold:
+        LabelSource.of(results)
+    assert str(twofold.value) == (f"{results / 'labels.csv'}: 02.png is both A1 and B2. Keep the right line.")
+    (results / "labels.csv").write_text("filename,text\n02.png,A1\n")
     (pictures / "02.png").unlink()
     with pytest.raises(RecordsError) as gone:
         LabelSource.of(results)

@@ -49,18 +49,29 @@ def load_labelled(folder: Path) -> LabelledPictures:
         RecordsError: the table is missing or damaged.
         CalibrationError: a picture is missing, or has two codes.
     """
+    truths, unlabelled = labelled_codes(folder / LABELS)
+    pictures = tuple(labelled_picture(folder, name) for name in truths)
+    return LabelledPictures(folder, pictures, tuple(truths.values()), unlabelled)
+
+
+def labelled_codes(table: Path) -> tuple[dict[str, str], int]:
+    """The codes of a table of labels, without blanks, by file name; and how many of its lines have none.
+
+    Raises:
+        RecordsError: the table is missing or damaged.
+        CalibrationError: a picture has two codes.
+    """
     truths: dict[str, str] = {}
     unlabelled = 0
-    for name, text in read_labels(folder / LABELS).pairs():
+    for name, text in read_labels(table).pairs():
         truth = without_blanks(text)
         if not truth:
             unlabelled += 1
         elif truths.setdefault(name, truth) != truth:
             raise CalibrationError(
-                f"{folder / LABELS}: {name} is both {truths[name]} and {truth}. Keep the right line."
+                f"{table}: {name} is both {truths[name]} and {truth}. Keep the right line."
             )
-    pictures = tuple(labelled_picture(folder, name) for name in truths)
-    return LabelledPictures(folder, pictures, tuple(truths.values()), unlabelled)
+    return truths, unlabelled
 
 
 def labelled_picture(folder: Path, name: str) -> Picture:

@@ -50,7 +50,9 @@ def review(
     gain most come first, with a random share that keeps the accuracy unbiased.
     """
     from serialread.review import ReviewPictures, ReviewQueue, ReviewStore, export_labels, import_labels
+    from serialread.review.queue import readings_in
 
+    readings_in(results)  # before the store makes its files
     store = ReviewStore(out or results)
     queue = ReviewQueue(store, results, random_share, second_share)
     if imported:

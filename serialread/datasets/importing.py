@@ -1,6 +1,6 @@
 """Importing labelled pictures: from a table, an LMDB or boxes in photographs."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +33,8 @@ class ImportSource:
     Attributes:
         path: a folder with a labels.csv (columns filename, text; pictures next to it or in images/), an
             LMDB of samples, or a folder of photographs, each with a text file of four-point boxes
-            (``x1,y1,..,x4,y4,transcription``, named as the picture or with a leading ``gt_``).
+            (``x1,y1,..,x4,y4,transcription``, named as the picture or with a leading ``gt_``), beside it, or
+            elsewhere below if no other picture has its name.
         left_out: reasons and their counts.
     """
 
@@ -143,10 +144,38 @@ def _unfit(label: str) -> str:
 
 
 def _with_boxes(folder: Path) -> list[tuple[Path, Path]]:
-    """Pictures and their files of boxes, by name, in the folder and below."""
-    texts = {path.stem.removeprefix("gt_"): path for path in sorted(folder.rglob("*.txt"))}
-    pictures = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES)
-    return [(path, texts[path.stem]) for path in pictures if path.stem in texts]
+    """Pictures and their files of boxes, by name, in the folder and below.
+
+    A file of boxes belongs to the picture beside it; where there is none, to the one picture of its name that
+    has no file beside it.
+
+    Raises:
+        StoreError: the same name is that of several such files, or of pictures in several folders.
+    """
+    texts = {(path.parent, _box_stem(path)): path for path in sorted(folder.rglob("*.txt"))}
+    pictures = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES]
+    beside = {(path.parent, path.stem) for path in pictures} & texts.keys()
+    apart, lone = defaultdict[str, list[Path]](list), defaultdict[str, set[Path]](set)
+    for place, path in texts.items():
+        if place not in beside:
+            apart[place[1]].append(path)
+    for path in pictures:
+        if (path.parent, path.stem) not in beside:
+            lone[path.stem].add(path.parent)
+    for stem in sorted(apart.keys() & lone.keys()):
+        if len(apart[stem]) + len(lone[stem]) > 2:
+            raise StoreError(
+                f"{apart[stem][0]}: whose boxes it holds is not clear: several folders have a {stem}. "
+                "Put every text file beside its picture."
+            )
+    near = {path: texts.get((path.parent, path.stem)) for path in pictures}
+    found = {path: boxes or next(iter(apart[path.stem]), None) for path, boxes in near.items()}
+    return [(path, boxes) for path, boxes in found.items() if boxes]
+
+
+def _box_stem(path: Path) -> str:
+    """Name of the picture that a file of boxes belongs to, without its ending."""
+    return path.stem.removeprefix("gt_")
 
 
 def _boxes(path: Path) -> Iterator[tuple[Quad, str]]:

@@ -75,7 +75,7 @@ class LabelImport:
 
     Attributes:
         saved: calls that are new.
-        same: labels that say what is settled already.
+        same: labels that say what is settled already, or that were imported before.
         left_out: reasons and their counts.
     """
 
@@ -107,7 +107,8 @@ def import_labels(queue: ReviewQueue, path: Path, operator: str = "") -> LabelIm
     """Import a table of labels, or an export of Label Studio (JSON) or CVAT (XML, for images).
 
     An imported label is a call like any other: where somebody else has decided before, it is the second call,
-    and a difference is disputed. Importing a file again changes nothing.
+    and a difference is disputed. Where two people have decided, agreeing or not, it is left out. Importing a
+    file again changes nothing.
 
     Args:
         queue: the readings.
@@ -133,8 +134,7 @@ def import_labels(queue: ReviewQueue, path: Path, operator: str = "") -> LabelIm
     names = pd.Series([label.filename for label in found], dtype=object)
     place = partners(located(names), settled_names.reset_index(drop=True))
     for number, (label, row) in enumerate(zip(found, place.tolist(), strict=True)):
-        reason = "no reading of this picture" if row < 0 else "" if label.text or label.label else "no text"
-        if reason:
+        if reason := _missing(label, known=row >= 0):
             done.left_out[reason] += 1
             continue
         part, line = known[places[row]]
@@ -144,12 +144,24 @@ def import_labels(queue: ReviewQueue, path: Path, operator: str = "") -> LabelIm
         except RecordsError as error:
             done.left_out[str(error).partition(".")[0]] += 1
             continue
-        if _is_known(queue.store.calls(part), call):
+        calls, request = queue.store.calls(part), f"import {digest} {number} {call.reviewer}"
+        if queue.store.knows(request) or _is_known(calls, call):
             done.same += 1
-            continue
-        queue.store.save(part, line["image"], call, f"import {digest} {number} {call.reviewer}")
-        done.saved += 1
+        elif calls.keys() <= {"first"}:
+            queue.store.save(part, line["image"], call, request)
+            done.saved += 1
+        else:
+            done.left_out["decided by two people"] += 1
     return done
+
+
+def _missing(label: _Found, *, known: bool) -> str:
+    """Why a label cannot be used; "" if it can."""
+    if not label.filename:
+        return "no name of a picture"
+    if not known:
+        return "no reading of this picture"
+    return "" if label.text or label.label else "no text"
 
 
 def _is_known(calls: Mapping[Role, Call], call: Call) -> bool:
@@ -184,28 +196,31 @@ def _label_studio(path: Path) -> Iterator[_Found]:
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise RecordsError(f"{path}: not a list of tasks. Export as JSON or JSON-MIN from Label Studio.")
     for task in tasks:
-        name = _studio_picture(task.get("data", task))
-        if not name:
-            continue
-        done = [one for one in task.get("annotations", []) if not one.get("was_cancelled")]
-        results = [result for one in done for result in one.get("result", [])]
-        texts = [
-            result.get("value", {}).get("text") for result in results if result.get("type") == "textarea"
-        ]
+        done = [one for one in _objects(task.get("annotations")) if not one.get("was_cancelled")]
+        areas = [one for annotation in done for one in _objects(annotation.get("result"))]
+        texts = [area.get("value") for area in areas if area.get("type") == "textarea"]
         if "data" not in task:
             texts = [value for key, value in task.items() if key.lower() in _TEXT_NAMES]
-        yield _Found(name, _single(texts), reviewer=_studio_name(done))
+        yield _Found(_studio_picture(task.get("data", task)), _single(texts), reviewer=_studio_name(done))
 
 
-def _studio_picture(data: dict[str, Any]) -> str:
-    """Name of a task's picture: without the address of a server and the prefix of an upload."""
-    urls = [value for value in data.values() if isinstance(value, str)]
-    for url in map(unquote, urls):
-        name = url.rpartition("?d=")[2].partition("://")[2] or url.rpartition("?d=")[2]
-        if Path(name).suffix.lower() in PICTURE_SUFFIXES:
-            folder, slash, file = name.rpartition("/")
-            uploaded = "/data/upload/" in f"/{folder}/"
-            return _UPLOADED.sub("", file) if uploaded else f"{folder}{slash}{file}"
+def _objects(value: object) -> list[dict[str, Any]]:
+    """The objects in a list of an export, where there is one."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _studio_picture(data: object) -> str:
+    """Name of a task's picture: without the address of a server, its query and the prefix of an upload."""
+    urls = [value for value in data.values() if isinstance(value, str)] if isinstance(data, dict) else []
+    for url in urls:
+        address, _, query = url.partition("?")
+        local = query[2:] if query.startswith("d=") else ""
+        for place in map(unquote, (local, address, url)):
+            name = place.partition("://")[2] or place
+            if Path(name).suffix.lower() in PICTURE_SUFFIXES:
+                folder, slash, file = name.rpartition("/")
+                uploaded = "/data/upload/" in f"/{folder}/"
+                return _UPLOADED.sub("", file) if uploaded else f"{folder}{slash}{file}"
     return ""
 
 
@@ -230,6 +245,17 @@ def _cvat(path: Path) -> Iterator[_Found]:
 
 def _single(texts: list[Any]) -> str:
     """The text that all entries agree on; "" if there is none, or several."""
-    flat = [one for text in texts for one in (text if isinstance(text, list) else [text])]
-    distinct = {one.get("text", one) if isinstance(one, dict) else one for one in flat} - {None, ""}
-    return str(distinct.pop()) if len(distinct) == 1 else ""
+    distinct = set(_strings(texts)) - {""}
+    return distinct.pop() if len(distinct) == 1 else ""
+
+
+def _strings(value: object) -> Iterator[str]:
+    """The texts in a value of an export: strings, what has a ``text``, and lists of both."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from _strings(one)
+        case {"text": text}:
+            yield from _strings(text)

@@ -102,10 +102,24 @@ _PAIR = (
 _DISPUTED = "last.part IS NULL AND two.part IS NOT NULL AND (one.label, one.text) <> (two.label, two.text)"
 _WANTS_SECOND = "readings.second AND two.part IS NULL AND last.part IS NULL"
 _PAIRED: Mapping[Role, str] = {
-    "final": f"{_DISPUTED} AND two.reviewer",
-    "second": f"{_WANTS_SECOND} AND one.reviewer",
+    "final": f"{_DISPUTED} AND ? NOT IN (one.reviewer, two.reviewer)",
+    "second": f"{_WANTS_SECOND} AND ? <> one.reviewer",
 }
 _SPAN = 16**4  # of the four hex digits that choose the second reviews
+
+
+def readings_in(results: Path) -> Path:
+    """The readings of a results folder.
+
+    Raises:
+        RecordsError: the folder has none.
+    """
+    path = results / JSON_LINES
+    if not path.is_file():
+        raise RecordsError(
+            f"{results}: no {JSON_LINES} in it. Name the folder that serialread read --out writes."
+        )
+    return path
 
 
 class ReviewQueue:
@@ -125,13 +139,9 @@ class ReviewQueue:
         Raises:
             RecordsError: the folder has no readings.
         """
-        self.store, self.path = store, results / JSON_LINES
+        self.store, self.path = store, readings_in(results)
         self._random, self._second = random_share, second_share
         self._read_to = (0, 0)  # inode and byte up to which the file is indexed
-        if not self.path.is_file():
-            raise RecordsError(
-                f"{results}: no {JSON_LINES} in it. Name the folder that serialread read --out writes."
-            )
         with store.locked() as database:
             database.executescript(_INDEX)
         self.refresh()
@@ -202,7 +212,7 @@ class ReviewQueue:
 
     def task(self, part: str, reviewer: str) -> Task:
         """A reading that a reviewer asked for."""
-        return Task(part, role_of(self.store.calls(part), reviewer, settle=True), "filter")
+        return Task(part, role_of(self.store.calls(part), reviewer), "filter")
 
     def next(
         self, reviewer: str, count: int = 1, filters: Filters | None = None, without: Collection[str] = ()
@@ -213,7 +223,7 @@ class ReviewQueue:
         otherwise those of which a review gains most.
 
         Args:
-            reviewer: never gets a second review of an own call, nor a disagreement caused by the last one.
+            reviewer: never gets a second review of an own call, nor a disagreement that one caused.
             count: how many tasks.
             filters: which readings; with a filter, none is drawn at random.
             without: keys that are not to be shown, such as those that others see now.
@@ -224,7 +234,7 @@ class ReviewQueue:
         where, values = _condition(filters or Filters())
         with self.store.locked():
             for role, condition in _PAIRED.items():
-                sql = f"SELECT readings.part FROM {_PAIR} WHERE {condition} <> ? AND {where}"
+                sql = f"SELECT readings.part FROM {_PAIR} WHERE {condition} AND {where}"
                 chosen = self._first(sql, (reviewer, *values), taken, count - len(found))
                 found += (Task(part, role, "gain") for part in chosen)
             for ahead in range(count - len(found)):

@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const text = $("text");
 const session = randomId();
 const filters = {};
+const RENEW_MS = 40000; // a third of the time for which the server keeps a reading from others
 let reviewer = "", tasks = [], skipped = [], busy = false, checks = 0;
 const view = { zoom: 1, turns: 0, contrast: 0, invert: false, glyphs: false };
 
@@ -69,7 +70,7 @@ async function decide(label) {
   if (busy || !task) return;
   if (label === "read" && !text.value.trim()) { trouble("Type what the mark says, or say that there is no code."); return; }
   const answer = await post("/calls", {
-    ...context(), request: randomId(), part: task.part, label, text: text.value, source: task.source, settle: task.role === "final",
+    ...context(), request: randomId(), part: task.part, label, text: text.value, source: task.source,
   });
   if (answer) arrived(answer);
 }
@@ -272,6 +273,10 @@ document.querySelector("#filter form").addEventListener("submit", (event) => {
   load();
 });
 addEventListener("resize", draw);
+setInterval(() => {
+  const options = { method: "POST", body: JSON.stringify({ session }), headers: { "Content-Type": "application/json" } };
+  if (tasks.length) fetch("/lease", options).catch(() => null);
+}, RENEW_MS);
 
 $("name").value = localStorage.getItem("reviewer") || "";
 $("name").focus();

@@ -31,7 +31,7 @@ MAX_TEXT, MAX_NAME = 200, 80
 
 Role = Literal["first", "second", "final"]
 """``first``: the first review of a reading. ``second``: that of another reviewer, who did not see the first.
-``final``: settles a disagreement of these two."""
+``final``: that of a third reviewer, who saw both and settles their disagreement."""
 
 Source = Literal["gain", "random", "filter", "import"]
 """Why the reading was shown: its expected gain, the random share, a filter; or the call was imported."""
@@ -180,7 +180,14 @@ class ReviewStore:
                 role: Call(CallLabel(label), text, who, source) for role, label, text, who, source in rows
             }
 
-    def save(self, part: str, image: str, call: Call, request: str = "", *, settle: bool = False) -> Role:
+    def knows(self, request: str) -> bool:
+        """Whether a request was committed."""
+        with self.locked() as database:
+            return (
+                database.execute("SELECT 1 FROM events WHERE request = ?", (request,)).fetchone() is not None
+            )
+
+    def save(self, part: str, image: str, call: Call, request: str = "") -> Role:
         """Commit a call, unless the same request was committed before.
 
         Args:
@@ -188,7 +195,6 @@ class ReviewStore:
             image: its name, for the log.
             call: the decision.
             request: id of the request; a repeated one changes nothing.
-            settle: the reviewer saw two calls that disagree, and decides.
 
         Returns:
             The role that the call has: a first or second call is never replaced by another person's.
@@ -202,7 +208,7 @@ class ReviewStore:
                 role: Role = known[0]
             else:
                 calls = self.calls(part)
-                role = role_of(calls, call.reviewer, settle=settle)
+                role = role_of(calls, call.reviewer)
                 self._commit(part, image, role, calls.get(role), call, call.reviewer, request=request)
             self._complete_log()
             return role
@@ -327,16 +333,15 @@ class ReviewStore:
         return number
 
 
-def role_of(calls: Mapping[Role, Call], reviewer: str, *, settle: bool) -> Role:
-    """The role of a reviewer's next call on a reading; ``settle``: the reviewer sees the calls so far."""
-    first, second = calls.get("first"), calls.get("second")
-    if "final" in calls or (settle and second):
+def role_of(calls: Mapping[Role, Call], reviewer: str) -> Role:
+    """The role of a reviewer's next call on a reading: who made the first or the second only changes it."""
+    own: tuple[Role, ...] = ("first", "second")
+    for role in own:
+        if role in calls and calls[role].reviewer == reviewer:
+            return role
+    if "final" in calls:
         return "final"
-    if first is None or first.reviewer == reviewer:
-        return "first"
-    if second is None or second.reviewer == reviewer:
-        return "second"
-    return "final"
+    return next((role for role in own if role not in calls), "final")
 
 
 _ADVICE = "Free disk space, or name another folder with --out."

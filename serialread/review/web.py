@@ -38,7 +38,7 @@ from serialread.review.queue import Filters, ReviewQueue, Task
 from serialread.review.store import Call
 
 LEASE_S = 120.0
-"""How long a reading that somebody sees is not shown to others."""
+"""How long a reading that somebody sees is not shown to others; the page renews it while it shows one."""
 MAX_BODY = 1 << 16
 """Bytes of a posted request."""
 _POLICY = (
@@ -77,6 +77,7 @@ class ReviewPage:
             Route("/tasks/{part}", self.task),
             Route("/calls", self.call, methods=["POST"]),
             Route("/undo", self.undo, methods=["POST"]),
+            Route("/lease", self.lease, methods=["POST"]),
             Route("/check", self.check),
             Route("/pictures/{part}/{kind}", self.picture),
             Route(f"/{LABELS}", partial(self.table, make=labels_csv)),
@@ -121,6 +122,12 @@ class ReviewPage:
         """Take back the reviewer's last call; answer with its task."""
         return JSONResponse(await run_in_threadpool(self._undo, await _posted(request)))
 
+    async def lease(self, request: Request) -> Response:
+        """Keep the readings that a session sees from others for longer."""
+        posted = await _posted(request)
+        renewed = await run_in_threadpool(self._renew, str(posted.get("session", "")))
+        return JSONResponse({"readings": renewed})
+
     def check(self, request: Request) -> Response:
         """What the format says about a text while it is typed."""
         text = without_blanks(request.query_params.get("text", ""))
@@ -155,8 +162,7 @@ class ReviewPage:
         line = self._queue.reading(posted["part"])
         if line is None:
             raise HTTPException(404, "This reading is not in the results any more.")
-        store, settle = self._queue.store, bool(posted.get("settle"))
-        role = store.save(posted["part"], line["image"], call, posted["request"], settle=settle)
+        role = self._queue.store.save(posted["part"], line["image"], call, posted["request"])
         with self._choosing:
             self._shown.pop(posted["part"], None)
         return {"role": role, **self._next(posted)}
@@ -188,6 +194,13 @@ class ReviewPage:
         with self._choosing:
             kept = {part: lease for part, lease in self._shown.items() if lease[0] != session}
             self._shown = kept | {task["part"]: (session, until) for task in tasks}
+
+    def _renew(self, session: str) -> int:
+        """Renew the leases that nobody has taken over since; returns their number."""
+        with self._choosing:
+            own = [part for part, (who, _) in self._shown.items() if who == session]
+            self._shown |= dict.fromkeys(own, (session, time.monotonic() + LEASE_S))
+        return len(own)
 
     def _shown_task(self, task: Task, reviewer: str) -> dict[str, Any] | None:
         """What the page shows of a task; of a second review neither the reading nor the first call."""

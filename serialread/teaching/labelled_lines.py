@@ -11,12 +11,11 @@ from pathlib import Path
 from rapidfuzz.distance import Indel, Levenshtein
 
 from serialread import run_log
-from serialread.calibration import LABELS, ProtocolName, load_labelled
-from serialread.codes import format_of, without_blanks
+from serialread.calibration import LABELS, ProtocolName, labelled_codes, load_labelled
+from serialread.codes import format_of
 from serialread.config import Station, TrainingRecipe
 from serialread.errors import ImageError, RecordsError, StoreError
 from serialread.imaging import digest
-from serialread.label_tables import read_labels
 from serialread.metrics import mpsc
 from serialread.reader import Picture, Reader
 from serialread.reader.pipeline import ReadLine
@@ -77,13 +76,12 @@ class LabelSource:
 
         Raises:
             RecordsError: no usable labels, or pictures of the results are gone.
-            CalibrationError: a picture of a labelled folder is missing, or has two codes.
+            CalibrationError: a picture of a labelled folder is missing, or a picture has two codes.
         """
         if not (folder / JSON_LINES).is_file():
             known = load_labelled(folder)
             return cls(folder / LABELS, known.pictures, known.truths)
-        labels = read_labels(folder / LABELS).pairs()
-        written = {name: text for name, cell in labels if (text := without_blanks(cell))}
+        written, _ = labelled_codes(folder / LABELS)
         run, lines = _run_of(folder)
         found = {line["image"]: (line, path) for line, path in _with_pictures(run, lines) if path is not None}
         missing = [name for name in written if name not in found]

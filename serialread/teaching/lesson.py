@@ -423,7 +423,7 @@ class Lesson:
         """All about the lesson, JSON by construction."""
         outcome = self.outcome
         assert outcome is not None
-        start = load_checkpoint(self.start)
+        start, before = load_checkpoint(self.start), ModelVersions(self.out).live
         return {
             "version": number,
             "parent": int(parent.name),
@@ -457,7 +457,7 @@ class Lesson:
                 "crops": self.curriculum.replay,
             },
             "golden": {"seed": GOLDEN_SEED} if self.golden is None else {"folder": str(golden)},
-            "learned": sorted({one.text for one in learned}),
+            "learned": sorted({one.text for one in learned}.union(before.get("learned", ()))),
         }
 
     def _card(self, lesson: dict[str, Any]) -> str:
@@ -562,6 +562,7 @@ def teach(
     Raises:
         StoreError: too few labels, or too few different texts.
         RecordsError: no usable labels, or pictures of the results are gone.
+        CalibrationError: a picture of a labelled folder is missing, or a picture has two codes.
         CheckpointError: no weights, or a lesson was stopped there and ``resume`` is not set.
         RecipeError: the station file is not valid.
 

@@ -29,6 +29,8 @@ class ModelVersions:
     def live(self) -> dict[str, Any]:
         """The lesson of the live version: its number ``version``, its ``parent``, ``model_id``, ``learned``.
 
+        ``learned`` are the texts that it and the versions before it learned.
+
         {} of a folder without versions.
 
         Raises:
@@ -51,8 +53,8 @@ class ModelVersions:
 
     def next(self) -> int:
         """Number of the next version."""
-        numbers = [int(path.name) for path in (self.folder / "versions").glob("[0-9]*")]
-        return max(numbers, default=-1) + 1
+        names = [path.name for path in (self.folder / "versions").glob("*")]
+        return max((int(name) for name in names if name.isdecimal()), default=-1) + 1
 
     def go_live(self, version: int) -> None:
         """Copy the files of a version into the folder; the lesson, which names it, comes last.

@@ -64,3 +64,12 @@ def test_columns_of_any_name_are_kept_as_text(tmp_path: Path) -> None:
     (tmp_path / "batches.csv").write_text("Batch; Shift ;\nb1;01;\n")
     table = read_table(tmp_path / "batches.csv", ("batch",))
     assert (list(table.rows), table.rows.to_numpy().tolist()) == (["batch", "shift"], [["b1", "01"]])
+
+
+def test_lines_that_reviewers_labelled_as_no_reading_have_no_code(tmp_path: Path) -> None:
+    for name in "abcd":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((40, 80), 128, np.uint8))
+    table = "filename,text,label\na.png,A1,read\nb.png,B2,wrong crop\nc.png,,no code\nd.png,D4,\n"
+    (tmp_path / "labels.csv").write_text(table)
+    found = load_labelled(tmp_path)
+    assert (found.truths, found.unlabelled) == (("A1", "D4"), 2)

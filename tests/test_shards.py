@@ -16,6 +16,7 @@ from serialread.datasets import SampleStore, StoreReport, export, generate, merg
 from serialread.datasets.manifests import MANIFEST, read_manifest
 from serialread.datasets.sample_store import PARTS
 from serialread.errors import RecordsError, StoreError
+from serialread.evaluation import labelled_samples
 from serialread.scale import Processes, RayActors, generate_shards
 from serialread.synth import make_sample
 
@@ -174,6 +175,18 @@ def test_archives_hold_the_parts_of_every_sample(ten: Path, tmp_path: Path) -> N
     assert members["000000006.txt"].decode() == make_sample(RECIPE, 5, 6).text
     assert members["000000006.pgm"].startswith(b"P5 ")
     assert {name.partition(".")[2] for name in members} == {"pgm", "txt", "glyphs.png", "meta.json"}
+
+
+def test_an_export_leaves_no_file_of_a_longer_one_before(ten: Path, tmp_path: Path) -> None:
+    for samples in (3, 6):
+        list(export(SampleStore(ten), str(tmp_path), "webdataset", file_samples=samples))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000.tar", "00001.tar"]
+
+
+def test_a_manifest_is_evaluated_as_the_store_is(ten: Path) -> None:
+    samples, left_out = labelled_samples(ten)
+    assert [sample.text for sample in samples] == [sample.text for sample in SampleStore(ten)]
+    assert not left_out
 
 
 def test_parquet_files_hold_the_parts_of_every_sample(ten: Path, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from serialread.codes import without_blanks
 from serialread.config import Station, to_toml
 from serialread.errors import CalibrationError
-from serialread.label_tables import read_labels
+from serialread.label_tables import PictureLabel, read_labels
 from serialread.reader import Picture
 
 LABELS = "labels.csv"
+_WITHOUT_CODE = frozenset(PictureLabel) - {PictureLabel.READ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,19 @@ def load_labelled(folder: Path) -> LabelledPictures:
 def labelled_codes(table: Path) -> tuple[dict[str, str], int]:
     """The codes of a table of labels, without blanks, by file name; and how many of its lines have none.
 
+    A line whose ``label`` says that the reading is of the wrong place, or that there is no legible code, has
+    none.
+
     Raises:
         RecordsError: the table is missing or damaged.
         CalibrationError: a picture has two codes.
     """
     truths: dict[str, str] = {}
     unlabelled = 0
-    for name, text in read_labels(table).pairs():
-        truth = without_blanks(text)
+    found = read_labels(table, fields=True)
+    labels = found.rows.get("label", [PictureLabel.READ] * len(found.rows))
+    for (name, text), label in zip(found.pairs(), labels, strict=True):
+        truth = "" if label.strip().casefold() in _WITHOUT_CODE else without_blanks(text)
         if not truth:
             unlabelled += 1
         elif truths.setdefault(name, truth) != truth:

@@ -10,6 +10,7 @@ from serialread.datasets.sample_store import (
     LowercaseSamples,
     SampleSequence,
     SampleStore,
+    is_store,
     to_lowercase,
 )
 from serialread.datasets.store_writing import generate, generate_part, grow, write_store
@@ -28,6 +29,7 @@ __all__ = [
     "generate",
     "generate_part",
     "grow",
+    "is_store",
     "merge",
     "to_lowercase",
     "write_store",

@@ -1,6 +1,7 @@
 """Export of samples: WebDataset archives and Parquet files, on a disk or in an object store."""
 
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -47,6 +48,9 @@ def export(store: SampleStore, out: str, to: ExportKind, *, file_samples: int = 
         with folder.writing(f"{number:05d}.{suffix}") as stream:
             write(stream, store, part)
         yield part.stop
+    numbers = {one.name: re.fullmatch(rf"(\d{{5,}})\.{suffix}", one.name) for one in folder.files()}
+    count = -(-len(store) // file_samples)  # those of an earlier, longer export would be read with the others
+    folder.delete(name for name, number in numbers.items() if number and int(number[1]) >= count)
 
 
 def _write_archive(stream: Any, store: SampleStore, part: range) -> None:

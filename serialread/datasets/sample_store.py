@@ -46,6 +46,11 @@ _PNG = [
 _open_environments: WeakValueDictionary[Path, Any] = WeakValueDictionary()
 
 
+def is_store(path: Path) -> bool:
+    """Whether a path names a sample store: the folder of an LMDB, or a manifest of shards or its folder."""
+    return (path / "data.mdb").is_file() or manifest_path(path) is not None
+
+
 class SampleSequence(Sequence[Sample]):
     """Samples that are made or read on access; a subclass gives the length and ``_sample``."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from serialread.codes import Alphabet
 from serialread.config import CropGeometry
-from serialread.datasets import ImportSource, SampleStore, to_lowercase
+from serialread.datasets import ImportSource, SampleStore, is_store, to_lowercase
 from serialread.imaging import column_owners, content_width, place_masks, to_array
 from serialread.inference import decode
 from serialread.inference.session import ModelCard
@@ -102,7 +102,7 @@ def labelled_samples(path: Path) -> tuple[Sequence[Sample], Counter[str]]:
     Raises:
         StoreError: there is nothing labelled.
     """
-    if (path / "data.mdb").is_file():
+    if is_store(path) and not (path / "labels.csv").is_file():
         return SampleStore(path), Counter()
     source = ImportSource(path)
     return tuple(source.samples()), source.left_out

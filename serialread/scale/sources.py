@@ -8,8 +8,7 @@ from typing import NamedTuple, Protocol
 
 from natsort import natsort_keygen, ns
 
-from serialread.datasets import SampleStore
-from serialread.datasets.manifests import manifest_path
+from serialread.datasets import SampleStore, is_store
 from serialread.errors import RecordsError
 from serialread.imaging import PICTURE_SUFFIXES
 from serialread.imaging.loading import ImageSource
@@ -124,16 +123,12 @@ def source_of(places: Sequence[str]) -> PictureSource:
     Raises:
         RecordsError: a URL or a sample store among other places.
     """
-    stores = [place for place in places if not is_url(place) and _is_store(Path(place))]
+    stores = [place for place in places if not is_url(place) and is_store(Path(place))]
     if len(places) > 1 and (alone := [*filter(is_url, places), *stores]):
         raise RecordsError(f"{alone[0]}: a URL or a sample store is read alone. Start a run for each.")
     if is_url(places[0]):
         return ObjectSource(Storage(places[0]))
     return SampleSource(SampleStore(places[0])) if stores else FolderSource(tuple(map(Path, places)))
-
-
-def _is_store(path: Path) -> bool:
-    return (path / "data.mdb").is_file() or manifest_path(path) is not None
 
 
 def fetched(source: PictureSource, items: Sequence[Item]) -> Iterator[ImageSource]:

@@ -102,7 +102,7 @@ def labelled_samples(path: Path) -> tuple[Sequence[Sample], Counter[str]]:
     Raises:
         StoreError: there is nothing labelled.
     """
-    if is_store(path) and not (path / "labels.csv").is_file():
+    if is_store(path) and ((path / "data.mdb").is_file() or not (path / "labels.csv").is_file()):
         return SampleStore(path), Counter()
     source = ImportSource(path)
     return tuple(source.samples()), source.left_out

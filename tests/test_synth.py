@@ -380,4 +380,4 @@ def test_the_metal_around_a_punch_rises_most_where_strokes_enclose_it() -> None:
     depth = processes.bulged(ring, 4.0, all_of_it, rng)
     counter, beside, far = depth[40, 40], depth[40, 60], depth[4, 4]
     assert counter < beside < far == pytest.approx(0, abs=1e-3)
-    assert depth[40, 52] > 0.3
+    assert depth[40, 52] > 0.2

@@ -111,7 +111,7 @@ class Stamped(Relief):
     """Part of such a character that is missing; beyond the default it becomes illegible."""
     wear: Span = (0.0, 0.5)
     """Part of the strokes that is faint."""
-    bulge_share: Share = 0.5
+    bulge_share: Share = 0.0
     """Share of codes around whose strokes the metal bulges: counters become domes."""
     bulge: Span = (0.5, 1.4)
     """Height of the bulge, as a part of the depth."""

@@ -116,7 +116,7 @@ def _punch(process: marks.Stamped, rng: Rng) -> Tool:
 
 def bulged(depth: Floats, stroke_px: float, process: marks.Stamped, rng: Rng) -> Floats:
     """The depth [H, W] with the metal that a punch displaces: it rises most where strokes enclose it."""
-    if rng.random() >= process.bulge_share:
+    if not process.bulge_share or rng.random() >= process.bulge_share:
         return depth
     rounded = blurred(depth, within((0.2, 0.6), rng) * stroke_px)
     hill = blurred(rounded, within((0.8, 1.8), rng) * stroke_px)

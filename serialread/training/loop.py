@@ -197,7 +197,7 @@ def train(
             if ranks.leads and (step % every == 0 or step == config.steps):
                 validation = evaluate(state.average, held_out, recipe, bf16=config.bf16)
                 log.validated(step, validation)
-                if validation.strict > state.best:
+                if validation.strict >= state.best:  # of equals, the one that trained on
                     state.best = validation.strict
                     checkpoints.save(state.checkpoint(), out / "best.pt")
             if ranks.leads and (ended or time.monotonic() - saved > 60 * config.save_minutes):

@@ -274,8 +274,8 @@ def test_the_trainable_weights_give_the_scores_of_the_shipped_model() -> None:
     np.testing.assert_allclose(ours, engine.run(array)[0], atol=2e-3)
 
 
-def test_the_compact_network_has_1_863_845_parameters() -> None:
+def test_the_compact_network_has_2_274_677_parameters() -> None:
     recipe = load(RECIPES / "siga-compact.toml", TrainingRecipe)
     with torch.device("meta"):
         model = build(recipe.network, recipe.geometry, Alphabet())
-    assert sum(p.numel() for p in model.parameters()) == 1_863_845
+    assert sum(p.numel() for p in model.parameters()) == 2_274_677

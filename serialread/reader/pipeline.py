@@ -64,7 +64,7 @@ MIN_CHARS = 0.5
 """``clear_chars`` from which a line contains text."""
 CLEAR_SHARE = 0.9
 """``clear_chars`` per character of the whole picture from which no lines are searched."""
-BENT_SHARE = 0.6
+BENT_SHARE = 0.85
 """The same of a crop of one line, its views fused, from which no bent line is searched."""
 LEAST_ROOM = 0.3
 """Surface between the text and an end of a detected line's crop, in text heights, below which the line may go

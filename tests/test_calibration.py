@@ -545,7 +545,9 @@ def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Pa
     pytest.importorskip("onnx")
     model = write_stub(tmp_path / "stub.onnx")
     folder = write_folder(tmp_path / "marks", 70, lambda i: "")
-    invoke("read", folder / "images", "--out", tmp_path / "first", "--model", model)
+    (tmp_path / "crops.toml").write_text("[view]\nfind_lines = false\n")
+    crops = ("--station", tmp_path / "crops.toml")
+    invoke("read", folder / "images", "--out", tmp_path / "first", "--model", model, *crops)
     with (tmp_path / "first" / "readings.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["decision"] for row in rows} == {"REVIEW"}
@@ -553,16 +555,16 @@ def test_a_station_is_calibrated_and_its_pictures_are_then_accepted(tmp_path: Pa
     (folder / "labels.csv").write_text("filename,text\n" + labels)
     out = tmp_path / "station.toml"
     arguments = ("station", "confidence", folder, "--model", model, "--out", out)
-    refused = invoke(*arguments, "--misread", "0.001")
+    refused = invoke(*arguments, "--misread", "0.001", *crops)
     assert "needs 2,995 labelled pictures, all read correctly; 70 are eligible." in str(refused.exception)
     assert not out.exists()
-    done = invoke(*arguments, "--misread", "0.05")
+    done = invoke(*arguments, "--misread", "0.05", *crops)
     assert done.exit_code == 0, done.output
     assert "70 of 70 labelled pictures (100 %), 0 of them wrong" in done.output
     assert load(out, Station).view.retry_below == 1.0
     again = ("read", folder / "images", "--out", tmp_path / "second", "--model", model, "--station", out)
     assert invoke(*again, "--strict").exit_code == 0
-    (tmp_path / "quick.toml").write_text("[view]\nretry_below = 0.8\n")
+    (tmp_path / "quick.toml").write_text("[view]\nretry_below = 0.8\nfind_lines = false\n")
     quick = ("--station", tmp_path / "quick.toml", "--out", tmp_path / "quick-station.toml")
     assert invoke(*arguments[:-2], "--misread", "0.05", *quick).exit_code == 0
     assert load(tmp_path / "quick-station.toml", Station).view.retry_below == 0.8

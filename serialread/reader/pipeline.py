@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from serialread.codes import may_be_mirrored, mirror_image, reads_upside_down
+from serialread.codes import REJECT, may_be_mirrored, mirror_image, reads_upside_down
 from serialread.config import Code, Station
 from serialread.detection import LineFinder, TextLine, spanning
 from serialread.detection.cutting import ROOM
@@ -82,8 +82,6 @@ CONFIRMING_CHARS, CONFIRMING = 4, 0.8
 """Characters and confidence from which on a reading confirms a line of which the detector is not sure."""
 MIN_MIRRORED = 5
 """Characters from which a code of mirror-symmetric ones alone is suspicious: few codes are such by chance."""
-LESS_MIRRORED = 1.0
-"""By how much the log-odds of the mirrored line's reading may be lower for the code to be suspicious."""
 
 T = TypeVar("T")
 
@@ -381,7 +379,8 @@ class Pipeline:
         pixels = np.ascontiguousarray(line.crop.pixels[:, ::-1])
         (outputs,) = yield [pixels]
         seen = reading_of(outputs, pixels, self.card, Code(), None)
-        return seen.text if log_odds(seen) >= log_odds(code) - LESS_MIRRORED else ""
+        better = log_odds(seen) > log_odds(code) and REJECT not in seen.text
+        return seen.text if better and is_clear(seen) else ""
 
     def _fields(
         self, frame: Frame, lines: Sequence[ReadLine], every: Sequence[ReadLine]

@@ -36,6 +36,9 @@ class PictureLabel(StrEnum):
     """The picture has no code."""
 
 
+NO_READING = frozenset(PictureLabel) - {PictureLabel.READ}
+"""Labels of pictures whose text is not what the reading should be."""
+
 SEPARATORS = ",;\t"
 """What may separate the cells; the first that gives all required columns is taken."""
 

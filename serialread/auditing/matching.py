@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serialread.auditing.field_scores import READ_AS, STATED_AS
 from serialread.auditing.wording import Finding, counted, error, first_names, note, warning
-from serialread.label_tables import LABEL_COLUMNS, PictureLabel
+from serialread.label_tables import LABEL_COLUMNS, NO_READING, PictureLabel
 from serialread.metrics import strict
 
 Objects = NDArray[np.object_]
@@ -205,7 +205,7 @@ def _labels(truth: pd.DataFrame) -> Objects:
     if _LABEL not in truth:
         return np.full(len(truth), "", dtype=object)
     cells = truth[_LABEL].str.strip().str.lower()
-    return cells.where(cells.isin(set(PictureLabel) - {PictureLabel.READ}), "").to_numpy(object)
+    return cells.where(cells.isin(NO_READING), "").to_numpy(object)
 
 
 def partners(images: pd.DataFrame, settled: pd.DataFrame) -> NDArray[np.int64]:

@@ -6,11 +6,10 @@ from pathlib import Path
 from serialread.codes import without_blanks
 from serialread.config import Station, to_toml
 from serialread.errors import CalibrationError
-from serialread.label_tables import PictureLabel, read_labels
+from serialread.label_tables import NO_READING, PictureLabel, read_labels
 from serialread.reader import Picture
 
 LABELS = "labels.csv"
-_WITHOUT_CODE = frozenset(PictureLabel) - {PictureLabel.READ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def labelled_codes(table: Path) -> tuple[dict[str, str], int]:
     found = read_labels(table, fields=True)
     labels = found.rows.get("label", [PictureLabel.READ] * len(found.rows))
     for (name, text), label in zip(found.pairs(), labels, strict=True):
-        truth = "" if label.strip().casefold() in _WITHOUT_CODE else without_blanks(text)
+        truth = "" if label.strip().casefold() in NO_READING else without_blanks(text)
         if not truth:
             unlabelled += 1
         elif truths.setdefault(name, truth) != truth:

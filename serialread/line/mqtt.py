@@ -150,7 +150,7 @@ class MqttBroker:
             try:
                 if taken_by is client and self._take(client, message, accept, stop):
                     client.ack(message.mid, message.qos)  # others come again with the next connection
-            except Exception:
+            except Exception:  # the broker keeps the message and sends it over a new connection
                 client.disconnect()
                 raise
 

@@ -51,10 +51,9 @@ def _named(image: str, place: Path) -> Iterator[Path]:
     if not place.is_dir():
         yield from [place] if place.as_posix().endswith(image) else []
         return
-    for folder in (place, *place.resolve().parents):
-        path = folder / image
-        if folder == place or path.is_relative_to(place.resolve()):
-            yield path
+    yield place / image
+    whole = place.resolve()
+    yield from (path for folder in whole.parents if (path := folder / image).is_relative_to(whole))
 
 
 def find_setup(readings: Path, logs: Sequence[Path], shipped: Path) -> tuple[RunSetup, str]:
